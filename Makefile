@@ -1,0 +1,47 @@
+# Needs python3 (3.11 or newer), make and git; everything else goes into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install run demo test lint format lock
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+install: $(STAMP) ## Make .venv and install the locked dependencies
+
+$(STAMP): requirements.txt requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Kodiai needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements-uv.txt
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements-dev.txt requirements-uv.txt
+	@touch $(STAMP)
+
+run: install ## Start web, worker and periodic tasks (HOST, PORT, KODIAI_… are respected)
+	@$(BIN)/python manage.py run
+
+demo: install ## The whole story in the terminal, nothing to configure (ONCE=1: check it and exit)
+	@$(BIN)/python -m sandbox.demo $(if $(ONCE),--once)
+
+test: install ## The test suite on SQLite (KODIAI_TEST_POSTGRES_URL=… for PostgreSQL)
+	@$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
+	@test -n "$(KODIAI_TEST_POSTGRES_URL)" || echo "PostgreSQL was left out: set KODIAI_TEST_POSTGRES_URL to run the suite on it too."
+
+lint: install ## Format check, lint, types, import rules, migrations, deployment checks
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python manage.py makemigrations --check --dry-run
+	@$(BIN)/python -m tests.check_deploy
+
+format: install ## Rewrite the sources in the project's format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+lock: ## Write the lock files anew from pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header pyproject.toml -o requirements.txt
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header pyproject.toml --group dev -o requirements-dev.txt
+	@echo uv | $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header - -o requirements-uv.txt

@@ -1,0 +1,1 @@
+"""Kodiai: a self-hosted GitHub App that reviews pull requests and never loses a delivery."""

@@ -1,0 +1,43 @@
+"""Logs as one JSON object a line: time stamp, level, logger, event, and every `extra` of the call as a key."""
+
+from typing import Any
+
+import structlog
+
+
+def logging_config(*, level: str, json: bool) -> dict[str, Any]:
+    """Return Django's LOGGING for JSON lines, or for coloured text where `json` is false."""
+    shared = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderer: list[Any] = (
+        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+        if json
+        else [structlog.dev.ConsoleRenderer()]
+    )
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "structured": {
+                "()": structlog.stdlib.ProcessorFormatter,
+                "foreign_pre_chain": shared,
+                "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
+            }
+        },
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
+        "root": {"handlers": ["stderr"], "level": level},
+        "loggers": {
+            # Django adds handlers of its own to this logger; with them each line would come twice.
+            "django": {"handlers": [], "level": level, "propagate": True},
+            "django.server": {"handlers": [], "level": "WARNING", "propagate": True},
+            # One line for each call to GitHub and for each look at the queue is more than an operator wants.
+            "httpx": {"level": "WARNING"},
+            "githubkit": {"level": "WARNING"},
+            "django_tasks": {"level": "WARNING"},
+            "django_tasks_db": {"level": "WARNING"},
+        },
+    }
