@@ -1,0 +1,110 @@
+"""Deliveries and runs in the admin: to be read; what failed can be queued again."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.http import urlencode
+from django.utils.safestring import SafeString
+
+from reviews.inbox import requeue
+from reviews.models import Delivery, Review
+from telemetry.admin import BoundedPaginator
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):
+    """Rows that only Kodiai writes; usable at a million of them."""
+
+    ordering = ["-id"]
+    sortable_by = ["id"]
+    paginator = BoundedPaginator
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnlyAdmin):
+    list_display = ("id", "received_at", "delivery_id", "event_type", "repo", "pr_number", "status", "ignore_reason")
+    list_filter = ("status", "ignore_reason", "received_at")
+    search_fields = ("delivery_id__exact", "repo__exact")
+    search_help_text = "Delivery id, or owner/name"
+    actions = ("queue_again",)
+    readonly_fields = ("run", "telemetry")
+
+    @admin.action(description="Queue failed deliveries again", permissions=["queue_again"])
+    def queue_again(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
+        queued = sum(requeue(delivery) for delivery in queryset)
+        left = len(queryset) - queued
+        self.message_user(
+            request,
+            f"{queued} queued again." + (f" {left} left alone, because they had not failed." if left else ""),
+            messages.SUCCESS if queued else messages.WARNING,
+        )
+
+    def has_queue_again_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("reviews.change_delivery")
+
+    @admin.display(description="review")
+    def run(self, delivery: Delivery) -> SafeString | str:
+        return _link("review", "admin:reviews_review_changelist", q=delivery.delivery_id)
+
+    @admin.display(description="telemetry")
+    def telemetry(self, delivery: Delivery) -> SafeString | str:
+        return telemetry_links(delivery)
+
+
+@admin.register(Review)
+class ReviewAdmin(ReadOnlyAdmin):
+    list_display = (
+        "id",
+        "created_at",
+        "repo",
+        "pr_number",
+        "conclusion",
+        "conclusion_reason",
+        "author_tier",
+        "degradation_path",
+        "attempts",
+        "published",
+        "telemetry",
+    )
+    list_filter = ("conclusion", "degradation_path", "author_tier", "created_at")
+    list_select_related = ("delivery",)
+    search_fields = ("delivery__delivery_id__exact", "repo__exact", "head_sha__exact")
+    search_help_text = "Delivery id, owner/name, or head commit"
+    readonly_fields = ("published", "telemetry")
+
+    @admin.display(description="on GitHub")
+    def published(self, review: Review) -> SafeString | str:
+        if not review.github_review_url.startswith(("https://", "http://")):
+            return "-"
+        return format_html('<a href="{}" rel="noreferrer">review</a>', review.github_review_url)
+
+    @admin.display(description="telemetry")
+    def telemetry(self, review: Review) -> SafeString | str:
+        return telemetry_links(review.delivery)
+
+
+def telemetry_links(delivery: Delivery) -> SafeString:
+    """Links to the rate-limit event and the execution of a delivery's identity."""
+    query = {"delivery_id__exact": delivery.delivery_id, "event_type": delivery.event_type}
+    return format_html(
+        "{} · {}",
+        _link("rate-limit event", "admin:telemetry_ratelimitevent_changelist", **query),
+        _link("execution", "admin:telemetry_execution_changelist", **query),
+    )
+
+
+def _link(text: str, page: str, **query: Any) -> SafeString:
+    return format_html('<a href="{}?{}">{}</a>', reverse(page), urlencode(query), text)

@@ -1,0 +1,50 @@
+"""Which lines of a file a pull request changes, read from the patch that GitHub shows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from unidiff import PatchSet, UnidiffParseError
+
+
+@dataclass(frozen=True)
+class Hunk:
+    """The head side of one hunk: its lines (1-based, inclusive), and those of them that the pull request added."""
+
+    start: int
+    end: int
+    added: frozenset[int]
+
+
+class BadPatch(ValueError):
+    """The patch is not a unified diff."""
+
+
+def hunks_of(patch: str) -> tuple[Hunk, ...]:
+    """Return the hunks of a patch as GitHub shows it: hunks only, without file headers.
+
+    A hunk that only deletes has no lines on the head side and is left out. Raises `BadPatch`.
+    """
+    # GitHub leaves the file headers out; the parser wants them. The names in them do not matter here.
+    if not patch.startswith("@@"):
+        raise BadPatch("a patch starts with @@")
+    try:
+        files = PatchSet.from_string(f"--- a/file\n+++ b/file\n{patch}\n")
+    except (UnidiffParseError, UnicodeError, ValueError) as error:
+        raise BadPatch(str(error)) from error
+    hunks = []
+    for hunk in (hunk for file in files for hunk in file):
+        numbers = [line.target_line_no for line in hunk if line.target_line_no is not None]
+        added = frozenset(line.target_line_no for line in hunk if line.is_added and line.target_line_no is not None)
+        if numbers:
+            hunks.append(Hunk(numbers[0], numbers[-1], added))
+    return tuple(hunks)
+
+
+def changed(hunks: Sequence[Hunk], start: int, end: int) -> bool:
+    """Tell whether any of the lines from `start` to `end` was added."""
+    return any(start <= line <= end for hunk in hunks for line in hunk.added)
+
+
+def within_one(hunks: Sequence[Hunk], start: int, end: int) -> bool:
+    """Tell whether the lines lie in one hunk: the condition of GitHub for a comment on several lines."""
+    return any(hunk.start <= start and end <= hunk.end for hunk in hunks)

@@ -1,0 +1,150 @@
+"""Step 2 of a run: the author's tier, through GitHub Search: cached, one bounded retry, else degrade."""
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.utils import timezone
+
+from reviews import cache
+from reviews.github import Client, RateLimited, Refused, Unavailable
+from reviews.models import AuthorTier
+from telemetry.models import DegradationPath
+
+logger = logging.getLogger(__name__)
+
+LONGEST_WAIT = 1.5
+"""Seconds that a review waits for Search at the most before it goes on without."""
+UNHINTED_WAIT = 1.0
+"""Seconds before the retry where GitHub, or the network, does not say how long."""
+TIER_SECONDS = 24 * 60 * 60
+SEARCH_SECONDS = 60 * 60
+FLIGHT_SECONDS = 30
+"""Seconds for which one lookup may hold the others back that ask the same."""
+
+MOST_OF_FIRST_TIME = 1
+MOST_OF_REGULAR = 9
+"""Merged pull requests up to which an author is `first-time`, and up to which `regular`."""
+
+
+@dataclass(frozen=True)
+class Enrichment:
+    """The final outcome of enrichment, with the values that its rate-limit event carries.
+
+    `cache_hit_rate` is the share (0..1) of this run's Search lookups that the Search cache answered.
+    """
+
+    author_tier: AuthorTier
+    cache_hit_rate: float = 0.0
+    skipped_queries: int = 0
+    retry_attempts: int = 0
+    degradation_path: DegradationPath = DegradationPath.NONE
+
+
+@dataclass(frozen=True)
+class _Lookup:
+    """One answer of Search: the number of matches, or None where Search was given up."""
+
+    count: int | None
+    hit: bool = False
+    retries: int = 0
+    degradation: DegradationPath = DegradationPath.NONE
+
+
+def enrich(client: Client, *, repo: str, author: str, association: str) -> Enrichment:
+    """Find the tier of `author` in `repo`. `association` is GitHub's `author_association`. Never fails a run."""
+    if association in ("OWNER", "MEMBER"):
+        return Enrichment(AuthorTier.CORE)
+    if association in ("FIRST_TIMER", "FIRST_TIME_CONTRIBUTOR") or not author:
+        return Enrichment(AuthorTier.FIRST_TIME)
+    tier_key = _key("author-tier", repo, author)
+    if (known := cache.get(tier_key)) in AuthorTier.values:
+        return Enrichment(AuthorTier(known))
+    lookup = _search(client, repo, "merged-pull-requests", _merged_by(repo, author))
+    if lookup.count is None:
+        known_here = association in ("COLLABORATOR", "CONTRIBUTOR")
+        return Enrichment(
+            AuthorTier.REGULAR if known_here else AuthorTier.FIRST_TIME,
+            skipped_queries=1,
+            retry_attempts=lookup.retries,
+            degradation_path=lookup.degradation,
+        )
+    tier = tier_of(lookup.count)
+    cache.put(tier_key, str(tier), TIER_SECONDS)
+    return Enrichment(tier, cache_hit_rate=float(lookup.hit), retry_attempts=lookup.retries)
+
+
+def tier_of(merged: int) -> AuthorTier:
+    """Return the tier of an author with that many merged pull requests."""
+    if merged <= MOST_OF_FIRST_TIME:
+        return AuthorTier.FIRST_TIME
+    return AuthorTier.REGULAR if merged <= MOST_OF_REGULAR else AuthorTier.CORE
+
+
+def _merged_by(repo: str, author: str) -> str:
+    # Search knows the pull requests of an App under its own qualifier. Source: GitHub docs, "Searching issues".
+    who = f"app/{author.removesuffix('[bot]')}" if author.endswith("[bot]") else author
+    return f"repo:{repo} type:pr is:merged author:{who}"
+
+
+def _search(client: Client, repo: str, kind: str, query: str) -> _Lookup:
+    """Ask Search, or its cache. Of equal lookups at the same time one asks and the others take its answer."""
+    key = _key("search", repo, kind, " ".join(query.lower().split()))
+    if (count := _cached_count(key)) is not None:
+        return _Lookup(count, hit=True)
+    flight = f"{key}:flight"
+    if cache.claim(flight, FLIGHT_SECONDS):
+        try:
+            return _ask(client, key, query)
+        finally:
+            cache.release(flight)
+    answered = _wait_for(lambda: _cached_count(key), lambda: cache.get(flight) is None)
+    return _Lookup(answered, hit=True) if answered is not None else _ask(client, key, query)
+
+
+def _ask(client: Client, key: str, query: str) -> _Lookup:
+    """Ask Search, with one retry if the wait is bounded; the answer goes into the cache."""
+    retries = 0
+    while True:
+        try:
+            count, complete = client.search_count(query)
+        except RateLimited as limited:
+            wait = (limited.retry_at - timezone.now()).total_seconds() if limited.hinted else UNHINTED_WAIT
+            degradation = DegradationPath.SEARCH_RATE_LIMIT
+            if not limited.asked:
+                return _Lookup(None, retries=retries, degradation=degradation)
+        except (Unavailable, Refused) as error:
+            logger.warning("Search failed", extra={"repo": client.repo, "error": str(error)})
+            wait = UNHINTED_WAIT
+            degradation = DegradationPath.SEARCH_ERROR
+            if isinstance(error, Refused):
+                return _Lookup(None, retries=retries, degradation=degradation)
+        else:
+            if complete:
+                cache.put(key, count, SEARCH_SECONDS)
+            return _Lookup(count, retries=retries)
+        if retries or wait > LONGEST_WAIT:
+            return _Lookup(None, retries=retries, degradation=degradation)
+        retries += 1
+        # A little more than asked for: a clock that is a moment behind would meet the limit again.
+        time.sleep(max(0.0, wait) + 0.02)
+
+
+def _cached_count(key: str) -> int | None:
+    count = cache.get(key)
+    return count if isinstance(count, int) else None
+
+
+def _wait_for(answer: Callable[[], int | None], over: Callable[[], bool]) -> int | None:
+    """Poll for another worker's answer until it is there, its flight is over, or waiting longer would cost too much."""
+    deadline = time.monotonic() + LONGEST_WAIT
+    while (found := answer()) is None and time.monotonic() < deadline and not over():
+        time.sleep(0.05)
+    return found if found is not None else answer()
+
+
+def _key(kind: str, *parts: str) -> str:
+    """A deterministic cache key. Hashed, because names may hold what cache servers do not take in a key."""
+    return f"kodiai:{kind}:" + hashlib.sha256("\n".join(part.lower() for part in parts).encode()).hexdigest()

@@ -1,0 +1,68 @@
+"""The inbox: deliveries are stored together with their task, once each."""
+
+from django.db import IntegrityError, transaction
+
+from reviews.models import Delivery, DeliveryStatus, Review
+from reviews.payloads import Incoming
+from reviews.tasks import enqueue
+
+
+def store(incoming: Incoming) -> str:
+    """Store a delivery and queue its task in one transaction; return `queued`, `duplicate`, `requeued` or `ignored`.
+
+    Of several equal deliveries at the same time the constraint on the identity lets one in; the others find its row.
+    """
+    identity = {"delivery_id": incoming.delivery_id, "event_type": incoming.event_type}
+    known = Delivery.objects.filter(**identity).first()
+    if known is None:
+        try:
+            with transaction.atomic():
+                return _admit(incoming)
+        except IntegrityError:
+            known = Delivery.objects.get(**identity)
+    if known.status == DeliveryStatus.IGNORED:
+        return "ignored"
+    return "requeued" if requeue(known) else "duplicate"
+
+
+def _admit(incoming: Incoming) -> str:
+    delivery = Delivery.objects.create(
+        delivery_id=incoming.delivery_id,
+        event=incoming.event,
+        event_type=incoming.event_type,
+        repo=incoming.repo,
+        pr_number=incoming.pr_number,
+        installation_id=incoming.installation_id,
+        sender=incoming.sender,
+        addressed=incoming.addressed,
+        ignore_reason=incoming.ignore or "",
+        status=DeliveryStatus.IGNORED if incoming.ignore else DeliveryStatus.QUEUED,
+    )
+    if incoming.ignore:
+        return "ignored"
+    if incoming.pr_number is not None:
+        Review.objects.create(delivery=delivery, repo=incoming.repo, pr_number=incoming.pr_number)
+    enqueue(delivery)
+    return "queued"
+
+
+def requeue(delivery: Delivery) -> bool:
+    """Queue a failed delivery again, with all its attempts; return False if it is not failed (any more).
+
+    Its run goes on where it stopped: what was published or recorded is not published or recorded again.
+    """
+    with transaction.atomic():
+        failed = Delivery.objects.filter(pk=delivery.pk, status=DeliveryStatus.FAILED)
+        if not failed.update(status=DeliveryStatus.QUEUED, finished_at=None, failure=""):
+            return False
+        Review.objects.filter(delivery=delivery).update(
+            attempts=0,
+            finished_at=None,
+            conclusion="",
+            conclusion_reason="",
+            execution_recorded_at=None,
+            deferred_since=None,
+            deferred_until=None,
+        )
+        enqueue(delivery)
+    return True

@@ -1,0 +1,192 @@
+"""The inbox (`Delivery`) and the runs (`Review`). Their rows, not the queue, are what Kodiai remembers."""
+
+import hashlib
+from datetime import timedelta
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from telemetry.models import Conclusion, DegradationPath
+
+
+class DeliveryStatus(models.TextChoices):
+    """Where a delivery stands: received → queued → running → done | failed, or ignored."""
+
+    RECEIVED = "received"
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    IGNORED = "ignored"
+
+
+class IgnoreReason(models.TextChoices):
+    """Why a delivery was answered with 202 and not acted on."""
+
+    EVENT = "event-not-handled"
+    ACTION = "action-not-handled"
+    OWN_EVENT = "own-event"
+    BOT_SENDER = "bot-sender"
+    DRAFT = "draft"
+    NO_MENTION = "no-mention"
+    NOT_A_PULL_REQUEST = "not-a-pull-request"
+
+
+class AuthorTier(models.TextChoices):
+    """How well a repository knows an author, by merged pull requests."""
+
+    FIRST_TIME = "first-time"
+    REGULAR = "regular"
+    CORE = "core"
+
+
+class Delivery(models.Model):
+    """One webhook delivery.
+
+    Its identity is the pair (delivery id, event type): GitHub repeats the delivery id when it sends again, and the
+    constraint below sees to it that whatever is sent again is the same row.
+    """
+
+    delivery_id = models.CharField(max_length=255, help_text="X-GitHub-Delivery: opaque, not always a UUID")
+    event = models.CharField(max_length=255, help_text="X-GitHub-Event")
+    event_type = models.CharField(max_length=255, help_text="<event>.<action>")
+    status = models.CharField(max_length=16, choices=DeliveryStatus, default=DeliveryStatus.RECEIVED)
+    ignore_reason = models.CharField(max_length=32, choices=IgnoreReason, blank=True)
+    repo = models.CharField(max_length=255, blank=True, help_text="owner/name")
+    pr_number = models.BigIntegerField(null=True, blank=True)
+    installation_id = models.BigIntegerField(null=True, blank=True)
+    sender = models.CharField(max_length=255, blank=True)
+    addressed = models.BooleanField(default=False, help_text="Somebody asked for Kodiai by name")
+    failure = models.TextField(blank=True, help_text="Why the last attempt failed, with its traceback")
+    received_at = models.DateTimeField(default=timezone.now, editable=False)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name_plural = "deliveries"
+        constraints = [
+            models.UniqueConstraint(fields=["delivery_id", "event_type"], name="reviews_delivery_identity"),
+            models.CheckConstraint(condition=Q(status__in=DeliveryStatus.values), name="reviews_delivery_status"),
+        ]
+        indexes = [models.Index(fields=["status", "received_at"], name="reviews_delivery_status_idx")]
+
+    def __str__(self) -> str:
+        return f"{self.delivery_id} {self.event_type}"
+
+    @property
+    def log_fields(self) -> dict[str, object]:
+        """What every log line about this delivery carries."""
+        return {
+            "delivery_id": self.delivery_id,
+            "event_type": self.event_type,
+            "repo": self.repo,
+            "pr_number": self.pr_number,
+        }
+
+    @property
+    def identity_digest(self) -> str:
+        """The identity as 32 hexadecimal digits, for the marker in a published review."""
+        return hashlib.sha256(f"{self.delivery_id}\n{self.event_type}".encode()).hexdigest()[:32]
+
+
+class ReviewQuerySet(models.QuerySet["Review"]):
+    def owing_rate_limit_event(self) -> "ReviewQuerySet":
+        """Runs whose rate-limit event is not known to be stored, those not tried for longest first.
+
+        A run owes its event from the moment its enrichment is final. One that ended before, or whose repository
+        turned telemetry off, owes nothing.
+        """
+        return self.filter(
+            enriched_at__isnull=False, telemetry_enabled=True, rate_limit_event_recorded_at__isnull=True
+        ).order_by(F("rate_limit_event_tried_at").asc(nulls_first=True), "pk")
+
+    def owing_execution(self) -> "ReviewQuerySet":
+        """Finished runs whose execution row is not known to be stored."""
+        return self.filter(
+            finished_at__isnull=False, telemetry_enabled=True, execution_recorded_at__isnull=True
+        ).order_by("pk")
+
+
+class Review(models.Model):
+    """One run of the pipeline for one pull request at one head commit.
+
+    Each finished step leaves its time stamp, and a run that was interrupted goes on at the first step without one.
+    The row is also the outbox of telemetry: what a run has to record is stored here before it is recorded, so that
+    a resumed run records the same values under the same identity.
+    """
+
+    delivery = models.OneToOneField(Delivery, on_delete=models.CASCADE, related_name="review")
+    repo = models.CharField(max_length=255, help_text="owner/name")
+    pr_number = models.BigIntegerField("pull request")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    attempts = models.PositiveIntegerField(default=0, help_text="Attempts that failed; a deferral is not one")
+    deferred_since = models.DateTimeField(null=True, blank=True, help_text="When GitHub's limits put it off first")
+    deferred_until = models.DateTimeField(null=True, blank=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+
+    # 1 load
+    loaded_at = models.DateTimeField(null=True, blank=True)
+    head_sha = models.CharField(max_length=64, blank=True)
+    pr_author = models.CharField(max_length=255, blank=True)
+    telemetry_enabled = models.BooleanField(default=True)
+    # 2 enrich
+    enriched_at = models.DateTimeField(null=True, blank=True)
+    author_tier = models.CharField(max_length=16, choices=AuthorTier, blank=True)
+    cache_hit_rate = models.FloatField(default=0.0, help_text="0..1")
+    skipped_queries = models.IntegerField(default=0)
+    retry_attempts = models.IntegerField(default=0)
+    degradation_path = models.CharField(max_length=64, choices=DegradationPath, default=DegradationPath.NONE)
+    # 3 record
+    rate_limit_event_tried_at = models.DateTimeField(null=True, blank=True)
+    rate_limit_event_recorded_at = models.DateTimeField(null=True, blank=True)
+    # 4 analyse
+    analysed_at = models.DateTimeField(null=True, blank=True)
+    report = models.JSONField(null=True, blank=True, help_text="What the engines found: reviews.findings.Report")
+    # 5 publish
+    publishing_at = models.DateTimeField(
+        null=True, blank=True, help_text="Set before the review is posted: from then on GitHub may have it"
+    )
+    published_at = models.DateTimeField(null=True, blank=True)
+    github_review_id = models.BigIntegerField(null=True, blank=True)
+    github_review_url = models.CharField(max_length=1024, blank=True)
+    # 6 record
+    finished_at = models.DateTimeField(null=True, blank=True)
+    conclusion = models.CharField(max_length=16, choices=Conclusion, blank=True)
+    conclusion_reason = models.TextField(blank=True)
+    execution_recorded_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ReviewQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["repo", "pr_number"], name="reviews_review_pull_idx"),
+            models.Index(
+                fields=["rate_limit_event_tried_at", "id"],
+                name="reviews_owing_event_idx",
+                condition=Q(
+                    enriched_at__isnull=False, telemetry_enabled=True, rate_limit_event_recorded_at__isnull=True
+                ),
+            ),
+            models.Index(
+                fields=["id"],
+                name="reviews_owing_execution_idx",
+                condition=Q(finished_at__isnull=False, telemetry_enabled=True, execution_recorded_at__isnull=True),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.repo}#{self.pr_number} {self.conclusion or 'not finished'}"
+
+    def stamp(self, step: str, **values: object) -> None:
+        """Store `values` and the time at which `step` (the name of a time stamp) was done, in one UPDATE."""
+        values[step] = timezone.now()
+        for name, value in values.items():
+            setattr(self, name, value)
+        self.save(update_fields=list(values))
+
+    @property
+    def duration(self) -> timedelta:
+        """Time from the first start of the run to its end, or until now; zero for a run that never started."""
+        if self.started_at is None:
+            return timedelta()
+        return (self.finished_at or timezone.now()) - self.started_at

@@ -1,0 +1,211 @@
+"""Reading webhook bodies: what Kodiai keeps of a delivery, and whether it is acted on.
+
+GitHub's own models are not used: they are slow to import, and refuse what GitHub Enterprise versions send. Of a body
+only what is needed is read, and all that is read is checked.
+"""
+
+import json
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.conf import settings
+
+from reviews.models import IgnoreReason
+
+PULL_REQUEST_ACTIONS = frozenset({"opened", "reopened", "ready_for_review", "synchronize", "review_requested"})
+INSTALLATION_EVENTS = frozenset({"installation", "installation_repositories"})
+LONGEST_ID = 255
+LONGEST_NAME = 100
+LARGEST_NUMBER = 2**63 - 1
+_REPOSITORY = re.compile(r"[A-Za-z0-9._-]{1,100}/[A-Za-z0-9._-]{1,100}")
+
+
+class BadDelivery(ValueError):
+    """The delivery cannot be read; the text tells its sender why."""
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """What Kodiai keeps of a delivery. `ignore` is None where it is acted on."""
+
+    delivery_id: str
+    event: str
+    action: str = ""
+    repo: str = ""
+    pr_number: int | None = None
+    installation_id: int | None = None
+    sender: str = ""
+    addressed: bool = False
+    """Somebody asked for Kodiai by name: a mention, or a review requested of the App itself."""
+    ignore: IgnoreReason | None = None
+
+    @property
+    def event_type(self) -> str:
+        return f"{self.event}.{self.action}" if self.action else self.event
+
+
+def read_delivery(delivery_id: str | None, event: str | None, body: bytes) -> Incoming:
+    """Read a delivery from its headers (None where absent) and its body. Raises `BadDelivery`."""
+    if not delivery_id:
+        raise BadDelivery("the header X-GitHub-Delivery is missing")
+    if not event:
+        raise BadDelivery("the header X-GitHub-Event is missing")
+    incoming = Incoming(
+        delivery_id=_text(delivery_id, "X-GitHub-Delivery", LONGEST_ID),
+        event=_text(event, "X-GitHub-Event", LONGEST_NAME),
+    )
+    payload = _json_object(body)
+    if event in INSTALLATION_EVENTS:
+        return _read_installation(incoming, payload)
+    if event == "pull_request":
+        return _read_pull_request(incoming, payload)
+    if event == "issue_comment":
+        return _read_issue_comment(incoming, payload)
+    if event == "ping":
+        return incoming
+    action = payload.get("action")
+    known = _text(action, "action", LONGEST_NAME) if isinstance(action, str) else ""
+    return replace(incoming, action=known, ignore=IgnoreReason.EVENT)
+
+
+def _read_pull_request(incoming: Incoming, payload: dict[str, Any]) -> Incoming:
+    incoming = _read_common(incoming, payload)
+    if incoming.action not in PULL_REQUEST_ACTIONS:
+        return replace(incoming, ignore=IgnoreReason.ACTION)
+    pull = _object(payload, "pull_request")
+    incoming = replace(
+        incoming,
+        repo=_repository(payload),
+        pr_number=_number(pull, "number", "pull_request.number"),
+        addressed=incoming.action == "review_requested" and _names_app(payload.get("requested_reviewer")),
+    )
+    ignore = _ignored_sender(payload, incoming)
+    if ignore is None and pull.get("draft") is True:
+        ignore = IgnoreReason.DRAFT
+    return replace(incoming, ignore=ignore)
+
+
+def _read_issue_comment(incoming: Incoming, payload: dict[str, Any]) -> Incoming:
+    incoming = _read_common(incoming, payload)
+    if incoming.action != "created":
+        return replace(incoming, ignore=IgnoreReason.ACTION)
+    issue, comment = _object(payload, "issue"), _object(payload, "comment")
+    incoming = replace(
+        incoming,
+        repo=_repository(payload),
+        pr_number=_number(issue, "number", "issue.number"),
+        addressed=_mentions_app(comment.get("body")),
+    )
+    ignore = _ignored_sender(payload, incoming)
+    if ignore is None and not isinstance(issue.get("pull_request"), dict):
+        ignore = IgnoreReason.NOT_A_PULL_REQUEST
+    if ignore is None and not incoming.addressed:
+        ignore = IgnoreReason.NO_MENTION
+    return replace(incoming, ignore=ignore)
+
+
+def _read_installation(incoming: Incoming, payload: dict[str, Any]) -> Incoming:
+    incoming = _read_common(incoming, payload)
+    if incoming.installation_id is None:
+        raise BadDelivery("installation.id is missing")
+    return incoming
+
+
+def _read_common(incoming: Incoming, payload: dict[str, Any]) -> Incoming:
+    """Read the action, the sender and the installation (absent where the webhook is a repository's own)."""
+    action = payload.get("action")
+    if not isinstance(action, str) or not action:
+        raise BadDelivery("action is missing")
+    installation = payload.get("installation")
+    return replace(
+        incoming,
+        action=_text(action, "action", LONGEST_NAME),
+        sender=_login(payload.get("sender")),
+        installation_id=None
+        if installation is None
+        else _number(_object(payload, "installation"), "id", "installation.id"),
+    )
+
+
+def _ignored_sender(payload: dict[str, Any], incoming: Incoming) -> IgnoreReason | None:
+    """Kodiai answers no bot but those on the allow list, and never itself: two bots can talk for ever."""
+    login = incoming.sender.lower()
+    if login == app_login():
+        return IgnoreReason.OWN_EVENT
+    allowed = {login, login.removesuffix("[bot]")} & set(settings.KODIAI_BOT_ALLOW_LIST)
+    if _object(payload, "sender", needed=False).get("type") == "Bot" and not allowed:
+        return IgnoreReason.BOT_SENDER
+    return None
+
+
+def app_login() -> str:
+    """The login under which the App acts on GitHub, in lower case."""
+    return f"{settings.KODIAI_GITHUB_APP_SLUG}[bot]".lower()
+
+
+def _names_app(reviewer: Any) -> bool:
+    login = reviewer.get("login") if isinstance(reviewer, dict) else None
+    return isinstance(login, str) and login.lower() in (app_login(), settings.KODIAI_GITHUB_APP_SLUG.lower())
+
+
+def _mentions_app(text: Any) -> bool:
+    """Tell whether a comment mentions the App outside of quoted lines."""
+    if not isinstance(text, str):
+        return False
+    said = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith(">"))
+    return bool(re.search(rf"(?<![\w/@.-])@{re.escape(settings.KODIAI_GITHUB_APP_SLUG)}(?![\w-])", said, re.IGNORECASE))
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    try:
+        payload = json.loads(body.decode())
+    except UnicodeDecodeError as error:
+        raise BadDelivery("the body is not UTF-8") from error
+    except RecursionError as error:
+        raise BadDelivery("the body is nested too deep") from error
+    except ValueError as error:
+        raise BadDelivery("the body is not JSON") from error
+    if not isinstance(payload, dict):
+        raise BadDelivery("the body is not a JSON object")
+    return payload
+
+
+def _object(payload: dict[str, Any], name: str, *, needed: bool = True) -> dict[str, Any]:
+    value = payload.get(name)
+    if isinstance(value, dict):
+        return value
+    if needed or value is not None:
+        raise BadDelivery(f"{name} is missing or not an object")
+    return {}
+
+
+def _repository(payload: dict[str, Any]) -> str:
+    name = _object(payload, "repository").get("full_name")
+    # The name becomes a part of addresses: "." and ".." would lead elsewhere.
+    if not isinstance(name, str) or not _REPOSITORY.fullmatch(name) or {".", ".."} & set(name.split("/")):
+        raise BadDelivery("repository.full_name is missing or not owner/name")
+    return name
+
+
+def _number(payload: dict[str, Any], key: str, name: str) -> int:
+    value = payload.get(key)
+    if type(value) is not int or not 0 < value <= LARGEST_NUMBER:  # bool is an int to isinstance
+        raise BadDelivery(f"{name} is missing or not a positive whole number")
+    return value
+
+
+def _login(sender: Any) -> str:
+    login = sender.get("login") if isinstance(sender, dict) else None
+    return _text(login, "sender.login", LONGEST_ID) if isinstance(login, str) else ""
+
+
+def _text(value: str, name: str, longest: int) -> str:
+    """Return a text that every database can store; raise `BadDelivery` for what none should."""
+    if len(value) > longest:
+        raise BadDelivery(f"{name} is longer than {longest} characters")
+    if "\0" in value:
+        raise BadDelivery(f"{name} contains a NUL byte")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise BadDelivery(f"{name} is not valid Unicode")
+    return value

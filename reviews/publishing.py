@@ -1,0 +1,66 @@
+"""Step 5 of a run: one GitHub review, posted once."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from reviews.findings import Finding, Report
+from reviews.github import Client, Refused, SubmittedReview
+from reviews.models import Review
+from reviews.payloads import app_login
+from reviews.rendering import comment_body, summary_body
+
+logger = logging.getLogger(__name__)
+
+MAX_COMMENTS = 10
+"""Inline comments of one review, the most severe first; the others go into the summary."""
+
+
+def marker(review: Review) -> str:
+    """The comment that tells the review of one identity from all others."""
+    return f"<!-- kodiai:review {review.delivery.identity_digest} -->"
+
+
+def find_published(client: Client, review: Review) -> SubmittedReview | None:
+    """Return the review of this identity that GitHub already has, or None.
+
+    Only reviews of the App itself count: anybody can write a marker.
+    """
+    for submitted in client.reviews(review.pr_number):
+        author = submitted.user.login.lower() if submitted.user else ""
+        if author == app_login() and marker(review) in (submitted.body or ""):
+            return submitted
+    return None
+
+
+def post(client: Client, review: Review, report: Report) -> SubmittedReview:
+    """Post the review of a run: a summary, and a comment on the lines of each finding.
+
+    Where GitHub refuses the lines (422) it says neither which nor why, and has stored nothing: then all findings go
+    into the summary, because a review that is read beats comments that are not there.
+    """
+    ranked = sorted(report.findings, key=lambda finding: (finding.severity.rank, finding.path, finding.start_line))
+    inline, beyond = ranked[:MAX_COMMENTS], ranked[MAX_COMMENTS:]
+    try:
+        return _create(client, review, summary_body(review, report, beyond, refused=False), inline)
+    except Refused as refused:
+        if refused.status != 422 or not inline:
+            raise
+        logger.info("GitHub refused inline comments", extra={"repo": client.repo, "error": str(refused)})
+        return _create(client, review, summary_body(review, report, ranked, refused=True), [])
+
+
+def _create(client: Client, review: Review, body: str, inline: Sequence[Finding]) -> SubmittedReview:
+    return client.create_review(
+        review.pr_number,
+        commit=review.head_sha,
+        body=f"{body}\n\n{marker(review)}",
+        comments=[_comment(finding) for finding in inline],
+    )
+
+
+def _comment(finding: Finding) -> dict[str, Any]:
+    comment = {"path": finding.path, "line": finding.end_line, "side": "RIGHT", "body": comment_body(finding)}
+    if finding.start_line < finding.end_line:
+        comment |= {"start_line": finding.start_line, "start_side": "RIGHT"}
+    return comment

@@ -1,0 +1,28 @@
+"""The queue's view of Kodiai: one task, whose argument is the key of a `Delivery`."""
+
+from datetime import datetime
+
+from django.db import connection
+from django_tasks import task
+
+from reviews.models import Delivery
+
+CHANNEL = "kodiai_tasks"
+"""The PostgreSQL channel on which idle workers listen for new tasks."""
+
+
+@task()
+def process_delivery(delivery_pk: int) -> None:
+    """Act on a delivery; see `reviews.runner.process`."""
+    # Here and not above: the web process queues tasks and has no use for the GitHub client, 60 MB and a second.
+    from reviews.runner import process
+
+    process(delivery_pk)
+
+
+def enqueue(delivery: Delivery, run_after: datetime | None = None) -> None:
+    """Queue a delivery in the caller's transaction, so that row and task commit together; wake an idle worker."""
+    process_delivery.using(run_after=run_after).enqueue(delivery.pk)
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(f"NOTIFY {CHANNEL}")

@@ -1,0 +1,112 @@
+"""The worker: runs tasks as they come, and the periodic tasks between and beside them.
+
+The queue is `django-tasks-db`'s and so is the code that claims and runs a task. What is ours is the waiting: its own
+worker asks the database each second; this one is woken by the database, so that an idle worker starts a run within
+milliseconds and still costs next to nothing.
+"""
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, close_old_connections, connection
+from django.utils.crypto import get_random_string
+from django_tasks_db.management.commands.db_worker import Worker as QueueWorker
+
+from reviews.runner import record_owed
+from reviews.tasks import CHANNEL
+
+logger = logging.getLogger(__name__)
+
+LONGEST_WAIT = 1.0
+"""Seconds after which an idle worker looks at the queue in any case: for tasks whose time has come."""
+LOOK_SECONDS = 0.04
+"""Seconds between two looks at whether SQLite's file has changed. A look is one PRAGMA, about 20 microseconds."""
+
+
+class Worker:
+    """Runs tasks until `stop` is called, then ends with the task that is running."""
+
+    def __init__(self) -> None:
+        self.name = f"{socket.gethostname()}-{os.getpid()}-{get_random_string(6)}"[:64]
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """Take no more work. Safe to call from a signal handler."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Work until stopped. A database that is away is waited for."""
+        periodic = threading.Thread(target=self._run_periodic_tasks, name="periodic", daemon=True)
+        periodic.start()
+        logger.info("worker started", extra={"worker": self.name})
+        while not self._stopping.is_set():
+            try:
+                wait = self._new_wait()
+                self._drain()
+                wait()
+            except (DatabaseError, InterfaceError):
+                logger.exception("database failed, the worker tries again", extra={"worker": self.name})
+                connection.close()
+                self._stopping.wait(LONGEST_WAIT)
+        logger.info("worker stopped", extra={"worker": self.name})
+
+    def _drain(self) -> None:
+        """Run tasks until none is ready."""
+        queue = QueueWorker(
+            queue_names=["*"],
+            interval=0,
+            batch=True,
+            backend_name="default",
+            startup_delay=False,
+            max_tasks=1,
+            worker_id=self.name,
+            excluded_queue_names=[],
+        )
+        # One task at a time, so that a worker that was told to stop does not take the next.
+        while not self._stopping.is_set():
+            done_before = queue._run_tasks
+            queue.run()
+            if queue._run_tasks == done_before:
+                return
+
+    def _new_wait(self) -> Callable[[], None]:
+        """Prepare to wait for work; return what waits. What is queued in between ends that wait at once."""
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute(f"LISTEN {CHANNEL}")
+            return self._wait_for_notification
+        version = _data_version()
+        return lambda: self._wait_for_change(version)
+
+    def _wait_for_notification(self) -> None:
+        connection.ensure_connection()
+        for _ in connection.connection.notifies(timeout=LONGEST_WAIT, stop_after=1):
+            return
+
+    def _wait_for_change(self, version: int) -> None:
+        deadline = time.monotonic() + LONGEST_WAIT
+        while time.monotonic() < deadline and not self._stopping.wait(LOOK_SECONDS):
+            if _data_version() != version:
+                return
+
+    def _run_periodic_tasks(self) -> None:
+        while not self._stopping.wait(settings.KODIAI_SWEEP_SECONDS):
+            close_old_connections()
+            try:
+                if stored := record_owed():
+                    logger.info("owed telemetry recorded", extra={"rows": stored})
+            except Exception:  # the edge of a worker: the next round comes whatever happened in this one
+                logger.exception("periodic tasks failed")
+                connection.close()
+
+
+def _data_version() -> int:
+    """SQLite's count of changes by other connections. Source: SQLite documentation, PRAGMA data_version."""
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA data_version")
+        return int(cursor.fetchone()[0])
