@@ -2,6 +2,7 @@
 
 import ctypes
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ STABLE_SECONDS = 10.0
 """A child that lived for that long did start."""
 PR_SET_PDEATHSIG = 1
 """Source: prctl(2)."""
-MANAGE = str(Path(__file__).resolve().parent.parent / "manage.py")
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @dataclass
@@ -33,7 +34,9 @@ class _Child:
     start_at: float = field(default=0.0)
 
     def start(self) -> None:
-        self.process = subprocess.Popen(self.command, preexec_fn=_end_with_parent)
+        # granian finds the application on Python's path; the working directory stays, for relative paths in settings.
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+        self.process = subprocess.Popen(self.command, env=environment, preexec_fn=_end_with_parent)
         self.started = time.monotonic()
 
 
@@ -43,7 +46,7 @@ class Supervisor:
     def __init__(self, *, host: str, port: int, workers: int) -> None:
         self._web = _Child("web", _web_command(host, port))
         self._children = [self._web] + [
-            _Child(f"worker-{number}", [sys.executable, MANAGE, "worker", "--skip-checks"])
+            _Child(f"worker-{number}", [sys.executable, str(ROOT / "manage.py"), "worker", "--skip-checks"])
             for number in range(1, workers + 1)
         ]
         self._stopping = threading.Event()
@@ -106,6 +109,6 @@ def _web_command(host: str, port: int) -> list[str]:
     granian = str(Path(sys.executable).with_name("granian"))
     return [
         granian, "--interface", "wsgi", "--host", host, "--port", str(port),
-        "--workers", "1", "--blocking-threads", "8", "--backpressure", "64", "--no-ws",
+        "--workers", "1", "--blocking-threads", "4", "--backpressure", "64", "--no-ws",
         "--log-level", "warning", "kodiai.wsgi:application",
     ]  # fmt: skip

@@ -24,19 +24,31 @@ logger = logging.getLogger(__name__)
 
 LONGEST_WAIT = 1.0
 """Seconds after which an idle worker looks at the queue in any case: for tasks whose time has come."""
-LOOK_SECONDS = 0.04
-"""Seconds between two looks at whether SQLite's file has changed. A look is one PRAGMA, about 20 microseconds."""
+LOOK_SECONDS = 0.05
+"""Seconds between two looks at whether SQLite's file has changed. A look is one PRAGMA, some microseconds."""
 
 
 class Worker:
     """Runs tasks until `stop` is called, then ends with the task that is running."""
 
     def __init__(self) -> None:
-        self.name = f"{socket.gethostname()}-{os.getpid()}-{get_random_string(6)}"[:64]
+        self.name = f"{socket.gethostname()}-{os.getpid()}-{get_random_string(6)}"[-64:]
         self._stopping = threading.Event()
+        # In batch mode it runs tasks until none is ready.
+        self._queue = QueueWorker(
+            queue_names=["*"],
+            interval=0,
+            batch=True,
+            backend_name="default",
+            startup_delay=False,
+            max_tasks=None,
+            worker_id=self.name,
+            excluded_queue_names=[],
+        )
 
     def stop(self) -> None:
         """Take no more work. Safe to call from a signal handler."""
+        self._queue.running = False
         self._stopping.set()
 
     def run(self) -> None:
@@ -47,32 +59,13 @@ class Worker:
         while not self._stopping.is_set():
             try:
                 wait = self._new_wait()
-                self._drain()
+                self._queue.run()
                 wait()
             except (DatabaseError, InterfaceError):
                 logger.exception("database failed, the worker tries again", extra={"worker": self.name})
                 connection.close()
                 self._stopping.wait(LONGEST_WAIT)
         logger.info("worker stopped", extra={"worker": self.name})
-
-    def _drain(self) -> None:
-        """Run tasks until none is ready."""
-        queue = QueueWorker(
-            queue_names=["*"],
-            interval=0,
-            batch=True,
-            backend_name="default",
-            startup_delay=False,
-            max_tasks=1,
-            worker_id=self.name,
-            excluded_queue_names=[],
-        )
-        # One task at a time, so that a worker that was told to stop does not take the next.
-        while not self._stopping.is_set():
-            done_before = queue._run_tasks
-            queue.run()
-            if queue._run_tasks == done_before:
-                return
 
     def _new_wait(self) -> Callable[[], None]:
         """Prepare to wait for work; return what waits. What is queued in between ends that wait at once."""
@@ -107,6 +100,6 @@ class Worker:
 
 def _data_version() -> int:
     """SQLite's count of changes by other connections. Source: SQLite documentation, PRAGMA data_version."""
-    with connection.cursor() as cursor:
-        cursor.execute("PRAGMA data_version")
-        return int(cursor.fetchone()[0])
+    connection.ensure_connection()
+    # Past Django's cursor: this is asked twenty times a second, and costs a fifth so.
+    return int(connection.connection.execute("PRAGMA data_version").fetchone()[0])

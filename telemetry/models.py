@@ -1,0 +1,125 @@
+"""What a run leaves behind: how GitHub's limits touched it (`RateLimitEvent`) and how it ended (`Execution`).
+
+Both tables have the columns of the legacy system, so that its database files are adopted in place. The identity of a
+run is the pair (delivery id, event type); it is unique in each table.
+"""
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+
+class DegradationPath(models.TextChoices):
+    """Why a run went on without an enrichment. Rows of the legacy system may hold other words."""
+
+    NONE = "none"
+    SEARCH_RATE_LIMIT = "search-api-rate-limit"
+    SEARCH_ERROR = "search-api-error"
+
+
+class Conclusion(models.TextChoices):
+    """How a run ended. Rows of the legacy system may hold other words."""
+
+    SUCCESS = "success"
+    PARTIAL = "partial"
+    SKIPPED = "skipped"
+    SUPERSEDED = "superseded"
+    ERROR = "error"
+    TIMEOUT = "timeout"
+
+
+class LegacyNamedIndex(models.Index):
+    """An index whose name comes from the legacy system and may be as long as PostgreSQL allows.
+
+    Django's own limit of 30 characters (E034) is Oracle's; keeping the legacy name means that an adopted database
+    needs no rename and no second index.
+    """
+
+    max_name_length = 63
+
+
+class RateLimitEvent(models.Model):
+    """What GitHub's limits cost one run: exactly one row for each delivery and event type."""
+
+    # The clock of the process that wrote the identity first; a replay does not touch it.
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    # NULL, and not "", where no webhook is behind the run: NULL is what the identity leaves out.
+    delivery_id = models.TextField(null=True, blank=True)  # noqa: DJ001
+    # The delivery id of a row that was a duplicate when the identity was introduced; such a row has no identity.
+    legacy_delivery_id = models.TextField(null=True, blank=True, editable=False)  # noqa: DJ001
+    repo = models.TextField(help_text="owner/name")
+    pr_number = models.IntegerField("pull request", null=True, blank=True)
+    event_type = models.TextField(help_text="<event>.<action> of the delivery")
+    cache_hit_rate = models.FloatField(
+        help_text="Share of this run's Search lookups that the Search cache answered, 0 to 1."
+    )
+    skipped_queries = models.IntegerField(help_text="Search queries given up.")
+    retry_attempts = models.IntegerField(help_text="Search retries made.")
+    degradation_path = models.TextField(choices=DegradationPath.choices)
+
+    class Meta:
+        db_table = "rate_limit_events"
+        ordering = ["-id"]
+        verbose_name = "rate-limit event"
+        indexes = [LegacyNamedIndex(fields=["repo", "created_at"], name="idx_rate_limit_events_repo_created")]
+        constraints = [
+            # The identity: one delivery leaves one row for each event type, whoever writes it and however often.
+            # Rows without a delivery id have no identity, so there may be any number of them.
+            models.UniqueConstraint(
+                fields=["delivery_id", "event_type"],
+                condition=Q(delivery_id__isnull=False),
+                name="idx_rate_limit_events_delivery_event",
+            ),
+            models.CheckConstraint(
+                condition=Q(cache_hit_rate__range=(0, 1)), name="rate_limit_events_cache_hit_rate_range"
+            ),
+            models.CheckConstraint(condition=Q(skipped_queries__gte=0), name="rate_limit_events_skipped_queries_range"),
+            models.CheckConstraint(condition=Q(retry_attempts__gte=0), name="rate_limit_events_retry_attempts_range"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event_type} of {self.repo}#{self.pr_number}: {self.degradation_path}"
+
+
+class Execution(models.Model):
+    """One finished run: what it was about, what it used and how it ended."""
+
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    delivery_id = models.TextField(null=True, blank=True)  # noqa: DJ001
+    legacy_delivery_id = models.TextField(null=True, blank=True, editable=False)  # noqa: DJ001
+    repo = models.TextField(help_text="owner/name")
+    pr_number = models.IntegerField("pull request", null=True, blank=True)
+    pr_author = models.TextField("author", null=True, blank=True)  # noqa: DJ001
+    event_type = models.TextField(help_text="<event>.<action> of the delivery")
+    provider = models.TextField(default="analyzers", help_text="Who made the findings: analyzers, anthropic, …")
+    model = models.TextField()
+    input_tokens = models.IntegerField(default=0)
+    output_tokens = models.IntegerField(default=0)
+    cache_read_tokens = models.IntegerField(default=0)
+    cache_creation_tokens = models.IntegerField(default=0)
+    duration_ms = models.IntegerField("duration (ms)", default=0)
+    cost_usd = models.FloatField("cost (USD)", default=0.0)
+    conclusion = models.TextField(choices=Conclusion.choices)
+    # Three columns that only the legacy system wrote.
+    session_id = models.TextField(null=True, blank=True)  # noqa: DJ001
+    num_turns = models.IntegerField(null=True, blank=True)
+    stop_reason = models.TextField(null=True, blank=True)  # noqa: DJ001
+
+    class Meta:
+        db_table = "executions"
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["created_at"], name="idx_executions_created_at"),
+            models.Index(fields=["repo"], name="idx_executions_repo"),
+        ]
+        constraints = [
+            # The same identity as a rate-limit event's: a run that is finished twice has one row.
+            models.UniqueConstraint(
+                fields=["delivery_id", "event_type"],
+                condition=Q(delivery_id__isnull=False),
+                name="idx_executions_delivery_event",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event_type} of {self.repo}#{self.pr_number}: {self.conclusion}"
