@@ -1,0 +1,31 @@
+"""GitHub in a box: an HTTP server that speaks the part of GitHub's API that Kodiai calls, and fails on order.
+
+with Sandbox() as github:
+    repo = github.create_repository("octo/demo", files={"README.md": "# demo\\n"})
+    pull = repo.open_pull_request(changes={"app.py": "import os\\n"})
+    github.fail("search", Fault(FaultKind.PRIMARY_LIMIT, reset_in=1))
+    github.send_webhook(url, "pull_request", pull.payload("opened"))
+"""
+
+from sandbox.box import Sandbox
+from sandbox.faults import ANY_ROUTE, Fault, FaultKind
+from sandbox.git import Symlink
+from sandbox.pulls import PullRequest
+from sandbox.repository import Repository
+from sandbox.state import Call
+from sandbox.webhooks import HookDelivery, WebhookRequest, WebhookResponse, sign
+
+__all__ = [
+    "ANY_ROUTE",
+    "Call",
+    "Fault",
+    "FaultKind",
+    "HookDelivery",
+    "PullRequest",
+    "Repository",
+    "Sandbox",
+    "Symlink",
+    "WebhookRequest",
+    "WebhookResponse",
+    "sign",
+]

@@ -1,0 +1,96 @@
+"""The GitHub App that the sandbox knows: its number, its keys, and the accounts around it."""
+
+import itertools
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+WEB_URL = "https://github.com"
+
+Json = dict[str, Any]
+"""A JSON object as GitHub sends it."""
+
+
+@dataclass(frozen=True)
+class App:
+    """The one GitHub App of a sandbox. Keys are PEM; `api_url` has no slash at its end."""
+
+    id: int
+    slug: str
+    api_url: str
+    private_key: str
+    public_key: str
+    webhook_secret: str
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1001), repr=False, compare=False)
+
+    @property
+    def bot_login(self) -> str:
+        """The login under which the App writes reviews and comments."""
+        return f"{self.slug}[bot]"
+
+    def next_id(self) -> int:
+        """A number that no other thing in this sandbox has; GitHub's ids are unique per kind, these are unique."""
+        return next(self.numbers)
+
+
+@cache
+def key_pair() -> tuple[str, str]:
+    """Private and public key in PEM. One pair per process: making one costs a tenth of a second."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    )
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return private.decode("ascii"), public.decode("ascii")
+
+
+def account_id(login: str) -> int:
+    """The same id for the same login, in any letter case: GitHub's logins are case-insensitive."""
+    return zlib.crc32(login.lower().encode()) & 0x7FFFFFFF
+
+
+def installation_id(owner: str) -> int:
+    """The id of the App's installation on an account. Source: an App is installed once per account."""
+    return account_id(f"installation of {owner}")
+
+
+def account(login: str, api_url: str) -> Json:
+    """GitHub's "simple user". A login that ends in [bot] is a Bot, any other a User."""
+    bot = login.endswith("[bot]")
+    url = f"{api_url}/users/{login}"
+    return {
+        "login": login,
+        "id": account_id(login),
+        "node_id": node_id("BOT" if bot else "U", account_id(login)),
+        "avatar_url": f"https://avatars.githubusercontent.com/u/{account_id(login)}?v=4",
+        "gravatar_id": "",
+        "url": url,
+        "html_url": f"{WEB_URL}/apps/{login.removesuffix('[bot]')}" if bot else f"{WEB_URL}/{login}",
+        "followers_url": f"{url}/followers",
+        "following_url": f"{url}/following{{/other_user}}",
+        "gists_url": f"{url}/gists{{/gist_id}}",
+        "starred_url": f"{url}/starred{{/owner}}{{/repo}}",
+        "subscriptions_url": f"{url}/subscriptions",
+        "organizations_url": f"{url}/orgs",
+        "repos_url": f"{url}/repos",
+        "events_url": f"{url}/events{{/privacy}}",
+        "received_events_url": f"{url}/received_events",
+        "type": "Bot" if bot else "User",
+        "site_admin": False,
+    }
+
+
+def node_id(prefix: str, number: int) -> str:
+    """An opaque global id of the look of GitHub's, which clients must not take apart."""
+    return f"{prefix}_kw{number:012x}"
+
+
+def timestamp(moment: datetime | None = None) -> str:
+    """A moment (now, if none is given) as GitHub writes it: UTC, whole seconds, Z."""
+    return (moment or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,161 @@
+"""The sandbox: a GitHub that lives as long as a `with` block."""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from sandbox import payloads
+from sandbox.app import App, Json, installation_id, key_pair
+from sandbox.faults import Fault
+from sandbox.git import Content
+from sandbox.pulls import PullRequest
+from sandbox.repository import Repository
+from sandbox.routes import ROUTE_NAMES
+from sandbox.server import Server
+from sandbox.state import State
+from sandbox.webhooks import HookDelivery, WebhookRequest, WebhookResponse, webhook_request
+
+
+class Sandbox(State):
+    """GitHub in a box: a real HTTP server on 127.0.0.1 with repositories that are real git repositories.
+
+    Use it as a context manager, or call `start()` and `close()`. It listens as soon as it is made and answers once it
+    is started. `port` 0 takes a free one.
+    """
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        app_id: int = 1,
+        app_slug: str = "kodiai",
+        webhook_secret: str = "the-webhook-secret",
+    ) -> None:
+        self._server = Server(port)
+        private_key, public_key = key_pair()
+        app = App(app_id, app_slug, self._server.url, private_key, public_key, webhook_secret)
+        super().__init__(app, ROUTE_NAMES)
+        self._folder = tempfile.TemporaryDirectory(prefix="github-sandbox-")
+
+    def start(self) -> Self:
+        """Begin to answer."""
+        self._server.start(self)
+        return self
+
+    def close(self) -> None:
+        """Cut every connection, end every thread and remove the repositories. Safe to call again."""
+        try:
+            self._server.close()
+            self.hook.close()
+        finally:
+            self._folder.cleanup()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def url(self) -> str:
+        """The address of the API, without a slash at its end."""
+        return self.app.api_url
+
+    @property
+    def app_id(self) -> int:
+        """The App's number."""
+        return self.app.id
+
+    @property
+    def app_slug(self) -> str:
+        """The App's name in addresses; its bot is `{app_slug}[bot]`."""
+        return self.app.slug
+
+    @property
+    def private_key(self) -> str:
+        """The App's private key in PEM."""
+        return self.app.private_key
+
+    @property
+    def webhook_secret(self) -> str:
+        """What webhooks are signed with."""
+        return self.app.webhook_secret
+
+    @property
+    def hook_deliveries(self) -> list[HookDelivery]:
+        """Every webhook sent, redeliveries included, newest first."""
+        return self.hook.deliveries
+
+    def create_repository(
+        self, full_name: str = "octo/demo", files: Mapping[str, Content] | None = None, private: bool = False
+    ) -> Repository:
+        """A repository with the App installed, and `files` in the first commit of `main`. Raises ValueError if it is
+        there already."""
+        with self.lock:
+            if full_name.lower() in self.repositories:
+                raise ValueError(f"{full_name} is there already")
+            folder = Path(self._folder.name) / f"{len(self.repositories) + 1}.git"
+            files = {"README.md": f"# {full_name}\n"} if files is None else files
+            repo = Repository(self.app, full_name, files, private=private, folder=folder)
+            self.repositories[full_name.lower()] = repo
+            return repo
+
+    def fail(self, route: str, fault: Fault, times: int | None = 1) -> Fault:
+        """Order a fault for the next `times` calls of a route (None: until cleared; "*": of any route).
+
+        Several orders of a route are served one after the other. Raises ValueError for a route that does not exist.
+        """
+        self.faults.add(route, fault, times)
+        return fault
+
+    def clear_faults(self) -> None:
+        """Forget every ordered fault."""
+        self.faults.clear()
+
+    def expire_tokens(self) -> None:
+        """Make every installation token issued so far no good: 401 "Bad credentials"."""
+        self.tokens.expire()
+
+    def remove_installation(self, owner: str) -> None:
+        """The App is uninstalled from an account: its repositories are not found, its tokens no good."""
+        with self.lock:
+            self.removed_installations.add(installation_id(owner))
+
+    def refuse_line(self, path: str, line: int) -> None:
+        """Refuse review comments on this line with 422, though it is in the diff."""
+        with self.lock:
+            self.refused_lines.add((path, line))
+
+    def payload(
+        self, event: str, action: str | None, subject: PullRequest | Repository | None = None, **overrides: Any
+    ) -> Json:
+        """The body of a webhook about a pull request or a repository, `installation` and `sender` included.
+
+        `pull_request` with any action, `issue_comment` `created` (`comment_body=`, `commenter=`), `installation`
+        `created` or `deleted`, `installation_repositories`, `ping` (action None). `sender=`, `requested_reviewer=` and
+        `before=` fit where GitHub has them; anything else is put in at the top of the body as it is.
+        """
+        return payloads.payload(self.app, event, action, subject, **overrides)
+
+    def webhook(
+        self, event: str, payload: Json | bytes, delivery_id: str | None = None, secret: str | None = None
+    ) -> WebhookRequest:
+        """Body and headers of a signed webhook, for who sends it by other means."""
+        return webhook_request(self.app, event, payload, delivery_id, secret)
+
+    def send_webhook(
+        self, url: str, event: str, payload: Json | bytes, delivery_id: str | None = None, secret: str | None = None
+    ) -> WebhookResponse:
+        """Sign a webhook, POST it, and remember it among the hook deliveries.
+
+        Never raises for what the receiver does: `status_code` is 0 if it cannot be reached or is silent for 10 s.
+        """
+        return self.hook.send(url, event, self.webhook(event, payload, delivery_id, secret))
+
+    def wait_for_redeliveries(self, seconds: float = 10) -> None:
+        """Return when every redelivery that was asked for is through. Raises TimeoutError after `seconds`."""
+        self.hook.wait_for_redeliveries(seconds)

@@ -1,0 +1,93 @@
+"""Files of a commit: GET /repos/{owner}/{repo}/contents/{path}."""
+
+import base64
+import posixpath
+import textwrap
+from urllib.parse import quote
+
+from sandbox.app import WEB_URL, Json
+from sandbox.git import SYMLINK_MODE, Entry
+from sandbox.http import Answer, ApiError, Request, not_found
+from sandbox.repository import Repository
+
+MAX_INLINE_BYTES = 1024 * 1024
+"""Larger files come with an empty `content` and `encoding` "none".
+
+Source: GitHub REST docs, "Get repository content".
+"""
+
+MAX_DIRECTORY_ENTRIES = 1000
+"""Source: GitHub REST docs, "Get repository content"."""
+
+
+def get_contents(repo: Repository, request: Request) -> Answer:
+    """A file with its content in base64, a directory as a list, or a symlink that leads nowhere as itself."""
+    ref = request.query.get("ref") or repo.default_branch
+    path = posixpath.normpath(request.parameters.get("path") or ".").strip("/")
+    path = "" if path == "." else path
+    sha = repo.resolve(ref)
+    if sha is None:
+        raise ApiError(404, f"No commit found for the ref {ref}")
+    tree = repo.store.tree(sha)
+    entry = tree.get(path)
+    if entry is None:
+        return Answer(body=_directory(repo, ref, tree, path))
+    if entry.mode == SYMLINK_MODE:
+        target = repo.store.blob(entry.oid).decode("utf-8", "replace")
+        aim = tree.get(posixpath.normpath(posixpath.join(posixpath.dirname(path), target)))
+        if aim is None or aim.mode == SYMLINK_MODE:
+            return Answer(body=_entry(repo, ref, path, "symlink", entry.oid, entry.size) | {"target": target})
+        # The documentation promises the content of the file that the link leads to.
+        entry = aim
+    raw = repo.store.blob(entry.oid)
+    if ".raw" in request.headers.get("accept", ""):
+        return Answer(body=raw, content_type="application/vnd.github.raw; charset=utf-8")
+    return Answer(body=_file(repo, ref, path, entry, raw))
+
+
+def _file(repo: Repository, ref: str, path: str, entry: Entry, raw: bytes) -> Json:
+    if entry.size > MAX_INLINE_BYTES:
+        body = {"content": "", "encoding": "none"}
+    else:
+        lines = textwrap.wrap(base64.b64encode(raw).decode("ascii"), 60)
+        body = {"content": "".join(f"{line}\n" for line in lines), "encoding": "base64"}
+    return _entry(repo, ref, path, "file", entry.oid, entry.size) | body
+
+
+def _directory(repo: Repository, ref: str, tree: dict[str, Entry], path: str) -> list[Json]:
+    prefix = f"{path}/" if path else ""
+    found: dict[str, Json] = {}
+    for name, entry in tree.items():
+        if not name.startswith(prefix):
+            continue
+        first, below, _ = name[len(prefix) :].partition("/")
+        full = prefix + first
+        if below:
+            # A tree's own object id is of no use to a client of this sandbox; its place in the list is.
+            found.setdefault(full, _entry(repo, ref, full, "dir", entry.oid, 0))
+        else:
+            kind = "symlink" if entry.mode == SYMLINK_MODE else "file"
+            found[full] = _entry(repo, ref, full, kind, entry.oid, entry.size)
+    if not found:
+        raise not_found()
+    return [found[name] for name in sorted(found)][:MAX_DIRECTORY_ENTRIES]
+
+
+def _entry(repo: Repository, ref: str, path: str, kind: str, oid: str, size: int) -> Json:
+    api = f"{repo.app.api_url}/repos/{repo.full_name}"
+    url = f"{api}/contents/{quote(path)}?ref={quote(ref, safe='')}"
+    git_url = f"{api}/git/{'trees' if kind == 'dir' else 'blobs'}/{oid}"
+    html_url = f"{WEB_URL}/{repo.full_name}/{'tree' if kind == 'dir' else 'blob'}/{ref}/{quote(path)}"
+    raw_url = f"https://raw.githubusercontent.com/{repo.full_name}/{ref}/{quote(path)}"
+    return {
+        "type": kind,
+        "name": posixpath.basename(path),
+        "path": path,
+        "sha": oid,
+        "size": size,
+        "url": url,
+        "git_url": git_url,
+        "html_url": html_url,
+        "download_url": None if kind == "dir" else raw_url,
+        "_links": {"self": url, "git": git_url, "html": html_url},
+    }

@@ -1,0 +1,202 @@
+"""Small, real git repositories, written with `git fast-import` and read with plumbing commands."""
+
+import os
+import re
+import subprocess
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+FIRST_COMMIT_AT = 1_700_000_000
+"""Commits are dated by count from here, so that no two of them are alike."""
+
+FILE_MODE = "100644"
+SYMLINK_MODE = "120000"
+
+_SHA = re.compile(r"[0-9a-f]{7,40}")
+
+
+@dataclass(frozen=True)
+class Symlink:
+    """A symbolic link, where a file's content is expected."""
+
+    target: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file in a commit's tree: git mode, object id and size in bytes."""
+
+    mode: str
+    oid: str
+    size: int
+
+
+Content = str | bytes | Symlink
+Changes = Mapping[str, Content | None]
+"""Path to new content; None deletes the path."""
+
+
+class GitError(RuntimeError):
+    """A git command failed; the message is git's own."""
+
+
+class GitStore:
+    """A bare repository in `folder`. Commits, trees and blobs never change, so what was read once is kept."""
+
+    def __init__(self, folder: Path, home: Path, *, label: str) -> None:
+        self.folder = folder
+        self._label = label
+        self._commits = 0
+        self._known_commits: set[str] = set()
+        self._trees: dict[str, dict[str, Entry]] = {}
+        self._blobs: dict[str, bytes] = {}
+        self._merge_bases: dict[tuple[str, str], str] = {}
+        self._ranges: dict[tuple[str, str], list[str]] = {}
+        self._lock = threading.RLock()
+        self._environment = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": str(home),
+            "LC_ALL": "C",
+            "GIT_DIR": str(folder),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_TERMINAL_PROMPT": "0",
+        }
+        folder.mkdir(parents=True)
+        self.run("init", "--quiet", "--bare", "--template=", "--initial-branch=main")
+
+    def run(self, *arguments: str, stdin: bytes = b"") -> bytes:
+        """What a git command prints. Raises GitError when it fails."""
+        command = ["git", "-c", "core.autocrlf=false", "-c", "init.defaultBranch=main", *arguments]
+        done = subprocess.run(
+            command, cwd=self.folder, env=self._environment, input=stdin, capture_output=True, check=False
+        )
+        if done.returncode:
+            raise GitError(f"git {arguments[0]}: {done.stderr.decode('utf-8', 'replace').strip()}")
+        return done.stdout
+
+    def commit(
+        self,
+        branch: str,
+        changes: Changes,
+        *,
+        parent: str | None,
+        message: str,
+        author: str,
+        renames: Mapping[str, str] | None = None,
+    ) -> str:
+        """Make a commit on top of `parent`, point `branch` at it, and return its sha.
+
+        `renames` (old path to new path) happen before `changes`. Raises GitError when a renamed path does not exist.
+        """
+        with self._lock:
+            self._commits += 1
+            signature = f"{author} <{author}@users.noreply.github.com> {FIRST_COMMIT_AT + 60 * self._commits} +0000"
+            # The label keeps commits of equal content in two repositories apart.
+            text = f"{message}\n\n{self._label}\n".encode()
+            lines = [
+                f"commit refs/heads/{branch}\nmark :1\nauthor {signature}\ncommitter {signature}\n".encode(),
+                _data(text),
+            ]
+            if parent:
+                lines.append(f"from {parent}\n".encode())
+            for old, new in (renames or {}).items():
+                lines.append(b"R " + _quoted(old) + b" " + _quoted(new) + b"\n")
+            for path, content in changes.items():
+                lines.append(_file_command(path, content))
+            lines.append(b"\nget-mark :1\n")
+            output = self.run("fast-import", "--quiet", "--force", "--done", stdin=b"".join(lines) + b"done\n")
+            sha = output.decode("ascii").strip()
+            self._known_commits.add(sha)
+            return sha
+
+    def parent(self, sha: str) -> str:
+        """The first parent of a commit. Raises GitError for the first commit of all."""
+        return self.run("rev-parse", "--verify", "--quiet", f"{sha}^").decode("ascii").strip()
+
+    def find_commit(self, sha: str) -> str | None:
+        """The full sha if the repository has this commit; abbreviations of at least seven digits are understood."""
+        if sha in self._known_commits:
+            return sha
+        if not _SHA.fullmatch(sha):
+            return None
+        try:
+            output = self.run("rev-parse", "--verify", "--quiet", f"{sha}^{{commit}}")
+        except GitError:
+            return None
+        return output.decode("ascii").strip()
+
+    def merge_base(self, one: str, other: str) -> str:
+        """The best common ancestor of two commits."""
+        with self._lock:
+            if (one, other) not in self._merge_bases:
+                self._merge_bases[one, other] = self.run("merge-base", one, other).decode("ascii").strip()
+            return self._merge_bases[one, other]
+
+    def commits_between(self, base: str, head: str) -> list[str]:
+        """Commits reachable from `head` and not from `base`, newest first."""
+        with self._lock:
+            if (base, head) not in self._ranges:
+                self._ranges[base, head] = self.run("rev-list", f"{base}..{head}").decode("ascii").split()
+            return self._ranges[base, head]
+
+    def tree(self, sha: str) -> dict[str, Entry]:
+        """Every file of a commit: path to entry."""
+        with self._lock:
+            if sha not in self._trees:
+                self._trees[sha] = dict(_entries(self.run("ls-tree", "-r", "-l", "-z", sha)))
+            return self._trees[sha]
+
+    def blobs(self, oids: list[str]) -> dict[str, bytes]:
+        """The contents of several blobs with one git process."""
+        with self._lock:
+            missing = [oid for oid in dict.fromkeys(oids) if oid not in self._blobs]
+            if missing:
+                output = self.run("cat-file", "--batch", stdin="\n".join(missing).encode() + b"\n")
+                self._blobs.update(zip(missing, _batch(output), strict=True))
+            return {oid: self._blobs[oid] for oid in oids}
+
+    def blob(self, oid: str) -> bytes:
+        """The content of one blob."""
+        return self.blobs([oid])[oid]
+
+
+def _data(content: bytes) -> bytes:
+    return b"data %d\n%s\n" % (len(content), content)
+
+
+def _quoted(path: str) -> bytes:
+    escaped = path.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return b'"' + escaped.encode() + b'"'
+
+
+def _file_command(path: str, content: Content | None) -> bytes:
+    if content is None:
+        return b"D " + _quoted(path) + b"\n"
+    if isinstance(content, Symlink):
+        return f"M {SYMLINK_MODE} inline ".encode() + _quoted(path) + b"\n" + _data(content.target.encode())
+    raw = content.encode() if isinstance(content, str) else content
+    return f"M {FILE_MODE} inline ".encode() + _quoted(path) + b"\n" + _data(raw)
+
+
+def _entries(output: bytes) -> list[tuple[str, Entry]]:
+    entries = []
+    for record in output.split(b"\0")[:-1]:
+        fields, path = record.split(b"\t", 1)
+        mode, _kind, oid, size = fields.decode("ascii").split()
+        entries.append((path.decode("utf-8", "replace"), Entry(mode, oid, 0 if size == "-" else int(size))))
+    return entries
+
+
+def _batch(output: bytes) -> list[bytes]:
+    contents = []
+    position = 0
+    while position < len(output):
+        end_of_header = output.index(b"\n", position)
+        size = int(output[position:end_of_header].split()[2])
+        start = end_of_header + 1
+        contents.append(output[start : start + size])
+        position = start + size + 1
+    return contents

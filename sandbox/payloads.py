@@ -1,0 +1,141 @@
+"""The bodies of webhooks. Source of the shapes: GitHub docs, "Webhook events and payloads"."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sandbox import conversation, shapes
+from sandbox.app import App, Json, account, node_id, timestamp
+
+if TYPE_CHECKING:
+    from sandbox.pulls import PullRequest
+    from sandbox.repository import Repository
+
+WEBHOOK_URL = "https://example.com/webhooks/github"
+"""What a ping says the App's webhook address is; the sandbox sends where it is told to."""
+
+
+def payload(
+    app: App,
+    event: str,
+    action: str | None,
+    subject: PullRequest | Repository | None,
+    *,
+    sender: str | None = None,
+    requested_reviewer: str | None = None,
+    comment_body: str | None = None,
+    commenter: str | None = None,
+    before: str | None = None,
+    **overrides: Any,
+) -> Json:
+    """The body of `event` with `action` about a pull request or a repository.
+
+    Events: `pull_request` (any action), `issue_comment` (about a pull request), `installation`,
+    `installation_repositories`, `ping` (which needs no subject). `sender`, `requested_reviewer` and `commenter` are logins.
+    Anything else in `overrides` is put in at the top of the body as it is. Raises ValueError for another event.
+    """
+    builders = {
+        "pull_request": _pull_request,
+        "issue_comment": _issue_comment,
+        "installation": _installation,
+        "installation_repositories": _installation_repositories,
+        "ping": _ping,
+    }
+    if event not in builders:
+        raise ValueError(f"no payload for {event!r}; there are {', '.join(sorted(builders))}")
+    details = {
+        "requested_reviewer": requested_reviewer,
+        "comment_body": comment_body,
+        "commenter": commenter,
+        "before": before,
+    }
+    body: Json = {"action": action} if action else {}
+    body.update(builders[event](app, action, subject, details))
+    if sender:
+        body["sender"] = account(sender, app.api_url)
+    return body | overrides
+
+
+def _surroundings(app: App, repo: Repository, sender: str) -> Json:
+    return {
+        "repository": shapes.repository(repo),
+        "installation": {
+            "id": repo.installation_id,
+            "node_id": node_id("MDIzOkludGVncmF0aW9uSW5zdGFsbGF0aW9u", repo.installation_id),
+        },
+        "sender": account(sender, app.api_url),
+    }
+
+
+def _pull_request(app: App, action: str | None, subject: Any, details: Json) -> Json:
+    pull: PullRequest = subject
+    body: Json = {"number": pull.number, "pull_request": shapes.pull_request(pull)}
+    sender = pull.author
+    if action == "synchronize":
+        body |= {"before": details["before"] or pull.before_sha, "after": pull.head_sha}
+    elif action == "edited":
+        body["changes"] = {}
+    elif action in ("review_requested", "review_request_removed"):
+        reviewer = details["requested_reviewer"] or app.bot_login
+        body["requested_reviewer"] = account(reviewer, app.api_url)
+        if action == "review_requested":
+            body["pull_request"]["requested_reviewers"] = [account(reviewer, app.api_url)]
+    return body | _surroundings(app, pull.repository, sender)
+
+
+def _issue_comment(app: App, action: str | None, subject: Any, details: Json) -> Json:
+    pull: PullRequest = subject
+    commenter = details["commenter"] or pull.author
+    comment = conversation.issue_comment(pull, author=commenter, body=details["comment_body"] or f"@{app.slug} review")
+    return {"issue": conversation.issue(pull), "comment": comment} | _surroundings(app, pull.repository, commenter)
+
+
+def _installation(app: App, action: str | None, subject: Any, details: Json) -> Json:
+    repo: Repository = getattr(subject, "repository", subject)
+    return {
+        "installation": shapes.installation(app, repo.owner),
+        "repositories": [_short(repo)],
+        "requester": None,
+        "sender": account(repo.owner, app.api_url),
+    }
+
+
+def _installation_repositories(app: App, action: str | None, subject: Any, details: Json) -> Json:
+    repo: Repository = getattr(subject, "repository", subject)
+    return {
+        "installation": shapes.installation(app, repo.owner),
+        "repository_selection": "selected",
+        "repositories_added": [_short(repo)] if action == "added" else [],
+        "repositories_removed": [_short(repo)] if action == "removed" else [],
+        "requester": None,
+        "sender": account(repo.owner, app.api_url),
+    }
+
+
+def _ping(app: App, action: str | None, subject: Any, details: Json) -> Json:
+    return {
+        "zen": "Keep it logically awesome.",
+        "hook_id": app.id,
+        "hook": {
+            "type": "App",
+            "id": app.id,
+            "name": "web",
+            "active": True,
+            "app_id": app.id,
+            "events": shapes.EVENTS,
+            "config": {"content_type": "json", "insecure_ssl": "0", "secret": "********", "url": WEBHOOK_URL},
+            "created_at": timestamp(),
+            "updated_at": timestamp(),
+            "deliveries_url": f"{app.api_url}/app/hook/deliveries",
+        },
+    }
+
+
+def _short(repo: Repository) -> Json:
+    return {
+        "id": repo.id,
+        "node_id": node_id("R", repo.id),
+        "name": repo.name,
+        "full_name": repo.full_name,
+        "private": repo.private,
+    }

@@ -1,0 +1,154 @@
+"""A pull request of the sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sandbox import conversation, payloads, shapes
+from sandbox.app import Json, timestamp
+from sandbox.diffs import MAX_PATCH_LINES, ChangedFile, changed_files
+from sandbox.git import Changes
+
+if TYPE_CHECKING:
+    from sandbox.repository import Repository
+
+
+class PullRequest:
+    """A pull request. Made by `Repository.open_pull_request`.
+
+    `reviews` and `comments` hold what was posted, as dicts, oldest first; a review's dict has id, node_id, user, body,
+    event, state, commit_id, comments (as posted), html_url, pull_request_url, submitted_at.
+    """
+
+    def __init__(
+        self,
+        *,
+        repository: Repository,
+        number: int,
+        title: str,
+        body: str | None,
+        author: str,
+        author_association: str,
+        draft: bool,
+        base_ref: str,
+        base_sha: str,
+        head_ref: str,
+        head_sha: str,
+        branch: str,
+        fork: bool,
+    ) -> None:
+        self.repository = repository
+        self.number = number
+        self.id = repository.app.next_id()
+        self.title = title
+        self.body = body
+        self.author = author
+        self.author_association = author_association
+        self.draft = draft
+        self.base_ref = base_ref
+        self.base_sha = base_sha
+        self.head_ref = head_ref
+        self.head_sha = head_sha
+        self.fork = fork
+        self.state = "open"
+        self.merged = False
+        self.created_at = self.updated_at = timestamp()
+        self.closed_at: str | None = None
+        self.before_sha = base_sha
+        """The head before the last push, for the `synchronize` payload."""
+        self.commits = [head_sha]
+        """Every head and commit this pull request ever had, oldest first, those that a force push dropped included."""
+        self.reviews: list[Json] = []
+        self.review_comments: list[Json] = []
+        self.comments: list[Json] = []
+        self.requested_reviewers: list[str] = []
+        self.max_patch_lines = MAX_PATCH_LINES
+        """Files whose patch is longer come without one; see `sandbox.diffs.MAX_PATCH_LINES`."""
+        self._branch = branch
+        self._files: dict[tuple[str, str, int], list[ChangedFile]] = {}
+
+    @property
+    def html_url(self) -> str:
+        """The page of the pull request on github.com."""
+        return f"{shapes.WEB_URL}/{self.repository.full_name}/pull/{self.number}"
+
+    @property
+    def api_url(self) -> str:
+        """The address of the pull request in the API of this sandbox."""
+        return f"{self.repository.app.api_url}/repos/{self.repository.full_name}/pulls/{self.number}"
+
+    def push(
+        self, changes: Changes | None = None, renames: Mapping[str, str] | None = None, message: str = "Change more"
+    ) -> str:
+        """Add a commit to the head branch and return its sha."""
+        return self._move_head(self.head_sha, changes or {}, renames, message)
+
+    def force_push(
+        self, changes: Changes | None = None, renames: Mapping[str, str] | None = None, message: str = "Change again"
+    ) -> str:
+        """Put a new commit in place of the head commit, whose changes are gone with it, and return the new sha."""
+        return self._move_head(self.repository.store.parent(self.head_sha), changes or {}, renames, message)
+
+    def close(self, *, merged: bool = False) -> None:
+        """Close the pull request. `merged` only sets the state; the base branch stays as it is."""
+        with self.repository.lock:
+            self.state, self.merged = "closed", merged
+            self.closed_at = self.updated_at = timestamp()
+
+    def reopen(self) -> None:
+        """Open the pull request again."""
+        with self.repository.lock:
+            self.state, self.merged, self.closed_at, self.updated_at = "open", False, None, timestamp()
+
+    def ready_for_review(self) -> None:
+        """A draft no more."""
+        with self.repository.lock:
+            self.draft, self.updated_at = False, timestamp()
+
+    def files(self, head_sha: str | None = None) -> list[ChangedFile]:
+        """What the pull request changes, at its head or at an earlier commit of it."""
+        head = head_sha or self.head_sha
+        with self.repository.lock:
+            key = (self.base_sha, head, self.max_patch_lines)
+            if key not in self._files:
+                store = self.repository.store
+                base = store.merge_base(self.base_sha, head)
+                self._files[key] = changed_files(store, base, head, self.max_patch_lines)
+            return self._files[key]
+
+    def add_review(self, author: str, body: str, *, state: str = "COMMENTED", commit_id: str | None = None) -> Json:
+        """Put a review of somebody else there, unchecked, and return it as it is stored."""
+        with self.repository.lock:
+            review = conversation.review(
+                self, author=author, body=body, state=state, commit_id=commit_id or self.head_sha
+            )
+            self.reviews.append(review)
+            return review
+
+    def add_comment(self, author: str, body: str) -> Json:
+        """Put a comment in the conversation and return it as it is stored."""
+        with self.repository.lock:
+            comment = conversation.issue_comment(self, author=author, body=body)
+            self.comments.append(comment)
+            return comment
+
+    def payload(self, action: str, event: str = "pull_request", **overrides: Any) -> Json:
+        """The body of a webhook about this pull request; see `Sandbox.payload`."""
+        return payloads.payload(self.repository.app, event, action, self, **overrides)
+
+    def json(self) -> Json:
+        """This pull request as GitHub's API shows it."""
+        return shapes.pull_request(self)
+
+    def _move_head(self, parent: str, changes: Changes, renames: Mapping[str, str] | None, message: str) -> str:
+        repository = self.repository
+        with repository.lock:
+            sha = repository.store.commit(
+                self._branch, changes, parent=parent, message=message, author=self.author, renames=renames
+            )
+            if not self.fork:
+                repository.branches[self._branch] = sha
+            self.before_sha, self.head_sha, self.updated_at = self.head_sha, sha, timestamp()
+            self.commits.append(sha)
+            return sha

@@ -1,0 +1,279 @@
+"""The routes of the sandbox and their endpoints.
+
+Source of paths, parameters and answers: GitHub REST docs, and GitHub's OpenAPI description.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from urllib.parse import urlencode
+
+from sandbox import conversation, graphql, shapes
+from sandbox.app import Json
+from sandbox.contents import get_contents
+from sandbox.http import DEFAULT_PER_PAGE, MAX_PER_PAGE, Answer, ApiError, Request, not_found, page
+from sandbox.pulls import PullRequest
+from sandbox.reviews import MAX_BODY_CHARACTERS, create_review
+from sandbox.search import search_issues
+from sandbox.state import State
+from sandbox.tokens import token_json
+
+MAX_FILES = 3000
+"""Source: GitHub REST docs, "List pull requests files"."""
+
+UNKNOWN = "unknown"
+"""The name under which requests for anything else are counted."""
+
+
+class Auth(StrEnum):
+    """Who may ask."""
+
+    NONE = "none"
+    APP = "app"
+    INSTALLATION = "installation"
+
+
+@dataclass(frozen=True)
+class Route:
+    """A method and a pattern of paths. `permissions` are "name:level", any one of which is enough.
+
+    `limit` is the key of the rate limit that counts the call, None where nothing does.
+    """
+
+    name: str
+    method: str
+    pattern: re.Pattern[str]
+    auth: Auth
+    limit: str | None
+    endpoint: Callable[[State, Request], Answer]
+    permissions: tuple[str, ...] = ()
+
+
+def _unknown(state: State, request: Request) -> Answer:
+    raise not_found()
+
+
+def _app(state: State, request: Request) -> Answer:
+    return Answer(body=shapes.integration(state.app, len(state.installations())))
+
+
+def _repository_installation(state: State, request: Request) -> Answer:
+    return Answer(body=shapes.installation(state.app, state.repository(_full_name(request)).owner))
+
+
+def _installation_token(state: State, request: Request) -> Answer:
+    number = int(request.parameters["id"])
+    if number not in state.installations():
+        raise not_found()
+    asked = request.object()
+    mine = state.repositories_of(number)
+    names: frozenset[str] | None = None
+    if asked.get("repositories") or asked.get("repository_ids"):
+        wanted = {str(name).lower() for name in asked.get("repositories") or ()}
+        ids = set(asked.get("repository_ids") or ())
+        chosen = {name: repo for name, repo in mine.items() if repo.name.lower() in wanted or repo.id in ids}
+        if len(chosen) < len(wanted) + len(ids):
+            raise ApiError(
+                422,
+                "There is at least one repository that does not exist or is not accessible to the parent installation.",
+            )
+        names = frozenset(chosen)
+    permissions = asked.get("permissions") or shapes.PERMISSIONS
+    for name, level in permissions.items():
+        if not _allows(shapes.PERMISSIONS, f"{name}:{level}"):
+            raise ApiError(422, "The permissions requested are not granted to this installation.")
+    token = state.tokens.issue(number, {"metadata": "read"} | permissions, names)
+    return Answer(201, token_json(token, [mine[name].json() for name in sorted(names or ())]))
+
+
+def _pull(state: State, request: Request) -> Answer:
+    return Answer(body=_pull_request(state, request).json())
+
+
+def _files(state: State, request: Request) -> Answer:
+    pull = _pull_request(state, request)
+    files, headers = page(request, state.app.api_url, pull.files()[:MAX_FILES])
+    return Answer(body=[shapes.changed_file(pull, file) for file in files], headers=headers)
+
+
+def _contents(state: State, request: Request) -> Answer:
+    return get_contents(state.repository(_full_name(request)), request)
+
+
+def _graphql(state: State, request: Request) -> Answer:
+    if not state.graphql_available:
+        raise not_found()
+    try:
+        query, variables = graphql.parse(request)
+        full_name = graphql.repository_name(query, variables)
+        try:
+            repo = state.repository(full_name)
+            if not state.tokens.authenticate(request).opens(repo.full_name, repo.installation_id):
+                raise not_found()
+        except ApiError:
+            error = graphql.GraphQLError(
+                f"Could not resolve to a Repository with the name '{full_name}'.", kind="NOT_FOUND", path=["repository"]
+            )
+            return Answer(body={"data": {"repository": None}, "errors": [error.error]})
+        return Answer(body={"data": {"repository": graphql.objects(repo, query, variables)}})
+    except graphql.GraphQLError as error:
+        return Answer(body={"errors": [error.error]})
+
+
+def _search(state: State, request: Request) -> Answer:
+    token = state.tokens.authenticate(request)
+    mine = {
+        name: repo
+        for name, repo in state.repositories_of(token.installation_id).items()
+        if token.opens(repo.full_name, repo.installation_id)
+    }
+    return Answer(body=search_issues(request, mine, state.merged_pull_requests))
+
+
+def _list_reviews(state: State, request: Request) -> Answer:
+    reviews = [conversation.public_review(kept) for kept in _pull_request(state, request).reviews]
+    return _list(state, request, reviews)
+
+
+def _create_review(state: State, request: Request) -> Answer:
+    pull = _pull_request(state, request)
+    kept = create_review(pull, request.object(), state.app.bot_login, state.refused_lines)
+    return Answer(body=conversation.public_review(kept))
+
+
+def _review_comments(state: State, request: Request) -> Answer:
+    pull = _pull_request(state, request)
+    submitted = {kept["id"] for kept in pull.reviews if kept["state"] != "PENDING"}
+    shown = [comment for comment in pull.review_comments if comment["pull_request_review_id"] in submitted]
+    return _list(state, request, shown)
+
+
+def _list_comments(state: State, request: Request) -> Answer:
+    return _list(state, request, _pull_request(state, request).comments)
+
+
+def _create_comment(state: State, request: Request) -> Answer:
+    pull = _pull_request(state, request)
+    body = request.object().get("body")
+    if not isinstance(body, str) or not body.strip():
+        raise ApiError(
+            422, "Validation Failed", [{"resource": "IssueComment", "code": "missing_field", "field": "body"}]
+        )
+    if len(body) > MAX_BODY_CHARACTERS:
+        detail = f"body is too long (maximum is {MAX_BODY_CHARACTERS} characters)"
+        error = {"resource": "IssueComment", "code": "unprocessable", "field": "data", "message": detail}
+        raise ApiError(422, "Validation Failed", [error])
+    return Answer(201, pull.add_comment(state.app.bot_login, body))
+
+
+def _hook_deliveries(state: State, request: Request) -> Answer:
+    per_page = request.number("per_page", DEFAULT_PER_PAGE, MAX_PER_PAGE)
+    cursor = request.query.get("cursor", "").removeprefix("v1_")
+    before = int(cursor) if cursor.isdecimal() else None
+    older = [item for item in state.hook.deliveries if before is None or item.id < before]
+    shown = older[:per_page]
+    headers = {}
+    if len(older) > per_page:
+        query = urlencode({**request.query, "per_page": per_page, "cursor": f"v1_{shown[-1].id}"})
+        headers["Link"] = f'<{state.app.api_url}{request.path}?{query}>; rel="next"'
+    return Answer(body=[delivery.json() for delivery in shown], headers=headers)
+
+
+def _redeliver(state: State, request: Request) -> Answer:
+    if not state.hook.redeliver(int(request.parameters["id"])):
+        raise not_found()
+    return Answer(202, {})
+
+
+def _rate_limit(state: State, request: Request) -> Answer:
+    resources = {
+        key: {
+            "limit": limit.limit,
+            "remaining": limit.remaining,
+            "used": limit.used,
+            "reset": limit.resets_at,
+            "resource": limit.resource,
+        }
+        for key, limit in state.limits.items()
+        if key != "app"
+    }
+    return Answer(body={"resources": resources, "rate": resources["core"]})
+
+
+def _list(state: State, request: Request, items: list[Json]) -> Answer:
+    shown, headers = page(request, state.app.api_url, items)
+    return Answer(body=shown, headers=headers)
+
+
+def _full_name(request: Request) -> str:
+    return f"{request.parameters['owner']}/{request.parameters['repo']}"
+
+
+def _pull_request(state: State, request: Request) -> PullRequest:
+    return state.pull(_full_name(request), request.parameters["number"])
+
+
+def _allows(granted: Json, wanted: str) -> bool:
+    name, _, level = wanted.partition(":")
+    return granted.get(name) in ({"write"} if level == "write" else {"read", "write"})
+
+
+_REPO = r"/repos/(?P<owner>[^/]+)/(?P<repo>[^/]+)"
+_PULL = _REPO + r"/pulls/(?P<number>\d+)"
+_ISSUE = _REPO + r"/issues/(?P<number>\d+)"
+_READ, _WRITE = ("pull_requests:read",), ("pull_requests:write",)
+_READ_ISSUE, _WRITE_ISSUE = ("issues:read", "pull_requests:read"), ("issues:write", "pull_requests:write")
+
+
+def _app_route(name: str, method: str, pattern: str, endpoint: Callable[[State, Request], Answer]) -> Route:
+    return Route(name, method, re.compile(pattern), Auth.APP, "app", endpoint)
+
+
+def _route(
+    name: str,
+    method: str,
+    pattern: str,
+    endpoint: Callable[[State, Request], Answer],
+    permissions: tuple[str, ...] = (),
+    *,
+    limit: str | None = "core",
+) -> Route:
+    return Route(name, method, re.compile(pattern), Auth.INSTALLATION, limit, endpoint, permissions)
+
+
+ROUTES = (
+    _app_route("app", "GET", "/app", _app),
+    _app_route("hook_deliveries", "GET", "/app/hook/deliveries", _hook_deliveries),
+    _app_route("redeliver", "POST", r"/app/hook/deliveries/(?P<id>\d+)/attempts", _redeliver),
+    _app_route("installation_token", "POST", r"/app/installations/(?P<id>\d+)/access_tokens", _installation_token),
+    _app_route("repository_installation", "GET", _REPO + "/installation", _repository_installation),
+    _route("pull", "GET", _PULL, _pull, _READ),
+    _route("files", "GET", _PULL + "/files", _files, _READ),
+    _route("list_reviews", "GET", _PULL + "/reviews", _list_reviews, _READ),
+    _route("create_review", "POST", _PULL + "/reviews", _create_review, _WRITE),
+    _route("review_comments", "GET", _PULL + "/comments", _review_comments, _READ),
+    _route("list_comments", "GET", _ISSUE + "/comments", _list_comments, _READ_ISSUE),
+    _route("create_comment", "POST", _ISSUE + "/comments", _create_comment, _WRITE_ISSUE),
+    _route("contents", "GET", _REPO + r"/contents(?:/(?P<path>[\s\S]*))?", _contents, ("contents:read",)),
+    _route("graphql", "POST", "/graphql", _graphql, ("contents:read",), limit="graphql"),
+    _route("search", "GET", "/search/issues", _search, limit="search"),
+    _route("rate_limit", "GET", "/rate_limit", _rate_limit, limit=None),
+)
+
+_UNKNOWN_ROUTE = Route(UNKNOWN, "*", re.compile(".*"), Auth.NONE, None, _unknown)
+
+ROUTE_NAMES = frozenset(route.name for route in (*ROUTES, _UNKNOWN_ROUTE))
+
+
+def find_route(method: str, path: str) -> tuple[Route, dict[str, str]]:
+    """The route of a (decoded) path and what its pattern found there."""
+    for route in ROUTES:
+        if route.method == method and (found := route.pattern.fullmatch(path)):
+            return route, {name: value for name, value in found.groupdict().items() if value is not None}
+    return _UNKNOWN_ROUTE, {}
+
+
+def permitted(route: Route, granted: Json) -> bool:
+    """Whether a token's permissions are enough for a route."""
+    return not route.permissions or any(_allows(granted, wanted) for wanted in route.permissions)

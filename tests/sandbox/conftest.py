@@ -1,0 +1,79 @@
+"""A sandbox per test, and a client that speaks to it as the App's installation."""
+
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from sandbox import PullRequest, Repository, Sandbox
+
+# Loading the system's certificates takes longer than most tests here.
+SSL_CONTEXT = ssl.create_default_context()
+
+
+@pytest.fixture
+def github() -> Iterator[Sandbox]:
+    with Sandbox() as box:
+        yield box
+
+
+@pytest.fixture
+def repo(github: Sandbox) -> Repository:
+    return github.create_repository("octo/demo", files={"README.md": "# demo\n", "app.py": "a\nb\nc\n"})
+
+
+@pytest.fixture
+def pull(repo: Repository) -> PullRequest:
+    return repo.open_pull_request(title="Add a helper", changes={"helper.py": "import os\n"})
+
+
+@pytest.fixture
+def anonymous(github: Sandbox) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=github.url, verify=SSL_CONTEXT, timeout=10, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture
+def app(github: Sandbox, anonymous: httpx.Client) -> Iterator[httpx.Client]:
+    """A client with a JSON web token of the App."""
+    headers = {"Authorization": f"Bearer {json_web_token(github)}"}
+    with httpx.Client(base_url=github.url, headers=headers, verify=SSL_CONTEXT, timeout=10, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture
+def client(github: Sandbox, app: httpx.Client, repo: Repository) -> Iterator[httpx.Client]:
+    """A client with a token of the installation that `repo` belongs to; how it got it is not counted."""
+    token = app.post(f"/app/installations/{repo.installation_id}/access_tokens").json()["token"]
+    github.reset_calls()
+    headers = {"Authorization": f"Bearer {token}"}
+    with httpx.Client(base_url=github.url, headers=headers, verify=SSL_CONTEXT, timeout=10, trust_env=False) as client:
+        yield client
+
+
+@cache
+def signing_key(pem: str) -> Any:
+    """The parsed key: checking its primes anew for every token would take most of these tests' time."""
+    return load_pem_private_key(pem.encode(), password=None)
+
+
+def json_web_token(github: Sandbox, **claims: object) -> str:
+    now = int(time.time())
+    payload = {"iss": str(github.app_id), "iat": now - 60, "exp": now + 540} | claims
+    return jwt.encode(payload, signing_key(github.private_key), "RS256")
+
+
+@pytest.fixture
+def files_of(client: httpx.Client) -> Callable[[PullRequest], dict[str, dict]]:
+    """The changed files of a pull request, as the API lists them, by name."""
+
+    def listed(pull: PullRequest) -> dict[str, dict]:
+        return {file["filename"]: file for file in client.get(f"{pull.api_url}/files?per_page=100").json()}
+
+    return listed

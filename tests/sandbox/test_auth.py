@@ -1,0 +1,142 @@
+"""JSON web tokens of the App and installation tokens."""
+
+import json
+import time
+
+import httpx
+import jwt
+import pytest
+from jwt.algorithms import RSAAlgorithm
+
+from sandbox import PullRequest, Repository, Sandbox
+from tests.sandbox.conftest import json_web_token
+
+
+def test_the_app_introduces_itself_to_its_own_json_web_token(app: httpx.Client, github: Sandbox) -> None:
+    answer = app.get("/app")
+    assert answer.status_code == 200
+    assert (answer.json()["id"], answer.json()["slug"]) == (github.app_id, "kodiai")
+
+
+@pytest.mark.parametrize(
+    ("claims", "status", "words"),
+    [
+        ({"exp": 1}, 401, "'Expiration time' claim ('exp') must be"),
+        ({"exp": "soon"}, 401, "'Expiration time' claim ('exp') must be"),
+        ({"exp": int(time.time()) + 3600}, 401, "too far in the future"),
+        ({"iat": None}, 401, "'Issued at' claim"),
+        ({"iat": int(time.time()) + 3600}, 401, "'Issued at' claim"),
+        ({"iss": "2"}, 404, "Integration not found"),
+    ],
+)
+def test_a_json_web_token_with_bad_claims_is_refused(
+    anonymous: httpx.Client, github: Sandbox, claims: dict, status: int, words: str
+) -> None:
+    token = json_web_token(github, **claims)
+    answer = anonymous.get("/app", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == status
+    assert words in answer.json()["message"]
+
+
+def test_a_json_web_token_with_another_signature_is_refused(anonymous: httpx.Client, github: Sandbox) -> None:
+    head, payload, signature = json_web_token(github).split(".")
+    forged = f"{head}.{payload}.{signature[::-1]}"
+    answer = anonymous.get("/app", headers={"Authorization": f"Bearer {forged}"})
+    assert answer.status_code == 401
+    assert answer.json()["message"] == "A JSON web token could not be decoded"
+
+
+def test_an_app_id_may_be_a_number_in_the_json_web_token(anonymous: httpx.Client, github: Sandbox) -> None:
+    # PyJWT insists on a string; other libraries send the number, and GitHub takes both.
+    now = int(time.time())
+    payload = json.dumps({"iss": github.app_id, "iat": now, "exp": now + 60}).encode()
+    key = RSAAlgorithm(RSAAlgorithm.SHA256).prepare_key(github.private_key)
+    token = jwt.PyJWS().encode(payload, key, algorithm="RS256")
+    assert anonymous.get("/app", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+
+
+def test_requests_without_credentials_are_401(anonymous: httpx.Client, pull: PullRequest) -> None:
+    answer = anonymous.get(pull.api_url)
+    assert (answer.status_code, answer.json()["message"]) == (401, "Requires authentication")
+
+
+def test_a_token_that_was_never_issued_is_401(anonymous: httpx.Client, pull: PullRequest) -> None:
+    answer = anonymous.get(pull.api_url, headers={"Authorization": "token ghs_nope"})
+    assert (answer.status_code, answer.json()["message"]) == (401, "Bad credentials")
+
+
+def test_an_installation_token_is_good_for_an_hour(app: httpx.Client, repo: Repository) -> None:
+    answer = app.post(f"/app/installations/{repo.installation_id}/access_tokens")
+    assert answer.status_code == 201
+    body = answer.json()
+    assert body["token"].startswith("ghs_")
+    assert body["permissions"]["pull_requests"] == "write"
+    assert body["repository_selection"] == "all"
+    seconds = time.mktime(time.strptime(body["expires_at"], "%Y-%m-%dT%H:%M:%SZ")) - time.mktime(time.gmtime())
+    assert 3590 <= seconds <= 3600
+
+
+def test_a_token_for_an_unknown_installation_is_404(app: httpx.Client, repo: Repository) -> None:
+    assert app.post("/app/installations/1/access_tokens").status_code == 404
+
+
+def test_a_token_reaches_the_repositories_of_its_installation_only(
+    client: httpx.Client, github: Sandbox, pull: PullRequest
+) -> None:
+    other = github.create_repository("mona/other").open_pull_request()
+    assert client.get(pull.api_url).status_code == 200
+    assert client.get(other.api_url).status_code == 404
+
+
+def test_a_token_can_be_scoped_to_repositories(app: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
+    other = github.create_repository("octo/other").open_pull_request()
+    path = f"/app/installations/{pull.repository.installation_id}/access_tokens"
+    body = app.post(path, json={"repositories": ["demo"]}).json()
+    assert [repo["full_name"] for repo in body["repositories"]] == ["octo/demo"]
+    headers = {"Authorization": f"Bearer {body['token']}"}
+    assert app.get(pull.api_url, headers=headers).status_code == 200
+    assert app.get(other.api_url, headers=headers).status_code == 404
+
+
+def test_a_token_for_a_repository_of_somebody_else_is_422(app: httpx.Client, repo: Repository) -> None:
+    path = f"/app/installations/{repo.installation_id}/access_tokens"
+    assert app.post(path, json={"repositories": ["elsewhere"]}).status_code == 422
+
+
+def test_a_token_does_no_more_than_its_permissions(app: httpx.Client, pull: PullRequest) -> None:
+    path = f"/app/installations/{pull.repository.installation_id}/access_tokens"
+    token = app.post(path, json={"permissions": {"pull_requests": "read"}}).json()["token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    assert app.get(pull.api_url, headers=headers).status_code == 200
+    answer = app.post(f"{pull.api_url}/reviews", json={"event": "COMMENT", "body": "Hi"}, headers=headers)
+    assert (answer.status_code, answer.json()["message"]) == (403, "Resource not accessible by integration")
+    assert pull.reviews == []
+
+
+def test_permissions_that_the_app_does_not_have_are_422(app: httpx.Client, repo: Repository) -> None:
+    path = f"/app/installations/{repo.installation_id}/access_tokens"
+    assert app.post(path, json={"permissions": {"administration": "write"}}).status_code == 422
+
+
+def test_expired_tokens_are_401_and_a_new_one_works(
+    client: httpx.Client, app: httpx.Client, github: Sandbox, pull: PullRequest
+) -> None:
+    github.expire_tokens()
+    assert client.get(pull.api_url).status_code == 401
+    token = app.post(f"/app/installations/{pull.repository.installation_id}/access_tokens").json()["token"]
+    assert client.get(pull.api_url, headers={"Authorization": f"Bearer {token}"}).status_code == 200
+
+
+def test_the_installation_of_a_repository_can_be_asked_for(app: httpx.Client, repo: Repository) -> None:
+    answer = app.get("/repos/octo/demo/installation").json()
+    assert (answer["id"], answer["account"]["login"]) == (repo.installation_id, "octo")
+    assert app.get("/repos/octo/nothing/installation").status_code == 404
+
+
+def test_a_removed_installation_is_gone_and_its_tokens_are_no_good(
+    client: httpx.Client, app: httpx.Client, github: Sandbox, pull: PullRequest
+) -> None:
+    github.remove_installation("octo")
+    assert client.get(pull.api_url).status_code == 401
+    assert app.get("/repos/octo/demo/installation").status_code == 404
+    assert app.post(f"/app/installations/{pull.repository.installation_id}/access_tokens").status_code == 404

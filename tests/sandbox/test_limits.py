@@ -1,0 +1,103 @@
+"""Primary rate limits as they are counted, and what was asked for as it is remembered."""
+
+import time
+
+import httpx
+import pytest
+
+from sandbox import PullRequest, Repository, Sandbox
+from sandbox.limits import Limit
+
+
+def test_every_answer_tells_what_is_left(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
+    left = [int(client.get(pull.api_url).headers["x-ratelimit-remaining"]) for _ in range(3)]
+    assert left == [4999, 4998, 4997]
+    headers = client.get(f"{pull.api_url}/none").headers
+    assert headers["x-ratelimit-limit"] == "5000"
+    assert headers["x-ratelimit-resource"] == "core"
+    assert int(headers["x-ratelimit-reset"]) > time.time()
+    assert headers["date"].endswith("GMT")
+    assert headers["x-github-request-id"]
+
+
+def test_search_and_graphql_have_limits_of_their_own(client: httpx.Client, github: Sandbox) -> None:
+    search = client.get("/search/issues", params={"q": "is:pr"}).headers
+    graphql = client.post("/graphql", json={"query": "{}"}).headers
+    assert (search["x-ratelimit-resource"], search["x-ratelimit-remaining"]) == ("search", "29")
+    assert (graphql["x-ratelimit-resource"], graphql["x-ratelimit-remaining"]) == ("graphql", "4999")
+    assert github.limits["core"].used == 0
+
+
+def test_the_thirty_first_search_of_a_minute_is_refused(client: httpx.Client, repo: Repository) -> None:
+    statuses = [client.get("/search/issues", params={"q": "is:pr repo:octo/demo"}).status_code for _ in range(31)]
+    assert statuses == [200] * 30 + [403]
+
+
+def test_an_exhausted_limit_is_refused_until_restored(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
+    github.limits["core"].exhaust(reset_in=60)
+    answer = client.get(pull.api_url)
+    assert (answer.status_code, answer.headers["x-ratelimit-remaining"]) == (403, "0")
+    assert answer.json()["message"].startswith("API rate limit exceeded for installation ID")
+    assert int(answer.headers["x-ratelimit-reset"]) >= time.time() + 59
+    github.limits["core"].restore()
+    assert client.get(pull.api_url).status_code == 200
+
+
+def test_an_exhausted_limit_comes_back_by_itself_at_its_reset() -> None:
+    limit = Limit("search")
+    limit.exhaust(reset_in=0.01)
+    published = limit.resets_at
+    while not limit.take():
+        assert time.time() <= published
+    assert limit.used == 1
+
+
+def test_exhausted_graphql_answers_200_with_an_error(client: httpx.Client, github: Sandbox) -> None:
+    github.limits["graphql"].exhaust()
+    answer = client.post("/graphql", json={"query": "{}"})
+    assert (answer.status_code, answer.json()["errors"][0]["type"]) == (200, "RATE_LIMITED")
+
+
+def test_the_apps_own_requests_do_not_use_up_the_installations(
+    app: httpx.Client, client: httpx.Client, github: Sandbox, pull: PullRequest
+) -> None:
+    github.limits["core"].exhaust()
+    assert app.get("/app").status_code == 200
+    github.limits["app"].exhaust()
+    assert app.get("/app").status_code == 403
+
+
+def test_asking_for_the_limits_uses_up_nothing(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
+    client.get(pull.api_url)
+    resources = client.get("/rate_limit").json()["resources"]
+    assert (resources["core"]["used"], resources["core"]["remaining"]) == (1, 4999)
+    assert resources["search"]["limit"] == 30
+    assert client.get("/rate_limit").json()["rate"]["used"] == 1
+
+
+def test_calls_are_remembered_in_order(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
+    client.get(f"{pull.api_url}/files", params={"page": 2})
+    client.post(f"{pull.api_url}/reviews", json={"event": "COMMENT", "body": "Hi"})
+    client.get("/nothing/here")
+    first, second, third = github.calls
+    assert (first.method, first.route, first.path) == ("GET", "files", "/repos/octo/demo/pulls/1/files")
+    assert (first.query, first.status, first.body) == ({"page": "2"}, 200, None)
+    assert (second.route, second.body) == ("create_review", {"event": "COMMENT", "body": "Hi"})
+    assert (third.route, third.status) == ("unknown", 404)
+    assert first.at <= second.at <= third.at
+    assert (github.count("files"), github.count()) == (1, 3)
+    github.reset_calls()
+    assert github.count() == 0
+
+
+def test_a_test_can_wait_for_a_call(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
+    client.get(pull.api_url)
+    github.wait_for_calls("pull")
+    with pytest.raises(TimeoutError, match="called 1 times"):
+        github.wait_for_calls("pull", count=2, seconds=0.01)
+
+
+def test_other_paths_and_methods_are_404(client: httpx.Client, pull: PullRequest) -> None:
+    for method, path in (("GET", "/user"), ("DELETE", "/repos/octo/demo/pulls/1"), ("GET", "/repos/octo/demo/pulls/x")):
+        answer = client.request(method, path)
+        assert (answer.status_code, answer.json()["message"]) == (404, "Not Found")

@@ -1,0 +1,77 @@
+"""The sandbox's JSON has the form of GitHub's own description, as githubkit's models hold it."""
+
+import json
+
+import pytest
+from githubkit import AppAuthStrategy, GitHub
+from githubkit.webhooks import parse
+
+from sandbox import PullRequest, Sandbox
+
+ACTIONS = ("opened", "edited", "synchronize", "reopened", "ready_for_review", "closed", "review_requested")
+
+
+@pytest.fixture
+def kit(github: Sandbox, pull: PullRequest) -> GitHub:
+    strategy = AppAuthStrategy(str(github.app_id), github.private_key)
+    app = GitHub(strategy, base_url=github.url, auto_retry=False, http_cache=False)
+    return app.with_auth(app.auth.as_installation(pull.repository.installation_id))
+
+
+def test_answers_about_pull_requests_fit_githubs_description(kit: GitHub, github: Sandbox, pull: PullRequest) -> None:
+    github.merged_pull_requests["octo/demo", "mona"] = 2
+    pull.push({"README.md": None, "image.bin": b"\0"}, renames={"app.py": "lib/app.py"})
+    comment = {"path": "helper.py", "line": 1, "body": "Why?"}
+    place = ("octo", "demo", 1)
+    rest = kit.rest
+    assert rest.pulls.get(*place).parsed_data.head.sha == pull.head_sha
+    assert len(rest.pulls.list_files(*place).parsed_data) == 4
+    created = rest.pulls.create_review(*place, event="COMMENT", body="Hi", comments=[comment]).parsed_data
+    assert rest.pulls.list_reviews(*place).parsed_data == [created]
+    assert rest.pulls.list_review_comments(*place).parsed_data[0].body == "Why?"
+    assert rest.issues.create_comment(*place, body="Hi").parsed_data.body == "Hi"
+    assert len(rest.issues.list_comments(*place).parsed_data) == 1
+    found = rest.search.issues_and_pull_requests(q="repo:octo/demo author:mona is:pr").parsed_data
+    assert (found.total_count, len(found.items)) == (3, 3)
+    assert rest.repos.get_content("octo", "demo", "README.md").parsed_data.size == 7
+    assert len(rest.repos.get_content("octo", "demo", "").parsed_data) == 2
+    assert rest.rate_limit.get().parsed_data.resources.search.remaining == 29
+
+
+def test_answers_to_the_app_fit_githubs_description(github: Sandbox, pull: PullRequest) -> None:
+    kit = GitHub(
+        AppAuthStrategy(str(github.app_id), github.private_key),
+        base_url=github.url,
+        auto_retry=False,
+        http_cache=False,
+    )
+    github.send_webhook(f"{github.url}/nowhere", "pull_request", pull.payload("opened"))
+    app = kit.rest.apps
+    assert app.get_authenticated().parsed_data.slug == "kodiai"
+    installation = app.get_repo_installation("octo", "demo").parsed_data
+    token = app.create_installation_access_token(installation.id, repositories=["demo"]).parsed_data
+    assert token.repositories[0].full_name == "octo/demo"
+    [delivery] = app.list_webhook_deliveries().parsed_data
+    assert app.redeliver_webhook_delivery(delivery.id).status_code == 202
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_pull_request_payloads_fit_githubs_description(pull: PullRequest, action: str) -> None:
+    assert parse("pull_request", json.dumps(pull.payload(action))).action == action
+
+
+@pytest.mark.parametrize(
+    ("event", "action"),
+    [
+        ("issue_comment", "created"),
+        ("installation", "created"),
+        ("installation", "deleted"),
+        ("installation_repositories", "added"),
+        ("ping", None),
+    ],
+)
+def test_other_payloads_fit_githubs_description(
+    github: Sandbox, pull: PullRequest, event: str, action: str | None
+) -> None:
+    body = github.payload(event, action, pull)
+    assert parse(event, json.dumps(body)) is not None

@@ -1,0 +1,163 @@
+"""Webhooks: bodies, signatures, deliveries and redeliveries."""
+
+import hashlib
+import hmac
+import json
+import socket
+import uuid
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from sandbox import PullRequest, Repository, Sandbox, sign
+from tests.sandbox.receiver import Receiver
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def dead_url() -> Iterator[str]:
+    """An address where nobody listens, for as long as the test runs."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}/"
+
+
+def test_a_webhook_is_signed_over_its_raw_body(github: Sandbox, receiver: Receiver, pull: PullRequest) -> None:
+    answer = github.send_webhook(receiver.url, "pull_request", pull.payload("opened"))
+    assert (answer.status_code, answer.json()) == (202, "thanks")
+    [(headers, body)] = receiver.received
+    digest = hmac.new(b"the-webhook-secret", body, hashlib.sha256).hexdigest()
+    assert headers["x-hub-signature-256"] == f"sha256={digest}" == sign("the-webhook-secret", body)
+    assert headers["x-github-event"] == "pull_request"
+    assert headers["content-type"] == "application/json"
+    assert headers["user-agent"].startswith("GitHub-Hookshot/")
+    assert headers["x-github-hook-installation-target-type"] == "integration"
+    assert headers["x-github-hook-installation-target-id"] == str(github.app_id)
+    assert str(uuid.UUID(headers["x-github-delivery"])) == answer.delivery_id
+    assert json.loads(body)["pull_request"]["head"]["sha"] == pull.head_sha
+
+
+def test_delivery_id_secret_and_body_can_be_chosen(github: Sandbox, receiver: Receiver) -> None:
+    github.send_webhook(receiver.url, "push", b"not json", delivery_id="abc", secret="another")
+    [(headers, body)] = receiver.received
+    assert (headers["x-github-delivery"], body) == ("abc", b"not json")
+    assert headers["x-hub-signature-256"] == sign("another", b"not json")
+
+
+def test_a_webhook_can_be_made_without_sending_it(github: Sandbox, pull: PullRequest) -> None:
+    request = github.webhook("pull_request", pull.payload("opened"), delivery_id="abc")
+    assert request.headers["X-Hub-Signature-256"] == sign(github.webhook_secret, request.body)
+    assert request.delivery_id == "abc"
+    assert github.hook_deliveries == []
+
+
+def test_deliveries_are_listed_newest_first(
+    app: httpx.Client, github: Sandbox, receiver: Receiver, pull: PullRequest
+) -> None:
+    first = github.send_webhook(receiver.url, "ping", github.payload("ping", None))
+    receiver.status = 503
+    second = github.send_webhook(receiver.url, "pull_request", pull.payload("opened"))
+    newest, oldest = app.get("/app/hook/deliveries").json()
+    assert (newest["guid"], oldest["guid"]) == (second.delivery_id, first.delivery_id)
+    assert (oldest["status"], oldest["status_code"], oldest["action"]) == ("OK", 202, None)
+    assert (newest["status_code"], newest["event"], newest["action"]) == (503, "pull_request", "opened")
+    assert newest["status"] != "OK"
+    assert newest["redelivery"] is False
+    assert newest["installation_id"] == pull.repository.installation_id
+    assert newest["repository_id"] == pull.repository.id
+
+
+def test_deliveries_come_in_pages_by_cursor(app: httpx.Client, github: Sandbox, receiver: Receiver) -> None:
+    sent = [github.send_webhook(receiver.url, "ping", {"zen": "x"}).delivery_id for _ in range(5)]
+    listed, url = [], "/app/hook/deliveries?per_page=2"
+    while url:
+        answer = app.get(url)
+        assert len(answer.json()) <= 2
+        listed += [delivery["guid"] for delivery in answer.json()]
+        url = answer.links.get("next", {}).get("url", "")
+    assert listed == sent[::-1]
+
+
+def test_a_receiver_that_is_not_there_is_a_failed_delivery(app: httpx.Client, github: Sandbox, dead_url: str) -> None:
+    answer = github.send_webhook(dead_url, "ping", {"zen": "x"})
+    assert (answer.status_code, answer.text) == (0, "")
+    [delivery] = app.get("/app/hook/deliveries").json()
+    assert delivery["status_code"] == 502
+    assert delivery["status"] != "OK"
+
+
+def test_a_redelivery_brings_the_same_body_under_the_same_guid(
+    app: httpx.Client, github: Sandbox, receiver: Receiver, pull: PullRequest
+) -> None:
+    receiver.status = 500
+    github.send_webhook(receiver.url, "pull_request", pull.payload("opened"))
+    [failed] = app.get("/app/hook/deliveries").json()
+    receiver.status = 202
+    assert app.post(f"/app/hook/deliveries/{failed['id']}/attempts").status_code == 202
+    github.wait_for_redeliveries()
+    (first_headers, first_body), (second_headers, second_body) = receiver.received
+    assert (second_headers["x-github-delivery"], second_body) == (first_headers["x-github-delivery"], first_body)
+    again, _ = app.get("/app/hook/deliveries").json()
+    assert (again["redelivery"], again["guid"], again["status"]) == (True, failed["guid"], "OK")
+    assert again["id"] != failed["id"]
+
+
+def test_a_delivery_that_never_was_cannot_be_sent_again(app: httpx.Client) -> None:
+    assert app.post("/app/hook/deliveries/1/attempts").status_code == 404
+
+
+def test_deliveries_are_for_the_app_only(client: httpx.Client) -> None:
+    assert client.get("/app/hook/deliveries").status_code == 401
+
+
+def test_a_pull_request_payload_has_what_github_sends(github: Sandbox, pull: PullRequest) -> None:
+    body = github.payload("pull_request", "opened", pull)
+    assert (body["action"], body["number"]) == ("opened", pull.number)
+    assert body["installation"]["id"] == pull.repository.installation_id
+    assert body["repository"]["full_name"] == "octo/demo"
+    assert body["sender"]["login"] == "mona"
+    assert body == pull.payload("opened")
+
+
+def test_synchronize_tells_the_commits_before_and_after(pull: PullRequest) -> None:
+    before = pull.head_sha
+    after = pull.push({"more.py": "x\n"})
+    body = pull.payload("synchronize")
+    assert (body["before"], body["after"], body["pull_request"]["head"]["sha"]) == (before, after, after)
+
+
+def test_review_requested_names_the_reviewer(pull: PullRequest) -> None:
+    assert pull.payload("review_requested")["requested_reviewer"]["login"] == "kodiai[bot]"
+    body = pull.payload("review_requested", requested_reviewer="octocat")
+    assert body["requested_reviewer"]["login"] == "octocat"
+    assert body["pull_request"]["requested_reviewers"][0]["login"] == "octocat"
+
+
+def test_issue_comment_is_about_a_pull_request(github: Sandbox, pull: PullRequest) -> None:
+    body = github.payload("issue_comment", "created", pull, comment_body="@kodiai review", commenter="octocat")
+    assert (body["comment"]["body"], body["comment"]["user"]["login"]) == ("@kodiai review", "octocat")
+    assert (body["issue"]["number"], body["sender"]["login"]) == (pull.number, "octocat")
+    assert body["issue"]["pull_request"]["url"] == pull.api_url
+
+
+@pytest.mark.parametrize("action", ["created", "deleted"])
+def test_installation_tells_its_repositories(repo: Repository, action: str) -> None:
+    body = repo.payload("installation", action)
+    assert (body["action"], body["installation"]["id"]) == (action, repo.installation_id)
+    assert [item["full_name"] for item in body["repositories"]] == ["octo/demo"]
+
+
+def test_sender_and_anything_else_can_be_overridden(pull: PullRequest) -> None:
+    body = pull.payload("opened", sender="dependabot[bot]", number="seven")
+    assert (body["sender"]["login"], body["sender"]["type"], body["number"]) == ("dependabot[bot]", "Bot", "seven")
+
+
+def test_an_event_that_the_sandbox_cannot_make_is_an_error(github: Sandbox, repo: Repository) -> None:
+    with pytest.raises(ValueError, match="no payload for 'star'"):
+        github.payload("star", "created", repo)

@@ -1,0 +1,25 @@
+"""Kodiai's settings for the tests: nothing of the developer's own environment or `.env` reaches them.
+
+SQLite in a file (never in memory: WAL and locks are part of what is tested), or PostgreSQL when
+`KODIAI_TEST_POSTGRES_URL` names a server.
+"""
+
+import os
+
+for name in list(os.environ):
+    if name.startswith("KODIAI_") and not name.startswith("KODIAI_TEST_"):
+        del os.environ[name]
+os.environ["KODIAI_ENV_FILE"] = os.devnull
+os.environ["KODIAI_SECRET_KEY"] = "a-key-for-tests-only-" + "0123456789" * 4
+os.environ["KODIAI_GITHUB_WEBHOOK_SECRET"] = "the-webhook-secret"
+os.environ["KODIAI_GITHUB_APP_ID"] = "1"
+os.environ["KODIAI_GITHUB_PRIVATE_KEY"] = "each test that needs the key takes it from its sandbox"
+os.environ["DATABASE_URL"] = os.environ.get("KODIAI_TEST_POSTGRES_URL") or "sqlite:///var/test.sqlite3"
+
+from kodiai.settings import *  # noqa: E402, F403
+from kodiai.settings import DATABASES, VAR_DIR  # noqa: E402
+
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    VAR_DIR.mkdir(exist_ok=True)
+    DATABASES["default"]["TEST"] = {"NAME": str(VAR_DIR / "test.sqlite3")}
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
