@@ -1,0 +1,23 @@
+"""What all tests share: one sandbox of GitHub per test, and settings that point at it."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.core.cache import cache
+from pytest_django import Settings
+
+from reviews import github as reviews_github
+from sandbox import Sandbox
+
+
+@pytest.fixture
+def github(settings: Settings) -> Iterator[Sandbox]:
+    """A GitHub in a box that Kodiai is set up to talk to. Caches and tokens of other tests are forgotten."""
+    with Sandbox(webhook_secret=settings.KODIAI_GITHUB_WEBHOOK_SECRET[0]) as box:
+        settings.KODIAI_GITHUB_API_URL = box.url
+        settings.KODIAI_GITHUB_APP_ID = str(box.app_id)
+        settings.KODIAI_GITHUB_APP_SLUG = box.app_slug
+        settings.KODIAI_GITHUB_PRIVATE_KEY = box.private_key
+        cache.clear()
+        reviews_github._tokens.clear()
+        yield box

@@ -1,0 +1,120 @@
+"""A whole Kodiai: `manage.py run` on a database of its own, beside a sandbox of GitHub."""
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from sandbox import PullRequest, Sandbox, WebhookResponse
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+POSTGRES_URL = os.environ.get("KODIAI_TEST_POSTGRES_URL", "")
+PATIENCE = 30.0
+"""Seconds until a condition that does not come true is a failure."""
+
+
+def eventually(condition: Callable[[], Any], what: str) -> Any:
+    """Return the condition's value once it is true; fail after `PATIENCE`."""
+    deadline = time.monotonic() + PATIENCE
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"never happened: {what}"
+        time.sleep(0.02)
+    return value
+
+
+@dataclass
+class Kodiai:
+    """A running Kodiai, its GitHub, and its database."""
+
+    url: str
+    database: str
+    github: Sandbox
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    def send(self, pull: PullRequest, action: str = "opened", **options: Any) -> WebhookResponse:
+        return self.github.send_webhook(self.webhooks, "pull_request", pull.payload(action), **options)
+
+    @property
+    def webhooks(self) -> str:
+        return f"{self.url}/webhooks/github"
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Rows of the database, read behind Kodiai's back."""
+        if self.database.startswith("postgres"):
+            with psycopg.connect(self.database) as connection:
+                return list(connection.execute(query).fetchall())  # type: ignore[arg-type]
+        with closing(sqlite3.connect(self.database.removeprefix("sqlite:///"))) as connection:
+            return connection.execute(query).fetchall()
+
+    def events(self) -> list[dict[str, Any]]:
+        """The log so far, one dict a line."""
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+
+
+@pytest.fixture(scope="module")
+def kodiai(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kodiai]:
+    folder = tmp_path_factory.mktemp("kodiai")
+    name = f"kodiai_{uuid.uuid4().hex}"
+    if POSTGRES_URL:
+        with psycopg.connect(POSTGRES_URL, autocommit=True) as server:
+            server.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
+        database = f"{POSTGRES_URL.rpartition('/')[0]}/{name}"
+    else:
+        database = f"sqlite:///{folder / name}.sqlite3"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = folder / "kodiai.log"
+    with Sandbox(webhook_secret="e2e-secret") as github, log.open("wb") as output:
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("KODIAI_")}
+        environment = kept | {
+            "DATABASE_URL": database,
+            "PORT": str(port),
+            "KODIAI_ENV_FILE": os.devnull,
+            "KODIAI_SECRET_KEY": "e2e" * 20,
+            "KODIAI_GITHUB_API_URL": github.url,
+            "KODIAI_GITHUB_APP_ID": str(github.app_id),
+            "KODIAI_GITHUB_PRIVATE_KEY": github.private_key,
+            "KODIAI_GITHUB_WEBHOOK_SECRET": "e2e-secret",
+            "KODIAI_SWEEP_SECONDS": "1",
+            "DJANGO_SETTINGS_MODULE": "kodiai.settings",
+        }
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / "manage.py"), "run"], env=environment, cwd=folder, stdout=output, stderr=output
+        )
+        running = Kodiai(f"http://127.0.0.1:{port}", database, github, process, log)
+        try:
+            eventually(lambda: _answers(running.url) or process.poll() is not None, "the web server answers")
+            assert process.poll() is None, log.read_text()
+            yield running
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(30)
+            finally:
+                process.kill()
+                if POSTGRES_URL:
+                    with psycopg.connect(POSTGRES_URL, autocommit=True) as server:
+                        server.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/webhooks/github").status_code == 405
+    except httpx.TransportError:
+        return False

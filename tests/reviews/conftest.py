@@ -1,0 +1,22 @@
+import pytest
+
+from sandbox import PullRequest, Repository, Sandbox
+
+BEFORE = "def total(prices):\n    return sum(prices)\n"
+AFTER = (
+    "import os\n\n\n"
+    "def total(prices):\n    return sum(prices)\n\n\n"
+    "def label(price):\n    return f'price', undefined_name\n"
+)
+
+
+@pytest.fixture
+def repo(github: Sandbox) -> Repository:
+    return github.create_repository("octo/demo", files={"shop.py": BEFORE})
+
+
+@pytest.fixture
+def pull(github: Sandbox, repo: Repository) -> PullRequest:
+    """A pull request of a contributor with four merged ones, in whose code ruff finds three things."""
+    github.merged_pull_requests["octo/demo", "mona"] = 4
+    return repo.open_pull_request(changes={"shop.py": AFTER}, author="mona", author_association="CONTRIBUTOR")

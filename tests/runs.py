@@ -1,0 +1,85 @@
+"""Runs for the tests: deliveries that came in the proper way, processed here or in a process of their own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from django.conf import settings
+from django.db import connection
+
+from reviews.inbox import store
+from reviews.models import Delivery, Review
+from reviews.payloads import read_delivery
+from reviews.runner import process
+from sandbox import PullRequest
+from telemetry.models import Execution, RateLimitEvent
+
+ROOT = Path(settings.BASE_DIR)
+
+
+def admit(pull: PullRequest, action: str = "opened", *, delivery_id: str | None = None, **payload: Any) -> Delivery:
+    """Let a delivery about a pull request in; its task is queued and not run."""
+    body = json.dumps(pull.payload(action, **payload)).encode()
+    incoming = read_delivery(delivery_id or str(uuid4()), payload.get("event", "pull_request"), body)
+    store(incoming)
+    return Delivery.objects.get(delivery_id=incoming.delivery_id, event_type=incoming.event_type)
+
+
+def run(delivery: Delivery) -> Review:
+    """Process a delivery as a worker does, and return its review as it then is."""
+    process(delivery.pk)
+    return Review.objects.select_related("delivery").get(delivery=delivery)
+
+
+def event_of(delivery: Delivery) -> RateLimitEvent:
+    """The one rate-limit event of a delivery; fails if there is none or more."""
+    return RateLimitEvent.objects.get(delivery_id=delivery.delivery_id, event_type=delivery.event_type)
+
+
+def execution_of(delivery: Delivery) -> Execution:
+    return Execution.objects.get(delivery_id=delivery.delivery_id, event_type=delivery.event_type)
+
+
+def body_without_marker(review: dict[str, Any]) -> str:
+    """What people see of a published review: its body without the marker, which differs from run to run."""
+    return review["body"].partition("<!-- kodiai:review ")[0]
+
+
+def process_environment(**more: str) -> dict[str, str]:
+    """The environment of a Kodiai process that works on this test's database and sandbox."""
+    database = connection.settings_dict
+    if connection.vendor == "sqlite":
+        url = f"sqlite:///{database['NAME']}"
+    else:
+        url = f"postgresql://{database['USER']}@{database['HOST']}:{database['PORT']}/{database['NAME']}"
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("KODIAI_")}
+    return kept | {
+        "DJANGO_SETTINGS_MODULE": "kodiai.settings",
+        "PYTHONPATH": str(ROOT),
+        "DATABASE_URL": url,
+        "KODIAI_ENV_FILE": os.devnull,
+        "KODIAI_SECRET_KEY": settings.SECRET_KEY,
+        "KODIAI_GITHUB_API_URL": settings.KODIAI_GITHUB_API_URL,
+        "KODIAI_GITHUB_APP_ID": settings.KODIAI_GITHUB_APP_ID,
+        "KODIAI_GITHUB_PRIVATE_KEY": settings.KODIAI_GITHUB_PRIVATE_KEY,
+        "KODIAI_GITHUB_WEBHOOK_SECRET": settings.KODIAI_GITHUB_WEBHOOK_SECRET[0],
+        **more,
+    }
+
+
+def run_in_a_process_that_is_killed(delivery: Delivery, point: str) -> None:
+    """Process a delivery in a process of its own that gets SIGKILL at `point`; see `tests.killed_run`."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.killed_run", str(delivery.pk), point],
+        env=process_environment(),
+        cwd=ROOT,
+        timeout=60,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == -9, f"the process was not killed at {point}: {done.stderr[-2000:]}"

@@ -1,0 +1,161 @@
+"""What a caller of `telemetry.recording` may rely on."""
+
+import logging
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+
+from telemetry.models import Execution, RateLimitEvent
+from telemetry.recording import record_execution, record_rate_limit_event
+from tests.telemetry.factories import RateLimitEventFactory, event_values, execution_values
+
+BOTH = [
+    pytest.param(record_rate_limit_event, RateLimitEvent, event_values, "rate_limit_event", id="event"),
+    pytest.param(record_execution, Execution, execution_values, "execution", id="execution"),
+]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("record", "model", "values", "kind"), BOTH)
+def test_it_stores_every_value_and_returns_the_row(record: Any, model: Any, values: Any, kind: str) -> None:
+    row = record(**values())
+
+    assert model.objects.values(*values()).get(pk=row.pk) == values()
+    assert row.created_at is not None
+
+
+@pytest.mark.ops04
+@pytest.mark.django_db
+@pytest.mark.parametrize(("record", "model", "values", "kind"), BOTH)
+def test_it_keeps_the_first_write_when_a_delivery_is_replayed(record: Any, model: Any, values: Any, kind: str) -> None:
+    first = record(**values())
+    before = model.objects.values().get()
+
+    replayed = record(**values(repo="acme/other", pr_number=8))
+
+    assert replayed == first
+    assert replayed.repo == "acme/web"
+    assert model.objects.values().get() == before
+
+
+@pytest.mark.ops04
+@pytest.mark.django_db
+@pytest.mark.parametrize(("record", "model", "values", "kind"), BOTH)
+def test_it_keeps_one_row_for_each_event_type_of_a_delivery(record: Any, model: Any, values: Any, kind: str) -> None:
+    opened = record(**values(event_type="pull_request.opened"))
+    created = record(**values(event_type="issue_comment.created"))
+
+    assert opened != created
+    assert model.objects.count() == 2
+
+
+@pytest.mark.ops04
+@pytest.mark.django_db
+@pytest.mark.parametrize(("record", "model", "values", "kind"), BOTH)
+def test_it_always_writes_a_row_for_a_run_without_a_delivery(record: Any, model: Any, values: Any, kind: str) -> None:
+    rows = [record(**values(delivery_id=None)) for _ in range(3)]
+
+    assert len({row.pk for row in rows}) == model.objects.count() == 3
+
+
+@pytest.mark.ops05
+@pytest.mark.django_db
+@pytest.mark.parametrize(("record", "model", "values", "kind"), BOTH)
+@pytest.mark.parametrize("error", [RuntimeError("out of luck"), MemoryError(), RecursionError(), ValueError("NUL")])
+def test_it_logs_one_warning_with_the_whole_event_whatever_is_raised(
+    record: Any,
+    model: Any,
+    values: Any,
+    kind: str,
+    error: Exception,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(**kwargs: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(model.objects, "get_or_create", fail)
+
+    assert record(**values()) is None
+
+    [warning] = caplog.records
+    assert (warning.name, warning.levelno) == ("telemetry.recording", logging.WARNING)
+    assert warning.getMessage() == f"{kind.replace('_', '-')} not recorded"
+    assert getattr(warning, kind) == values()
+    assert warning.error == f"{type(error).__name__}: {error}"
+
+
+@pytest.mark.ops05
+@pytest.mark.django_db
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit])
+def test_it_lets_through_what_ends_the_process(interrupt: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(**kwargs: Any) -> None:
+        raise interrupt
+
+    monkeypatch.setattr(RateLimitEvent.objects, "get_or_create", stop)
+
+    with pytest.raises(interrupt):
+        record_rate_limit_event(**event_values())
+
+
+@pytest.mark.ops05
+@pytest.mark.django_db(transaction=True)
+def test_a_failure_takes_nothing_of_the_callers_transaction_with_it(caplog: pytest.LogCaptureFixture) -> None:
+    with transaction.atomic():
+        RateLimitEventFactory(delivery_id="before")
+        assert record_rate_limit_event(**event_values(delivery_id="bad", cache_hit_rate=2.0)) is None
+        RateLimitEventFactory(delivery_id="after")
+
+    assert set(RateLimitEvent.objects.values_list("delivery_id", flat=True)) == {"before", "after"}
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.ops05
+@pytest.mark.django_db(transaction=True)
+def test_it_goes_away_with_the_callers_transaction() -> None:
+    with transaction.atomic():
+        assert record_rate_limit_event(**event_values()) is not None
+        transaction.set_rollback(True)
+
+    assert not RateLimitEvent.objects.exists()
+
+
+@pytest.mark.ops05
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("values", [event_values(), event_values(cache_hit_rate=2.0)], ids=["stored", "refused"])
+@pytest.mark.parametrize("in_transaction", [True, False])
+def test_it_leaves_the_time_outs_of_the_connection_as_they_were(values: dict[str, Any], in_transaction: bool) -> None:
+    def time_outs() -> list[tuple[Any, ...]]:
+        with connection.cursor() as cursor:
+            if connection.vendor == "postgresql":
+                cursor.execute("SELECT current_setting('lock_timeout'), current_setting('statement_timeout')")
+            else:
+                cursor.execute("PRAGMA busy_timeout")
+            return cursor.fetchall()
+
+    def observe() -> None:
+        if connection.vendor == "postgresql" and in_transaction:
+            with connection.cursor() as cursor:
+                cursor.execute("SET LOCAL lock_timeout = '7s'")
+                cursor.execute("SET LOCAL statement_timeout = '1min'")
+        before = time_outs()
+        record_rate_limit_event(**values)
+        assert time_outs() == before
+
+    if in_transaction:
+        with transaction.atomic():
+            observe()
+    else:
+        observe()
+
+
+@pytest.mark.ops05
+@pytest.mark.django_db(transaction=True)
+def test_it_fails_quietly_in_a_transaction_that_is_already_broken() -> None:
+    with transaction.atomic():
+        transaction.set_rollback(True)
+        assert record_rate_limit_event(**event_values()) is None
+
+    assert not RateLimitEvent.objects.exists()
+    assert record_rate_limit_event(**event_values()) is not None
