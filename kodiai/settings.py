@@ -174,6 +174,8 @@ KODIAI_BOT_ALLOW_LIST = [login.strip().lower() for login in env.list("KODIAI_BOT
 
 KODIAI_WORKERS = env.int("KODIAI_WORKERS", default=1)
 """Worker processes that `make run` starts."""
+KODIAI_LEASE_SECONDS = env.float("KODIAI_LEASE_SECONDS", default=60)
+"""Seconds after which a run whose worker gives no sign of life is given to another."""
 KODIAI_SWEEP_SECONDS = env.float("KODIAI_SWEEP_SECONDS", default=15)
 """Seconds between two rounds of the periodic tasks of a worker."""
 KODIAI_MAX_ATTEMPTS = env.int("KODIAI_MAX_ATTEMPTS", default=5)

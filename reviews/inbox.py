@@ -33,6 +33,7 @@ def _admit(incoming: Incoming) -> str:
         repo=incoming.repo,
         pr_number=incoming.pr_number,
         installation_id=incoming.installation_id,
+        head_sha=incoming.head_sha,
         sender=incoming.sender,
         addressed=incoming.addressed,
         ignore_reason=incoming.ignore or "",

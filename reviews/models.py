@@ -41,6 +41,10 @@ class AuthorTier(models.TextChoices):
     CORE = "core"
 
 
+class LeaseLost(Exception):
+    """Another worker has taken over the run: whoever hears this must leave it alone."""
+
+
 class Delivery(models.Model):
     """One webhook delivery.
 
@@ -56,10 +60,12 @@ class Delivery(models.Model):
     repo = models.CharField(max_length=255, blank=True, help_text="owner/name")
     pr_number = models.BigIntegerField(null=True, blank=True)
     installation_id = models.BigIntegerField(null=True, blank=True)
+    head_sha = models.CharField(max_length=64, blank=True, help_text="Head commit at the time of the event")
     sender = models.CharField(max_length=255, blank=True)
     addressed = models.BooleanField(default=False, help_text="Somebody asked for Kodiai by name")
     failure = models.TextField(blank=True, help_text="Why the last attempt failed, with its traceback")
     received_at = models.DateTimeField(default=timezone.now, editable=False)
+    queued_at = models.DateTimeField(null=True, blank=True, help_text="When its latest task was to run first")
     finished_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -119,6 +125,8 @@ class Review(models.Model):
     repo = models.CharField(max_length=255, help_text="owner/name")
     pr_number = models.BigIntegerField("pull request")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    lease_owner = models.CharField(max_length=100, blank=True, help_text="The claim under which it is run")
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
     attempts = models.PositiveIntegerField(default=0, help_text="Attempts that failed; a deferral is not one")
     deferred_since = models.DateTimeField(null=True, blank=True, help_text="When GitHub's limits put it off first")
     deferred_until = models.DateTimeField(null=True, blank=True)
@@ -158,7 +166,13 @@ class Review(models.Model):
     objects = ReviewQuerySet.as_manager()
 
     class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["repo", "pr_number"], condition=~Q(lease_owner=""), name="reviews_one_run_per_pull_request"
+            )
+        ]
         indexes = [
+            models.Index(fields=["lease_expires_at"], name="reviews_lease_idx", condition=~Q(lease_owner="")),
             models.Index(fields=["repo", "pr_number"], name="reviews_review_pull_idx"),
             models.Index(
                 fields=["rate_limit_event_tried_at", "id"],
@@ -177,12 +191,17 @@ class Review(models.Model):
     def __str__(self) -> str:
         return f"{self.repo}#{self.pr_number} {self.conclusion or 'not finished'}"
 
-    def stamp(self, step: str, **values: object) -> None:
-        """Store `values` and the time at which `step` (the name of a time stamp) was done, in one UPDATE."""
-        values[step] = timezone.now()
+    def store(self, **values: object) -> None:
+        """Store `values` if this run is still ours, in one filtered UPDATE; raise `LeaseLost` if it is not."""
+        mine = Review.objects.filter(pk=self.pk, lease_owner=self.lease_owner)
+        if not mine.update(**values):
+            raise LeaseLost(f"the run of {self} was taken over by another worker")
         for name, value in values.items():
             setattr(self, name, value)
-        self.save(update_fields=list(values))
+
+    def stamp(self, step: str, **values: object) -> None:
+        """Store `values` and the time at which `step` (the name of a time stamp) was done. Raises `LeaseLost`."""
+        self.store(**values, **{step: timezone.now()})
 
     @property
     def duration(self) -> timedelta:

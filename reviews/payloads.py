@@ -18,6 +18,7 @@ INSTALLATION_EVENTS = frozenset({"installation", "installation_repositories"})
 LONGEST_ID = 255
 LONGEST_NAME = 100
 LARGEST_NUMBER = 2**63 - 1
+_COMMIT = re.compile(r"[0-9a-f]{40,64}")
 _REPOSITORY = re.compile(r"[A-Za-z0-9._-]{1,100}/[A-Za-z0-9._-]{1,100}")
 
 
@@ -35,6 +36,7 @@ class Incoming:
     repo: str = ""
     pr_number: int | None = None
     installation_id: int | None = None
+    head_sha: str = ""
     sender: str = ""
     addressed: bool = False
     """Somebody asked for Kodiai by name: a mention, or a review requested of the App itself."""
@@ -78,6 +80,7 @@ def _read_pull_request(incoming: Incoming, payload: dict[str, Any]) -> Incoming:
         incoming,
         repo=_repository(payload),
         pr_number=_number(pull, "number", "pull_request.number"),
+        head_sha=_head_sha(pull),
         addressed=incoming.action == "review_requested" and _names_app(payload.get("requested_reviewer")),
     )
     ignore = _ignored_sender(payload, incoming)
@@ -193,6 +196,13 @@ def _number(payload: dict[str, Any], key: str, name: str) -> int:
     if type(value) is not int or not 0 < value <= LARGEST_NUMBER:  # bool is an int to isinstance
         raise BadDelivery(f"{name} is missing or not a positive whole number")
     return value
+
+
+def _head_sha(pull: dict[str, Any]) -> str:
+    """The head commit; empty where the body does not tell it in a form that can be one."""
+    head = pull.get("head")
+    sha = head.get("sha") if isinstance(head, dict) else None
+    return sha if isinstance(sha, str) and _COMMIT.fullmatch(sha) else ""
 
 
 def _login(sender: Any) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from django.db import transaction
+from django.db.models import Q, QuerySet
 
 from reviews import config, engines
 from reviews.diff import BadPatch, Hunk, changed, hunks_of, within_one
@@ -83,6 +84,8 @@ def load(client: Client, review: Review) -> tuple[PullRequest, list[ChangedFile]
         raise RunEnded(Conclusion.SKIPPED, "the pull request is closed")
     if review.head_sha and review.head_sha != pull.head.sha:
         raise RunEnded(Conclusion.SUPERSEDED, f"the head commit is now {pull.head.sha}")
+    if _newer_deliveries(review).filter(head_sha=pull.head.sha).exclude(head_sha=review.delivery.head_sha).exists():
+        raise RunEnded(Conclusion.SUPERSEDED, f"a later delivery is about the head commit {pull.head.sha}")
     if _is_repetition(review, pull.head.sha):
         raise RunEnded(Conclusion.SKIPPED, "this head commit was reviewed already, and nobody asked Kodiai again")
     files = client.changed_files(review.pr_number)
@@ -96,6 +99,13 @@ def load(client: Client, review: Review) -> tuple[PullRequest, list[ChangedFile]
             report=Report(config_problems=settled.problems).to_json(),
         )
     return pull, files
+
+
+def _newer_deliveries(review: Review) -> QuerySet[Delivery]:
+    """Later deliveries about the same pull request that tell their head commit and are acted on."""
+    return Delivery.objects.filter(
+        pk__gt=review.delivery_id, repo=review.repo, pr_number=review.pr_number, event="pull_request"
+    ).exclude(Q(head_sha="") | Q(status=DeliveryStatus.IGNORED))
 
 
 def _is_repetition(review: Review, head_sha: str) -> bool:
@@ -231,12 +241,13 @@ def publish(client: Client, review: Review) -> None:
     """Publish the review, once: after an attempt of unknown outcome, GitHub is asked before it is posted."""
     if review.published_at is not None:
         return
-    submitted = None
-    if review.publishing_at is None:
-        review.stamp("publishing_at")
-    else:
-        submitted = find_published(client, review)
+    submitted = find_published(client, review) if review.publishing_at is not None else None
     if submitted is None:
+        if _newer_deliveries(review).exclude(head_sha=review.head_sha).exists():
+            raise RunEnded(Conclusion.SUPERSEDED, "a later delivery is about a newer head commit")
+        # The last write before the post: a worker that lost its claim ends here. That it is stored says that GitHub
+        # may have the review from now on.
+        review.stamp("publishing_at")
         submitted = post(client, review, Report.from_json(review.report))
     review.stamp("published_at", github_review_id=submitted.id, github_review_url=submitted.html_url)
 
@@ -248,7 +259,14 @@ def finish(review: Review, conclusion: Conclusion, reason: str = "") -> None:
     """Give a run its conclusion and close its delivery, in one transaction."""
     failed = conclusion in (Conclusion.ERROR, Conclusion.TIMEOUT)
     with transaction.atomic():
-        review.stamp("finished_at", conclusion=conclusion, conclusion_reason=reason, deferred_until=None)
+        review.stamp(
+            "finished_at",
+            conclusion=conclusion,
+            conclusion_reason=reason,
+            deferred_until=None,
+            lease_owner="",
+            lease_expires_at=None,
+        )
         Delivery.objects.filter(pk=review.delivery_id).update(
             status=DeliveryStatus.FAILED if failed else DeliveryStatus.DONE, finished_at=review.finished_at
         )

@@ -3,9 +3,10 @@
 from datetime import datetime
 
 from django.db import connection
+from django.utils import timezone
 from django_tasks import task
 
-from reviews.models import Delivery
+from reviews.models import Delivery, DeliveryStatus
 
 CHANNEL = "kodiai_tasks"
 """The PostgreSQL channel on which idle workers listen for new tasks."""
@@ -21,7 +22,11 @@ def process_delivery(delivery_pk: int) -> None:
 
 
 def enqueue(delivery: Delivery, run_after: datetime | None = None) -> None:
-    """Queue a delivery in the caller's transaction, so that row and task commit together; wake an idle worker."""
+    """Queue a delivery in the caller's transaction, so that row and task commit together; wake an idle worker.
+
+    `run_after` is the earliest time at which it is run; None is now.
+    """
+    Delivery.objects.filter(pk=delivery.pk).update(status=DeliveryStatus.QUEUED, queued_at=run_after or timezone.now())
     process_delivery.using(run_after=run_after).enqueue(delivery.pk)
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:

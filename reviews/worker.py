@@ -17,7 +17,7 @@ from django.db import DatabaseError, InterfaceError, close_old_connections, conn
 from django.utils.crypto import get_random_string
 from django_tasks_db.management.commands.db_worker import Worker as QueueWorker
 
-from reviews.runner import record_owed
+from reviews.runner import maintain
 from reviews.tasks import CHANNEL
 
 logger = logging.getLogger(__name__)
@@ -91,8 +91,7 @@ class Worker:
         while not self._stopping.wait(settings.KODIAI_SWEEP_SECONDS):
             close_old_connections()
             try:
-                if stored := record_owed():
-                    logger.info("owed telemetry recorded", extra={"rows": stored})
+                maintain()
             except Exception:  # the edge of a worker: the next round comes whatever happened in this one
                 logger.exception("periodic tasks failed")
                 connection.close()

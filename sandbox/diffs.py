@@ -73,36 +73,39 @@ class ChangedFile:
 
 def changed_files(store: GitStore, base: str, head: str, max_patch_lines: int = MAX_PATCH_LINES) -> list[ChangedFile]:
     """The difference between two commits with renames found, in git's order (by path)."""
-    options = ("--no-color", "--no-ext-diff", "--no-textconv", "--find-renames", "--no-abbrev", base, head)
-    raw = store.run("diff-tree", "-r", "-z", "--raw", *options).split(b"\0")[:-1]
-    counts = store.run("diff-tree", "-r", "-z", "--numstat", *options).split(b"\0")[:-1]
-    sections = _sections(store.run("diff-tree", "-r", "--patch", *options))
+    options = ("-r", "--no-color", "--no-ext-diff", "--no-textconv", "--find-renames", "--no-abbrev", base, head)
+    # First a record per file of --raw, each with one path or two; then one of --numstat per file, in the same order.
+    fields = iter(store.run("diff-tree", "-z", "--raw", "--numstat", *options).split(b"\0")[:-1])
+    raw = []
+    field = next(fields, b"")
+    while field.startswith(b":"):
+        _old_mode, _new_mode, old_oid, new_oid, letter = field.decode("ascii").split(" ")
+        paths = [next(fields).decode("utf-8", "replace") for _ in range(2 if letter[0] == "R" else 1)]
+        raw.append((letter[0], old_oid if letter[0] == "D" else new_oid, paths))
+        field = next(fields, b"")
+    patches = iter(_sections(store.run("diff-tree", "--patch", *options)))
     files = []
-    raw_fields, count_fields, patches = iter(raw), iter(counts), iter(sections)
-    for record in raw_fields:
-        _old_mode, _new_mode, old_oid, new_oid, letter = record.decode("ascii").lstrip(":").split(" ")
-        path = previous = next(raw_fields).decode("utf-8", "replace")
-        added, deleted, counted_path = next(count_fields).split(b"\t", 2)
-        if letter[0] == "R":
-            path = next(raw_fields).decode("utf-8", "replace")
-            next(count_fields), next(count_fields)
-        assert counted_path or letter[0] == "R", "git orders --raw and --numstat alike"  # noqa: S101
+    for letter, oid, paths in raw:
+        added, deleted, _path = field.split(b"\t", 2)
         patch = _patch(next(patches), max_patch_lines)
-        if letter[0] == "T":
+        if letter == "R":
+            next(fields), next(fields)
+        if letter == "T":
             # git prints a file that became a symlink (or back) as a removal and an addition.
             next(patches)
             patch = None
         files.append(
             ChangedFile(
-                path=path,
-                status=_STATUSES[letter[0]],
-                oid=old_oid if letter[0] == "D" else new_oid,
+                path=paths[-1],
+                status=_STATUSES[letter],
+                oid=oid,
                 additions=_count(added),
                 deletions=_count(deleted),
                 patch=patch,
-                previous_path=previous if letter[0] == "R" else None,
+                previous_path=paths[0] if letter == "R" else None,
             )
         )
+        field = next(fields, b"")
     return files
 
 

@@ -31,8 +31,8 @@ def payload(
     """The body of `event` with `action` about a pull request or a repository.
 
     Events: `pull_request` (any action), `issue_comment` (about a pull request), `installation`,
-    `installation_repositories`, `ping` (which needs no subject). `sender`, `requested_reviewer` and `commenter` are logins.
-    Anything else in `overrides` is put in at the top of the body as it is. Raises ValueError for another event.
+    `installation_repositories`, `ping` (which needs no subject). `sender`, `requested_reviewer` and `commenter` are
+    logins. Anything else in `overrides` is put in at the top of the body as it is. Raises ValueError for another event.
     """
     builders = {
         "pull_request": _pull_request,

@@ -2,8 +2,8 @@
 
 Both functions return the stored row, or `None` when the store failed; no `Exception` leaves them, and they cost the
 caller at most a second. A failure leaves the caller's transaction usable and one warning in the log that holds the
-whole event, so that nothing is lost to whoever reads it. A replay changes nothing and returns the row of the first
-write. A delivery id is an opaque string, kept as given; `None` says that no webhook is behind the run, and such a run
+whole event, so that nothing is lost to whoever reads it. A replay makes no second row and returns the one that is
+there. A delivery id is an opaque string, kept as given; `None` says that no webhook is behind the run, and such a run
 is always written. An empty string is not "none": it would be one identity that all such runs share.
 """
 
@@ -89,8 +89,9 @@ def record_execution(
 ) -> Execution | None:
     """Store how a run ended; return the row of its identity, or `None` when the store failed.
 
-    `duration_ms` is in milliseconds, `cost_usd` in US dollars, `conclusion` is a `Conclusion`. A replay returns the
-    first row, whatever its own values are.
+    `duration_ms` is in milliseconds, `cost_usd` in US dollars, `conclusion` is a `Conclusion`. There is one row for an
+    identity, and it tells the last conclusion: a run that was given up and queued again ends a second time, and its
+    row is changed. A replay with the same values changes nothing.
     """
     values = {
         "repo": repo,
@@ -110,7 +111,7 @@ def record_execution(
     def write() -> Execution:
         if delivery_id is None:
             return Execution.objects.create(event_type=event_type, **values)
-        return Execution.objects.get_or_create(delivery_id=delivery_id, event_type=event_type, defaults=values)[0]
+        return Execution.objects.update_or_create(delivery_id=delivery_id, event_type=event_type, defaults=values)[0]
 
     return _fail_open(
         "execution",

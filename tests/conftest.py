@@ -6,7 +6,7 @@ import pytest
 from django.core.cache import cache
 from pytest_django import Settings
 
-from reviews import github as reviews_github
+from reviews.github import client
 from sandbox import Sandbox
 
 
@@ -19,5 +19,5 @@ def github(settings: Settings) -> Iterator[Sandbox]:
         settings.KODIAI_GITHUB_APP_SLUG = box.app_slug
         settings.KODIAI_GITHUB_PRIVATE_KEY = box.private_key
         cache.clear()
-        reviews_github._tokens.clear()
+        client._tokens.clear()
         yield box

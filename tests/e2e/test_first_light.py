@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.ops04, pytest.mark.xdist_group("e2e")]
 
 
 def count(kodiai: Kodiai, table: str, delivery_id: str) -> int:
-    return int(kodiai.rows(f"SELECT count(*) FROM {table} WHERE delivery_id = '{delivery_id}'")[0][0])  # noqa: S608
+    return int(kodiai.rows(f"SELECT count(*) FROM {table} WHERE delivery_id = '{delivery_id}'")[0][0])
 
 
 def finished(kodiai: Kodiai, delivery_id: str) -> bool:

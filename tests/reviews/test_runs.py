@@ -10,7 +10,7 @@ from pytest_django import Settings
 
 from reviews.models import AuthorTier, DeliveryStatus, Review
 from reviews.publishing import marker
-from reviews.runner import process, record_owed
+from reviews.runner import process, record_owed, sweep
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
 from telemetry.models import Conclusion, Execution, RateLimitEvent
 from tests.runs import admit, event_of, execution_of, run, run_in_a_process_that_is_killed
@@ -317,9 +317,10 @@ def test_a_run_that_is_killed_at_any_point_and_run_again_leaves_one_review_and_o
     delivery = admit(pull)
     run_in_a_process_that_is_killed(delivery, point)
 
-    from reviews.service import run_review
-
-    run_review(Review.objects.select_related("delivery").get(delivery=delivery))
+    Review.objects.exclude(lease_owner="").update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+    sweep()
+    process(delivery.pk)
+    record_owed()
 
     review = Review.objects.get(delivery=delivery)
     assert review.conclusion == Conclusion.SUCCESS

@@ -46,7 +46,7 @@ class Store:
     def rows(self, table: str) -> list[dict[str, Any]]:
         """All rows in the order of their ids, each as a dict."""
         with closing(self.connect()) as connection:
-            cursor = connection.execute(f"SELECT * FROM {table} ORDER BY id")  # noqa: S608
+            cursor = connection.execute(f"SELECT * FROM {table} ORDER BY id")
             names = [column[0] for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 

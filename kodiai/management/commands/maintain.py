@@ -7,6 +7,7 @@ class Command(BaseCommand):
     help = "Run the periodic tasks once, for those who prefer cron to the workers' own rounds."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        from reviews.runner import record_owed
+        from reviews.runner import maintain
 
-        self.stdout.write(f"Owed telemetry rows recorded: {record_owed()}")
+        for what, count in maintain().items():
+            self.stdout.write(f"{what.replace('_', ' ').capitalize()}: {count}")

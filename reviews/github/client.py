@@ -5,12 +5,9 @@ a limit is decided here and in `reviews.service`. Answers are read with small mo
 so that GitHub Enterprise versions that lack or add others are welcome.
 """
 
-import base64
-import binascii
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -19,10 +16,32 @@ import httpx
 from django.conf import settings
 from django.utils import timezone
 from githubkit.exception import RequestError, RequestFailed
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from reviews import cache
+from reviews.github.answers import (
+    Blob,
+    ChangedFile,
+    Content,
+    Installation,
+    PullRequest,
+    SearchResult,
+    SubmittedReview,
+    Token,
+    decoded,
+)
+from reviews.github.errors import (
+    GraphQLUnusable,
+    NotConfigured,
+    RateLimited,
+    Refused,
+    Unavailable,
+    is_limit,
+    message_of,
+    reset_at,
+    retry_at,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -40,111 +59,9 @@ UNHINTED_WAIT = timedelta(seconds=60)
 """Wait after a limit that does not say how long. Source: GitHub REST docs, "Exceeding the rate limit"."""
 
 
-class GitHubError(Exception):
-    """Base of what can go wrong between Kodiai and GitHub."""
-
-
-class RateLimited(GitHubError):
-    """GitHub's primary or secondary limit for `resource` (`core`, `search`, `graphql`) was met.
-
-    `retry_at` is when GitHub may be asked again. `hinted` tells whether GitHub said so itself, `asked` whether a
-    call was made to find out: False when the limit was known from an earlier answer.
-    """
-
-    def __init__(self, resource: str, retry_at: datetime, *, hinted: bool = True, asked: bool = True) -> None:
-        super().__init__(f"GitHub's {resource} limit is exhausted until {retry_at:%Y-%m-%d %H:%M:%S} UTC")
-        self.resource = resource
-        self.retry_at = retry_at
-        self.hinted = hinted
-        self.asked = asked
-
-
-class Unavailable(GitHubError):
-    """GitHub could not be reached, timed out, failed (5xx), or answered with what cannot be read."""
-
-
-class Refused(GitHubError):
-    """GitHub said no: `status` is 401, 403, 404, 409, 410, 422, 451 or another 4xx that is not a limit."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(f"GitHub answered {status}: {message}")
-        self.status = status
-
-
-class NotConfigured(GitHubError):
-    """The App's credentials are missing or unusable."""
-
-
-class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class User(_Answer):
-    login: str
-
-
-class _Ref(_Answer):
-    sha: str
-    ref: str
-
-
-class PullRequest(_Answer):
-    """A pull request. `user` is None where the account is gone."""
-
-    number: int
-    state: str
-    title: str | None = None
-    user: User | None = None
-    author_association: str = "NONE"
-    head: _Ref
-    base: _Ref
-
-
-class ChangedFile(_Answer):
-    """A changed file; `patch` is its hunks, None where GitHub shows none (binary, too large, nothing but a rename)."""
-
-    path: str = Field(alias="filename")
-    status: str
-    patch: str | None = None
-    changes: int = 0
-
-
-class Blob(_Answer):
-    """The content of a file; `text` is None where it is binary or not UTF-8."""
-
-    text: str | None = None
-    truncated: bool = Field(default=False, alias="isTruncated")
-
-
-class SubmittedReview(_Answer):
-    id: int
-    body: str | None = None
-    html_url: str = ""
-    user: User | None = None
-
-
-class _Search(_Answer):
-    total_count: int
-    incomplete_results: bool = False
-
-
-class _Content(_Answer):
-    content: str = ""
-    encoding: str = "base64"
-
-
-class _Token(_Answer):
-    token: str
-    expires_at: datetime
-
-
-class _Installation(_Answer):
-    id: int
-
-
 T = TypeVar("T")
 
-_tokens: dict[tuple[int, str], _Token] = {}
+_tokens: dict[tuple[int, str], Token] = {}
 """Installation tokens by installation and repository. In this process only: they are secrets."""
 
 
@@ -181,12 +98,12 @@ class Client:
     def file_text(self, path: str, ref: str) -> str | None:
         """Return a text file's content at `ref`, or None where there is no such file."""
         try:
-            content = self._get(f"/repos/{self.repo}/contents/{quote(path)}", _Content, params={"ref": ref})
+            content = self._get(f"/repos/{self.repo}/contents/{quote(path)}", Content, params={"ref": ref})
         except Refused as refused:
             if refused.status == 404:
                 return None
             raise
-        return _decoded(content)
+        return decoded(content)
 
     def blobs(self, paths: Sequence[str], commit: str) -> dict[str, Blob]:
         """Return the files at `paths` as they are at `commit`; what is not there is left out.
@@ -198,7 +115,7 @@ class Client:
             batch = paths[start : start + FILES_PER_QUERY]
             try:
                 found |= self._blobs_by_graphql(batch, commit)
-            except (Refused, Unavailable, _GraphQLUnusable) as error:
+            except (Refused, Unavailable, GraphQLUnusable) as error:
                 logger.info("GraphQL is not to be had, files are fetched one by one", extra={"error": str(error)})
                 for path in batch:
                     if (text := self.file_text(path, commit)) is not None:
@@ -207,7 +124,9 @@ class Client:
 
     def search_count(self, query: str) -> tuple[int, bool]:
         """Return how many issues and pull requests match, and whether GitHub counted all of them."""
-        answer = self._get("/search/issues", _Search, params={"q": query, "per_page": 1}, resource="search", tries=1)
+        answer = self._get(
+            "/search/issues", SearchResult, params={"q": query, "per_page": 1}, resource="search", tries=1
+        )
         return answer.total_count, not answer.incomplete_results
 
     def reviews(self, number: int) -> Iterator[SubmittedReview]:
@@ -250,13 +169,13 @@ class Client:
         response = self._call("POST", _graphql_url(), json={"query": query, "variables": variables}, resource="graphql")
         answer = _json(response)
         if not isinstance(answer, dict):
-            raise _GraphQLUnusable("the answer is not an object")
+            raise GraphQLUnusable("the answer is not an object")
         errors = answer.get("errors") or []
-        if any(isinstance(error, dict) and error.get("type") == "RATE_LIMITED" for error in errors):
+        if any(isinstance(error, dict) and error.get("type") in ("RATE_LIMITED", "RATE_LIMIT") for error in errors):
             raise self._limit("graphql", response)
         repository = (answer.get("data") or {}).get("repository") if isinstance(answer.get("data"), dict) else None
         if not isinstance(repository, dict):
-            raise _GraphQLUnusable(f"no repository in the answer: {errors}"[:500])
+            raise GraphQLUnusable(f"no repository in the answer: {errors}"[:500])
         blobs = {path: repository.get(alias) for alias, path in zip(names, paths, strict=True)}
         # A directory or a submodule answers with an object without `text`: it is no file to look at.
         return {
@@ -332,15 +251,15 @@ class Client:
             return response
         if status >= 500:
             raise Unavailable(f"GitHub answered {status} to {response.request.method} {response.request.url.path}")
-        if status in (403, 429) and _is_limit(response):
+        if status in (403, 429) and is_limit(response):
             raise self._limit(resource, response)
-        raise Refused(status, _message(response))
+        raise Refused(status, message_of(response))
 
     # Limits
 
     def _limit(self, resource: str, response: httpx.Response) -> RateLimited:
-        retry_at = _retry_at(response)
-        limit = RateLimited(resource, retry_at or timezone.now() + UNHINTED_WAIT, hinted=retry_at is not None)
+        until = retry_at(response)
+        limit = RateLimited(resource, until or timezone.now() + UNHINTED_WAIT, hinted=until is not None)
         if limit.hinted:
             self._remember_exhausted(resource, limit.retry_at)
         return limit
@@ -349,7 +268,7 @@ class Client:
         return f"github-limit:{self._installation_id}:{resource}"
 
     def _remember_limit(self, resource: str, response: httpx.Response) -> None:
-        if response.headers.get("x-ratelimit-remaining") == "0" and (reset := _reset_at(response)):
+        if response.headers.get("x-ratelimit-remaining") == "0" and (reset := reset_at(response)):
             self._remember_exhausted(resource, reset)
 
     def _remember_exhausted(self, resource: str, until: datetime) -> None:
@@ -372,7 +291,7 @@ class Client:
             # Least privilege: the token opens the repository of the run and no other of the installation.
             body = {"repositories": [self.repo.partition("/")[2]]}
             path = f"/app/installations/{installation_id}/access_tokens"
-            token = _read(self._call_as_app("POST", path, json=body), _Token)
+            token = _read(self._call_as_app("POST", path, json=body), Token)
             _tokens[key] = token
         return token.token
 
@@ -384,7 +303,7 @@ class Client:
         """The installation's id: from the webhook, or asked for where the webhook did not tell."""
         if self._installation_id is None:
             answer = self._call_as_app("GET", f"/repos/{self.repo}/installation")
-            self._installation_id = _read(answer, _Installation).id
+            self._installation_id = _read(answer, Installation).id
         return self._installation_id
 
     def _call_as_app(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
@@ -393,50 +312,6 @@ class Client:
         auth = githubkit.AppAuthStrategy(settings.KODIAI_GITHUB_APP_ID, settings.KODIAI_GITHUB_PRIVATE_KEY)
         with self._new_kit(auth) as kit:
             return self._judged("core", self._send(kit, method, path, kwargs))
-
-
-class _GraphQLUnusable(GitHubError):
-    """GraphQL answered, but not with what was asked for."""
-
-
-def _is_limit(response: httpx.Response) -> bool:
-    """Tell a limit from a plain refusal. Source: GitHub REST docs, "Exceeding the rate limit"."""
-    if response.headers.get("x-ratelimit-remaining") == "0" or "retry-after" in response.headers:
-        return True
-    words = _message(response).lower()
-    return response.status_code == 429 or "rate limit" in words or "abuse detection" in words
-
-
-def _retry_at(response: httpx.Response) -> datetime | None:
-    """When GitHub said that it may be asked again; None where it did not say."""
-    retry_after = response.headers.get("retry-after", "").strip()
-    if retry_after.isdecimal() and len(retry_after) < 8:
-        return timezone.now() + timedelta(seconds=int(retry_after))
-    if retry_after:
-        try:
-            return parsedate_to_datetime(retry_after).astimezone(UTC)
-        except ValueError:
-            return None
-    if response.headers.get("x-ratelimit-remaining") == "0":
-        return _reset_at(response)
-    return None
-
-
-def _reset_at(response: httpx.Response) -> datetime | None:
-    reset = response.headers.get("x-ratelimit-reset", "").strip()
-    return datetime.fromtimestamp(int(reset), UTC) if reset.isdecimal() and len(reset) < 12 else None
-
-
-def _message(response: httpx.Response) -> str:
-    """GitHub's own words for an error, with its list of `errors`, on at most 1,000 characters."""
-    try:
-        answer = response.json()
-    except ValueError:
-        return response.reason_phrase
-    if not isinstance(answer, dict):
-        return response.reason_phrase
-    errors = answer.get("errors")
-    return (str(answer.get("message", response.reason_phrase)) + (f" {errors}" if errors else ""))[:1000]
 
 
 def _json(response: httpx.Response) -> Any:
@@ -455,14 +330,6 @@ def _validated(data: Any, model: type[T]) -> T:
         return TypeAdapter(model).validate_python(data)
     except ValidationError as error:
         raise Unavailable(f"GitHub's answer does not have the form of {model}: {error.error_count()} errors") from error
-
-
-def _decoded(content: _Content) -> str | None:
-    """The text of a file from the contents endpoint; None where it is binary, not UTF-8, or too large to be sent."""
-    try:
-        return base64.b64decode(content.content).decode() if content.encoding == "base64" else None
-    except (binascii.Error, UnicodeDecodeError):
-        return None
 
 
 def _graphql_url() -> str:

@@ -1,0 +1,82 @@
+"""GitHub's answers: of each the fields that Kodiai reads, so that versions which lack or add others are welcome."""
+
+import base64
+import binascii
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Answer(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class User(Answer):
+    login: str
+
+
+class Ref(Answer):
+    sha: str
+    ref: str
+
+
+class PullRequest(Answer):
+    """A pull request. `user` is None where the account is gone."""
+
+    number: int
+    state: str
+    title: str | None = None
+    user: User | None = None
+    author_association: str = "NONE"
+    head: Ref
+    base: Ref
+
+
+class ChangedFile(Answer):
+    """A changed file; `patch` is its hunks, None where GitHub shows none (binary, too large, nothing but a rename)."""
+
+    path: str = Field(alias="filename")
+    status: str
+    patch: str | None = None
+    changes: int = 0
+
+
+class Blob(Answer):
+    """The content of a file; `text` is None where it is binary or not UTF-8."""
+
+    text: str | None = None
+    truncated: bool = Field(default=False, alias="isTruncated")
+
+
+class SubmittedReview(Answer):
+    id: int
+    body: str | None = None
+    html_url: str = ""
+    user: User | None = None
+
+
+class SearchResult(Answer):
+    total_count: int
+    incomplete_results: bool = False
+
+
+class Content(Answer):
+    content: str = ""
+    encoding: str = "base64"
+
+
+class Token(Answer):
+    token: str
+    expires_at: datetime
+
+
+class Installation(Answer):
+    id: int
+
+
+def decoded(content: Content) -> str | None:
+    """The text of a file from the contents endpoint; None where it is binary, not UTF-8, or too large to be sent."""
+    try:
+        return base64.b64decode(content.content).decode() if content.encoding == "base64" else None
+    except (binascii.Error, UnicodeDecodeError):
+        return None

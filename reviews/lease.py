@@ -1,0 +1,73 @@
+"""Leases: a run belongs to one worker at a time, and to nobody for long after its worker died.
+
+A worker claims a run with one filtered UPDATE and renews the claim while it works. From then on every write to the
+run is filtered by the claim (`Review.store`), so that a worker that was stopped for longer than its lease finds that
+the run is no longer its own before it writes, or publishes, anything. The database allows one claimed run for each
+pull request.
+"""
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, connection, transaction
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.crypto import get_random_string
+
+from reviews.models import Delivery, DeliveryStatus, LeaseLost, Review
+
+logger = logging.getLogger(__name__)
+
+
+def claim(delivery_pk: int, worker: str) -> Review | None:
+    """Claim the run of a delivery for `worker`; return None if it is finished or somebody else's.
+
+    Raises `IntegrityError` while another run of the same pull request is claimed.
+    """
+    owner = f"{worker}:{get_random_string(12)}"
+    free = Review.objects.filter(delivery_id=delivery_pk, lease_owner="", finished_at__isnull=True)
+    with transaction.atomic():
+        if not free.update(lease_owner=owner, lease_expires_at=_expiry()):
+            return None
+        Delivery.objects.filter(pk=delivery_pk).update(status=DeliveryStatus.RUNNING)
+    return Review.objects.select_related("delivery").get(delivery_id=delivery_pk)
+
+
+@contextmanager
+def renewed(review: Review) -> Iterator[None]:
+    """Renew the claim on a run in the background until the end of the block."""
+    over = threading.Event()
+
+    def renew() -> None:
+        try:
+            while not over.wait(settings.KODIAI_LEASE_SECONDS / 3):
+                try:
+                    review.store(lease_expires_at=_expiry())
+                except LeaseLost:
+                    return
+                except (DatabaseError, InterfaceError):
+                    logger.exception("lease not renewed", extra=review.delivery.log_fields)
+                    connection.close()
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=renew, name="lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def expired() -> Q:
+    """The runs that nobody renews any more."""
+    return ~Q(lease_owner="") & Q(lease_expires_at__lt=timezone.now())
+
+
+def _expiry() -> object:
+    return timezone.now() + timedelta(seconds=settings.KODIAI_LEASE_SECONDS)

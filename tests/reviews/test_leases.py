@@ -1,0 +1,255 @@
+"""Leases and the sweep: a run belongs to one worker at a time, and to nobody for long after its worker died."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from datetime import timedelta
+
+import pytest
+from django.db import IntegrityError
+from django.utils import timezone
+from django_tasks_db.models import DBTaskResult
+from pytest_django import Settings
+
+from reviews import runner, service
+from reviews.lease import claim, renewed
+from reviews.models import Delivery, DeliveryStatus, LeaseLost, Review
+from reviews.runner import process, sweep
+from reviews.service import run_review
+from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
+from telemetry.models import Conclusion, Execution, RateLimitEvent
+from tests.runs import ROOT, admit, process_environment, run
+
+pytestmark = [pytest.mark.django_db, pytest.mark.ops04]
+
+
+def let_leases_run_out() -> None:
+    Review.objects.exclude(lease_owner="").update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+
+
+def test_a_run_is_claimed_once(pull: PullRequest) -> None:
+    delivery = admit(pull)
+
+    assert claim(delivery.pk, "one") is not None
+    assert claim(delivery.pk, "two") is None
+    delivery.refresh_from_db()
+    assert delivery.status == DeliveryStatus.RUNNING
+
+
+def test_a_finished_run_is_not_claimed(pull: PullRequest) -> None:
+    delivery = admit(pull)
+    run(delivery)
+
+    assert claim(delivery.pk, "late") is None
+
+
+def test_a_pull_request_has_one_claimed_run_at_a_time(pull: PullRequest) -> None:
+    first, second = admit(pull), admit(pull, "synchronize")
+    assert claim(first.pk, "one")
+
+    with pytest.raises(IntegrityError):
+        claim(second.pk, "two")
+
+
+def test_a_run_that_finds_another_of_its_pull_request_comes_after_it(pull: PullRequest) -> None:
+    first, second = admit(pull), admit(pull, "reopened")
+    claimed = claim(first.pk, "one")
+    assert claimed is not None
+
+    process(second.pk)
+
+    second.refresh_from_db()
+    assert (second.status, second.review.attempts) == (DeliveryStatus.QUEUED, 0)
+    assert DBTaskResult.objects.count() == 3
+    run_review(claimed)
+    assert run(second).conclusion == Conclusion.SUCCESS
+
+
+def test_a_worker_whose_run_was_taken_over_publishes_nothing_and_writes_nothing(pull: PullRequest) -> None:
+    delivery = admit(pull)
+    stale = claim(delivery.pk, "stopped for a while")
+    assert stale is not None
+    let_leases_run_out()
+    assert sweep() == 1
+    assert run(delivery).conclusion == Conclusion.SUCCESS
+    before = Review.objects.values().get(delivery=delivery)
+
+    with pytest.raises(LeaseLost):
+        run_review(stale)
+
+    assert len(pull.reviews) == 1
+    assert Review.objects.values().get(delivery=delivery) == before
+    assert RateLimitEvent.objects.count() == Execution.objects.count() == 1
+
+
+def test_a_worker_that_loses_its_run_right_before_it_publishes_does_not_publish(
+    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery = admit(pull)
+    stale = claim(delivery.pk, "slow")
+    assert stale is not None
+    analyse = service.analyse
+
+    def analyse_for_too_long(*args: object) -> None:
+        analyse(*args)  # type: ignore[arg-type]
+        let_leases_run_out()
+        sweep()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(service, "analyse", analyse_for_too_long)
+        with pytest.raises(LeaseLost):
+            run_review(stale)
+
+    assert pull.reviews == []
+    assert run(delivery).conclusion == Conclusion.SUCCESS
+    assert len(pull.reviews) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lease_is_renewed_while_its_worker_works(pull: PullRequest, settings: Settings) -> None:
+    settings.KODIAI_LEASE_SECONDS = 0.3
+    delivery = admit(pull)
+    review = claim(delivery.pk, "at work")
+    assert review is not None
+    first = review.lease_expires_at
+
+    with renewed(review):
+        deadline = threading.Event()
+        for _ in range(200):
+            review.refresh_from_db()
+            if review.lease_expires_at != first:
+                break
+            deadline.wait(0.05)
+
+    assert review.lease_expires_at is not None
+    assert first is not None
+    assert review.lease_expires_at > first
+
+
+def test_a_sweep_leaves_a_living_worker_alone(pull: PullRequest) -> None:
+    delivery = admit(pull)
+    assert claim(delivery.pk, "alive")
+
+    assert sweep() == 0
+
+
+def test_a_run_whose_workers_die_again_and_again_is_given_up_and_can_be_queued_again(
+    pull: PullRequest, settings: Settings
+) -> None:
+    settings.KODIAI_MAX_ATTEMPTS = 3
+    delivery = admit(pull, delivery_id="unlucky")
+    for _ in range(3):
+        assert claim(delivery.pk, "short-lived")
+        let_leases_run_out()
+        assert sweep() == 1
+
+    review = Review.objects.select_related("delivery").get(delivery=delivery)
+    assert (review.conclusion, review.delivery.status) == (Conclusion.ERROR, DeliveryStatus.FAILED)
+    assert "short-lived" in review.conclusion_reason
+    assert run(admit(pull, delivery_id="unlucky")).conclusion == Conclusion.SUCCESS
+
+
+def test_a_delivery_whose_worker_died_before_it_claimed_the_run_is_queued_again(
+    pull: PullRequest, settings: Settings
+) -> None:
+    delivery = admit(pull)
+    long_ago = timezone.now() - timedelta(seconds=settings.KODIAI_LEASE_SECONDS + 1)
+    DBTaskResult.objects.update(status="RUNNING", started_at=long_ago)
+    Delivery.objects.update(queued_at=long_ago)
+
+    assert sweep() == 1
+    assert sweep() == 0
+
+    assert sorted(DBTaskResult.objects.values_list("status", flat=True)) == ["FAILED", "READY"]
+    assert run(delivery).conclusion == Conclusion.SUCCESS
+
+
+def test_a_delivery_that_the_queue_forgot_is_queued_again_once(pull: PullRequest, settings: Settings) -> None:
+    admit(pull)
+    DBTaskResult.objects.all().delete()
+    assert sweep() == 0
+    Delivery.objects.update(
+        queued_at=timezone.now() - timedelta(seconds=settings.KODIAI_LEASE_SECONDS * runner.FORGOTTEN_AFTER + 1)
+    )
+
+    assert [sweep(), sweep()] == [1, 0]
+    assert DBTaskResult.objects.count() == 1
+
+
+def test_a_deferred_run_is_not_forgotten(github: Sandbox, pull: PullRequest) -> None:
+    delivery = admit(pull)
+    github.fail("files", Fault(FaultKind.PRIMARY_LIMIT, reset_in=3000))
+    run(delivery)
+
+    assert sweep() == 0
+
+
+def test_a_newer_head_commit_supersedes_an_older_run_before_it_begins(pull: PullRequest) -> None:
+    old = admit(pull)
+    pull.push({"shop.py": "x = 1\n"})
+    new = admit(pull, "synchronize")
+
+    assert run(old).conclusion == Conclusion.SUPERSEDED
+    assert pull.reviews == []
+    assert run(new).conclusion == Conclusion.SUCCESS
+
+
+def test_a_newer_head_commit_supersedes_an_older_run_before_it_publishes(
+    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = admit(pull)
+    analyse = service.analyse
+
+    def analyse_while_somebody_pushes(*args: object) -> None:
+        analyse(*args)  # type: ignore[arg-type]
+        pull.push({"shop.py": "x = 1\n"})
+        admit(pull, "synchronize")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(service, "analyse", analyse_while_somebody_pushes)
+        review = run(old)
+
+    assert review.conclusion == Conclusion.SUPERSEDED
+    assert pull.reviews == []
+    assert RateLimitEvent.objects.filter(delivery_id=old.delivery_id).count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_that_was_stopped_past_its_lease_goes_on_without_a_second_review(
+    github: Sandbox, pull: PullRequest
+) -> None:
+    """A real process is stopped (SIGSTOP) while GitHub answers, another takes over, the first goes on."""
+    delivery = admit(pull)
+    held = github.fail("graphql", Fault(FaultKind.TAKEN_THEN_DELAYED))
+    stopped = subprocess.Popen(
+        [sys.executable, "-m", "tests.killed_run", str(delivery.pk), "never"],
+        env=process_environment(),
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert held.reached.wait(30)
+        os.kill(stopped.pid, signal.SIGSTOP)
+        let_leases_run_out()
+        assert sweep() == 1
+        assert run(delivery).conclusion == Conclusion.SUCCESS
+        held.release()
+        os.kill(stopped.pid, signal.SIGCONT)
+        _, log = stopped.communicate(timeout=30)
+    finally:
+        stopped.kill()
+
+    assert stopped.returncode == 0
+    assert "run was taken over by another worker" in log
+    assert len(pull.reviews) == 1
+    assert RateLimitEvent.objects.count() == Execution.objects.count() == 1
+
+
+def test_runs_of_other_pull_requests_go_on_beside_a_claimed_one(pull: PullRequest, repo: Repository) -> None:
+    assert claim(admit(pull).pk, "busy")
+    other = repo.open_pull_request(changes={"b.py": "x = 1\n"})
+
+    assert run(admit(other)).conclusion == Conclusion.SUCCESS
