@@ -23,7 +23,7 @@ run: install ## Start web, worker and periodic tasks (HOST, PORT, KODIAI_… are
 	@$(BIN)/python manage.py run
 
 demo: install ## The whole story in the terminal, nothing to configure (ONCE=1: check it and exit)
-	@$(BIN)/python -m sandbox.demo $(if $(ONCE),--once)
+	@$(BIN)/python manage.py demo $(if $(ONCE),--once)
 
 test: install ## The test suite on SQLite (KODIAI_TEST_POSTGRES_URL=… for PostgreSQL)
 	@$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)

@@ -6,6 +6,7 @@ A `.env` file beside `manage.py` (or `KODIAI_ENV_FILE`) is read if it is there; 
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -124,6 +125,8 @@ def _database(url: str, *, lock_wait: float) -> dict[str, Any]:
     """Connection settings for a database URL; `lock_wait` is in seconds and bounds every wait for SQLite's lock."""
     database = dict(env.db_url_config(url))
     if database["ENGINE"] == "django.db.backends.sqlite3":
+        # Kept open: the worker compares a count that belongs to its connection (reviews.worker), and opening costs.
+        database["CONN_MAX_AGE"] = None
         database["OPTIONS"] = {
             # Writers queue at BEGIN, where SQLite's busy handler works, and not in the middle of a transaction.
             "transaction_mode": "IMMEDIATE",
@@ -141,7 +144,9 @@ def _database(url: str, *, lock_wait: float) -> dict[str, Any]:
 
 
 DATABASES = {
-    "default": _database(env.str("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'kodiai.sqlite3'}"), lock_wait=10),
+    "default": _database(
+        env.str("DATABASE_URL", default=f"sqlite:///{quote(str(VAR_DIR / 'kodiai.sqlite3'))}"), lock_wait=10
+    ),
 }
 # Telemetry may live in a store of its own, so that its trouble is not the reviews' trouble.
 if telemetry_url := env.str("KODIAI_TELEMETRY_DATABASE_URL", default=""):

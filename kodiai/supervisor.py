@@ -36,7 +36,7 @@ class _Child:
     def start(self) -> None:
         # granian finds the application on Python's path; the working directory stays, for relative paths in settings.
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-        self.process = subprocess.Popen(self.command, env=environment, preexec_fn=_end_with_parent)
+        self.process = subprocess.Popen(self.command, env=environment, preexec_fn=end_with_parent)
         self.started = time.monotonic()
 
 
@@ -99,7 +99,7 @@ class Supervisor:
                 process.wait()
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Ask Linux to send SIGTERM to a child whose supervisor was killed: nobody else would stop it."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -48,7 +48,7 @@ def process(delivery_pk: int) -> None:
         review = claim(delivery_pk, f"{socket.gethostname()}:{os.getpid()}")
     except IntegrityError:
         # Another run of this pull request is under way. This one comes after it.
-        enqueue(delivery, run_after=timezone.now() + timedelta(seconds=random.uniform(0.5, 1.5)))
+        enqueue(delivery, run_after=timezone.now() + timedelta(seconds=random.uniform(1, 3)))
         return
     if review is None:
         return
@@ -172,10 +172,20 @@ def handle_installation(delivery: Delivery) -> None:
 
 def maintain() -> dict[str, int]:
     """Run the periodic tasks once; return what each of them did."""
-    done = {"runs_put_back": sweep(), "telemetry_rows_recorded": record_owed()}
+    done = {
+        "runs_put_back": sweep(),
+        "telemetry_rows_recorded": record_owed(),
+        "old_tasks_removed": _remove_old_tasks(),
+    }
     if any(done.values()):
         logger.info("periodic tasks", extra=done)
     return done
+
+
+def _remove_old_tasks() -> int:
+    """Remove tasks that ended more than a day ago: the queue keeps every one, and the inbox knows what happened."""
+    old = DBTaskResult.objects.finished().filter(finished_at__lt=timezone.now() - timedelta(days=1))
+    return old.delete()[0]
 
 
 def record_owed(limit: int = 500) -> int:

@@ -1,0 +1,1 @@
+"""The demo: Kodiai against a GitHub in a box, told and checked in the terminal."""
