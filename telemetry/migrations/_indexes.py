@@ -4,7 +4,7 @@ On PostgreSQL an index is built and dropped CONCURRENTLY, outside a transaction;
 with what has to be true before it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.core.management.base import CommandError
 from django.db import IntegrityError, transaction
@@ -97,7 +97,8 @@ def is_there(connection: BaseDatabaseWrapper, wanted: TableIndex) -> bool:
     """Whether the index is there and valid. Raises CommandError if the name belongs to another kind of index."""
     find = _find_in_postgresql if connection.vendor == "postgresql" else _find_in_sqlite
     found, valid = find(connection, wanted.name)
-    if found is not None and valid and found != wanted:
+    # Without the condition an index keeps the same rows apart: to a unique index no NULL equals another.
+    if found is not None and valid and found not in (wanted, replace(wanted, condition="")):
         raise CommandError(f"{wanted.name} is not the index it should be. Found {found}, wanted {wanted}.")
     return found is not None and valid
 

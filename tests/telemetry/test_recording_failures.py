@@ -147,12 +147,12 @@ def test_it_returns_none_soon_and_stores_one_row_once_the_store_is_well(
 
 @pytest.mark.skipif(not POSTGRES_URL, reason="SQLite has no such thing as a row lock")
 def test_the_callers_writes_before_and_after_a_lock_time_out_are_kept() -> None:
-    with other_holds_the_lock("BEGIN", "LOCK TABLE rate_limit_events"), transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("CREATE TEMPORARY TABLE note (text text) ON COMMIT PRESERVE ROWS")
-            cursor.execute("INSERT INTO note VALUES ('before')")
-            assert record_rate_limit_event(**event_values()) is None
-            cursor.execute("INSERT INTO note VALUES ('after')")
+    locked = other_holds_the_lock("BEGIN", "LOCK TABLE rate_limit_events")
+    with locked, transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("CREATE TEMPORARY TABLE note (text text) ON COMMIT PRESERVE ROWS")
+        cursor.execute("INSERT INTO note VALUES ('before')")
+        assert record_rate_limit_event(**event_values()) is None
+        cursor.execute("INSERT INTO note VALUES ('after')")
 
     with connection.cursor() as cursor:
         cursor.execute("SELECT text FROM note ORDER BY text")

@@ -1,0 +1,355 @@
+"""Migrations adopt every database that is there: no row lost, no table rebuilt, no moment without a unique identity."""
+
+import shutil
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from django.conf import settings
+from django.core.management import CommandError, call_command
+from django.db import connections
+from django.test.utils import CaptureQueriesContext
+
+from tests.telemetry.stores import POSTGRES_URL, Store, known_to_django
+
+pytestmark = [pytest.mark.ops04, pytest.mark.usefixtures("_unblocked")]
+
+LEGACY_FILE = Path(settings.BASE_DIR).parent / "shared" / "data" / "legacy-telemetry.sqlite3"
+DUPLICATE_ERRORS = (sqlite3.IntegrityError, psycopg.errors.UniqueViolation)
+RANGE_ERRORS = (sqlite3.IntegrityError, psycopg.errors.CheckViolation)
+
+ID = "BIGSERIAL PRIMARY KEY" if POSTGRES_URL else "INTEGER PRIMARY KEY AUTOINCREMENT"
+TIME = "TIMESTAMPTZ NOT NULL DEFAULT now()" if POSTGRES_URL else "TEXT NOT NULL DEFAULT (datetime('now'))"
+REAL = "DOUBLE PRECISION" if POSTGRES_URL else "REAL"
+
+EXECUTIONS = f"""
+    CREATE TABLE executions (id {ID}, created_at {TIME}, delivery_id TEXT, repo TEXT NOT NULL, pr_number INTEGER,
+    pr_author TEXT, event_type TEXT NOT NULL, provider TEXT NOT NULL DEFAULT 'anthropic', model TEXT NOT NULL,
+    input_tokens INTEGER NOT NULL DEFAULT 0, output_tokens INTEGER NOT NULL DEFAULT 0,
+    cache_read_tokens INTEGER NOT NULL DEFAULT 0, cache_creation_tokens INTEGER NOT NULL DEFAULT 0,
+    duration_ms INTEGER NOT NULL DEFAULT 0, cost_usd {REAL} NOT NULL DEFAULT 0, conclusion TEXT NOT NULL,
+    session_id TEXT, num_turns INTEGER, stop_reason TEXT)"""
+EVENTS = f"""
+    CREATE TABLE rate_limit_events (id {ID}, created_at {TIME}, delivery_id TEXT, repo TEXT NOT NULL,
+    pr_number INTEGER, event_type TEXT NOT NULL, cache_hit_rate {REAL} NOT NULL, skipped_queries INTEGER NOT NULL,
+    retry_attempts INTEGER NOT NULL, degradation_path TEXT NOT NULL)"""
+INDEXES = (
+    "CREATE INDEX idx_executions_created_at ON executions(created_at)",
+    "CREATE INDEX idx_executions_repo ON executions(repo)",
+    "CREATE INDEX idx_rate_limit_events_repo_created ON rate_limit_events(repo, created_at)",
+)
+DELIVERY_ONLY = (
+    "CREATE UNIQUE INDEX idx_rate_limit_events_delivery ON rate_limit_events(delivery_id) WHERE delivery_id IS NOT NULL"
+)
+COMPOSITE = (
+    "CREATE UNIQUE INDEX idx_rate_limit_events_delivery_event ON rate_limit_events(delivery_id, event_type) "
+    "WHERE delivery_id IS NOT NULL"
+)
+IDENTITY = "idx_rate_limit_events_delivery_event"
+OWN_COLUMN = "legacy_delivery_id"
+
+
+def event(delivery_id: str | None, event_type: str = "pull_request.opened", at: str = "2026-01-01 01:00:00") -> str:
+    name = "NULL" if delivery_id is None else f"'{delivery_id}'"
+    return (
+        "INSERT INTO rate_limit_events (created_at, delivery_id, repo, pr_number, event_type, cache_hit_rate, "
+        f"skipped_queries, retry_attempts, degradation_path) VALUES ('{at}', {name}, 'acme/web', 7, '{event_type}', "
+        "0.25, 1, 1, 'search-api-rate-limit')"
+    )
+
+
+def execution(delivery_id: str) -> str:
+    return (
+        "INSERT INTO executions (created_at, delivery_id, repo, event_type, model, conclusion) VALUES "
+        f"('2026-01-01 01:00:00', '{delivery_id}', 'acme/web', 'pull_request.opened', 'a-model', 'success')"
+    )
+
+
+ROWS = [event(f"d-{number}") for number in range(50)] + [event(None) for _ in range(5)] + [execution("d-1")]
+
+
+def make_empty(store: Store) -> None:
+    """(a)"""
+
+
+def make_executions_only(store: Store) -> None:
+    """(b) A database of before rate-limit telemetry."""
+    store.execute(EXECUTIONS, *INDEXES[:2], execution("d-1"))
+
+
+def make_legacy(store: Store) -> None:
+    """(c) The release before composite identity."""
+    store.execute(EXECUTIONS, EVENTS, *INDEXES, DELIVERY_ONLY, *ROWS)
+
+
+def make_composite(store: Store) -> None:
+    """(e) The composite index is there already."""
+    store.execute(EXECUTIONS, EVENTS, *INDEXES, COMPOSITE, *ROWS)
+
+
+def make_bare(store: Store) -> None:
+    """(d) without the duplicates: no index at all."""
+    store.execute(EXECUTIONS, EVENTS, *ROWS)
+
+
+STARTS = [make_empty, make_executions_only, make_legacy, make_composite, make_bare]
+
+
+@pytest.fixture
+def _unblocked(django_db_blocker: Any) -> Any:
+    with django_db_blocker.unblock():
+        yield
+
+
+def migrate(store: Store, target: str | None = None, **options: Any) -> list[str]:
+    """Migrate; return the SQL that was run."""
+    arguments = ["telemetry"] + ([target] if target else [])
+    with CaptureQueriesContext(connections[store.alias]) as captured:
+        call_command("migrate", *arguments, database=store.alias, verbosity=0, interactive=False, **options)
+    return [query["sql"] for query in captured.captured_queries]
+
+
+def content(store: Store) -> dict[str, list[dict[str, Any]]]:
+    """All rows of both tables, without the column that the migrations add."""
+    tables = {}
+    for table in ("rate_limit_events", "executions"):
+        try:
+            rows = store.rows(table)
+        except (sqlite3.OperationalError, psycopg.errors.UndefinedTable):
+            rows = []
+        tables[table] = [{name: value for name, value in row.items() if name != OWN_COLUMN} for row in rows]
+    return tables
+
+
+def has_unique_identity(store: Store) -> bool:
+    """Whether the database itself refuses a second row of one identity."""
+    store.execute(event("probe"))
+    try:
+        store.execute(event("probe"))
+    except DUPLICATE_ERRORS:
+        return True
+    finally:
+        store.execute("DELETE FROM rate_limit_events WHERE delivery_id = 'probe'")
+    return False
+
+
+def assert_no_rebuild(statements: list[str]) -> None:
+    text = "\n".join(statements)
+    assert "new__" not in text
+    assert "DROP TABLE" not in text
+    assert "DELETE FROM" not in text.replace('DELETE FROM "django_migrations"', "")
+
+
+@pytest.mark.parametrize("fake_initial", [True, False], ids=["fake-initial", "plain"])
+@pytest.mark.parametrize("start", STARTS)
+def test_every_start_is_adopted_with_all_its_rows_and_refuses_a_duplicate_afterwards(
+    store: Store, start: Callable[[Store], None], fake_initial: bool
+) -> None:
+    start(store)
+    before = content(store)
+
+    statements = migrate(store, fake_initial=fake_initial)
+    statements += migrate(store)
+
+    assert content(store) == before
+    assert_no_rebuild(statements)
+    assert has_unique_identity(store)
+    store.execute(event("two", "pull_request.opened"), event("two", "issue_comment.created"))
+    store.execute(event(None), event(None))
+    with pytest.raises(RANGE_ERRORS):
+        store.execute(event("out of range").replace("0.25", "1.5"))
+
+
+@pytest.mark.parametrize("start", [make_legacy, make_composite])
+def test_the_identity_is_unique_at_every_step_there_and_back(store: Store, start: Callable[[Store], None]) -> None:
+    start(store)
+    before = content(store)
+    steps = ["0001", "0002", "0003", "0004", "0005", "0006", "0005", "0004", "0003", "0002"]
+    for target in steps:
+        assert_no_rebuild(migrate(store, target, fake_initial=True))
+        if not (start is make_composite and target in ("0003", "0002") and steps.index(target) < 3):
+            assert has_unique_identity(store), target
+        assert content(store) == before, target
+    migrate(store)
+    assert content(store) == before
+
+
+def test_the_composite_index_is_made_before_the_legacy_one_is_dropped(store: Store) -> None:
+    make_legacy(store)
+
+    statements = [statement for statement in migrate(store, fake_initial=True) if "INDEX" in statement]
+
+    made = next(i for i, sql in enumerate(statements) if "CREATE" in sql and IDENTITY in sql)
+    dropped = next(i for i, sql in enumerate(statements) if "DROP" in sql and 'events_delivery"' in sql)
+    assert made < dropped
+
+
+def test_of_duplicated_identities_the_earliest_keeps_it_and_every_row_is_kept(store: Store) -> None:
+    """(d)"""
+    make_bare(store)
+    store.execute(
+        event("twice", at="2026-02-02 00:00:00"),
+        event("twice", at="2026-02-01 00:00:00"),
+        event("twice", at="2026-02-01 00:00:00"),
+        event("twice", "issue_comment.created", at="2026-02-03 00:00:00"),
+    )
+    before = store.rows("rate_limit_events")
+
+    assert_no_rebuild(migrate(store, fake_initial=True))
+
+    after = store.rows("rate_limit_events")
+    moved = [row for row in after if row[OWN_COLUMN] is not None]
+    assert len(after) == len(before)
+    assert [row["delivery_id"] or row[OWN_COLUMN] for row in after] == [row["delivery_id"] for row in before]
+    assert [(row["id"], row["delivery_id"], row[OWN_COLUMN]) for row in moved] == [
+        (56, None, "twice"),
+        (58, None, "twice"),
+    ]
+    untouched = ("created_at", "repo", "pr_number", "event_type", "cache_hit_rate", "degradation_path")
+    assert [[row[name] for name in untouched] for row in after] == [[row[name] for name in untouched] for row in before]
+    assert has_unique_identity(store)
+
+
+def test_going_back_keeps_rows_that_the_legacy_index_has_no_place_for_and_forward_gives_their_ids_back(
+    store: Store,
+) -> None:
+    make_legacy(store)
+    migrate(store, fake_initial=True)
+    store.execute(event("two", "pull_request.opened"), event("two", "issue_comment.created"))
+    before = store.rows("rate_limit_events")
+
+    migrate(store, "0002")
+    back = store.rows("rate_limit_events")
+    migrate(store)
+
+    assert [row["delivery_id"] or row[OWN_COLUMN] for row in back] == [row["delivery_id"] for row in before]
+    assert store.rows("rate_limit_events") == before
+
+
+def test_migrating_to_zero_drops_no_table_that_has_rows(store: Store) -> None:
+    make_legacy(store)
+    before = content(store)
+    migrate(store, fake_initial=True)
+
+    migrate(store, "zero")
+    assert content(store) == before
+    migrate(store)
+
+    assert content(store) == before
+    assert has_unique_identity(store)
+
+
+def test_an_index_of_that_name_that_is_another_is_an_error_and_nothing_is_dropped(store: Store) -> None:
+    make_legacy(store)
+    store.execute(f"CREATE INDEX {IDENTITY} ON rate_limit_events(repo)")
+
+    with pytest.raises(CommandError, match="not the index it should be"):
+        migrate(store, fake_initial=True)
+
+    assert has_unique_identity(store)
+
+
+def test_a_composite_index_without_a_condition_is_accepted(store: Store) -> None:
+    store.execute(EXECUTIONS, EVENTS, COMPOSITE.replace(" WHERE delivery_id IS NOT NULL", ""), *ROWS)
+
+    migrate(store, fake_initial=True)
+
+    assert has_unique_identity(store)
+
+
+@pytest.mark.skipif(bool(POSTGRES_URL), reason="the legacy file is SQLite's")
+@pytest.mark.skipif(not LEGACY_FILE.exists(), reason="the genuine legacy file lies outside of this project")
+@pytest.mark.parametrize("duplicated", [False, True])
+def test_a_copy_of_the_genuine_legacy_file_is_adopted(tmp_path: Path, duplicated: bool) -> None:
+    copy = tmp_path / "legacy.sqlite3"
+    shutil.copyfile(LEGACY_FILE, copy)
+    with known_to_django(f"sqlite:///{copy}", "legacy") as store:
+        if duplicated:
+            columns = "created_at, delivery_id, repo, pr_number, event_type, cache_hit_rate, skipped_queries, "
+            columns += "retry_attempts, degradation_path"
+            store.execute(
+                "DROP INDEX idx_rate_limit_events_delivery",
+                f"INSERT INTO rate_limit_events ({columns}) SELECT {columns} FROM rate_limit_events WHERE id <= 30",
+            )
+        before = store.rows("rate_limit_events"), store.rows("executions")
+
+        statements = migrate(store, fake_initial=True) + migrate(store)
+
+        after = store.rows("rate_limit_events"), store.rows("executions")
+    assert_no_rebuild(statements)
+    assert len(after[0]) == len(before[0]) == (430 if duplicated else 400)
+    for rows_before, rows_after in zip(before, after, strict=True):
+        for row_before, row_after in zip(rows_before, rows_after, strict=True):
+            moved = row_after.pop(OWN_COLUMN)
+            assert row_after | {"delivery_id": row_after["delivery_id"] or moved} == row_before
+
+
+@pytest.mark.skipif(not POSTGRES_URL, reason="an index is built beside writers on PostgreSQL")
+def test_an_invalid_index_that_an_interrupted_build_left_is_replaced(store: Store) -> None:
+    make_bare(store)
+    store.execute(event("twice"), event("twice"))
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        store.execute(COMPOSITE.replace("INDEX", "INDEX CONCURRENTLY", 1))
+    assert store.fetch(f"SELECT indisvalid FROM pg_index WHERE indexrelid = '{IDENTITY}'::regclass") == [(False,)]
+
+    migrate(store, fake_initial=True)
+
+    assert store.fetch(f"SELECT indisvalid FROM pg_index WHERE indexrelid = '{IDENTITY}'::regclass") == [(True,)]
+    assert has_unique_identity(store)
+
+
+@pytest.mark.skipif(not POSTGRES_URL, reason="SQLite has one writer at a time: each migration is one transaction there")
+@pytest.mark.parametrize("start", [make_legacy, make_composite])
+def test_a_writer_that_never_pauses_loses_no_row_and_gets_no_duplicate_in(
+    store: Store, start: Callable[[Store], None]
+) -> None:
+    """Rows of the legacy system come in throughout, there and back; each is tried a second time at once."""
+    start(store)
+    before = len(store.rows("rate_limit_events"))
+    over = threading.Event()
+    begun = threading.Event()
+    written: list[str] = []
+    accepted_twice: list[str] = []
+    failures: list[BaseException] = []
+
+    def write() -> None:
+        with store.connect() as connection:
+            while not over.is_set():
+                name = f"live-{len(written)}"
+                connection.execute(event(name))
+                written.append(name)
+                try:
+                    connection.execute(event(name))
+                    accepted_twice.append(name)
+                except DUPLICATE_ERRORS:
+                    pass
+                if len(written) == 20:
+                    begun.set()
+
+    def guarded() -> None:
+        try:
+            write()
+        except BaseException as error:  # noqa: BLE001  # told by the assertion below
+            failures.append(error)
+            begun.set()
+
+    writer = threading.Thread(target=guarded)
+    writer.start()
+    try:
+        assert begun.wait(30)
+        migrate(store, fake_initial=True)
+        migrate(store, "0004")
+        migrate(store)
+    finally:
+        over.set()
+        writer.join(30)
+
+    assert failures == []
+    assert accepted_twice == []
+    rows = store.rows("rate_limit_events")
+    assert len(rows) == before + len(written)
+    assert {row["delivery_id"] or row[OWN_COLUMN] for row in rows} >= set(written)
