@@ -27,16 +27,27 @@ def test_it_stores_every_value_and_returns_the_row(record: Any, model: Any, valu
 
 @pytest.mark.ops04
 @pytest.mark.django_db
-@pytest.mark.parametrize(("record", "model", "values", "kind"), BOTH)
-def test_it_keeps_the_first_write_when_a_delivery_is_replayed(record: Any, model: Any, values: Any, kind: str) -> None:
-    first = record(**values())
-    before = model.objects.values().get()
+def test_it_keeps_the_first_write_when_a_delivery_is_replayed() -> None:
+    first = record_rate_limit_event(**event_values())
+    before = RateLimitEvent.objects.values().get()
 
-    replayed = record(**values(repo="acme/other", pr_number=8))
+    replayed = record_rate_limit_event(**event_values(repo="acme/other", pr_number=8, retry_attempts=9))
 
+    assert replayed is not None
     assert replayed == first
-    assert replayed.repo == "acme/web"
-    assert model.objects.values().get() == before
+    assert (replayed.repo, replayed.retry_attempts) == ("acme/web", 1)
+    assert RateLimitEvent.objects.values().get() == before
+
+
+@pytest.mark.ops04
+@pytest.mark.django_db
+def test_a_run_that_ends_a_second_time_changes_its_one_execution() -> None:
+    first = record_execution(**execution_values(conclusion="error"))
+
+    again = record_execution(**execution_values(conclusion="success"))
+
+    assert again == first
+    assert Execution.objects.get().conclusion == "success"
 
 
 @pytest.mark.ops04
@@ -75,7 +86,7 @@ def test_it_logs_one_warning_with_the_whole_event_whatever_is_raised(
     def fail(**kwargs: Any) -> None:
         raise error
 
-    monkeypatch.setattr(model.objects, "get_or_create", fail)
+    monkeypatch.setattr(model.objects, "get_or_create" if model is RateLimitEvent else "update_or_create", fail)
 
     assert record(**values()) is None
 

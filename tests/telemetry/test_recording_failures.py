@@ -123,8 +123,8 @@ FAILURES = ANYWHERE + (
 def test_it_returns_none_soon_and_stores_one_row_once_the_store_is_well(
     failure: Failure, in_transaction: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    if in_transaction and failure is file_locked:
-        pytest.skip("A transaction of ours begins with SQLite's write lock: nobody else can hold it.")
+    if in_transaction and not POSTGRES_URL and failure in (file_locked, read_only):
+        pytest.skip("A transaction of ours begins with SQLite's write lock, which then cannot be had.")
     with failure() as values:
         event = event_values(**values)
         with transaction.atomic() if in_transaction else nullcontext():
