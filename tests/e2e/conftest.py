@@ -92,6 +92,8 @@ def kodiai(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kodiai]:
             "KODIAI_GITHUB_PRIVATE_KEY": github.private_key,
             "KODIAI_GITHUB_WEBHOOK_SECRET": "e2e-secret",
             "KODIAI_SWEEP_SECONDS": "1",
+            "KODIAI_LEASE_SECONDS": "2",
+            "KODIAI_MAX_ATTEMPTS": "50",
             "DJANGO_SETTINGS_MODULE": "kodiai.settings",
         }
         process = subprocess.Popen(

@@ -1,0 +1,58 @@
+"""`/healthz` tells that the web process is alive, `/readyz` that Kodiai can do its work."""
+
+from django.db import DatabaseError, InterfaceError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, JsonResponse
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from reviews.models import Delivery, DeliveryStatus
+
+_migrated = False
+"""Migrations once seen as applied stay applied for the life of the process; the question is asked no more."""
+
+
+@require_safe
+def healthz(request: HttpRequest) -> JsonResponse:
+    """Answer 200 as long as the process answers at all. It asks nothing of the database."""
+    return JsonResponse({"status": "alive"})
+
+
+@require_safe
+def readyz(request: HttpRequest) -> JsonResponse:
+    """Answer 200 if the database answers and has all migrations, else 503; tell what is wrong and how long work waits.
+
+    `oldest_waiting_seconds` is the age of the oldest delivery that could run now and does not; null if there is none.
+    A telemetry store of its own is not looked at: reviews are published without it.
+    """
+    try:
+        migrated = _all_migrated()
+        waiting = _oldest_waiting_seconds() if migrated else None
+    except (DatabaseError, InterfaceError) as error:
+        problem = {"status": "not ready", "database": type(error).__name__}
+        return JsonResponse(problem, status=503)
+    return JsonResponse(
+        {
+            "status": "ready" if migrated else "not ready",
+            "database": "ok",
+            "migrations": "applied" if migrated else "missing: run manage.py migrate",
+            "oldest_waiting_seconds": waiting,
+        },
+        status=200 if migrated else 503,
+    )
+
+
+def _all_migrated() -> bool:
+    global _migrated
+    if not _migrated:
+        executor = MigrationExecutor(connection)
+        _migrated = not executor.migration_plan(executor.loader.graph.leaf_nodes())
+    return _migrated
+
+
+def _oldest_waiting_seconds() -> float | None:
+    waiting = Delivery.objects.filter(
+        status__in=(DeliveryStatus.RECEIVED, DeliveryStatus.QUEUED), queued_at__lte=timezone.now()
+    )
+    oldest = waiting.order_by("queued_at").values_list("queued_at", flat=True).first()
+    return None if oldest is None else round((timezone.now() - oldest).total_seconds(), 3)

@@ -1,0 +1,103 @@
+"""Whether Kodiai is alive, ready, and rightly set up."""
+
+import os
+import subprocess
+import sys
+from datetime import timedelta
+
+import pytest
+from django.conf import settings
+from django.core.checks import run_checks
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+from pytest_django import Settings
+
+from kodiai import health
+from reviews.models import Delivery, DeliveryStatus
+
+
+@pytest.fixture(autouse=True)
+def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "_migrated", False)
+
+
+def test_it_is_alive_without_asking_the_database(client: Client) -> None:
+    # Without the mark of the database, a query here is an error.
+    assert client.get("/healthz").json() == {"status": "alive"}
+
+
+@pytest.mark.django_db
+def test_it_is_ready_with_its_database_migrated_and_nothing_waiting(client: Client) -> None:
+    answer = client.get("/readyz")
+
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "status": "ready",
+        "database": "ok",
+        "migrations": "applied",
+        "oldest_waiting_seconds": None,
+    }
+
+
+@pytest.mark.django_db
+def test_it_tells_for_how_long_the_oldest_delivery_waits_and_not_for_a_deferred_one(client: Client) -> None:
+    now = timezone.now()
+    for number, due in enumerate([now - timedelta(seconds=90), now - timedelta(seconds=10), now + timedelta(hours=1)]):
+        Delivery.objects.create(
+            delivery_id=str(number), event="push", event_type="push", status=DeliveryStatus.QUEUED, queued_at=due
+        )
+
+    assert 90 <= client.get("/readyz").json()["oldest_waiting_seconds"] < 120
+
+
+@pytest.mark.django_db
+def test_a_missing_migration_makes_it_not_ready_and_says_what_to_do(client: Client) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM django_migrations WHERE app = 'reviews'")
+
+    answer = client.get("/readyz")
+
+    assert answer.status_code == 503
+    assert "manage.py migrate" in answer.json()["migrations"]
+
+
+@pytest.mark.django_db
+def test_a_database_that_fails_makes_it_not_ready(client: Client) -> None:
+    with connection.execute_wrapper(_fail):
+        answer = client.get("/readyz")
+
+    assert answer.status_code == 503
+    assert answer.json()["status"] == "not ready"
+
+
+def _fail(*args: object) -> object:
+    from django.db import OperationalError
+
+    raise OperationalError("the server closed the connection")
+
+
+@pytest.mark.parametrize("name", ["KODIAI_GITHUB_WEBHOOK_SECRET", "KODIAI_GITHUB_APP_ID", "KODIAI_GITHUB_PRIVATE_KEY"])
+def test_a_setting_that_is_missing_is_told_at_start_and_no_hindrance_to_migrate(settings: Settings, name: str) -> None:
+    setattr(settings, name, [] if name.endswith("SECRET") else "")
+
+    (problem,) = [message for message in run_checks() if str(message.id).startswith("kodiai.")]
+
+    assert name in problem.msg
+    assert not [message for message in run_checks(databases=["default"]) if str(message.id).startswith("kodiai.")]
+
+
+def test_a_start_without_a_secret_key_fails_with_a_sentence_that_says_what_to_do() -> None:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("KODIAI_")}
+    done = subprocess.run(
+        [sys.executable, "manage.py", "migrate"],
+        env=kept | {"KODIAI_ENV_FILE": os.devnull, "DJANGO_SETTINGS_MODULE": "kodiai.settings"},
+        cwd=settings.BASE_DIR,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode != 0
+    assert "KODIAI_SECRET_KEY is not set. Make one with" in done.stderr
