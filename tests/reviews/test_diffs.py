@@ -286,3 +286,10 @@ def test_a_fingerprint_survives_a_moved_line_and_tells_findings_apart() -> None:
 
     assert isinstance(here, Finding)
     assert here.fingerprint == below.fingerprint != elsewhere.fingerprint
+
+
+def test_an_unsafe_fix_is_described_and_never_offered_for_one_click() -> None:
+    (found,) = analyse({"a.py": "def f(a):\n    return a == None\n"})[0]
+
+    assert (found.rule, found.suggestion) == ("E711", None)
+    assert found.fix
