@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
@@ -12,25 +12,7 @@ from django.utils.safestring import SafeString
 
 from reviews.inbox import requeue
 from reviews.models import Delivery, Review
-from telemetry.admin import BoundedPaginator
-
-
-class ReadOnlyAdmin(admin.ModelAdmin):
-    """Rows that only Kodiai writes; usable at a million of them."""
-
-    ordering = ["-id"]
-    sortable_by = ["id"]
-    paginator = BoundedPaginator
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
+from telemetry.admin import ReadOnlyAdmin
 
 
 @admin.register(Delivery)
