@@ -90,7 +90,7 @@ def load(client: Client, review: Review) -> tuple[PullRequest, list[ChangedFile]
         raise RunEnded(Conclusion.SKIPPED, "this head commit was reviewed already, and nobody asked Kodiai again")
     files = client.changed_files(review.pr_number)
     if review.loaded_at is None:
-        settled = config.parse(client.file_text(config.PATH, pull.base.ref))
+        settled = config.parse(client.file_text(config.PATH, pull.base.ref or pull.base.sha))
         review.stamp(
             "loaded_at",
             head_sha=pull.head.sha,
@@ -249,7 +249,7 @@ def publish(client: Client, review: Review) -> None:
         # may have the review from now on.
         review.stamp("publishing_at")
         submitted = post(client, review, Report.from_json(review.report))
-    review.stamp("published_at", github_review_id=submitted.id, github_review_url=submitted.html_url)
+    review.stamp("published_at", github_review_id=submitted.id, github_review_url=submitted.html_url or "")
 
 
 # 6 record

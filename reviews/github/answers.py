@@ -17,15 +17,13 @@ class User(Answer):
 
 class Ref(Answer):
     sha: str
-    ref: str
+    ref: str = ""
 
 
 class PullRequest(Answer):
     """A pull request. `user` is None where the account is gone."""
 
-    number: int
-    state: str
-    title: str | None = None
+    state: str = "open"
     user: User | None = None
     author_association: str = "NONE"
     head: Ref
@@ -36,9 +34,8 @@ class ChangedFile(Answer):
     """A changed file; `patch` is its hunks, None where GitHub shows none (binary, too large, nothing but a rename)."""
 
     path: str = Field(alias="filename")
-    status: str
+    status: str = "modified"
     patch: str | None = None
-    changes: int = 0
 
 
 class Blob(Answer):
@@ -49,9 +46,9 @@ class Blob(Answer):
 
 
 class SubmittedReview(Answer):
-    id: int
+    id: int | None = None
     body: str | None = None
-    html_url: str = ""
+    html_url: str | None = None
     user: User | None = None
 
 
