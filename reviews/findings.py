@@ -27,6 +27,7 @@ class LeftOutReason(StrEnum):
     NOT_TEXT = "not UTF-8 text"
     TOO_LARGE = "too large"
     UNSAFE_PATH = "its path cannot be written safely"
+    LINK = "it seems to be a symbolic link"
     GONE = "GitHub did not hand over its content"
 
 

@@ -1,6 +1,7 @@
 """The story of a run, from the pull request to the published review. Read it from top to bottom."""
 
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -20,6 +21,9 @@ from telemetry.recording import record_execution, record_rate_limit_event
 
 logger = logging.getLogger(__name__)
 
+LINK_TARGET = re.compile(r"[\w./@+-]+")
+"""What a symbolic link holds: a path, without a line break. GitHub's list of changed files does not tell links apart,
+and no program is written like that."""
 LONGEST_RANGE = 10
 """Lines of an inline comment. A remark on more of them stands on the first that was changed."""
 
@@ -197,6 +201,8 @@ def analyse(client: Client, review: Review, files: Sequence[ChangedFile]) -> Non
             left_out.append(LeftOut(path, LeftOutReason.TOO_LARGE))
         elif blob.text is None:
             left_out.append(LeftOut(path, LeftOutReason.NOT_TEXT))
+        elif LINK_TARGET.fullmatch(blob.text):
+            left_out.append(LeftOut(path, LeftOutReason.LINK))
         else:
             texts[path] = blob.text
     found, ran, failures = engines.analyse(texts)

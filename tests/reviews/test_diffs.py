@@ -89,7 +89,8 @@ def test_binary_empty_and_symbolic_files_do_no_harm(github: Sandbox) -> None:
 
     _, report, places = reviewed(pull)
 
-    assert ("a.py", 1) in places
+    assert places == [("a.py", 1)]
+    assert left_out(report)["link.py"] == LeftOutReason.LINK
     assert left_out(report)["binary.py"] == LeftOutReason.NO_DIFF
     assert left_out(report)["empty.py"] == LeftOutReason.NO_DIFF
     assert report.without_engine == 1
