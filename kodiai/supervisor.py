@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,21 +48,26 @@ class Supervisor:
             _Child(f"worker-{number}", [sys.executable, str(ROOT / "manage.py"), "worker", "--skip-checks"])
             for number in range(1, workers + 1)
         ]
-        self._stopping = threading.Event()
+        # A flag, because a signal handler must not wait for a lock.
+        self._told_to_stop = False
 
     def run(self) -> bool:
         """Run until told to stop. Return False if the web server died before it ever served."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._stopping.set())
+            signal.signal(number, lambda *_: self._be_told_to_stop())
         try:
             for child in self._children:
                 child.start()
-            while not self._stopping.wait(0.1):
-                if not self._tend():
+            while not self._told_to_stop:
+                time.sleep(0.1)
+                if not self._told_to_stop and not self._tend():
                     return False
         finally:
             self._stop()
         return True
+
+    def _be_told_to_stop(self) -> None:
+        self._told_to_stop = True
 
     def _tend(self) -> bool:
         """Start again what died. Return False if the web server cannot be started at all."""

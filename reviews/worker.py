@@ -33,7 +33,10 @@ class Worker:
 
     def __init__(self) -> None:
         self.name = f"{socket.gethostname()}-{os.getpid()}-{get_random_string(6)}"[-64:]
-        self._stopping = threading.Event()
+        # A flag and no lock: a signal handler that waits for the lock of an Event can wait for the very code that it
+        # interrupted.
+        self._told_to_stop = False
+        self._over = threading.Event()
         # In batch mode it runs tasks until none is ready.
         self._queue = QueueWorker(
             queue_names=["*"],
@@ -49,14 +52,14 @@ class Worker:
     def stop(self) -> None:
         """Take no more work. Safe to call from a signal handler."""
         self._queue.running = False
-        self._stopping.set()
+        self._told_to_stop = True
 
     def run(self) -> None:
         """Work until stopped. A database that is away is waited for."""
         periodic = threading.Thread(target=self._run_periodic_tasks, name="periodic", daemon=True)
         periodic.start()
         logger.info("worker started", extra={"worker": self.name})
-        while not self._stopping.is_set():
+        while not self._told_to_stop:
             try:
                 wait = self._new_wait()
                 self._queue.run()
@@ -64,7 +67,8 @@ class Worker:
             except (DatabaseError, InterfaceError):
                 logger.exception("database failed, the worker tries again", extra={"worker": self.name})
                 connection.close()
-                self._stopping.wait(LONGEST_WAIT)
+                time.sleep(LONGEST_WAIT)
+        self._over.set()
         logger.info("worker stopped", extra={"worker": self.name})
 
     def _new_wait(self) -> Callable[[], None]:
@@ -83,12 +87,11 @@ class Worker:
 
     def _wait_for_change(self, version: int) -> None:
         deadline = time.monotonic() + LONGEST_WAIT
-        while time.monotonic() < deadline and not self._stopping.wait(LOOK_SECONDS):
-            if _data_version() != version:
-                return
+        while time.monotonic() < deadline and not self._told_to_stop and _data_version() == version:
+            time.sleep(LOOK_SECONDS)
 
     def _run_periodic_tasks(self) -> None:
-        while not self._stopping.wait(settings.KODIAI_SWEEP_SECONDS):
+        while not self._over.wait(settings.KODIAI_SWEEP_SECONDS):
             close_old_connections()
             try:
                 maintain()
