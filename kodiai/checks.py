@@ -6,6 +6,9 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
+SHORTEST_RETENTION = 7
+"""Days. GitHub sends deliveries of the last three days again. Source: GitHub docs, "Redelivering webhooks"."""
+
 
 @register()
 def github_is_configured(databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
@@ -31,3 +34,18 @@ def github_is_configured(databases: Sequence[str] | None = None, **kwargs: Any) 
             )
         )
     return problems
+
+
+@register()
+def retention_is_long_enough(**kwargs: Any) -> list[CheckMessage]:
+    """A delivery that the inbox has forgotten would be acted on a second time when GitHub sends it again."""
+    if settings.KODIAI_RETENTION_DAYS == 0 or settings.KODIAI_RETENTION_DAYS >= SHORTEST_RETENTION:
+        return []
+    return [
+        Error(
+            f"KODIAI_RETENTION_DAYS is {settings.KODIAI_RETENTION_DAYS}: a delivery that is sent again would be acted "
+            "on twice.",
+            hint=f"Set it to {SHORTEST_RETENTION} or more, or to 0 to keep everything.",
+            id="kodiai.E003",
+        )
+    ]
