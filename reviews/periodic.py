@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import django.db
 from django.conf import settings
 from django.db import connection
 from django.db.models import Q
@@ -90,8 +91,8 @@ def _run(task: Periodic, condition: Q) -> Mapping[str, int] | Exception | None:
         done = task.run()
     except Exception as error:  # the edge of a worker: the next round comes whatever happened in this one
         logger.exception("periodic task failed", extra={"task": task.name})
-        # What failed may be the connection itself.
-        connection.close()
+        if isinstance(error, django.db.Error):
+            connection.close()  # it may be the connection itself that failed
         failure = storable("".join(traceback.format_exception(error)))
         rows.filter(started_at=started).update(
             failed_at=timezone.now(), failure=failure, held_until=None, due_at=_next_due(task, started)
