@@ -274,7 +274,7 @@ def publish(client: Client, review: Review) -> None:
         # may have the review from now on.
         review.stamp("publishing_at")
         submitted = post(client, review, Report.from_json(review.report))
-    review.stamp("published_at", github_review_id=submitted.id, github_review_url=submitted.html_url or "")
+    review.stamp("published_at", github_review_id=submitted.stored_id, github_review_url=submitted.html_url or "")
 
 
 def _end_if_overtaken(client: Client, review: Review) -> None:
