@@ -6,8 +6,11 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
-SHORTEST_RETENTION = 7
-"""Days. GitHub sends deliveries of the last three days again. Source: GitHub docs, "Redelivering webhooks"."""
+SHORTEST_RETENTION = 8
+"""Days. Deliveries of the last three days can be sent again, on GitHub Enterprise Server of the last seven.
+
+Source: GitHub docs, "Redelivering webhooks".
+"""
 
 
 @register()

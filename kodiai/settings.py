@@ -187,6 +187,8 @@ KODIAI_MAX_ATTEMPTS = env.int("KODIAI_MAX_ATTEMPTS", default=5)
 """Failed attempts after which a run is given up. A deferral is not an attempt."""
 KODIAI_MAX_DEFERRAL = env.int("KODIAI_MAX_DEFERRAL", default=21_600)
 """Seconds that GitHub's limits may put a run off, in all, before it ends with an error."""
+KODIAI_REDELIVER_SECONDS = env.float("KODIAI_REDELIVER_SECONDS", default=600)
+"""Seconds between two looks for deliveries that GitHub sent and that never arrived; 0 leaves it to `redeliver`."""
 KODIAI_GRACE_SECONDS = env.float("KODIAI_GRACE_SECONDS", default=25)
 """Seconds that web server and workers get to end after SIGTERM, before they are killed."""
 KODIAI_RETENTION_DAYS = env.int("KODIAI_RETENTION_DAYS", default=0)
