@@ -14,7 +14,7 @@ from reviews.engines.analyzer import safe_path
 from reviews.enrichment import enrich
 from reviews.findings import Finding, LeftOut, LeftOutReason, Report
 from reviews.github import MAX_FILES, ChangedFile, Client, PullRequest, Refused
-from reviews.models import Delivery, DeliveryStatus, Review, storable
+from reviews.models import Delivery, DeliveryStatus, MissedDelivery, Review, storable
 from reviews.publishing import find_published, post
 from reviews.stopping import between_steps
 from telemetry.models import Conclusion, DegradationPath
@@ -267,7 +267,7 @@ def publish(client: Client, review: Review) -> None:
     """Publish the review, once: after an attempt of unknown outcome, GitHub is asked before it is posted."""
     if review.published_at is not None:
         return
-    submitted = find_published(client, review) if review.publishing_at is not None else None
+    submitted = find_published(client, review) if _may_be_published(review) else None
     if submitted is None:
         _end_if_overtaken(client, review)
         # The last write before the post: a worker that lost its claim ends here. That it is stored says that GitHub
@@ -275,6 +275,16 @@ def publish(client: Client, review: Review) -> None:
         review.stamp("publishing_at")
         submitted = post(client, review, Report.from_json(review.report))
     review.stamp("published_at", github_review_id=submitted.stored_id, github_review_url=submitted.html_url or "")
+
+
+def _may_be_published(review: Review) -> bool:
+    """Tell whether GitHub may have the review of this identity already.
+
+    After an attempt of unknown outcome; and where the inbox had to ask for the delivery, because it may have been
+    restored from a backup that does not know of a run that was made.
+    """
+    identity = {"delivery_id": review.delivery.delivery_id, "event_type": review.delivery.event_type}
+    return review.publishing_at is not None or MissedDelivery.objects.filter(**identity).exists()
 
 
 def _end_if_overtaken(client: Client, review: Review) -> None:

@@ -15,6 +15,7 @@ from reviews import missed
 from reviews.models import Delivery, MissedDelivery, PeriodicTask
 from reviews.periodic import run_all
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
+from telemetry.models import Execution, RateLimitEvent
 from tests.runs import admit, run
 
 NOBODY = "http://127.0.0.1:1/webhooks/github"
@@ -53,6 +54,26 @@ def test_a_delivery_that_was_refused_is_asked_for_and_becomes_a_review(
     assert run(Delivery.objects.get(delivery_id="refused")).conclusion == "success"
     assert redeliver() == ["Nothing was missed."]
     assert len(pull.reviews) == 1
+
+
+@pytest.mark.django_db
+def test_a_run_that_a_restored_inbox_does_not_know_of_is_made_again_and_published_once(
+    github: Sandbox, pull: PullRequest
+) -> None:
+    send(github, pull, "forgotten")
+    published = run(admit(pull, delivery_id="forgotten")).github_review_id
+    # What a backup of before knows of it.
+    Delivery.objects.all().delete()
+    RateLimitEvent.objects.all().delete()
+    Execution.objects.all().delete()
+
+    assert redeliver()[-1] == "1 missed, 1 asked for."
+    github.wait_for_redeliveries()
+    review = run(admit(pull, delivery_id="forgotten"))
+
+    assert (review.conclusion, review.github_review_id) == ("success", published)
+    assert len(pull.reviews) == 1
+    assert RateLimitEvent.objects.count() == Execution.objects.count() == 1
 
 
 @pytest.mark.django_db
