@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -89,6 +90,10 @@ class Sandbox(State):
     def hook_deliveries(self) -> list[HookDelivery]:
         """Every webhook sent, redeliveries included, newest first."""
         return self.hook.deliveries
+
+    def age_hook_deliveries(self, by: timedelta) -> None:
+        """Let every webhook sent so far have been sent that much earlier."""
+        self.hook.age(by)
 
     def create_repository(
         self, full_name: str = "octo/demo", files: Mapping[str, Content] | None = None, private: bool = False
