@@ -109,12 +109,13 @@ class Sandbox(State):
             self.repositories[full_name.lower()] = repo
             return repo
 
-    def fail(self, route: str, fault: Fault, times: int | None = 1) -> Fault:
+    def fail(self, route: str, fault: Fault, times: int | None = 1, after: int = 0) -> Fault:
         """Order a fault for the next `times` calls of a route (None: until cleared; "*": of any route).
 
+        Before them `after` calls are served well.
         Several orders of a route are served one after the other. Raises ValueError for a route that does not exist.
         """
-        self.faults.add(route, fault, times)
+        self.faults.add(route, fault, times, after)
         return fault
 
     def clear_faults(self) -> None:
