@@ -16,6 +16,7 @@ from reviews.findings import Finding, LeftOut, LeftOutReason, Report
 from reviews.github import MAX_FILES, ChangedFile, Client, PullRequest, Refused
 from reviews.models import Delivery, DeliveryStatus, Review
 from reviews.publishing import find_published, post
+from reviews.redaction import redact
 from telemetry.models import Conclusion, DegradationPath
 from telemetry.recording import record_execution, record_rate_limit_event
 
@@ -264,6 +265,7 @@ def publish(client: Client, review: Review) -> None:
 def finish(review: Review, conclusion: Conclusion, reason: str = "") -> None:
     """Give a run its conclusion and close its delivery, in one transaction."""
     failed = conclusion in (Conclusion.ERROR, Conclusion.TIMEOUT)
+    reason = redact(reason)
     with transaction.atomic():
         review.stamp(
             "finished_at",

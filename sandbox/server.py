@@ -12,12 +12,13 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from sandbox import dispatch
-from sandbox.faults import Fault, FaultKind
+from sandbox.faults import ECHO, Fault, FaultKind
 from sandbox.http import Answer, ApiError, Request
 from sandbox.routes import Route, find_route
 from sandbox.state import State
@@ -232,6 +233,8 @@ def request_id() -> str:
 
 def fault_answer(state: State, route: Route, request: Request, fault: Fault) -> Answer:
     """The answer of a fault that answers at all; the request has no effect."""
+    if fault.message:
+        fault = replace(fault, message=fault.message.replace(ECHO, request.headers.get("authorization", "")))
     limit = dispatch.limit_of(state, route)
     if fault.kind in (FaultKind.PRIMARY_LIMIT, FaultKind.GRAPHQL_RATE_LIMITED):
         headers = limit.headers(remaining=0, resets_at=math.ceil(time.time() + fault.reset_in))

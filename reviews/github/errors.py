@@ -6,6 +6,8 @@ from email.utils import parsedate_to_datetime
 import httpx
 from django.utils import timezone
 
+from reviews.redaction import redact
+
 
 class GitHubError(Exception):
     """Base of what can go wrong between Kodiai and GitHub."""
@@ -75,12 +77,16 @@ def reset_at(response: httpx.Response) -> datetime | None:
 
 
 def message_of(response: httpx.Response) -> str:
-    """GitHub's own words for an error, with its list of `errors`, on at most 1,000 characters."""
+    """GitHub's own words for an error, with its list of `errors`, on at most 1,000 characters.
+
+    A GitHub that repeats our credentials in its words must not get them stored or logged by that.
+    """
     try:
         answer = response.json()
     except ValueError:
-        return response.reason_phrase
-    if not isinstance(answer, dict):
-        return response.reason_phrase
-    errors = answer.get("errors")
-    return (str(answer.get("message", response.reason_phrase)) + (f" {errors}" if errors else ""))[:1000]
+        answer = None
+    words = response.reason_phrase
+    if isinstance(answer, dict):
+        errors = answer.get("errors")
+        words = str(answer.get("message", words)) + (f" {errors}" if errors else "")
+    return redact(words)[:1000]
