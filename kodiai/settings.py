@@ -63,7 +63,8 @@ if len(SECRET_KEY) < 32 or SECRET_KEY.startswith("django-insecure-"):
 # Keys that sign nothing any more, and still open what they signed: the sessions from before a new key.
 SECRET_KEY_FALLBACKS = env.list("KODIAI_SECRET_KEY_FALLBACKS", default=[])
 DEBUG = env.bool("KODIAI_DEBUG", default=False)
-ALLOWED_HOSTS = env.list("KODIAI_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+# This machine's own names always: a health check inside the container, or beside the server, uses no other.
+ALLOWED_HOSTS = [*env.list("KODIAI_ALLOWED_HOSTS", default=[]), "localhost", "127.0.0.1", "[::1]"]
 
 ROOT_URLCONF = "kodiai.urls"
 WSGI_APPLICATION = "kodiai.wsgi.application"
