@@ -55,6 +55,8 @@ MAX_FILES = 3000
 """Files that GitHub lists for a pull request. Source: GitHub REST docs, "List pull requests files"."""
 FILES_PER_QUERY = 100
 """Files fetched with one GraphQL query: the calls of a review do not grow with its files up to this."""
+TOKEN_PERMISSIONS = {"contents": "read", "metadata": "read", "pull_requests": "write"}
+"""All that a run needs; docs/app-manifest.json has them too."""
 UNHINTED_WAIT = timedelta(seconds=60)
 """Wait after a limit that does not say how long. Source: GitHub REST docs, "Exceeding the rate limit"."""
 
@@ -288,8 +290,8 @@ class Client:
         key = (installation_id, self.repo)
         token = _tokens.get(key)
         if token is None or token.expires_at - timezone.now() < timedelta(minutes=2):
-            # Least privilege: the token opens the repository of the run and no other of the installation.
-            body = {"repositories": [self.repo.partition("/")[2]]}
+            # Least privilege: the token opens the repository of the run and no other, for what a run does there.
+            body = {"repositories": [self.repo.partition("/")[2]], "permissions": TOKEN_PERMISSIONS}
             path = f"/app/installations/{installation_id}/access_tokens"
             token = _read(self._call_as_app("POST", path, json=body), Token)
             _tokens[key] = token
