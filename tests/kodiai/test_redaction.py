@@ -8,6 +8,8 @@ import pytest
 from pytest_django import Settings
 
 from reviews.redaction import REDACTED, redact
+from sandbox import Sandbox
+from tests.runs import admit, run
 
 ODD = 'pass"w\\ord <&> é'
 
@@ -72,3 +74,25 @@ def test_a_line_of_json_stays_json() -> None:
     )
 
     assert json.loads(redact(line)) == {"event": "x", "error": REDACTED, "url": f"a://u:{REDACTED}@h", "t": REDACTED}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("broken", ["in the middle", "without its frame", "another kind"])
+def test_a_private_key_that_cannot_be_read_fails_the_run_and_is_not_repeated(
+    github: Sandbox, settings: Settings, caplog: pytest.LogCaptureFixture, broken: str
+) -> None:
+    key = github.private_key
+    lines = key.splitlines()
+    settings.KODIAI_GITHUB_PRIVATE_KEY = {
+        "in the middle": key[:300] + "!" + key[300:],
+        "without its frame": "\n".join(lines[1:-1]),
+        "another kind": key.replace("RSA PRIVATE", "EC PRIVATE"),
+    }[broken]
+    pull = github.create_repository(files={"a.py": "x = 1\n"}).open_pull_request(changes={"a.py": "x = 2\n"})
+
+    review = run(admit(pull))
+
+    assert review.attempts == 1
+    said = review.delivery.failure + review.conclusion_reason + caplog.text
+    assert "key" in review.delivery.failure
+    assert not [line for line in lines[1:-1] if line in said]
