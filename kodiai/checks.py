@@ -6,6 +6,12 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
+SHORTEST_RETENTION = 8
+"""Days. Deliveries of the last three days can be sent again, on GitHub Enterprise Server of the last seven.
+
+Source: GitHub docs, "Redelivering webhooks".
+"""
+
 
 @register()
 def github_is_configured(databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
@@ -35,10 +41,25 @@ def github_is_configured(databases: Sequence[str] | None = None, **kwargs: Any) 
             Error(
                 "KODIAI_GITHUB_PRIVATE_KEY (or …_FILE) is not a private key in PEM: no review can be published.",
                 hint="Take the .pem file as GitHub gave it. In a variable, its line ends are written as \\n.",
-                id="kodiai.E003",
+                id="kodiai.E004",
             )
         )
     return problems
+
+
+@register()
+def retention_is_long_enough(**kwargs: Any) -> list[CheckMessage]:
+    """A delivery that the inbox has forgotten would be acted on a second time when GitHub sends it again."""
+    if settings.KODIAI_RETENTION_DAYS == 0 or settings.KODIAI_RETENTION_DAYS >= SHORTEST_RETENTION:
+        return []
+    return [
+        Error(
+            f"KODIAI_RETENTION_DAYS is {settings.KODIAI_RETENTION_DAYS}: a delivery that is sent again would be acted "
+            "on twice.",
+            hint=f"Set it to {SHORTEST_RETENTION} or more, or to 0 to keep everything.",
+            id="kodiai.E003",
+        )
+    ]
 
 
 def _is_private_key(text: str) -> bool:

@@ -225,11 +225,17 @@ KODIAI_WORKERS = env.int("KODIAI_WORKERS", default=1)
 KODIAI_LEASE_SECONDS = env.float("KODIAI_LEASE_SECONDS", default=60)
 """Seconds after which a run whose worker gives no sign of life is given to another."""
 KODIAI_SWEEP_SECONDS = env.float("KODIAI_SWEEP_SECONDS", default=15)
-"""Seconds between two rounds of the periodic tasks of a worker."""
+"""Seconds between two rounds of the workers' periodic tasks; 0 leaves them to `manage.py maintain`."""
 KODIAI_MAX_ATTEMPTS = env.int("KODIAI_MAX_ATTEMPTS", default=5)
 """Failed attempts after which a run is given up. A deferral is not an attempt."""
 KODIAI_MAX_DEFERRAL = env.int("KODIAI_MAX_DEFERRAL", default=21_600)
 """Seconds that GitHub's limits may put a run off, in all, before it ends with an error."""
+KODIAI_REDELIVER_SECONDS = env.float("KODIAI_REDELIVER_SECONDS", default=600)
+"""Seconds between two looks for deliveries that GitHub sent and that never arrived; 0 leaves it to `redeliver`."""
+KODIAI_GRACE_SECONDS = env.float("KODIAI_GRACE_SECONDS", default=25)
+"""Seconds that web server and workers get to end after SIGTERM, before they are killed."""
+KODIAI_RETENTION_DAYS = env.int("KODIAI_RETENTION_DAYS", default=0)
+"""Days after which ended deliveries, their reviews and telemetry rows are removed; 0 keeps everything."""
 
 LOGGING = logging_config(
     level=env.str("KODIAI_LOG_LEVEL", default="INFO"), json=env.bool("KODIAI_LOG_JSON", default=True)

@@ -10,10 +10,10 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from django.conf import settings
+
 logger = logging.getLogger(__name__)
 
-GRACE_SECONDS = 25.0
-"""Seconds that children get to end after SIGTERM, before they are killed."""
 RESTART_SECONDS = (0.2, 5.0)
 """Shortest and longest wait before a child that died is started again; it doubles with each death in a row."""
 STABLE_SECONDS = 10.0
@@ -91,7 +91,7 @@ class Supervisor:
         running = [child.process for child in self._children if child.process is not None]
         for process in running:
             process.terminate()
-        deadline = time.monotonic() + GRACE_SECONDS
+        deadline = time.monotonic() + settings.KODIAI_GRACE_SECONDS
         for process in running:
             try:
                 process.wait(max(0.0, deadline - time.monotonic()))

@@ -1,4 +1,7 @@
-"""The inbox (`Delivery`) and the runs (`Review`). Their rows, not the queue, are what Kodiai remembers."""
+"""The inbox (`Delivery`), the runs (`Review`), and what is done about them at regular times.
+
+These rows, and not the queue, are what Kodiai remembers.
+"""
 
 import hashlib
 from datetime import timedelta
@@ -41,6 +44,11 @@ class AuthorTier(models.TextChoices):
     CORE = "core"
 
 
+def storable(text: str) -> str:
+    """`text` as every database takes it: PostgreSQL stores no NUL, and none stores lone surrogates."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
 class LeaseLost(Exception):
     """Another worker has taken over the run: whoever hears this must leave it alone."""
 
@@ -66,6 +74,10 @@ class Delivery(models.Model):
     failure = models.TextField(blank=True, help_text="Why the last attempt failed, with its traceback")
     received_at = models.DateTimeField(default=timezone.now, editable=False)
     queued_at = models.DateTimeField(null=True, blank=True, help_text="When its latest task was to run first")
+    # NULL, and not "", so that the column is added without a rebuild of the table in SQLite.
+    task_id = models.CharField(  # noqa: DJ001
+        max_length=64, null=True, blank=True, help_text="Its latest task, as the queue calls it"
+    )
     finished_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -209,3 +221,43 @@ class Review(models.Model):
         if self.started_at is None:
             return timedelta()
         return (self.finished_at or timezone.now()) - self.started_at
+
+
+class MissedDelivery(models.Model):
+    """A delivery that GitHub sent and the inbox does not have: how often GitHub was asked to send it again."""
+
+    delivery_id = models.CharField(max_length=255, help_text="GitHub's guid of it, X-GitHub-Delivery")
+    event_type = models.CharField(max_length=255, help_text="<event>.<action>")
+    delivered_at = models.DateTimeField(help_text="When GitHub sent it last, as far as GitHub's list told")
+    status_code = models.PositiveIntegerField(help_text="What GitHub was answered then; 0 where nothing came back")
+    requests = models.PositiveIntegerField(default=0, help_text="Times that GitHub was asked to send it again")
+    requested_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name_plural = "missed deliveries"
+        constraints = [
+            models.UniqueConstraint(fields=["delivery_id", "event_type"], name="reviews_missed_delivery_identity")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.delivery_id} {self.event_type}"
+
+
+class PeriodicTask(models.Model):
+    """One of the periodic tasks: when it is due, who may run it now, and how it went last."""
+
+    name = models.CharField(max_length=64, primary_key=True)
+    due_at = models.DateTimeField(default=timezone.now)
+    # Held while it runs. A process that dies in the middle holds it no longer than this.
+    held_until = models.DateTimeField(null=True, blank=True, help_text="Until then no other process runs it")
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True, help_text="When it went well last")
+    outcome = models.CharField(max_length=255, blank=True, help_text="What it did then")
+    failed_at = models.DateTimeField(null=True, blank=True, help_text="When it failed last")
+    failure = models.TextField(blank=True, help_text="Why, with the traceback")
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name

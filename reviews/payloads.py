@@ -73,7 +73,8 @@ def read_delivery(delivery_id: str | None, event: str | None, body: bytes) -> In
 
 def _read_pull_request(incoming: Incoming, payload: dict[str, Any]) -> Incoming:
     incoming = _read_common(incoming, payload)
-    if incoming.action not in PULL_REQUEST_ACTIONS:
+    # No run is started by `closed`, but it is kept with what it is about: it ends the runs of its pull request.
+    if incoming.action not in PULL_REQUEST_ACTIONS | {"closed"}:
         return replace(incoming, ignore=IgnoreReason.ACTION)
     pull = _object(payload, "pull_request")
     incoming = replace(
@@ -83,6 +84,8 @@ def _read_pull_request(incoming: Incoming, payload: dict[str, Any]) -> Incoming:
         head_sha=_head_sha(pull),
         addressed=incoming.action == "review_requested" and _names_app(payload.get("requested_reviewer")),
     )
+    if incoming.action == "closed":
+        return replace(incoming, ignore=IgnoreReason.ACTION)
     ignore = _ignored_sender(payload, incoming)
     if ignore is None and pull.get("draft") is True:
         ignore = IgnoreReason.DRAFT

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from reviews.findings import Finding, Report
@@ -12,6 +13,11 @@ from reviews.rendering import comment_body, summary_body
 
 logger = logging.getLogger(__name__)
 
+SETTLED_AFTER = timedelta(seconds=12)
+"""After which a post whose outcome is not known is in the list of reviews or never will be.
+
+GitHub ends a request that takes longer than ten seconds. Source: GitHub REST docs, "Best practices", time-outs.
+"""
 MAX_COMMENTS = 10
 """Inline comments of one review, the most severe first; the others go into the summary."""
 

@@ -14,9 +14,10 @@ from reviews.engines.analyzer import safe_path
 from reviews.enrichment import enrich
 from reviews.findings import Finding, LeftOut, LeftOutReason, Report
 from reviews.github import MAX_FILES, ChangedFile, Client, PullRequest, Refused
-from reviews.models import Delivery, DeliveryStatus, Review
+from reviews.models import Delivery, DeliveryStatus, MissedDelivery, Review, storable
 from reviews.publishing import find_published, post
 from reviews.redaction import redact
+from reviews.stopping import between_steps
 from telemetry.models import Conclusion, DegradationPath
 from telemetry.recording import record_execution, record_rate_limit_event
 
@@ -41,8 +42,9 @@ class RunEnded(Exception):
 def run_review(review: Review) -> None:
     """Run a review, or go on with one that was interrupted, at its first step without a time stamp.
 
-    Returns when the run has a conclusion. Raises `RateLimited` when a required call met a limit, and any other
-    exception when the attempt failed; then nothing is lost, and the next call goes on from there.
+    Returns when the run has a conclusion. Raises `RateLimited` when a required call met a limit, `Stopped` when the
+    worker was told to stop, and any other exception when the attempt failed; then nothing is lost, and the next call
+    goes on from there.
     """
     if review.finished_at is None:
         if review.started_at is None:
@@ -59,12 +61,16 @@ def run_review(review: Review) -> None:
 
 def _review_pull_request(review: Review) -> tuple[Conclusion, str]:
     with Client(review.repo, review.delivery.installation_id) as client:
+        between_steps()
         if review.analysed_at is None:
             pull, files = load(client, review)
+            between_steps()
             if review.enriched_at is None:
                 enrich_author(client, review, pull)
             emit_rate_limit_event(review)
+            between_steps()
             analyse(client, review, files)
+            between_steps()
         publish(client, review)
     report = Report.from_json(review.report)
     if review.degradation_path != DegradationPath.NONE:
@@ -89,8 +95,8 @@ def load(client: Client, review: Review) -> tuple[PullRequest, list[ChangedFile]
         raise RunEnded(Conclusion.SKIPPED, "the pull request is closed")
     if review.head_sha and review.head_sha != pull.head.sha:
         raise RunEnded(Conclusion.SUPERSEDED, f"the head commit is now {pull.head.sha}")
-    if _newer_deliveries(review).filter(head_sha=pull.head.sha).exclude(head_sha=review.delivery.head_sha).exists():
-        raise RunEnded(Conclusion.SUPERSEDED, f"a later delivery is about the head commit {pull.head.sha}")
+    if _is_about_an_older_commit(review, pull.head.sha):
+        raise RunEnded(Conclusion.SUPERSEDED, f"another delivery is about the head commit {pull.head.sha}")
     if _is_repetition(review, pull.head.sha):
         raise RunEnded(Conclusion.SKIPPED, "this head commit was reviewed already, and nobody asked Kodiai again")
     files = client.changed_files(review.pr_number)
@@ -106,11 +112,25 @@ def load(client: Client, review: Review) -> tuple[PullRequest, list[ChangedFile]
     return pull, files
 
 
-def _newer_deliveries(review: Review) -> QuerySet[Delivery]:
-    """Later deliveries about the same pull request that tell their head commit and are acted on."""
+def _later_deliveries(review: Review) -> QuerySet[Delivery]:
+    """Deliveries about the same pull request that came after that of this run."""
     return Delivery.objects.filter(
         pk__gt=review.delivery_id, repo=review.repo, pr_number=review.pr_number, event="pull_request"
-    ).exclude(Q(head_sha="") | Q(status=DeliveryStatus.IGNORED))
+    )
+
+
+def _is_about_an_older_commit(review: Review, head_sha: str) -> bool:
+    """Tell whether the head commit has moved on since the event, and another run is about the one that it is now.
+
+    That run's delivery came later; or earlier, where GitHub sent this one again after it was missed.
+    """
+    if review.delivery.head_sha in ("", head_sha):
+        return False
+    acted_on = _later_deliveries(review).exclude(status=DeliveryStatus.IGNORED)
+    reviewed = Review.objects.filter(
+        repo=review.repo, pr_number=review.pr_number, head_sha=head_sha, published_at__isnull=False
+    ).exclude(pk=review.pk)
+    return acted_on.filter(head_sha=head_sha).exists() or reviewed.exists()
 
 
 def _is_repetition(review: Review, head_sha: str) -> bool:
@@ -248,15 +268,39 @@ def publish(client: Client, review: Review) -> None:
     """Publish the review, once: after an attempt of unknown outcome, GitHub is asked before it is posted."""
     if review.published_at is not None:
         return
-    submitted = find_published(client, review) if review.publishing_at is not None else None
+    submitted = find_published(client, review) if _may_be_published(review) else None
     if submitted is None:
-        if _newer_deliveries(review).exclude(head_sha=review.head_sha).exists():
-            raise RunEnded(Conclusion.SUPERSEDED, "a later delivery is about a newer head commit")
+        _end_if_overtaken(client, review)
         # The last write before the post: a worker that lost its claim ends here. That it is stored says that GitHub
         # may have the review from now on.
         review.stamp("publishing_at")
         submitted = post(client, review, Report.from_json(review.report))
-    review.stamp("published_at", github_review_id=submitted.id, github_review_url=submitted.html_url or "")
+    review.stamp("published_at", github_review_id=submitted.stored_id, github_review_url=submitted.html_url or "")
+
+
+def _may_be_published(review: Review) -> bool:
+    """Tell whether GitHub may have the review of this identity already.
+
+    After an attempt of unknown outcome; and where the inbox had to ask for the delivery, because it may have been
+    restored from a backup that does not know of a run that was made.
+    """
+    identity = {"delivery_id": review.delivery.delivery_id, "event_type": review.delivery.event_type}
+    return review.publishing_at is not None or MissedDelivery.objects.filter(**identity).exists()
+
+
+def _end_if_overtaken(client: Client, review: Review) -> None:
+    """Raise `RunEnded` if the pull request was closed, or its head commit has moved on, since it was loaded.
+
+    GitHub is asked only where a later delivery says so, since deliveries can come late and in any order.
+    """
+    moved_on = ~Q(status=DeliveryStatus.IGNORED) & ~Q(head_sha__in=("", review.head_sha))
+    if not _later_deliveries(review).filter(moved_on | Q(event_type="pull_request.closed")).exists():
+        return
+    pull = client.pull_request(review.pr_number)
+    if pull.state != "open":
+        raise RunEnded(Conclusion.SKIPPED, "the pull request was closed")
+    if pull.head.sha != review.head_sha:
+        raise RunEnded(Conclusion.SUPERSEDED, f"the head commit is now {pull.head.sha}")
 
 
 # 6 record
@@ -270,7 +314,7 @@ def finish(review: Review, conclusion: Conclusion, reason: str = "") -> None:
         review.stamp(
             "finished_at",
             conclusion=conclusion,
-            conclusion_reason=reason,
+            conclusion_reason=storable(reason),
             deferred_until=None,
             lease_owner="",
             lease_expires_at=None,

@@ -26,8 +26,10 @@ def enqueue(delivery: Delivery, run_after: datetime | None = None) -> None:
 
     `run_after` is the earliest time at which it is run; None is now.
     """
-    Delivery.objects.filter(pk=delivery.pk).update(status=DeliveryStatus.QUEUED, queued_at=run_after or timezone.now())
-    process_delivery.using(run_after=run_after).enqueue(delivery.pk)
+    queued = process_delivery.using(run_after=run_after).enqueue(delivery.pk)
+    Delivery.objects.filter(pk=delivery.pk).update(
+        status=DeliveryStatus.QUEUED, queued_at=run_after or timezone.now(), task_id=queued.id
+    )
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(f"NOTIFY {CHANNEL}")

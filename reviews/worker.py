@@ -17,7 +17,8 @@ from django.db import DatabaseError, InterfaceError, close_old_connections, conn
 from django.utils.crypto import get_random_string
 from django_tasks_db.management.commands.db_worker import Worker as QueueWorker
 
-from reviews.runner import maintain
+from reviews import periodic, stopping
+from reviews.runner import hand_back
 from reviews.tasks import CHANNEL
 
 logger = logging.getLogger(__name__)
@@ -26,10 +27,17 @@ LONGEST_WAIT = 1.0
 """Seconds after which an idle worker looks at the queue in any case: for tasks whose time has come."""
 LOOK_SECONDS = 0.05
 """Seconds between two looks at whether SQLite's file has changed. A look is one PRAGMA, some microseconds."""
+PERIODIC_SECONDS = 1.0
+"""Seconds between two looks at whether a periodic task is due."""
+LEAVING_SECONDS = 5.0
+"""What is left of the grace period when a run whose step does not end is handed back."""
 
 
 class Worker:
-    """Runs tasks until `stop` is called, then ends with the task that is running."""
+    """Runs tasks until `stop` is called. Then the run under way is handed back after the step that it is in.
+
+    A step that takes longer than the grace period (`KODIAI_GRACE_SECONDS`) allows is cut short with the process.
+    """
 
     def __init__(self) -> None:
         self.name = f"{socket.gethostname()}-{os.getpid()}-{get_random_string(6)}"[-64:]
@@ -51,13 +59,14 @@ class Worker:
 
     def stop(self) -> None:
         """Take no more work. Safe to call from a signal handler."""
+        stopping.stop()
         self._queue.running = False
         self._told_to_stop = True
 
     def run(self) -> None:
         """Work until stopped. A database that is away is waited for."""
-        periodic = threading.Thread(target=self._run_periodic_tasks, name="periodic", daemon=True)
-        periodic.start()
+        for beside in (self._run_periodic_tasks, self._end_in_time):
+            threading.Thread(target=beside, name=beside.__name__.strip("_"), daemon=True).start()
         logger.info("worker started", extra={"worker": self.name})
         while not self._told_to_stop:
             try:
@@ -82,8 +91,9 @@ class Worker:
 
     def _wait_for_notification(self) -> None:
         connection.ensure_connection()
-        for _ in connection.connection.notifies(timeout=LONGEST_WAIT, stop_after=1):
-            return
+        with connection.wrap_database_errors:
+            for _ in connection.connection.notifies(timeout=LONGEST_WAIT, stop_after=1):
+                return
 
     def _wait_for_change(self, version: int) -> None:
         deadline = time.monotonic() + LONGEST_WAIT
@@ -91,17 +101,36 @@ class Worker:
             time.sleep(LOOK_SECONDS)
 
     def _run_periodic_tasks(self) -> None:
-        while not self._over.wait(settings.KODIAI_SWEEP_SECONDS):
+        if settings.KODIAI_SWEEP_SECONDS <= 0:
+            return
+        prepared = False
+        while not self._over.wait(PERIODIC_SECONDS):
             close_old_connections()
             try:
-                maintain()
-            except Exception:  # the edge of a worker: the next round comes whatever happened in this one
+                if not prepared:
+                    periodic.prepare()
+                    prepared = True
+                periodic.run_due()
+            except Exception:  # the edge of a worker: the database may be away, and comes back
                 logger.exception("periodic tasks failed")
                 connection.close()
+
+    def _end_in_time(self) -> None:
+        while not self._told_to_stop:
+            if self._over.wait(0.2):
+                return
+        if self._over.wait(max(0.0, settings.KODIAI_GRACE_SECONDS - LEAVING_SECONDS)):
+            return
+        try:
+            hand_back()
+        except Exception:  # the edge of a worker: it ends all the same, and its lease runs out
+            logger.exception("run not handed back")
+        os._exit(0)
 
 
 def _data_version() -> int:
     """SQLite's count of changes by other connections. Source: SQLite documentation, PRAGMA data_version."""
     connection.ensure_connection()
-    # Past Django's cursor: this is asked twenty times a second, and costs a fifth so.
-    return int(connection.connection.execute("PRAGMA data_version").fetchone()[0])
+    with connection.wrap_database_errors:
+        # Past Django's cursor: this is asked twenty times a second, and costs a fifth so.
+        return int(connection.connection.execute("PRAGMA data_version").fetchone()[0])

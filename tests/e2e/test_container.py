@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 import yaml
+from django.conf import settings
 
 from sandbox import Sandbox
 from tests.e2e.conftest import POSTGRES_URL, ROOT, eventually
@@ -82,10 +83,8 @@ def test_every_service_is_read_only_without_capabilities_and_gets_its_secrets_as
 
 
 def test_workers_get_longer_to_stop_than_they_give_themselves() -> None:
-    from kodiai.supervisor import GRACE_SECONDS
-
     for name in OURS:
-        assert float(COMPOSE["services"][name]["stop_grace_period"].removesuffix("s")) > GRACE_SECONDS
+        assert float(COMPOSE["services"][name]["stop_grace_period"].removesuffix("s")) > settings.KODIAI_GRACE_SECONDS
     assert "inside" in COMPOSE["networks"]
     assert COMPOSE["networks"]["inside"]["internal"] is True
     assert COMPOSE["services"]["postgres"]["networks"] == COMPOSE["services"]["redis"]["networks"] == ["inside"]

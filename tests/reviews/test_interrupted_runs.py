@@ -7,7 +7,8 @@ from django.utils import timezone
 
 from reviews.models import DeliveryStatus, Review
 from reviews.publishing import marker
-from reviews.runner import process, record_owed, sweep
+from reviews.recovery import record_owed, sweep
+from reviews.runner import process
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
 from telemetry.models import Conclusion, Execution, RateLimitEvent
 from tests.runs import admit, event_of, execution_of, run, run_in_a_process_that_is_killed

@@ -13,10 +13,11 @@ from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 from pytest_django import Settings
 
-from reviews import runner, service
+from reviews import service
 from reviews.lease import claim, renewed
 from reviews.models import Delivery, DeliveryStatus, LeaseLost, Review
-from reviews.runner import process, sweep
+from reviews.recovery import sweep
+from reviews.runner import process
 from reviews.service import run_review
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
 from telemetry.models import Conclusion, Execution, RateLimitEvent
@@ -27,6 +28,12 @@ pytestmark = [pytest.mark.django_db, pytest.mark.ops04]
 
 def let_leases_run_out() -> None:
     Review.objects.exclude(lease_owner="").update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+
+
+def put_back() -> int:
+    """Sweep; return how many runs and deliveries were queued again."""
+    swept = sweep()
+    return swept["runs put back"] + swept["deliveries queued again"]
 
 
 def test_a_run_is_claimed_once(pull: PullRequest) -> None:
@@ -72,7 +79,7 @@ def test_a_worker_whose_run_was_taken_over_publishes_nothing_and_writes_nothing(
     stale = claim(delivery.pk, "stopped for a while")
     assert stale is not None
     let_leases_run_out()
-    assert sweep() == 1
+    assert put_back() == 1
     assert run(delivery).conclusion == Conclusion.SUCCESS
     before = Review.objects.values().get(delivery=delivery)
 
@@ -132,7 +139,7 @@ def test_a_sweep_leaves_a_living_worker_alone(pull: PullRequest) -> None:
     delivery = admit(pull)
     assert claim(delivery.pk, "alive")
 
-    assert sweep() == 0
+    assert put_back() == 0
 
 
 def test_a_run_whose_workers_die_again_and_again_is_given_up_and_can_be_queued_again(
@@ -143,7 +150,7 @@ def test_a_run_whose_workers_die_again_and_again_is_given_up_and_can_be_queued_a
     for _ in range(3):
         assert claim(delivery.pk, "short-lived")
         let_leases_run_out()
-        assert sweep() == 1
+        assert put_back() == 1
 
     review = Review.objects.select_related("delivery").get(delivery=delivery)
     assert (review.conclusion, review.delivery.status) == (Conclusion.ERROR, DeliveryStatus.FAILED)
@@ -159,8 +166,8 @@ def test_a_delivery_whose_worker_died_before_it_claimed_the_run_is_queued_again(
     DBTaskResult.objects.update(status="RUNNING", started_at=long_ago)
     Delivery.objects.update(queued_at=long_ago)
 
-    assert sweep() == 1
-    assert sweep() == 0
+    assert put_back() == 1
+    assert put_back() == 0
 
     assert sorted(DBTaskResult.objects.values_list("status", flat=True)) == ["FAILED", "READY"]
     assert run(delivery).conclusion == Conclusion.SUCCESS
@@ -169,12 +176,10 @@ def test_a_delivery_whose_worker_died_before_it_claimed_the_run_is_queued_again(
 def test_a_delivery_that_the_queue_forgot_is_queued_again_once(pull: PullRequest, settings: Settings) -> None:
     admit(pull)
     DBTaskResult.objects.all().delete()
-    assert sweep() == 0
-    Delivery.objects.update(
-        queued_at=timezone.now() - timedelta(seconds=settings.KODIAI_LEASE_SECONDS * runner.FORGOTTEN_AFTER + 1)
-    )
+    assert put_back() == 0
+    Delivery.objects.update(queued_at=timezone.now() - timedelta(seconds=settings.KODIAI_LEASE_SECONDS + 1))
 
-    assert [sweep(), sweep()] == [1, 0]
+    assert [put_back(), put_back()] == [1, 0]
     assert DBTaskResult.objects.count() == 1
 
 
@@ -183,7 +188,7 @@ def test_a_deferred_run_is_not_forgotten(github: Sandbox, pull: PullRequest) -> 
     github.fail("files", Fault(FaultKind.PRIMARY_LIMIT, reset_in=3000))
     run(delivery)
 
-    assert sweep() == 0
+    assert put_back() == 0
 
 
 def test_a_newer_head_commit_supersedes_an_older_run_before_it_begins(pull: PullRequest) -> None:
@@ -234,7 +239,7 @@ def test_a_worker_that_was_stopped_past_its_lease_goes_on_without_a_second_revie
         assert held.reached.wait(30)
         os.kill(stopped.pid, signal.SIGSTOP)
         let_leases_run_out()
-        assert sweep() == 1
+        assert put_back() == 1
         assert run(delivery).conclusion == Conclusion.SUCCESS
         held.release()
         os.kill(stopped.pid, signal.SIGCONT)

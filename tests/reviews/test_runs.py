@@ -11,7 +11,8 @@ from pytest_django import Settings
 
 from reviews.models import AuthorTier, DeliveryStatus, Review
 from reviews.publishing import marker
-from reviews.runner import process, record_owed
+from reviews.recovery import record_owed
+from reviews.runner import process
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
 from telemetry.models import Conclusion, Execution, RateLimitEvent
 from tests.runs import admit, event_of, execution_of, run

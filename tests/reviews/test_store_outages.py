@@ -15,7 +15,7 @@ import pytest
 
 from reviews import service
 from reviews.models import Delivery, Review
-from reviews.runner import record_owed
+from reviews.recovery import record_owed
 from sandbox import PullRequest
 from telemetry.models import RateLimitEvent
 from tests.runs import ROOT, admit, body_without_marker, event_of, process_environment, run

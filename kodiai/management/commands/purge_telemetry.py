@@ -1,0 +1,24 @@
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+
+class Command(BaseCommand):
+    help = "Remove telemetry rows that are older than a number of days, for good. Reviews and deliveries stay."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--older-than", type=int, required=True, metavar="DAYS", help="days, 1 or more")
+        parser.add_argument("--dry-run", action="store_true", help="only say how many rows that would be")
+
+    def handle(self, *args: Any, older_than: int, dry_run: bool, **options: Any) -> None:
+        from telemetry.retention import count_older, purge
+
+        if older_than < 1:
+            raise CommandError("--older-than takes a number of days, 1 or more.")
+        before = timezone.now() - timedelta(days=older_than)
+        if dry_run:
+            self.stdout.write(f"{count_older(before)} rows are older than {older_than} days. Nothing was removed.")
+        else:
+            self.stdout.write(f"{purge(before)} rows older than {older_than} days were removed.")

@@ -1,0 +1,147 @@
+"""Recovery: what dead workers, a forgetful queue and a broken telemetry store left undone is done after all.
+
+Every function here is safe at any time and in many processes at once: what is found is taken over with a filtered
+UPDATE that one of them wins.
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Min, QuerySet
+from django.utils import timezone
+from django.utils.crypto import get_random_string
+from django_tasks import TaskResultStatus, default_task_backend
+from django_tasks.exceptions import TaskResultDoesNotExist
+from django_tasks_db.models import DBTaskResult
+
+from reviews.lease import expired
+from reviews.models import Delivery, DeliveryStatus, LeaseLost, Review
+from reviews.runner import use_attempt
+from reviews.service import emit_rate_limit_event, record_finished
+from reviews.tasks import enqueue
+
+logger = logging.getLogger(__name__)
+
+SWEEP_LEASE = timedelta(seconds=30)
+"""For which a sweep holds a run that it puts back; should it die too, the next sweep takes over."""
+MOST_LOST = 500
+"""Waiting deliveries of which one sweep asks the queue, those that wait for longest first."""
+MOST_FAILURES_IN_A_ROW = 3
+"""Failed writes after which a round of `record_owed` leaves the rest to the next round."""
+
+
+# Runs and deliveries
+
+
+def sweep() -> dict[str, int]:
+    """Put back the runs whose workers died, and queue again what the queue lost; return how many of each."""
+    return {
+        "runs put back": sum(map(_take_over, Review.objects.filter(expired()).select_related("delivery"))),
+        "deliveries queued again": _queue_lost_again(),
+        "tasks of dead workers ended": _end_tasks_of_dead_workers(),
+    }
+
+
+def next_expiry() -> datetime | None:
+    """When the next lease runs out unless it is renewed; None where no run is claimed."""
+    return Review.objects.exclude(lease_owner="").aggregate(next=Min("lease_expires_at"))["next"]
+
+
+def _take_over(review: Review) -> bool:
+    dead = Review.objects.filter(pk=review.pk, lease_owner=review.lease_owner, lease_expires_at=review.lease_expires_at)
+    mine = f"sweep:{get_random_string(12)}"
+    if not dead.update(lease_owner=mine, lease_expires_at=timezone.now() + SWEEP_LEASE):
+        return False
+    logger.warning(
+        "worker gone, its run is put back", extra={**review.delivery.log_fields, "worker": review.lease_owner}
+    )
+    worker, review.lease_owner = review.lease_owner, mine
+    try:
+        use_attempt(review, f"its worker {worker} gave no sign of life")
+    except LeaseLost:
+        return False
+    return True
+
+
+def _queue_lost_again() -> int:
+    """Queue waiting deliveries again whose task is gone: its worker died before it claimed the run, or the queue did.
+
+    The queue is asked of each that has been waiting for longer than a lease. A task too many is a no-op.
+    """
+    before = timezone.now() - timedelta(seconds=settings.KODIAI_LEASE_SECONDS)
+    waiting = Delivery.objects.filter(
+        status__in=(DeliveryStatus.RECEIVED, DeliveryStatus.QUEUED), queued_at__lt=before
+    ).order_by("queued_at")[:MOST_LOST]
+    queued = 0
+    for delivery in waiting:
+        if not _is_lost(delivery.task_id, before):
+            continue
+        with transaction.atomic():
+            unchanged = Delivery.objects.filter(pk=delivery.pk, status=delivery.status, task_id=delivery.task_id)
+            if unchanged.update(queued_at=timezone.now()):
+                logger.warning("task lost, its delivery is queued again", extra=delivery.log_fields)
+                enqueue(delivery)
+                queued += 1
+    return queued
+
+
+def _is_lost(task_id: str | None, before: datetime) -> bool:
+    """Tell whether nobody will run a task (any more): it is not there, has ended, or its worker has had it too long."""
+    if task_id is None:
+        return True
+    try:
+        task = default_task_backend.get_result(task_id)
+    except TaskResultDoesNotExist:
+        return True
+    if task.status == TaskResultStatus.RUNNING:
+        return task.last_attempted_at is not None and task.last_attempted_at < before
+    return task.status != TaskResultStatus.READY
+
+
+def _end_tasks_of_dead_workers() -> int:
+    """Close the database queue's rows of workers that are gone: by itself it keeps them as running for ever."""
+    now = timezone.now()
+    before = now - timedelta(seconds=settings.KODIAI_LEASE_SECONDS)
+    ended = 0
+    for task in DBTaskResult.objects.running().filter(started_at__lt=before):
+        at_work = Review.objects.filter(delivery__task_id=str(task.id), lease_expires_at__gte=now)
+        if not at_work.exists():
+            task.set_failed(LeaseLost("its worker gave no sign of life"))
+            ended += 1
+    return ended
+
+
+def remove_old_tasks() -> int:
+    """Remove tasks that ended more than a day ago: the queue keeps every one, and the inbox knows what happened."""
+    old = DBTaskResult.objects.finished().filter(finished_at__lt=timezone.now() - timedelta(days=1))
+    return old.delete()[0]
+
+
+# Telemetry
+
+
+def record_owed(limit: int = 500) -> int:
+    """Record what finished runs and final enrichments still owe to telemetry; return how many rows were stored.
+
+    The identity makes a second write a no-op. A store that fails again and again ends the round, so that an outage
+    costs a round some seconds and not hours.
+    """
+    stored = _record_each(Review.objects.owing_rate_limit_event(), emit_rate_limit_event, limit)
+    return stored + _record_each(Review.objects.owing_execution(), record_finished, limit)
+
+
+def _record_each(owing: QuerySet[Review], record: Callable[[Review], bool], limit: int) -> int:
+    stored = failures_in_a_row = 0
+    for review in owing.select_related("delivery")[:limit]:
+        try:
+            recorded = record(review)
+        except LeaseLost:
+            continue  # its claim changed in this moment; it is recorded by whoever has it, or in the next round
+        if recorded:
+            stored, failures_in_a_row = stored + 1, 0
+        elif (failures_in_a_row := failures_in_a_row + 1) == MOST_FAILURES_IN_A_ROW:
+            break
+    return stored
