@@ -36,6 +36,14 @@ def github_is_configured(databases: Sequence[str] | None = None, **kwargs: Any) 
                 id="kodiai.E002",
             )
         )
+    elif not _is_private_key(settings.KODIAI_GITHUB_PRIVATE_KEY):
+        problems.append(
+            Error(
+                "KODIAI_GITHUB_PRIVATE_KEY (or …_FILE) is not a private key in PEM: no review can be published.",
+                hint="Take the .pem file as GitHub gave it. In a variable, its line ends are written as \\n.",
+                id="kodiai.E004",
+            )
+        )
     return problems
 
 
@@ -52,3 +60,15 @@ def retention_is_long_enough(**kwargs: Any) -> list[CheckMessage]:
             id="kodiai.E003",
         )
     ]
+
+
+def _is_private_key(text: str) -> bool:
+    # Here and not above: only commands check, and the web process has no use for it.
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        load_pem_private_key(text.encode(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return False
+    return True

@@ -33,9 +33,7 @@ class _Child:
     start_at: float = field(default=0.0)
 
     def start(self) -> None:
-        # granian finds the application on Python's path; the working directory stays, for relative paths in settings.
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-        self.process = subprocess.Popen(self.command, env=environment, preexec_fn=end_with_parent)
+        self.process = subprocess.Popen(self.command, env=child_environment(), preexec_fn=end_with_parent)
         self.started = time.monotonic()
 
 
@@ -43,7 +41,7 @@ class Supervisor:
     """Runs granian and `workers` worker processes until SIGTERM or Ctrl-C."""
 
     def __init__(self, *, host: str, port: int, workers: int) -> None:
-        self._web = _Child("web", _web_command(host, port))
+        self._web = _Child("web", web_command(host, port))
         self._children = [self._web] + [
             _Child(f"worker-{number}", [sys.executable, str(ROOT / "manage.py"), "worker", "--skip-checks"])
             for number in range(1, workers + 1)
@@ -109,10 +107,15 @@ def end_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _web_command(host: str, port: int) -> list[str]:
-    granian = str(Path(sys.executable).with_name("granian"))
+def child_environment() -> dict[str, str]:
+    """The environment of a child. granian finds the application on Python's path; the working directory stays."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+
+
+def web_command(host: str, port: int) -> list[str]:
+    """The web server: what `manage.py run` starts as a child, and `manage.py web` becomes."""
     return [
-        granian, "--interface", "wsgi", "--host", host, "--port", str(port),
+        sys.executable, "-m", "granian", "--interface", "wsgi", "--host", host, "--port", str(port),
         "--workers", "1", "--blocking-threads", "4", "--backpressure", "64", "--no-ws",
         "--log-level", "warning", "kodiai.wsgi:application",
     ]  # fmt: skip

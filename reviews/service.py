@@ -16,6 +16,7 @@ from reviews.findings import Finding, LeftOut, LeftOutReason, Report
 from reviews.github import MAX_FILES, ChangedFile, Client, PullRequest, Refused, SubmittedReview
 from reviews.models import Delivery, DeliveryStatus, MissedDelivery, Review, storable
 from reviews.publishing import find_published, post
+from reviews.redaction import redact
 from reviews.stopping import between_steps
 from telemetry.models import Conclusion, DegradationPath
 from telemetry.recording import record_execution, record_rate_limit_event
@@ -353,6 +354,7 @@ def _post(client: Client, review: Review) -> SubmittedReview:
 def finish(review: Review, conclusion: Conclusion, reason: str = "") -> None:
     """Give a run its conclusion and close its delivery, in one transaction."""
     failed = conclusion in (Conclusion.ERROR, Conclusion.TIMEOUT)
+    reason = redact(reason)
     with transaction.atomic():
         review.stamp(
             "finished_at",

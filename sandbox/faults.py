@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import Any
 
 ANY_ROUTE = "*"
+ECHO = "{authorization}"
+"""In the message of a fault: replaced by the Authorization header of the request, as a hostile server would do."""
 
 
 class FaultKind(StrEnum):

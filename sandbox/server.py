@@ -12,12 +12,13 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from sandbox import dispatch
-from sandbox.faults import Fault, FaultKind
+from sandbox.faults import ECHO, Fault, FaultKind
 from sandbox.http import Answer, ApiError, Request
 from sandbox.routes import Route, find_route
 from sandbox.state import State
@@ -248,6 +249,8 @@ def request_id() -> str:
 
 def fault_answer(state: State, route: Route, request: Request, fault: Fault) -> Answer:
     """The answer of a fault that answers at all, with the headers that it asks for."""
+    if fault.message:
+        fault = replace(fault, message=fault.message.replace(ECHO, request.headers.get("authorization", "")))
     answer = _fault_answer(state, route, request, fault)
     instead = {name.lower() for name in fault.headers}
     kept = {name: value for name, value in answer.headers.items() if name.lower() not in instead}

@@ -6,6 +6,8 @@ SQLite in a file (never in memory: WAL and locks are part of what is tested), or
 
 import os
 
+from sandbox.app import key_pair
+
 for name in list(os.environ):
     if name.startswith("KODIAI_") and not name.startswith("KODIAI_TEST_"):
         del os.environ[name]
@@ -13,7 +15,8 @@ os.environ["KODIAI_ENV_FILE"] = os.devnull
 os.environ["KODIAI_SECRET_KEY"] = "a-key-for-tests-only-" + "0123456789" * 4
 os.environ["KODIAI_GITHUB_WEBHOOK_SECRET"] = "the-webhook-secret"
 os.environ["KODIAI_GITHUB_APP_ID"] = "1"
-os.environ["KODIAI_GITHUB_PRIVATE_KEY"] = "each test that needs the key takes it from its sandbox"
+# That of every sandbox of this process.
+os.environ["KODIAI_GITHUB_PRIVATE_KEY"] = key_pair()[0]
 os.environ["DATABASE_URL"] = os.environ.get("KODIAI_TEST_POSTGRES_URL") or "sqlite:///var/test.sqlite3"
 
 from kodiai.settings import *  # noqa: E402, F403

@@ -18,6 +18,8 @@ from reviews.github.errors import NotConfigured, Refused, Unavailable
 
 PER_PAGE = 100
 """Entries per page, the most that GitHub gives. Source: GitHub REST docs, "Using pagination"."""
+TOKEN_PERMISSIONS = {"contents": "read", "metadata": "read", "pull_requests": "write"}
+"""All that a run needs, so that a token that got out could do no more. docs/app-manifest.json has them too."""
 OWNER = "app"
 """Whose limits count: the App has its own, beside those of its installations."""
 
@@ -44,9 +46,10 @@ class AppClient:
         return self._call("GET", f"/repos/{repo}/installation", form(Installation)).id
 
     def installation_token(self, installation_id: int, repo: str) -> Token:
-        """Return a new token that opens `repo` (owner/name) and no other repository of the installation."""
+        """Return a new token that opens `repo` (owner/name) and no other repository, for what a run does there."""
         path = f"/app/installations/{installation_id}/access_tokens"
-        return self._call("POST", path, form(Token), json={"repositories": [repo.partition("/")[2]]})
+        asked = {"repositories": [repo.partition("/")[2]], "permissions": TOKEN_PERMISSIONS}
+        return self._call("POST", path, form(Token), json=asked)
 
     def hook_deliveries(self, since: datetime) -> Iterator[HookDelivery]:
         """Yield GitHub's attempts to deliver a webhook, newest first, down to the first that is older than `since`.

@@ -8,6 +8,7 @@ import httpx
 from django.utils import timezone
 
 from reviews.github.answers import storable
+from reviews.redaction import redact
 
 
 class GitHubError(Exception):
@@ -82,12 +83,16 @@ def reset_at(response: httpx.Response) -> datetime | None:
 
 
 def message_of(response: httpx.Response) -> str:
-    """GitHub's own words for an error, with its list of `errors`, on at most 1,000 characters."""
+    """GitHub's own words for an error, with its list of `errors`, on at most 1,000 characters.
+
+    A GitHub that repeats our credentials in its words must not get them stored or logged by that.
+    """
     answer = read_json(response, otherwise=None)
-    if not isinstance(answer, dict):
-        return response.reason_phrase
-    errors = answer.get("errors")
-    return storable(str(answer.get("message", response.reason_phrase)) + (f" {errors}" if errors else ""))[:1000]
+    words = response.reason_phrase
+    if isinstance(answer, dict):
+        errors = answer.get("errors")
+        words = str(answer.get("message", words)) + (f" {errors}" if errors else "")
+    return redact(storable(words))[:1000]
 
 
 def read_json(response: httpx.Response, *, otherwise: Any) -> Any:
