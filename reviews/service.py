@@ -13,7 +13,7 @@ from reviews.diff import BadPatch, Hunk, changed, hunks_of, within_one
 from reviews.engines.analyzer import safe_path
 from reviews.enrichment import enrich
 from reviews.findings import Finding, LeftOut, LeftOutReason, Report
-from reviews.github import MAX_FILES, ChangedFile, Client, PullRequest, Refused
+from reviews.github import MAX_FILES, ChangedFile, Client, PullRequest, Refused, SubmittedReview
 from reviews.models import Delivery, DeliveryStatus, MissedDelivery, Review, storable
 from reviews.publishing import find_published, post
 from reviews.redaction import redact
@@ -88,8 +88,10 @@ def load(client: Client, review: Review) -> tuple[PullRequest, list[ChangedFile]
     try:
         pull = client.pull_request(review.pr_number)
     except Refused as refused:
-        if refused.status == 404:
-            raise RunEnded(Conclusion.SKIPPED, "the pull request is gone, or the App may not see it") from refused
+        if refused.status in (404, 410):
+            raise RunEnded(
+                Conclusion.SKIPPED, f"the pull request is gone, or the App may not see it: {refused}"
+            ) from refused
         raise
     if pull.state != "open":
         raise RunEnded(Conclusion.SKIPPED, "the pull request is closed")
@@ -101,7 +103,7 @@ def load(client: Client, review: Review) -> tuple[PullRequest, list[ChangedFile]
         raise RunEnded(Conclusion.SKIPPED, "this head commit was reviewed already, and nobody asked Kodiai again")
     files = client.changed_files(review.pr_number)
     if review.loaded_at is None:
-        settled = config.parse(client.file_text(config.PATH, pull.base.ref or pull.base.sha))
+        settled = _settled(client, pull)
         review.stamp(
             "loaded_at",
             head_sha=pull.head.sha,
@@ -110,6 +112,20 @@ def load(client: Client, review: Review) -> tuple[PullRequest, list[ChangedFile]
             report=Report(config_problems=settled.problems).to_json(),
         )
     return pull, files
+
+
+def _settled(client: Client, pull: PullRequest) -> config.RepositoryConfig:
+    """Read the repository's configuration. One that GitHub withholds (409, 451, …) is as one that cannot be read.
+
+    A token without the permission (401, 403) is no such case: it would not get the files either.
+    """
+    try:
+        return config.parse(client.file_text(config.PATH, pull.base.ref or pull.base.sha))
+    except Refused as refused:
+        if refused.status in (401, 403):
+            raise
+        problem = f"`{config.PATH}` was not handed over (GitHub answered {refused.status}); the defaults were used."
+        return config.RepositoryConfig(problems=(problem,))
 
 
 def _later_deliveries(review: Review) -> QuerySet[Delivery]:
@@ -274,7 +290,7 @@ def publish(client: Client, review: Review) -> None:
         # The last write before the post: a worker that lost its claim ends here. That it is stored says that GitHub
         # may have the review from now on.
         review.stamp("publishing_at")
-        submitted = post(client, review, Report.from_json(review.report))
+        submitted = _post(client, review)
     review.stamp("published_at", github_review_id=submitted.stored_id, github_review_url=submitted.html_url or "")
 
 
@@ -294,13 +310,42 @@ def _end_if_overtaken(client: Client, review: Review) -> None:
     GitHub is asked only where a later delivery says so, since deliveries can come late and in any order.
     """
     moved_on = ~Q(status=DeliveryStatus.IGNORED) & ~Q(head_sha__in=("", review.head_sha))
-    if not _later_deliveries(review).filter(moved_on | Q(event_type="pull_request.closed")).exists():
-        return
+    if _later_deliveries(review).filter(moved_on | Q(event_type="pull_request.closed")).exists():
+        _end_if_moved_on(client, review)
+
+
+def _end_if_moved_on(client: Client, review: Review) -> None:
+    """Ask GitHub, and raise `RunEnded` if the pull request is not what was analysed any more."""
     pull = client.pull_request(review.pr_number)
     if pull.state != "open":
         raise RunEnded(Conclusion.SKIPPED, "the pull request was closed")
     if pull.head.sha != review.head_sha:
         raise RunEnded(Conclusion.SUPERSEDED, f"the head commit is now {pull.head.sha}")
+
+
+def _post(client: Client, review: Review) -> SubmittedReview:
+    """Post the review; where GitHub does not take it as it is (422), find out why and do what helps.
+
+    GitHub says neither which comment it was nor whether it was one. A head commit that was pushed away is not part of
+    the pull request any more: then the run is superseded. Else all findings go into the summary, because a review that
+    is read beats comments that are not there.
+    """
+    report = Report.from_json(review.report)
+    try:
+        return post(client, review, report)
+    except Refused as refused:
+        if refused.status != 422:
+            raise
+        logger.info("GitHub did not take the review", extra={**review.delivery.log_fields, "error": str(refused)})
+        _end_if_moved_on(client, review)
+        if not report.findings:
+            raise
+    # GitHub said that it has stored nothing. A second review is worse than to ask.
+    submitted = find_published(client, review)
+    if submitted is None:
+        review.stamp("publishing_at")
+        submitted = post(client, review, report, inline=False)
+    return submitted
 
 
 # 6 record

@@ -76,6 +76,7 @@ class Fault:
 class _Order:
     fault: Fault
     left: int | None
+    after: int
 
 
 class FaultPlan:
@@ -86,9 +87,10 @@ class FaultPlan:
         self._orders: dict[str, list[_Order]] = {}
         self._lock = threading.Lock()
 
-    def add(self, route: str, fault: Fault, times: int | None = 1) -> None:
+    def add(self, route: str, fault: Fault, times: int | None = 1, after: int = 0) -> None:
         """Queue a fault for the next `times` calls of a route (None: until cleared; "*": of any route).
 
+        Before them `after` calls are served well.
         Raises ValueError for a route that the sandbox does not have.
         """
         if route not in self._routes:
@@ -96,7 +98,7 @@ class FaultPlan:
         if times is not None and times < 1:
             raise ValueError("times must be at least 1, or None")
         with self._lock:
-            self._orders.setdefault(route, []).append(_Order(fault, times))
+            self._orders.setdefault(route, []).append(_Order(fault, times, after))
 
     def take(self, route: str) -> Fault | None:
         """The fault that a call of this route meets now, if any; it is used up by that."""
@@ -106,6 +108,9 @@ class FaultPlan:
                 if not orders:
                     continue
                 order = orders[0]
+                if order.after:
+                    order.after -= 1
+                    continue
                 if order.left is not None:
                     order.left -= 1
                     if not order.left:

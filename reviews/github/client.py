@@ -142,7 +142,7 @@ class Client:
         variables = {"owner": owner, "name": name}
         variables |= {alias: f"{commit}:{path}" for alias, path in zip(names, paths, strict=True)}
 
-        def objects(response: httpx.Response) -> list[Any]:
+        def files(response: httpx.Response) -> dict[str, Blob]:
             answer = json_of(response)
             errors = answer.get("errors") if isinstance(answer, dict) else None
             if _tells_of_limit(errors):
@@ -151,15 +151,13 @@ class Client:
             repository = data.get("repository") if isinstance(data, dict) else None
             if not isinstance(repository, dict) or not repository.keys() >= set(names):
                 raise GraphQLUnusable(f"no answer to what was asked; errors: {errors}"[:500])
-            return [repository[alias] for alias in names]
+            blobs = zip(paths, (repository[alias] for alias in names), strict=True)
+            # A directory or a submodule answers with an object without `text`: it is no file to look at.
+            found = {path: blob for path, blob in blobs if isinstance(blob, dict) and "text" in blob}
+            return {path: validated(blob, Blob, response) for path, blob in found.items()}
 
         asked_for = {"query": query, "variables": variables}
-        answered = self._call("POST", _graphql_url(), objects, json=asked_for, resource="graphql")
-        # A directory or a submodule answers with an object without `text`: it is no file to look at.
-        files = {
-            path: blob for path, blob in zip(paths, answered, strict=True) if isinstance(blob, dict) and "text" in blob
-        }
-        return validated(files, dict[str, Blob])
+        return self._call("POST", _graphql_url(), files, json=asked_for, resource="graphql")
 
     def _blobs_by_rest(self, paths: Sequence[str], commit: str) -> dict[str, Blob]:
         found = {}
@@ -216,7 +214,7 @@ class Client:
 def _text_of_file(response: httpx.Response) -> str | None:
     """The text of what is at a path; None for what is no text file. A list is what is in a directory."""
     answer = json_of(response)
-    return None if isinstance(answer, list) else decoded(validated(answer, Content))
+    return None if isinstance(answer, list) else decoded(validated(answer, Content, response))
 
 
 def _tells_of_limit(errors: Any) -> bool:

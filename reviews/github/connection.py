@@ -6,9 +6,11 @@ elsewhere, or claim what cannot be.
 """
 
 import logging
+import ssl
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from functools import lru_cache
+from typing import Any, TypeVar, get_args
 
 import githubkit
 import httpx
@@ -77,11 +79,13 @@ class Connection:
             retry=retry_if_exception_type(Unavailable),
             reraise=True,
         )
-        return retrying(lambda: read(self._call_once(method, path, resource, kwargs)))
-
-    def _call_once(self, method: str, path: str, resource: str, kwargs: dict[str, Any]) -> httpx.Response:
         limits.heed(self.owner, resource)
         kit = self._connect()
+        return retrying(lambda: read(self._call_once(kit, method, path, resource, kwargs)))
+
+    def _call_once(
+        self, kit: "githubkit.GitHub[Any]", method: str, path: str, resource: str, kwargs: dict[str, Any]
+    ) -> httpx.Response:
         try:
             response = self._send(kit, method, path, kwargs)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -101,6 +105,7 @@ class Connection:
                 http_cache=False,
                 # Of its own, so that a token signed with a key that was changed since is not used again.
                 cache_strategy=MemCacheStrategy(),
+                ssl_verify=_trusted(),
             )
             self._kit.__enter__()
         return self._kit
@@ -130,26 +135,36 @@ class Connection:
         raise Refused(status, call, message_of(response))
 
 
+@lru_cache(maxsize=1)
+def _trusted() -> ssl.SSLContext:
+    """The certificates that are trusted, read once: to read them takes longer than a call."""
+    return httpx.create_ssl_context()
+
+
 def form(model: type[T]) -> Callable[[httpx.Response], T]:
     """What reads the body of a response as `model`, and raises `Unavailable` where it is not."""
-    return lambda response: validated(json_of(response), model)
+    return lambda response: validated(json_of(response), model, response)
 
 
 def json_of(response: httpx.Response) -> Any:
     """The body as JSON. Raises `Unavailable` where it is none."""
     answer = read_json(response, otherwise=_UNREADABLE)
     if answer is _UNREADABLE:
-        raise Unavailable(f"GitHub's answer to {response.request.url.path} is not JSON")
+        raise Unavailable(f"GitHub's answer to {_call_of(response)} is not JSON")
     return answer
 
 
-def validated(data: Any, model: type[T]) -> T:
-    """`data` as `model`. Raises `Unavailable` where it has another form."""
+def validated(data: Any, model: type[T], response: httpx.Response) -> T:
+    """`data`, which is of that response, as `model`. Raises `Unavailable` where it has another form."""
     try:
         return TypeAdapter(model).validate_python(data)
     except ValidationError as error:
-        name = getattr(model, "__name__", str(model))
-        raise Unavailable(f"GitHub's answer does not have the form of {name}: {error.error_count()} errors") from error
+        name = getattr(get_args(model)[0] if get_args(model) else model, "__name__", "")
+        raise Unavailable(f"GitHub's answer to {_call_of(response)} does not have the form of {name}") from error
+
+
+def _call_of(response: httpx.Response) -> str:
+    return f"{response.request.method} {response.request.url.path}"
 
 
 def _read_bounded(response: httpx.Response) -> httpx.Response:

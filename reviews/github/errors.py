@@ -51,7 +51,6 @@ class GraphQLUnusable(GitHubError):
 
 
 _ADVICE = {
-    401: " (a new token is refused too: is the App suspended, or removed from the repository?)",
     403: " (does the App have the permissions that README.md names, and has the owner accepted them?)",
 }
 

@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from django.conf import settings as django_settings
 
 from sandbox import PullRequest, Sandbox, WebhookResponse
 
@@ -110,6 +111,9 @@ def running_kodiai(folder: Path, *, workers: int = 1, **environment: str) -> Ite
             "KODIAI_LEASE_SECONDS": "2",
             "KODIAI_MAX_ATTEMPTS": "50",
             "KODIAI_WORKERS": str(workers),
+            # A Redis of several Kodiais: each has keys of its own.
+            "KODIAI_TASKS_URL": django_settings.KODIAI_TASKS_URL,
+            "RQ_KEY_PREFIX": name,
             "DJANGO_SETTINGS_MODULE": "kodiai.settings",
             **environment,
         }

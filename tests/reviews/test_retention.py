@@ -98,8 +98,8 @@ def test_purge_telemetry_removes_old_rows_and_says_how_many() -> None:
     assert RateLimitEvent.objects.get() == young
     assert Execution.objects.count() == 1
     assert output.getvalue().splitlines() == [
-        "1 rows are older than 30 days. Nothing was removed.",
-        "1 rows older than 30 days were removed.",
+        "1 row is older than 30 days. Nothing was removed.",
+        "1 row older than 30 days was removed.",
     ]
     with pytest.raises(CommandError, match="1 or more"):
         call_command("purge_telemetry", older_than=0)
