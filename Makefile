@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test lint format lock
+.PHONY: help install run demo test lint format lock audit fault-matrix
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -29,6 +29,9 @@ test: install ## The test suite on SQLite (KODIAI_TEST_POSTGRES_URL=… for Post
 	@$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
 	@test -n "$(KODIAI_TEST_POSTGRES_URL)" || echo "PostgreSQL was left out: set KODIAI_TEST_POSTGRES_URL to run the suite on it too."
 
+fault-matrix: install ## Write docs/fault-matrix.md from what the tests see
+	@KODIAI_TEST_WRITE_FAULT_MATRIX=1 $(BIN)/python -m pytest -q -n 0 tests/reviews/test_fault_matrix.py
+
 lint: install ## Format check, lint, types, import rules, migrations, deployment checks
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -45,3 +48,10 @@ lock: ## Write the lock files anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header pyproject.toml -o requirements.txt
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header pyproject.toml --group dev -o requirements-dev.txt
 	@echo uv | $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header - -o requirements-uv.txt
+	@echo pip-audit | $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header - -o requirements-audit.txt
+
+audit: install ## Look the locked packages up among known vulnerabilities (needs pypi.org; not part of the checks)
+	@$(BIN)/uv run --quiet --isolated --no-project --with-requirements requirements-audit.txt \
+		pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r requirements.txt -r requirements-dev.txt \
+		|| { echo "Not clean, or not audited: the lines above say which. Where packages come from a mirror, pypi.org"; \
+		echo "cannot be asked, and nothing is known about them: run make audit where it can."; exit 1; }

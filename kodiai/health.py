@@ -1,12 +1,14 @@
 """`/healthz` tells that the web process is alive, `/readyz` that Kodiai can do its work."""
 
+from datetime import datetime
+
 from django.db import DatabaseError, InterfaceError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from reviews.models import Delivery, DeliveryStatus
+from reviews.models import Delivery, DeliveryStatus, PeriodicTask
 
 _migrated = False
 """Migrations once seen as applied stay applied for the life of the process; the question is asked no more."""
@@ -23,11 +25,14 @@ def readyz(request: HttpRequest) -> JsonResponse:
     """Answer 200 if the database answers and has all migrations, else 503; tell what is wrong and how long work waits.
 
     `oldest_waiting_seconds` is the age of the oldest delivery that could run now and does not; null if there is none.
+    `last_run_seconds` tells of each periodic task how long ago it went well last; null if it never did. A sweep that
+    is old means that no worker runs: that is for an alarm, and no reason to take the web server away from GitHub.
     A telemetry store of its own is not looked at: reviews are published without it.
     """
     try:
         migrated = _all_migrated()
         waiting = _oldest_waiting_seconds() if migrated else None
+        last_runs = _last_run_seconds() if migrated else {}
     except (DatabaseError, InterfaceError) as error:
         problem = {"status": "not ready", "database": type(error).__name__}
         return JsonResponse(problem, status=503)
@@ -37,6 +42,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
             "database": "ok",
             "migrations": "applied" if migrated else "missing: run manage.py migrate",
             "oldest_waiting_seconds": waiting,
+            "last_run_seconds": last_runs,
         },
         status=200 if migrated else 503,
     )
@@ -55,4 +61,13 @@ def _oldest_waiting_seconds() -> float | None:
         status__in=(DeliveryStatus.RECEIVED, DeliveryStatus.QUEUED), queued_at__lte=timezone.now()
     )
     oldest = waiting.order_by("queued_at").values_list("queued_at", flat=True).first()
-    return None if oldest is None else round((timezone.now() - oldest).total_seconds(), 3)
+    return None if oldest is None else _seconds_since(oldest)
+
+
+def _last_run_seconds() -> dict[str, float | None]:
+    tasks = PeriodicTask.objects.values_list("name", "finished_at")
+    return {name: None if finished is None else _seconds_since(finished) for name, finished in tasks}
+
+
+def _seconds_since(moment: datetime) -> float:
+    return round((timezone.now() - moment).total_seconds(), 3)

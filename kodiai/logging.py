@@ -4,6 +4,8 @@ from typing import Any
 
 import structlog
 
+from reviews.redaction import redact
+
 
 def logging_config(*, level: str, json: bool) -> dict[str, Any]:
     """Return Django's LOGGING for JSON lines, or for coloured text where `json` is false."""
@@ -16,7 +18,8 @@ def logging_config(*, level: str, json: bool) -> dict[str, Any]:
     renderer: list[Any] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
         if json
-        else [structlog.dev.ConsoleRenderer()]
+        # Never its own choice of traceback: with rich installed that one prints every local variable, tokens too.
+        else [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
     )
     return {
         "version": 1,
@@ -25,7 +28,7 @@ def logging_config(*, level: str, json: bool) -> dict[str, Any]:
             "structured": {
                 "()": structlog.stdlib.ProcessorFormatter,
                 "foreign_pre_chain": shared,
-                "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
+                "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer, _redacted],
             }
         },
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
@@ -41,3 +44,8 @@ def logging_config(*, level: str, json: bool) -> dict[str, Any]:
             "django_tasks_db": {"level": "WARNING"},
         },
     }
+
+
+def _redacted(logger: Any, name: str, line: str) -> str:
+    """The last step of every log line: no secret leaves in it."""
+    return redact(line)

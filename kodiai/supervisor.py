@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,13 +28,14 @@ PR_SET_PDEATHSIG = 1
 """Source: prctl(2)."""
 ROOT = Path(__file__).resolve().parent.parent
 MANAGE = [sys.executable, str(ROOT / "manage.py")]
+WEB = [sys.executable, "-m", "kodiai.web"]
+"""What serves; the descriptor of its socket comes after it."""
 
 
 @dataclass
 class _Child:
     name: str
     command: list[str]
-    environment: Mapping[str, str]
     socket: int | None = None
     """The socket that it serves, if it is a web server. Then it says when it does."""
     process: "subprocess.Popen[bytes] | None" = None
@@ -52,11 +53,7 @@ class _Child:
             os.set_blocking(self._ready, False)
             passed = [self.socket, ready]
             command = [*command, *map(str, passed)]
-        # Python finds Kodiai wherever it is started; the working directory stays, for relative paths in settings.
-        path = os.pathsep.join([str(ROOT), self.environment.get("PYTHONPATH", "")])
-        self.process = subprocess.Popen(
-            command, env={**self.environment, "PYTHONPATH": path}, pass_fds=passed, preexec_fn=end_with_parent
-        )
+        self.process = subprocess.Popen(command, env=child_environment(), pass_fds=passed, preexec_fn=end_with_parent)
         for descriptor in passed[1:]:
             os.close(descriptor)
         self.started = time.monotonic()
@@ -83,14 +80,12 @@ class Supervisor:
     """Runs a web server and `workers` worker processes until SIGTERM or Ctrl-C; replaces them all on SIGHUP.
 
     It opens the socket itself and keeps it open, so that no connection is refused while it lives; raises OSError if it
-    cannot. `environment` is that of the children: they read `.env` themselves, as it is when they start.
+    cannot.
     """
 
-    def __init__(self, *, host: str, port: int, workers: int, environment: Mapping[str, str]) -> None:
-        self._environment = environment
+    def __init__(self, *, host: str, port: int, workers: int) -> None:
         self._workers = workers
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._socket = socket.create_server((host, port), family=family, backlog=BACKLOG)
+        self._socket = listen(host, port)
         self._web = self._new_web()
         self._children = [self._web, *self._new_workers()]
         self._leaving: list[tuple[subprocess.Popen[bytes], float]] = []
@@ -152,7 +147,7 @@ class Supervisor:
         What cannot be started replaces nothing: the old ones stay.
         """
         logger.info("all processes are to be replaced")
-        prepare = _Child("prepare", [*MANAGE, "run", "--prepare"], self._environment)
+        prepare = _Child("prepare", [*MANAGE, "run", "--prepare"])
         self._coming = [prepare]
         prepare.start()
         while (status := prepare.status()) is None:
@@ -202,12 +197,27 @@ class Supervisor:
             time.sleep(0.02)
 
     def _new_web(self) -> _Child:
-        command = [sys.executable, "-m", "kodiai.web"]
-        return _Child("web", command, self._environment, socket=self._socket.fileno())
+        return _Child("web", WEB, socket=self._socket.fileno())
 
     def _new_workers(self) -> list[_Child]:
         command = [*MANAGE, "worker", "--skip-checks"]
-        return [_Child(f"worker-{number}", command, self._environment) for number in range(1, self._workers + 1)]
+        return [_Child(f"worker-{number}", command) for number in range(1, self._workers + 1)]
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Open the socket of the web server. Raises OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=BACKLOG)
+
+
+def child_environment() -> dict[str, str]:
+    """The environment of a child: as it was given, because each reads `.env` itself, as it is when the child starts.
+
+    Python finds Kodiai wherever it is started; the working directory stays, for relative paths in settings.
+    """
+    from kodiai.settings import given_environment
+
+    return {**given_environment, "PYTHONPATH": os.pathsep.join([str(ROOT), given_environment.get("PYTHONPATH", "")])}
 
 
 def end_with_parent() -> None:

@@ -1,4 +1,4 @@
-"""The web server: granian, on a socket that it is given. `python -m kodiai.web <socket> <ready>`, two file descriptors.
+"""The web server: granian, on a socket that it is given: `python -m kodiai.web <socket> [<ready>]`, file descriptors.
 
 granian by itself opens a socket of its own for each of its processes. When one of them ends, Linux resets the
 connections that were waiting in its socket. Here the supervisor keeps one socket open and whoever serves takes from
@@ -35,16 +35,17 @@ class _Server(MPServer):
         self._shd = shared(self._given, False, BACKLOG)
 
 
-def _load(ready: int) -> Callable[..., Any]:
+def _load(ready: int | None) -> Callable[..., Any]:
     """Import Kodiai, in the process that serves, and say on `ready` that it could be imported."""
     end_with_parent()
     from kodiai.wsgi import application
 
-    os.write(ready, b"!")
+    if ready is not None:
+        os.write(ready, b"!")
     return application
 
 
-def main(given: int, ready: int) -> None:
+def main(given: int, ready: int | None = None) -> None:
     """Serve until SIGTERM; then answer what was accepted, and end."""
     # The process that serves inherits the socket, whatever Python's default is.
     multiprocessing.set_start_method("fork")
@@ -62,4 +63,4 @@ def main(given: int, ready: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main(*map(int, sys.argv[1:]))

@@ -11,7 +11,7 @@ from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
 from reviews.inbox import requeue
-from reviews.models import Delivery, Review
+from reviews.models import Delivery, MissedDelivery, PeriodicTask, Review
 from telemetry.admin import ReadOnlyAdmin
 
 
@@ -76,6 +76,32 @@ class ReviewAdmin(ReadOnlyAdmin):
     @admin.display(description="telemetry")
     def telemetry(self, review: Review) -> SafeString | str:
         return telemetry_links(review.delivery)
+
+
+@admin.register(PeriodicTask)
+class PeriodicTaskAdmin(ReadOnlyAdmin):
+    list_display = ("name", "finished_at", "outcome", "failed_at", "due_at", "held_until")
+    ordering = ["name"]
+
+
+@admin.register(MissedDelivery)
+class MissedDeliveryAdmin(ReadOnlyAdmin):
+    list_display = (
+        "id",
+        "delivery_id",
+        "event_type",
+        "delivered_at",
+        "status_code",
+        "requests",
+        "requested_at",
+        "came",
+    )
+    search_fields = ("delivery_id__exact",)
+    search_help_text = "Delivery id"
+
+    @admin.display(description="in the inbox")
+    def came(self, missed: MissedDelivery) -> SafeString:
+        return _link("delivery", "admin:reviews_delivery_changelist", q=missed.delivery_id)
 
 
 def telemetry_links(delivery: Delivery) -> SafeString:

@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import django.db
 from django.conf import settings
 from django.db import connection
 from django.db.models import Q
 from django.utils import timezone
 
+from reviews import missed
 from reviews.models import PeriodicTask, storable
 from reviews.recovery import next_expiry, record_owed, sweep
 from reviews.retention import retain
@@ -52,6 +54,13 @@ PERIODIC = (
     # Due at the moment at which a lease runs out, so that a run whose worker died is not left longer than its lease.
     Periodic("sweep", sweep, lambda: settings.KODIAI_SWEEP_SECONDS, longest=5, earlier=next_expiry),
     Periodic("owed-telemetry", _telemetry, lambda: settings.KODIAI_SWEEP_SECONDS),
+    # Where the App is not set up there is nobody to ask.
+    Periodic(
+        missed.TASK,
+        missed.ask_for_missed,
+        lambda: settings.KODIAI_REDELIVER_SECONDS if settings.KODIAI_GITHUB_APP_ID else 0,
+        longest=600,
+    ),
     Periodic("retention", retain, lambda: 3600 if settings.KODIAI_SWEEP_SECONDS else 0, longest=600),
 )
 
@@ -90,8 +99,8 @@ def _run(task: Periodic, condition: Q) -> Mapping[str, int] | Exception | None:
         done = task.run()
     except Exception as error:  # the edge of a worker: the next round comes whatever happened in this one
         logger.exception("periodic task failed", extra={"task": task.name})
-        # What failed may be the connection itself.
-        connection.close()
+        if isinstance(error, django.db.Error):
+            connection.close()  # it may be the connection itself that failed
         failure = storable("".join(traceback.format_exception(error)))
         rows.filter(started_at=started).update(
             failed_at=timezone.now(), failure=failure, held_until=None, due_at=_next_due(task, started)

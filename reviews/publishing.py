@@ -1,17 +1,13 @@
 """Step 5 of a run: one GitHub review, posted once."""
 
-import logging
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 from reviews.findings import Finding, Report
-from reviews.github import Client, Refused, SubmittedReview
+from reviews.github import Client, SubmittedReview, Unavailable
 from reviews.models import Review
 from reviews.payloads import app_login
 from reviews.rendering import comment_body, summary_body
-
-logger = logging.getLogger(__name__)
 
 SETTLED_AFTER = timedelta(seconds=12)
 """After which a post whose outcome is not known is in the list of reviews or never will be.
@@ -39,30 +35,22 @@ def find_published(client: Client, review: Review) -> SubmittedReview | None:
     return None
 
 
-def post(client: Client, review: Review, report: Report) -> SubmittedReview:
+def post(client: Client, review: Review, report: Report, *, inline: bool = True) -> SubmittedReview:
     """Post the review of a run: a summary, and a comment on the lines of each finding.
 
-    Where GitHub refuses the lines (422) it says neither which nor why, and has stored nothing: then all findings go
-    into the summary, because a review that is read beats comments that are not there.
+    Without `inline` all findings go into the summary, which says that GitHub took no comments on their lines.
     """
     ranked = sorted(report.findings, key=lambda finding: (finding.severity.rank, finding.path, finding.start_line))
-    inline, beyond = ranked[:MAX_COMMENTS], ranked[MAX_COMMENTS:]
-    try:
-        return _create(client, review, summary_body(review, report, beyond, refused=False), inline)
-    except Refused as refused:
-        if refused.status != 422 or not inline:
-            raise
-        logger.info("GitHub refused inline comments", extra={"repo": client.repo, "error": str(refused)})
-        return _create(client, review, summary_body(review, report, ranked, refused=True), [])
-
-
-def _create(client: Client, review: Review, body: str, inline: Sequence[Finding]) -> SubmittedReview:
-    return client.create_review(
+    commented, told = (ranked[:MAX_COMMENTS], ranked[MAX_COMMENTS:]) if inline else ([], ranked)
+    submitted = client.create_review(
         review.pr_number,
         commit=review.head_sha,
-        body=f"{body}\n\n{marker(review)}",
-        comments=[_comment(finding) for finding in inline],
+        body=f"{summary_body(review, report, told, refused=not inline)}\n\n{marker(review)}",
+        comments=[_comment(finding) for finding in commented],
     )
+    if marker(review) not in (submitted.body or ""):
+        raise Unavailable("GitHub's answer is not about the review that was posted: whether it has it is not known")
+    return submitted
 
 
 def _comment(finding: Finding) -> dict[str, Any]:

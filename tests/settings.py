@@ -7,6 +7,8 @@ names a server and a database of it, which the tests empty; each process of `pyt
 
 import os
 
+from sandbox.app import key_pair
+
 for name in list(os.environ):
     if name.startswith("KODIAI_") and not name.startswith("KODIAI_TEST_"):
         del os.environ[name]
@@ -14,7 +16,8 @@ os.environ["KODIAI_ENV_FILE"] = os.devnull
 os.environ["KODIAI_SECRET_KEY"] = "a-key-for-tests-only-" + "0123456789" * 4
 os.environ["KODIAI_GITHUB_WEBHOOK_SECRET"] = "the-webhook-secret"
 os.environ["KODIAI_GITHUB_APP_ID"] = "1"
-os.environ["KODIAI_GITHUB_PRIVATE_KEY"] = "each test that needs the key takes it from its sandbox"
+# That of every sandbox of this process.
+os.environ["KODIAI_GITHUB_PRIVATE_KEY"] = key_pair()[0]
 os.environ["DATABASE_URL"] = os.environ.get("KODIAI_TEST_POSTGRES_URL") or "sqlite:///var/test.sqlite3"
 if tasks_url := os.environ.get("KODIAI_TEST_TASKS_URL"):
     server, _, number = tasks_url.rpartition("/")

@@ -37,6 +37,7 @@ def test_it_is_ready_with_its_database_migrated_and_nothing_waiting(client: Clie
         "database": "ok",
         "migrations": "applied",
         "oldest_waiting_seconds": None,
+        "last_run_seconds": {},
     }
 
 

@@ -6,7 +6,6 @@ from django.core import checks
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from kodiai.settings import given_environment
 from kodiai.supervisor import Supervisor
 
 
@@ -34,7 +33,7 @@ class Command(BaseCommand):
             return
         failed = CommandError(f"The web server could not be started on {host}:{port}. Is the port in use?")
         try:
-            supervisor = Supervisor(host=host, port=port, workers=workers, environment=given_environment)
+            supervisor = Supervisor(host=host, port=port, workers=workers)
         except OSError as error:
             raise failed from error
         if not supervisor.run():

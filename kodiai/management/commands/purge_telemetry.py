@@ -1,0 +1,28 @@
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+
+class Command(BaseCommand):
+    help = "Remove telemetry rows that are older than a number of days, for good. Reviews and deliveries stay."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--older-than", type=int, required=True, metavar="DAYS", help="days, 1 or more")
+        parser.add_argument("--dry-run", action="store_true", help="only say how many rows that would be")
+
+    def handle(self, *args: Any, older_than: int, dry_run: bool, **options: Any) -> None:
+        from telemetry.retention import count_older, purge
+
+        if older_than < 1:
+            raise CommandError("--older-than takes a number of days, 1 or more.")
+        before = timezone.now() - timedelta(days=older_than)
+        if dry_run:
+            count = count_older(before)
+            rows = "1 row is" if count == 1 else f"{count} rows are"
+            self.stdout.write(f"{rows} older than {older_than} days. Nothing was removed.")
+        else:
+            count = purge(before)
+            rows, were = ("row", "was") if count == 1 else ("rows", "were")
+            self.stdout.write(f"{count} {rows} older than {older_than} days {were} removed.")

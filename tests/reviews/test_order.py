@@ -1,0 +1,99 @@
+"""Deliveries that come late, twice removed, or in another order than things happened: GitHub says what is true."""
+
+import pytest
+
+from reviews import service
+from reviews.models import Delivery, DeliveryStatus
+from sandbox import PullRequest, Sandbox
+from telemetry.models import Conclusion, Execution, RateLimitEvent
+from tests.runs import admit, run
+
+pytestmark = pytest.mark.django_db
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, happen: object) -> None:
+    """Let something happen while the next run analyses."""
+    analyse = service.analyse
+
+    def analyse_meanwhile(*args: object) -> None:
+        analyse(*args)  # type: ignore[arg-type]
+        happen()  # type: ignore[operator]
+
+    monkeypatch.setattr(service, "analyse", analyse_meanwhile)
+
+
+def test_a_pull_request_that_is_closed_ends_its_waiting_runs(pull: PullRequest) -> None:
+    waiting = admit(pull)
+    pull.close()
+    closed = admit(pull, "closed")
+
+    assert (closed.status, closed.ignore_reason) == (DeliveryStatus.IGNORED, "action-not-handled")
+    assert run(waiting).conclusion == Conclusion.SKIPPED
+    assert pull.reviews == []
+
+
+def test_a_pull_request_that_is_closed_ends_its_running_run_before_it_publishes(
+    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery = admit(pull)
+
+    def close() -> None:
+        pull.close()
+        admit(pull, "closed")
+
+    meanwhile(monkeypatch, close)
+    review = run(delivery)
+
+    assert (review.conclusion, review.conclusion_reason) == (Conclusion.SKIPPED, "the pull request was closed")
+    assert pull.reviews == []
+    # Its enrichment was final, so it leaves its rows like any other.
+    assert RateLimitEvent.objects.count() == Execution.objects.count() == 1
+
+
+def test_a_closing_that_is_heard_of_after_the_reopening_ends_nothing(
+    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery = admit(pull, "reopened")
+    meanwhile(monkeypatch, lambda: admit(pull, "closed"))
+
+    assert run(delivery).conclusion == Conclusion.SUCCESS
+    assert len(pull.reviews) == 1
+
+
+def test_a_closing_of_another_pull_request_costs_a_run_no_call(
+    github: Sandbox, pull: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = pull.repository.open_pull_request(changes={"b.py": "x = 1\n"})
+    delivery = admit(pull)
+    meanwhile(monkeypatch, lambda: admit(other, "closed"))
+
+    run(delivery)
+
+    assert github.count("pull") == 1
+
+
+def test_an_older_push_that_is_heard_of_late_does_not_supersede_the_run_of_the_newest(
+    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = pull.payload("opened")
+    pull.push({"shop.py": "x = 1\n"})
+    newest = admit(pull, "synchronize")
+
+    def come_late() -> None:
+        delivery = admit(pull, "opened", delivery_id="late", pull_request=late["pull_request"])
+        assert delivery.head_sha != pull.head_sha
+
+    meanwhile(monkeypatch, come_late)
+
+    assert run(newest).conclusion == Conclusion.SUCCESS
+    assert pull.reviews[0]["commit_id"] == pull.head_sha
+    assert run(Delivery.objects.get(delivery_id="late")).conclusion == Conclusion.SUPERSEDED
+    assert len(pull.reviews) == 1
+
+
+def test_an_older_push_whose_newer_one_was_missed_is_answered_with_a_review_of_the_newest(pull: PullRequest) -> None:
+    older = admit(pull)
+    pull.push({"shop.py": "x = 1\n"})
+
+    assert run(older).conclusion == Conclusion.SUCCESS
+    assert pull.reviews[0]["commit_id"] == pull.head_sha

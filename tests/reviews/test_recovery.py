@@ -1,0 +1,283 @@
+"""What workers, queue and database left undone is put back; a run pays an attempt only for what may be its fault."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import InterfaceError, OperationalError, connection
+from django.utils import timezone
+from django_tasks_db.models import DBTaskResult
+from pytest_django import Settings
+
+from reviews import runner, service, stopping
+from reviews.lease import claim
+from reviews.models import Delivery, DeliveryStatus, Review, storable
+from reviews.publishing import SETTLED_AFTER
+from reviews.recovery import record_owed, sweep
+from reviews.runner import hand_back, process
+from reviews.stopping import Stopped
+from sandbox import Fault, FaultKind, PullRequest, Sandbox
+from telemetry.models import Conclusion, Execution, RateLimitEvent
+from tests.runs import admit, run
+
+pytestmark = [pytest.mark.django_db, pytest.mark.ops04]
+
+
+def wait_for_longer_than_a_lease(settings: Settings) -> None:
+    long_ago = timezone.now() - timedelta(seconds=settings.KODIAI_LEASE_SECONDS + 1)
+    Delivery.objects.update(queued_at=long_ago)
+    DBTaskResult.objects.exclude(started_at=None).update(started_at=long_ago)
+
+
+# The queue
+
+
+@pytest.mark.parametrize(
+    ("task", "lost"),
+    [
+        ({}, False),
+        ({"status": "RUNNING", "started_at": timezone.now()}, True),
+        ({"status": "FAILED"}, True),
+        ({"status": "SUCCESSFUL"}, True),
+        (None, True),
+    ],
+    ids=["ready", "running", "failed", "successful", "gone"],
+)
+def test_a_waiting_delivery_is_queued_again_where_nobody_will_run_its_task(
+    pull: PullRequest, settings: Settings, task: dict[str, Any] | None, lost: bool
+) -> None:
+    delivery = admit(pull)
+    if task is None:
+        DBTaskResult.objects.all().delete()
+    else:
+        DBTaskResult.objects.update(**task)
+    wait_for_longer_than_a_lease(settings)
+
+    assert sweep()["deliveries queued again"] == int(lost)
+    assert sweep()["deliveries queued again"] == 0
+    assert DBTaskResult.objects.filter(status="READY").count() == 1
+    assert run(delivery).conclusion == Conclusion.SUCCESS
+
+
+def test_a_task_that_was_given_out_a_moment_ago_is_not_lost(pull: PullRequest, settings: Settings) -> None:
+    admit(pull)
+    wait_for_longer_than_a_lease(settings)
+    DBTaskResult.objects.update(status="RUNNING", started_at=timezone.now())
+
+    assert sweep() == {"runs put back": 0, "deliveries queued again": 0, "tasks of dead workers ended": 0}
+
+
+def test_the_queue_s_row_of_a_dead_worker_is_closed_and_that_of_a_living_one_is_not(
+    pull: PullRequest, settings: Settings
+) -> None:
+    delivery = admit(pull)
+    DBTaskResult.objects.update(status="RUNNING", started_at=timezone.now())
+    wait_for_longer_than_a_lease(settings)
+    claim(delivery.pk, "alive, and long at work")
+
+    assert sweep()["tasks of dead workers ended"] == 0
+    Review.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+    assert sweep() == {"runs put back": 1, "deliveries queued again": 0, "tasks of dead workers ended": 1}
+
+
+# The database
+
+
+@contextmanager
+def database_failing_from(step: str, error: Exception) -> Iterator[None]:
+    """From the moment at which `step` is to be stored, each statement of a run fails, until the end of the block."""
+    failing = threading.Event()
+
+    def execute(run_it: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if f'"{step}"' in sql and sql.startswith("UPDATE"):
+            failing.set()
+        if failing.is_set():
+            raise error
+        return run_it(sql, params, many, context)
+
+    with connection.execute_wrapper(execute):
+        yield
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("step", ["loaded_at", "enriched_at", "analysed_at", "publishing_at", "published_at"])
+@pytest.mark.parametrize("error", [OperationalError("the disk is full"), InterfaceError("connection already closed")])
+def test_a_database_that_fails_in_the_middle_of_a_run_uses_no_attempt_and_loses_nothing(
+    github: Sandbox, pull: PullRequest, step: str, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery = admit(pull)
+    # The connection stays, and with it the fault that was put into it.
+    monkeypatch.setattr(connection, "close", lambda: None)
+    with database_failing_from(step, error), pytest.raises(type(error)):
+        process(delivery.pk)
+    monkeypatch.undo()
+    # The lease of the run could not be given up either. It runs out.
+    Review.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+    sweep()
+
+    assert run(delivery).conclusion == Conclusion.SUCCESS
+    assert len(pull.reviews) == 1
+    assert RateLimitEvent.objects.count() == Execution.objects.count() == 1
+    assert github.count("search") <= 1 + (step == "enriched_at")
+
+
+def test_a_database_that_is_back_at_once_puts_the_run_back_without_an_attempt(
+    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery = admit(pull)
+
+    def fail(*args: object) -> None:
+        raise OperationalError("terminating connection due to administrator command")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(service, "analyse", fail)
+        patch.setattr(connection, "close", lambda: None)  # the test's transaction lives in it
+        review = run(delivery)
+
+    assert (review.attempts, review.lease_owner, review.delivery.status) == (0, "", DeliveryStatus.QUEUED)
+    assert run(delivery).conclusion == Conclusion.SUCCESS
+
+
+def test_a_failure_of_another_kind_uses_an_attempt_and_is_kept_in_a_form_that_every_database_takes(
+    pull: PullRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.KODIAI_MAX_ATTEMPTS = 2
+    delivery = admit(pull)
+
+    def fail(*args: object) -> None:
+        raise ValueError("a \0 in the message")
+
+    monkeypatch.setattr(service, "analyse", fail)
+    run(delivery)
+    review = run(delivery)
+
+    assert (review.conclusion, review.delivery.status) == (Conclusion.ERROR, DeliveryStatus.FAILED)
+    assert review.conclusion_reason.startswith("given up after 2 attempts: ValueError: a \N{REPLACEMENT CHARACTER} in")
+    assert "in fail" in review.delivery.failure
+
+
+def test_what_is_stored_of_a_strangers_text_is_what_every_database_takes() -> None:
+    assert storable("NUL \0, half a pair \ud800, a smile \U0001f600") == (
+        "NUL \N{REPLACEMENT CHARACTER}, half a pair ?, a smile \U0001f600"
+    )
+
+
+# A post whose outcome is not known
+
+
+def test_a_run_that_may_have_posted_waits_until_github_has_stored_the_review_or_never_will(
+    github: Sandbox, pull: PullRequest
+) -> None:
+    delivery = admit(pull)
+    github.fail("create_review", Fault(FaultKind.RESET))
+
+    review = run(delivery)
+
+    assert review.publishing_at is not None
+    assert review.deferred_until is not None
+    assert review.deferred_until >= review.publishing_at + SETTLED_AFTER
+    assert DBTaskResult.objects.latest("enqueued_at").run_after == review.deferred_until
+
+
+# A worker that is told to stop
+
+
+@pytest.fixture
+def told_to_stop(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(stopping, "_told", True)
+    yield
+    stopping._told = False
+
+
+@pytest.mark.parametrize("last", ["load", "enrich_author", "analyse"])
+def test_a_run_whose_worker_is_told_to_stop_is_handed_back_after_the_step_it_is_in(
+    github: Sandbox, pull: PullRequest, last: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery = admit(pull)
+    step = getattr(service, last)
+
+    def step_and_be_told(*args: Any) -> Any:
+        result = step(*args)
+        stopping.stop()
+        return result
+
+    monkeypatch.setattr(stopping, "_told", False)
+    with monkeypatch.context() as patch:
+        patch.setattr(service, last, step_and_be_told)
+        review = run(delivery)
+    assert (review.attempts, review.lease_owner, review.published_at) == (0, "", None)
+    assert review.delivery.status == DeliveryStatus.QUEUED
+    github.reset_calls()
+
+    stopping._told = False
+    assert run(delivery).conclusion == Conclusion.SUCCESS
+    assert github.count("search") == (1 if last == "load" else 0)
+    assert len(pull.reviews) == 1
+
+
+@pytest.mark.usefixtures("told_to_stop")
+def test_a_worker_that_was_told_to_stop_begins_no_run(github: Sandbox, pull: PullRequest) -> None:
+    delivery = admit(pull)
+
+    assert run(delivery).loaded_at is None
+    assert github.count() == 0
+    with pytest.raises(Stopped):
+        stopping.between_steps()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_that_is_handed_back_in_the_middle_of_a_step_stores_and_publishes_nothing_more(
+    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery = admit(pull)
+    analyse = service.analyse
+
+    def analyse_for_too_long(*args: Any) -> None:
+        analyse(*args)
+        other = threading.Thread(target=lambda: (hand_back(), connection.close()))
+        other.start()
+        other.join()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(service, "analyse", analyse_for_too_long)
+        review = run(delivery)
+
+    assert (review.attempts, review.lease_owner, review.publishing_at) == (0, "", None)
+    assert pull.reviews == []
+    assert run(delivery).conclusion == Conclusion.SUCCESS
+    assert len(pull.reviews) == 1
+
+
+def test_there_is_nothing_to_hand_back_where_no_run_is_under_way(pull: PullRequest) -> None:
+    admit(pull)
+
+    hand_back()
+
+    assert runner._running is None
+    assert DBTaskResult.objects.count() == 1
+
+
+# Telemetry
+
+
+def test_a_run_whose_claim_changes_while_its_event_is_recorded_keeps_no_other_from_being_recorded(
+    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(service, "record_rate_limit_event", lambda **values: None)
+        for _ in range(2):
+            run(admit(pull))
+    taken = Review.objects.order_by("pk")[0]
+    record = service.record_rate_limit_event
+
+    def record_while_it_is_taken(**values: Any) -> RateLimitEvent | None:
+        Review.objects.filter(pk=taken.pk).update(lease_owner="another")
+        return record(**values)
+
+    monkeypatch.setattr(service, "record_rate_limit_event", record_while_it_is_taken)
+
+    assert record_owed() == 1
+    assert RateLimitEvent.objects.count() == 2
