@@ -100,7 +100,10 @@ class Supervisor:
         """Run until told to stop. Return False if the web server died before it ever served."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._be_told_to_stop())
-        signal.signal(signal.SIGHUP, lambda *_: self._be_told_to_replace())
+        # In a terminal it means that the terminal was closed.
+        in_terminal = sys.stdin is not None and sys.stdin.isatty()
+        hung_up = self._be_told_to_stop if in_terminal else self._be_told_to_replace
+        signal.signal(signal.SIGHUP, lambda *_: hung_up())
         try:
             for child in self._children:
                 child.start()
