@@ -6,10 +6,12 @@ import subprocess
 import sys
 import threading
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.db import IntegrityError
 from django.utils import timezone
+from django.utils.crypto import get_random_string
 from django_tasks_db.models import DBTaskResult
 from pytest_django import Settings
 
@@ -182,6 +184,20 @@ def test_a_delivery_that_the_queue_forgot_is_queued_again_once(pull: PullRequest
 
     assert [put_back(), put_back()] == [1, 0]
     assert [task.delivery_pk for task in queued_tasks()] == [delivery.pk]
+
+
+def test_a_delivery_whose_task_is_in_the_queue_of_another_setting_is_queued_again(
+    pull: PullRequest, settings: Settings
+) -> None:
+    delivery = admit(pull)
+    forget_tasks()
+    long_ago = timezone.now() - timedelta(seconds=settings.KODIAI_LEASE_SECONDS + 1)
+    for task_id in (str(uuid4()), get_random_string(32)):
+        Delivery.objects.update(task_id=task_id, queued_at=long_ago)
+
+        assert put_back() == 1
+
+    assert [task.delivery_pk for task in queued_tasks()] == [delivery.pk] * 2
 
 
 def test_a_deferred_run_is_not_forgotten(github: Sandbox, pull: PullRequest) -> None:
