@@ -156,7 +156,22 @@ DATABASE_ROUTERS = ["telemetry.router.TelemetryRouter"]
 # Cache and tasks
 
 CACHES = {"default": env.cache_url("KODIAI_CACHE_URL", default="locmemcache://kodiai")}
+if CACHES["default"]["BACKEND"] == "django.core.cache.backends.redis.RedisCache":
+    # A cache that hangs is a miss, and a miss must not cost more than the cache saves.
+    CACHES["default"]["OPTIONS"] = {"socket_timeout": 1, "socket_connect_timeout": 1}
+
+KODIAI_TASKS_URL = env.str("KODIAI_TASKS_URL", default="")
+"""Where the queue is: a Redis server, or the database where this is empty."""
 TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
+if KODIAI_TASKS_URL:
+    # Here and not above: it costs 18 MB and half a second, which only those pay who use it.
+    from kodiai.redis_queue import redis_queue
+
+    TASKS = {"default": {"BACKEND": "django_tasks_rq.RQBackend"}}
+    RQ_QUEUES = {"default": redis_queue(KODIAI_TASKS_URL)}
+    # Its page in the admin can delete tasks, and needs what the content security policy does not allow.
+    RQ_SHOW_ADMIN_LINK = False
+    INSTALLED_APPS.append("django_rq")
 
 # GitHub
 

@@ -3,11 +3,27 @@
 from collections.abc import Iterator
 
 import pytest
+from django.conf import settings as configured
 from django.core.cache import cache
 from pytest_django import Settings
 
 from reviews.github import client
 from sandbox import Sandbox
+from tests.runs import forget_tasks
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """On Redis a task is queued after the commit, which a test inside of one transaction never comes to."""
+    if configured.KODIAI_TASKS_URL:
+        for item in items:
+            if item.get_closest_marker("django_db"):
+                item.add_marker(pytest.mark.django_db(transaction=True), append=False)
+
+
+@pytest.fixture(autouse=True)
+def _empty_redis() -> None:
+    if configured.KODIAI_TASKS_URL:
+        forget_tasks()
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """Kodiai's settings for the tests: nothing of the developer's own environment or `.env` reaches them.
 
 SQLite in a file (never in memory: WAL and locks are part of what is tested), or PostgreSQL when
-`KODIAI_TEST_POSTGRES_URL` names a server.
+`KODIAI_TEST_POSTGRES_URL` names a server. The queue is in the database, or on Redis when `KODIAI_TEST_TASKS_URL`
+names a server and a database of it, which the tests empty; each process of `pytest -n` takes one further up.
 """
 
 import os
@@ -15,6 +16,10 @@ os.environ["KODIAI_GITHUB_WEBHOOK_SECRET"] = "the-webhook-secret"
 os.environ["KODIAI_GITHUB_APP_ID"] = "1"
 os.environ["KODIAI_GITHUB_PRIVATE_KEY"] = "each test that needs the key takes it from its sandbox"
 os.environ["DATABASE_URL"] = os.environ.get("KODIAI_TEST_POSTGRES_URL") or "sqlite:///var/test.sqlite3"
+if tasks_url := os.environ.get("KODIAI_TEST_TASKS_URL"):
+    server, _, number = tasks_url.rpartition("/")
+    process = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    os.environ["KODIAI_TASKS_URL"] = f"{server}/{int(number) + int(process)}"
 
 from kodiai.settings import *  # noqa: E402, F403
 from kodiai.settings import DATABASES, VAR_DIR  # noqa: E402

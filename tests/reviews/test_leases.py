@@ -21,7 +21,7 @@ from reviews.runner import process
 from reviews.service import run_review
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
 from telemetry.models import Conclusion, Execution, RateLimitEvent
-from tests.runs import ROOT, admit, process_environment, run
+from tests.runs import ROOT, admit, forget_tasks, process_environment, queued_tasks, run, take_tasks_and_die
 
 pytestmark = [pytest.mark.django_db, pytest.mark.ops04]
 
@@ -69,7 +69,7 @@ def test_a_run_that_finds_another_of_its_pull_request_comes_after_it(pull: PullR
 
     second.refresh_from_db()
     assert (second.status, second.review.attempts) == (DeliveryStatus.QUEUED, 0)
-    assert DBTaskResult.objects.count() == 3
+    assert sorted(task.delivery_pk for task in queued_tasks()) == [first.pk, second.pk, second.pk]
     run_review(claimed)
     assert run(second).conclusion == Conclusion.SUCCESS
 
@@ -163,24 +163,25 @@ def test_a_delivery_whose_worker_died_before_it_claimed_the_run_is_queued_again(
 ) -> None:
     delivery = admit(pull)
     long_ago = timezone.now() - timedelta(seconds=settings.KODIAI_LEASE_SECONDS + 1)
-    DBTaskResult.objects.update(status="RUNNING", started_at=long_ago)
+    take_tasks_and_die(long_ago)
     Delivery.objects.update(queued_at=long_ago)
 
     assert put_back() == 1
     assert put_back() == 0
 
-    assert sorted(DBTaskResult.objects.values_list("status", flat=True)) == ["FAILED", "READY"]
+    assert [task.delivery_pk for task in queued_tasks()] == [delivery.pk]
+    assert not DBTaskResult.objects.running().exists()
     assert run(delivery).conclusion == Conclusion.SUCCESS
 
 
 def test_a_delivery_that_the_queue_forgot_is_queued_again_once(pull: PullRequest, settings: Settings) -> None:
-    admit(pull)
-    DBTaskResult.objects.all().delete()
+    delivery = admit(pull)
+    forget_tasks()
     assert put_back() == 0
     Delivery.objects.update(queued_at=timezone.now() - timedelta(seconds=settings.KODIAI_LEASE_SECONDS + 1))
 
     assert [put_back(), put_back()] == [1, 0]
-    assert DBTaskResult.objects.count() == 1
+    assert [task.delivery_pk for task in queued_tasks()] == [delivery.pk]
 
 
 def test_a_deferred_run_is_not_forgotten(github: Sandbox, pull: PullRequest) -> None:
