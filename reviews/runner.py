@@ -57,7 +57,7 @@ def process(delivery_pk: int) -> None:
         with renewed(review):
             _attempt(review)
     except LeaseLost:
-        logger.warning("run was taken over by another worker", extra=delivery.log_fields)
+        logger.warning("run was taken over by another worker, or has ended", extra=delivery.log_fields)
     finally:
         _running = None
 
@@ -72,6 +72,7 @@ def _queue_for_later(delivery: Delivery) -> None:
 
 
 def _attempt(review: Review) -> None:
+    claimed_as = review.lease_owner
     try:
         run_review(review)
     except RateLimited as limited:
@@ -84,9 +85,13 @@ def _attempt(review: Review) -> None:
     except OUTAGES as outage:
         logger.exception("database failed, the run is put back", extra=review.delivery.log_fields)
         connection.close()
+        # The failed transaction may have been the one that ended the run. What it left in memory is not what is
+        # stored; if it is stored all the same, the claim is gone and the run is not put back.
+        review.lease_owner = claimed_as
         defer(review, timezone.now() + timedelta(seconds=random.uniform(2, 5)), f"the database failed: {outage}")
     except Exception as error:  # the edge of a worker
         logger.exception("attempt failed", extra=review.delivery.log_fields)
+        review.lease_owner = claimed_as
         use_attempt(review, f"{type(error).__name__}: {error}", failure="".join(traceback.format_exception(error)))
 
 
@@ -123,12 +128,14 @@ def use_attempt(review: Review, reason: str, failure: str = "") -> None:
 
 
 def put_back(review: Review, until: datetime, **values: object) -> None:
-    """Give up the claim on a run and queue it for `until`. Raises `LeaseLost` if it is somebody else's.
+    """Give up the claim on a run and queue it for `until`. Raises `LeaseLost` if it is somebody else's, or has ended.
 
     A run that may just have posted its review waits until GitHub has stored it or never will: only then its marker
     tells which. That is counted from now, when nobody posts it any more: a slow worker may have sent it long after it
     stored `publishing_at`.
     """
+    if not review.lease_owner:
+        raise LeaseLost(f"the run of {review} has ended")
     if review.publishing_at is not None and review.published_at is None:
         until = max(until, timezone.now() + SETTLED_AFTER)
     with transaction.atomic():
