@@ -124,9 +124,18 @@ def main() -> None:
     corpus.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(SEEDS[name]):
         (corpus / f"seed-{number}").write_bytes(seed)
-    # A second without an answer is a hang. `-timeout` stops the process and keeps the input, as a crash does.
+
+    def keep_what_fails(data: bytes) -> None:
+        try:
+            TARGETS[name](data)
+        except BaseException:
+            # libFuzzer keeps it too, unless its alarm clock ends the process before.
+            Path(f"var/fuzz/{name}-failure").write_bytes(data)
+            raise
+
+    # A second without an answer is a hang: the process ends, and the input is kept as `timeout-…`.
     options = ["-timeout=1", f"-max_len={LONGEST_INPUT}", f"-artifact_prefix=var/fuzz/{name}-", "-print_final_stats=1"]
-    atheris.Setup([f"fuzz {name}", *options, *sys.argv[2:], str(corpus)], TARGETS[name])
+    atheris.Setup([f"fuzz {name}", *options, *sys.argv[2:], str(corpus)], keep_what_fails)
     atheris.Fuzz()
 
 

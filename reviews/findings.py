@@ -15,7 +15,7 @@ LONGEST_SUGGESTION = 5000
 """Characters of a suggestion. GitHub takes 65,536 for a comment, and nobody reads that many before one click."""
 
 _UNSTORABLE = re.compile(r"[\0\ud800-\udfff]")
-_RULE_URL = re.compile(r"https://[\w.-]+(/[\w./#=-]*)?")
+_RULE_URL = re.compile(r"https://[\w.-]+(/[\w./#=-]*)?", re.ASCII)
 
 
 class Severity(StrEnum):

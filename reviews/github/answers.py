@@ -1,7 +1,6 @@
 """GitHub's answers: of each the fields that Kodiai reads, so that versions which lack or add others are welcome."""
 
 import base64
-import binascii
 from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,11 +11,11 @@ class Answer(BaseModel):
 
 
 class User(Answer):
-    login: str
+    login: str = Field(max_length=255, pattern=r"^[^\x00]*$")
 
 
 class Ref(Answer):
-    sha: str
+    sha: str = Field(pattern=r"^[0-9a-f]{40,64}$")
     ref: str = ""
 
 
@@ -46,9 +45,9 @@ class Blob(Answer):
 
 
 class SubmittedReview(Answer):
-    id: int | None = None
+    id: int | None = Field(default=None, ge=1, lt=2**63)
     body: str | None = None
-    html_url: str | None = None
+    html_url: str | None = Field(default=None, max_length=1024, pattern=r"^https?://[^\x00]*$")
     user: User | None = None
 
 
@@ -75,5 +74,5 @@ def decoded(content: Content) -> str | None:
     """The text of a file from the contents endpoint; None where it is binary, not UTF-8, or too large to be sent."""
     try:
         return base64.b64decode(content.content).decode() if content.encoding == "base64" else None
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # not base64, not even ASCII, or not UTF-8
         return None

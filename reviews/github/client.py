@@ -317,7 +317,7 @@ class Client:
 def _json(response: httpx.Response) -> Any:
     try:
         return response.json()
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Unavailable(f"GitHub's answer to {response.request.url.path} is not JSON") from error
 
 

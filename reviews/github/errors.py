@@ -62,7 +62,7 @@ def retry_at(response: httpx.Response) -> datetime | None:
     if retry_after:
         try:
             return parsedate_to_datetime(retry_after).astimezone(UTC)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
     if response.headers.get("x-ratelimit-remaining") == "0":
         return reset_at(response)
@@ -83,4 +83,5 @@ def message_of(response: httpx.Response) -> str:
     if not isinstance(answer, dict):
         return response.reason_phrase
     errors = answer.get("errors")
-    return (str(answer.get("message", response.reason_phrase)) + (f" {errors}" if errors else ""))[:1000]
+    said = str(answer.get("message", response.reason_phrase)) + (f" {errors}" if errors else "")
+    return said[:1000].replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
