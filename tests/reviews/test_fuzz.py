@@ -91,29 +91,10 @@ def test_the_patch_parser_reads_every_patch_that_is_in_order(lines: list[str], s
 
 # .kodiai.yml
 
-yaml_pieces = st.sampled_from(
-    ["telemetry:", "enabled:", " ", "\n", "  ", "- ", "? ", ": ", "{", "}", "[", "]", ",", "&a ", "*a", "!!int ", "!x "]
-    + [
-        "true",
-        "~",
-        "1:30",
-        "2001-01-01",
-        "0x",
-        "1e5",
-        ".inf",
-        "'",
-        '"',
-        "|",
-        ">",
-        "#",
-        "%",
-        "@",
-        "`",
-        "<<:",
-        "---",
-        "\t",
-    ]
+yaml_words = (
+    "telemetry: enabled: - ? : { } [ ] , &a *a !!int !x true ~ 1:30 2001-01-01 0x 1e5 .inf ' \" | > # % @ ` <<: ---"
 )
+yaml_pieces = st.sampled_from([*yaml_words.split(), " ", "  ", "\n", "\t", ": ", "- "])
 
 
 @fuzzed
