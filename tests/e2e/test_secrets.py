@@ -35,6 +35,8 @@ SECRETS = {
     "password of an admin": "Adm1n-Passw0rd-64",
     "a wrong password": "Wr0ng-Passw0rd-55",
 }
+SECONDS = 120.0
+"""For a start, and for a run that is tried again, on a machine that does much else."""
 ECHO = "you sent {authorization} and I say it again"
 
 
@@ -180,7 +182,7 @@ def kodiai(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
         )  # fmt: skip
         watched = Watched(f"http://127.0.0.1:{port}", database, environment, process, github, log, credentials)
         try:
-            eventually(lambda: _answers(watched.url) or process.poll() is not None, "the web server answers")
+            eventually(lambda: _answers(watched.url) or process.poll() is not None, "the web server answers", SECONDS)
             assert process.poll() is None, log.read_text()
             yield watched
         finally:
@@ -240,7 +242,7 @@ def test_no_secret_is_found_in_anything_that_kodiai_gives_out(kodiai: Watched) -
         assert sent.status_code == 202
         kodiai.said.append(sent.text)
         query = f"SELECT status FROM reviews_delivery WHERE delivery_id = '{delivery_id}'"
-        eventually(lambda: kodiai.rows(query) in ([("done",)], [("failed",)]), f"{delivery_id} ends")
+        eventually(lambda: kodiai.rows(query) in ([("done",)], [("failed",)]), f"{delivery_id} ends", SECONDS)
 
     run("octo/healthy", "healthy")
     for what, (route, fault) in FAULTS.items():
