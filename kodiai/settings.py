@@ -17,6 +17,8 @@ from kodiai.logging import logging_config
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
 
+given_environment = dict(os.environ)
+"""The environment without what `.env` adds to it: processes that are started later read `.env` as it is then."""
 env = environ.Env()
 env_file = Path(os.environ.get("KODIAI_ENV_FILE", BASE_DIR / ".env"))
 if env_file.is_file():

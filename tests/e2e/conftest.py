@@ -53,7 +53,7 @@ class Kodiai:
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, str(ROOT / "manage.py"), "run"],
-                env=self.environment, cwd=self.log.parent, stdout=output, stderr=output,
+                env=self.environment, cwd=self.log.parent, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             )  # fmt: skip
         eventually(lambda: _answers(self.url) or self.process.poll() is not None, "the web server answers")
         assert self.process.poll() is None, self.log.read_text()

@@ -4,17 +4,16 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import redis
 
-from sandbox import Fault, FaultKind, PullRequest
+from sandbox import Fault, FaultKind
 from tests.e2e.conftest import Kodiai, eventually, free_port, running_kodiai
+from tests.e2e.deliveries import all_are_done_once, pulls_of, send_all
 from tests.e2e.test_kills import workers
 
 pytestmark = [
@@ -67,37 +66,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 def kodiai(server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kodiai]:
     with running_kodiai(tmp_path_factory.mktemp("kodiai"), KODIAI_TASKS_URL=server.url) as running:
         yield running
-
-
-def pulls_of(kodiai: Kodiai, name: str, number: int) -> list[PullRequest]:
-    repo = kodiai.github.create_repository(f"octo/{name}", files={"a.py": "x = 1\n"})
-    return [
-        repo.open_pull_request(changes={"a.py": f"import os\nx = {index}\n"}, author=f"{name}-{index}")
-        for index in range(number)
-    ]
-
-
-def send_all(kodiai: Kodiai, name: str, pulls: list[PullRequest]) -> list[int]:
-    with ThreadPoolExecutor(4) as senders:
-        answers = senders.map(
-            lambda numbered: kodiai.send(numbered[1], delivery_id=f"{name}-{numbered[0]}"), enumerate(pulls)
-        )
-        return [answer.status_code for answer in answers]
-
-
-def all_are_done_once(kodiai: Kodiai, name: str, pulls: list[PullRequest]) -> None:
-    """Wait for the runs to end; then each has one review, one event and one execution."""
-    done = f"SELECT count(*) FROM executions WHERE delivery_id LIKE '{name}-%'"
-    deadline = time.monotonic() + 90
-    while kodiai.rows(done) != [(len(pulls),)]:
-        assert time.monotonic() < deadline, kodiai.rows("SELECT status, count(*) FROM reviews_delivery GROUP BY 1")
-        time.sleep(0.1)
-    assert [len(pull.reviews) for pull in pulls] == [1] * len(pulls)
-    for table in ("rate_limit_events", "executions"):
-        rows = kodiai.rows(f"SELECT delivery_id, count(*) FROM {table} WHERE delivery_id LIKE '{name}-%' GROUP BY 1")
-        assert sorted(rows) == sorted((f"{name}-{index}", 1) for index in range(len(pulls)))
-    query = f"SELECT count(*) FROM reviews_delivery WHERE delivery_id LIKE '{name}-%' AND status != 'done'"
-    eventually(lambda: kodiai.rows(query) == [(0,)], "each delivery is done")
 
 
 def test_what_is_done_leaves_nothing_in_redis(kodiai: Kodiai, server: RedisServer) -> None:

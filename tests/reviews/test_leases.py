@@ -6,16 +6,19 @@ import subprocess
 import sys
 import threading
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.db import IntegrityError
 from django.utils import timezone
+from django.utils.crypto import get_random_string
 from django_tasks_db.models import DBTaskResult
 from pytest_django import Settings
 
-from reviews import service
+from reviews import runner, service
 from reviews.lease import claim, renewed
 from reviews.models import Delivery, DeliveryStatus, LeaseLost, Review
+from reviews.publishing import SETTLED_AFTER
 from reviews.recovery import sweep
 from reviews.runner import process
 from reviews.service import run_review
@@ -184,6 +187,20 @@ def test_a_delivery_that_the_queue_forgot_is_queued_again_once(pull: PullRequest
     assert [task.delivery_pk for task in queued_tasks()] == [delivery.pk]
 
 
+def test_a_delivery_whose_task_is_in_the_queue_of_another_setting_is_queued_again(
+    pull: PullRequest, settings: Settings
+) -> None:
+    delivery = admit(pull)
+    forget_tasks()
+    long_ago = timezone.now() - timedelta(seconds=settings.KODIAI_LEASE_SECONDS + 1)
+    for task_id in (str(uuid4()), get_random_string(32)):
+        Delivery.objects.update(task_id=task_id, queued_at=long_ago)
+
+        assert put_back() == 1
+
+    assert [task.delivery_pk for task in queued_tasks()] == [delivery.pk] * 2
+
+
 def test_a_deferred_run_is_not_forgotten(github: Sandbox, pull: PullRequest) -> None:
     delivery = admit(pull)
     github.fail("files", Fault(FaultKind.PRIMARY_LIMIT, reset_in=3000))
@@ -222,36 +239,122 @@ def test_a_newer_head_commit_supersedes_an_older_run_before_it_publishes(
     assert RateLimitEvent.objects.filter(delivery_id=old.delivery_id).count() == 1
 
 
-@pytest.mark.django_db(transaction=True)
-def test_a_worker_that_was_stopped_past_its_lease_goes_on_without_a_second_review(
-    github: Sandbox, pull: PullRequest
-) -> None:
-    """A real process is stopped (SIGSTOP) while GitHub answers, another takes over, the first goes on."""
-    delivery = admit(pull)
-    held = github.fail("graphql", Fault(FaultKind.TAKEN_THEN_DELAYED))
-    stopped = subprocess.Popen(
-        [sys.executable, "-m", "tests.killed_run", str(delivery.pk), "never"],
+def run_in_a_process_that_is_stopped(delivery: Delivery, point: str) -> "subprocess.Popen[str]":
+    """Begin to process a delivery in a process of its own, which gets SIGSTOP at `point` if it comes to it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.killed_run", str(delivery.pk), point, "SIGSTOP"],
         env=process_environment(),
         cwd=ROOT,
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def continue_after_the_run_was_taken_over(stopped: "subprocess.Popen[str]") -> None:
+    """Let a stopped process go on: it notices by itself that the run is not its own any more."""
+    os.kill(stopped.pid, signal.SIGCONT)
+    _, log = stopped.communicate(timeout=60)
+    assert stopped.returncode == 0, log
+    assert "run was taken over by another worker" in log
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("route", ["pull", "search", "graphql", "create_review"])
+def test_a_worker_that_was_stopped_past_its_lease_during_a_call_goes_on_without_a_second_review(
+    github: Sandbox, pull: PullRequest, route: str
+) -> None:
+    """A real process is stopped (SIGSTOP) while GitHub answers, another takes over, the first goes on."""
+    delivery = admit(pull)
+    held = github.fail(route, Fault(FaultKind.TAKEN_THEN_DELAYED))
+    stopped = run_in_a_process_that_is_stopped(delivery, "never")
     try:
-        assert held.reached.wait(30)
+        assert held.reached.wait(60)
         os.kill(stopped.pid, signal.SIGSTOP)
         let_leases_run_out()
         assert put_back() == 1
         assert run(delivery).conclusion == Conclusion.SUCCESS
         held.release()
-        os.kill(stopped.pid, signal.SIGCONT)
-        _, log = stopped.communicate(timeout=30)
+        continue_after_the_run_was_taken_over(stopped)
     finally:
         stopped.kill()
 
-    assert stopped.returncode == 0
-    assert "run was taken over by another worker" in log
     assert len(pull.reviews) == 1
+    assert Review.objects.get().github_review_id == pull.reviews[0]["id"]
     assert RateLimitEvent.objects.count() == Execution.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "point",
+    [
+        "started_at",
+        "loaded_at",
+        "enriched_at",
+        "event-written",
+        "rate_limit_event_recorded_at",
+        "analysed_at",
+        "review-posted",
+        "published_at",
+    ],
+)
+def test_a_worker_that_was_stopped_past_its_lease_between_two_steps_goes_on_without_a_second_review(
+    pull: PullRequest, point: str
+) -> None:
+    """`analysed_at` is right before the worker publishes, `review-posted` before it can say that it has."""
+    delivery = admit(pull)
+    stopped = run_in_a_process_that_is_stopped(delivery, point)
+    try:
+        assert os.waitid(os.P_PID, stopped.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT).si_code == os.CLD_STOPPED
+        let_leases_run_out()
+        assert put_back() == 1
+        assert run(delivery).conclusion == Conclusion.SUCCESS
+        before = Review.objects.values().get()
+        continue_after_the_run_was_taken_over(stopped)
+    finally:
+        stopped.kill()
+
+    assert len(pull.reviews) == 1
+    assert Review.objects.values().get() == before
+    assert RateLimitEvent.objects.count() == Execution.objects.count() == 1
+
+
+def test_a_delivery_that_was_done_while_its_worker_was_stopped_is_not_queued_again(
+    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = admit(pull), admit(pull, "reopened")
+    claimed = claim(first.pk, "one")
+    assert claimed is not None
+
+    def stopped_when_another_run_was_in_the_way(*args: object) -> Review | None:
+        try:
+            return claim(*args)  # type: ignore[arg-type]
+        except IntegrityError:
+            run_review(claimed)
+            patch.undo()
+            assert run(second).conclusion == Conclusion.SUCCESS
+            raise
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "claim", stopped_when_another_run_was_in_the_way)
+        process(second.pk)
+
+    second.refresh_from_db()
+    assert second.status == DeliveryStatus.DONE
+
+
+def test_a_run_that_may_be_posted_waits_from_when_its_worker_is_known_to_be_gone(pull: PullRequest) -> None:
+    """A slow worker may have sent the post long after it stored that it would."""
+    delivery = admit(pull)
+    assert claim(delivery.pk, "slow")
+    Review.objects.update(publishing_at=timezone.now() - SETTLED_AFTER)
+    let_leases_run_out()
+    gone = timezone.now()
+
+    assert put_back() == 1
+
+    deferred_until = Review.objects.get().deferred_until
+    assert deferred_until is not None
+    assert deferred_until >= gone + SETTLED_AFTER
 
 
 def test_runs_of_other_pull_requests_go_on_beside_a_claimed_one(pull: PullRequest, repo: Repository) -> None:

@@ -2,9 +2,9 @@ import os
 from typing import Any
 
 from django.core import checks
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from kodiai.supervisor import child_environment, web_command
+from kodiai.supervisor import WEB, child_environment, listen
 
 
 class Command(BaseCommand):
@@ -21,6 +21,10 @@ class Command(BaseCommand):
     def handle(self, *args: Any, host: str, port: int, **options: Any) -> None:
         for message in checks.run_checks():
             self.stderr.write(self.style.ERROR(str(message)))
-        command = web_command(host, port)
+        try:
+            descriptor = listen(host, port).detach()
+        except OSError as error:
+            raise CommandError(f"The web server could not be started on {host}:{port}. Is the port in use?") from error
+        os.set_inheritable(descriptor, True)
         # This process becomes the server, so that the signals that it gets are the server's.
-        os.execve(command[0], command, child_environment())  # noqa: S606
+        os.execve(WEB[0], [*WEB, str(descriptor)], child_environment())  # noqa: S606

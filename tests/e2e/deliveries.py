@@ -1,0 +1,89 @@
+"""Deliveries in numbers, and what must have become of them in the end."""
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from sandbox import PullRequest
+from tests.e2e.conftest import Kodiai, eventually
+
+SENDERS = 8
+PAUSE_SECONDS = 0.3
+"""Between two deliveries of one sender of a stream: about 25 deliveries a second in all."""
+LONGEST_SECONDS = 150.0
+"""Until deliveries that do not end are a failure."""
+
+
+def pulls_of(kodiai: Kodiai, name: str, number: int) -> list[PullRequest]:
+    """Pull requests of a new repository, each of another author, with one finding each."""
+    repo = kodiai.github.create_repository(f"octo/{name}", files={"a.py": "x = 1\n"})
+    return [
+        repo.open_pull_request(changes={"a.py": f"import os\nx = {index}\n"}, author=f"{name}-{index}")
+        for index in range(number)
+    ]
+
+
+def send_all(kodiai: Kodiai, name: str, pulls: list[PullRequest]) -> list[int]:
+    """Send a delivery `<name>-<index>` about each pull request, several at once; return the answers' statuses."""
+    with ThreadPoolExecutor(SENDERS) as senders:
+        return list(senders.map(lambda index: _send(kodiai, name, index, pulls), range(len(pulls))))
+
+
+@dataclass
+class Stream:
+    """Deliveries that are on their way: the answer's status of each that was sent, by the index of its pull request."""
+
+    pulls: list[PullRequest]
+    answers: dict[int, int] = field(default_factory=dict)
+
+    def accepted(self) -> list[int]:
+        return sorted(index for index, status in self.answers.items() if status == 202)
+
+
+@contextmanager
+def stream(kodiai: Kodiai, name: str, pulls: list[PullRequest]) -> Iterator[Stream]:
+    """Send one delivery after another about each pull request while the block runs, from several senders."""
+    running, over, left = Stream(pulls), threading.Event(), iter(range(len(pulls)))
+    turn = threading.Lock()
+
+    def send_on() -> None:
+        while not over.wait(PAUSE_SECONDS):
+            with turn:
+                index = next(left, None)
+            if index is None:
+                return
+            running.answers[index] = _send(kodiai, name, index, pulls)
+
+    with ThreadPoolExecutor(SENDERS) as senders:
+        sending = [senders.submit(send_on) for _ in range(SENDERS)]
+        try:
+            yield running
+        finally:
+            over.set()
+    for sender in sending:
+        sender.result()
+
+
+def all_are_done_once(kodiai: Kodiai, name: str, pulls: list[PullRequest], indexes: list[int] | None = None) -> None:
+    """Wait for the runs to end; then each has one review, one event and one execution.
+
+    `indexes` are those of the pull requests that were accepted; None is all.
+    """
+    indexes = list(range(len(pulls))) if indexes is None else indexes
+    deadline = time.monotonic() + LONGEST_SECONDS
+    while kodiai.rows(f"SELECT count(*) FROM executions WHERE delivery_id LIKE '{name}-%'") != [(len(indexes),)]:
+        assert time.monotonic() < deadline, kodiai.rows("SELECT status, count(*) FROM reviews_delivery GROUP BY 1")
+        time.sleep(0.1)
+    assert [len(pulls[index].reviews) for index in indexes] == [1] * len(indexes)
+    for table in ("rate_limit_events", "executions"):
+        rows = kodiai.rows(f"SELECT delivery_id, count(*) FROM {table} WHERE delivery_id LIKE '{name}-%' GROUP BY 1")
+        assert sorted(rows) == sorted((f"{name}-{index}", 1) for index in indexes)
+    query = f"SELECT count(*) FROM reviews_delivery WHERE delivery_id LIKE '{name}-%' AND status != 'done'"
+    eventually(lambda: kodiai.rows(query) == [(0,)], "each delivery is done")
+
+
+def _send(kodiai: Kodiai, name: str, index: int, pulls: list[PullRequest]) -> int:
+    return kodiai.send(pulls[index], delivery_id=f"{name}-{index}").status_code
