@@ -32,6 +32,7 @@ SECRETS = {
     "password of the database": "Datab4se-Passw0rd-91",
     "password of the telemetry store": "Telem3try-Passw0rd-82",
     "password of the cache": "C4che-Passw0rd-73",
+    "password of the queue": "Qu3ue-Passw0rd-46",
     "password of an admin": "Adm1n-Passw0rd-64",
     "a wrong password": "Wr0ng-Passw0rd-55",
 }
@@ -345,6 +346,11 @@ def _run_commands_that_fail(kodiai: Watched) -> None:
             "KODIAI_CACHE_URL",
         ),
         (("check",), {"KODIAI_CACHE_URL": f"nonsense://:{password}@cache/0"}, "KODIAI_CACHE_URL is not an address"),
+        (
+            ("check",),
+            {"KODIAI_TASKS_URL": f"redis://:{SECRETS['password of the queue']}/@queue:1/0"},
+            "KODIAI_TASKS_URL",
+        ),
         (("migrate",), {"DATABASE_URL": f"postgresql://kodiai:{password}@127.0.0.1:1/kodiai"}, "127.0.0.1"),
         (("check",), {"KODIAI_SECRET_KEY": SECRETS["the secret key"][:20]}, "32 characters"),
         (("check",), {"KODIAI_GITHUB_PRIVATE_KEY": "", "KODIAI_GITHUB_WEBHOOK_SECRET": ""}, "kodiai.E001"),
