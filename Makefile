@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test lint format lock audit fault-matrix
+.PHONY: help install run demo test lint format lock audit fault-matrix fuzz
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -40,6 +40,13 @@ lint: install ## Format check, lint, types, import rules, migrations, deployment
 	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python manage.py makemigrations --check --dry-run
 	@$(BIN)/python -m tests.check_deploy
 
+FUZZ_SECONDS ?= 360
+FUZZ_TARGETS := intake patch config engine_output markdown
+
+fuzz: install ## Coverage-guided fuzzing of all that reads a stranger's text (FUZZ_SECONDS per target, default 360)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --only-binary :all: -r requirements-fuzz.txt
+	@for target in $(FUZZ_TARGETS); do echo "== $$target"; $(BIN)/python -m fuzz $$target -max_total_time=$(FUZZ_SECONDS) || exit 1; done
+
 format: install ## Rewrite the sources in the project's format
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
@@ -48,10 +55,11 @@ lock: ## Write the lock files anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header pyproject.toml -o requirements.txt
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header pyproject.toml --group dev -o requirements-dev.txt
 	@echo uv | $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header - -o requirements-uv.txt
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header --only-binary :all: --group fuzz -o requirements-fuzz.txt
 	@echo pip-audit | $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header - -o requirements-audit.txt
 
-audit: install ## Look the locked packages up among known vulnerabilities (needs pypi.org; not part of the checks)
+audit: install ## Look the locked packages up among known vulnerabilities (asks the package index; not part of the checks)
 	@$(BIN)/uv run --quiet --isolated --no-project --with-requirements requirements-audit.txt \
 		pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r requirements.txt -r requirements-dev.txt \
-		|| { echo "Not clean, or not audited: the lines above say which. Where packages come from a mirror, pypi.org"; \
-		echo "cannot be asked, and nothing is known about them: run make audit where it can."; exit 1; }
+		|| { echo "Not clean, or not audited: the lines above say which. Where packages come from a mirror, the"; \
+		echo "index itself cannot be asked, and nothing is known about them: run make audit where it can."; exit 1; }

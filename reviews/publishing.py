@@ -26,11 +26,12 @@ def marker(review: Review) -> str:
 def find_published(client: Client, review: Review) -> SubmittedReview | None:
     """Return the review of this identity that GitHub already has, or None.
 
-    Only reviews of the App itself count: anybody can write a marker.
+    Only reviews of the App itself count, and of them only the end: anybody can write a marker, and a file of that name
+    may be named in a review.
     """
     for submitted in client.reviews(review.pr_number):
         author = submitted.user.login.lower() if submitted.user else ""
-        if author == app_login() and marker(review) in (submitted.body or ""):
+        if author == app_login() and (submitted.body or "").rstrip().endswith(marker(review)):
             return submitted
     return None
 

@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 
 from reviews import config, engines
 from reviews.diff import BadPatch, Hunk, changed, hunks_of, within_one
-from reviews.engines.analyzer import safe_path
+from reviews.engines.analyzer import clashing, safe_path
 from reviews.enrichment import enrich
 from reviews.findings import Finding, LeftOut, LeftOutReason, Report
 from reviews.github import MAX_FILES, ChangedFile, Client, PullRequest, Refused, SubmittedReview
@@ -218,9 +218,10 @@ def analyse(client: Client, review: Review, files: Sequence[ChangedFile]) -> Non
     left_out: list[LeftOut] = []
     present = [file for file in files if file.status != "removed"]
     with_engine = [file for file in present if engines.readable(file.path)]
+    clashes = clashing({file.path for file in with_engine})
     for file in with_engine:
-        if not safe_path(file.path):
-            left_out.append(LeftOut(file.path, LeftOutReason.UNSAFE_PATH))
+        if not safe_path(file.path) or file.path in clashes:
+            left_out.append(LeftOut(storable(file.path, 1024), LeftOutReason.UNSAFE_PATH))
         elif file.patch is None:
             left_out.append(LeftOut(file.path, LeftOutReason.NO_DIFF))
         else:

@@ -120,7 +120,7 @@ def test_a_review_that_github_took_is_known_as_published_whatever_the_answer_say
 
     assert (review.conclusion, len(pull.reviews)) == (Conclusion.SUCCESS, 1)
     assert review.github_review_id in (None, 1)
-    storable = ("a\N{REPLACEMENT CHARACTER}b", "?", "x")
+    storable = ("a\N{REPLACEMENT CHARACTER}b", "\N{REPLACEMENT CHARACTER}", "x")
     assert review.github_review_url in ("", *(f"https://github.com/{text}" for text in storable))
 
 

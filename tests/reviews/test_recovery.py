@@ -161,7 +161,7 @@ def test_a_failure_of_another_kind_uses_an_attempt_and_is_kept_in_a_form_that_ev
 
 def test_what_is_stored_of_a_strangers_text_is_what_every_database_takes() -> None:
     assert storable("NUL \0, half a pair \ud800, a smile \U0001f600") == (
-        "NUL \N{REPLACEMENT CHARACTER}, half a pair ?, a smile \U0001f600"
+        "NUL \N{REPLACEMENT CHARACTER}, half a pair \N{REPLACEMENT CHARACTER}, a smile \U0001f600"
     )
 
 
