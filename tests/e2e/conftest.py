@@ -28,9 +28,9 @@ PATIENCE = 30.0
 """Seconds until a condition that does not come true is a failure."""
 
 
-def eventually(condition: Callable[[], Any], what: str) -> Any:
-    """Return the condition's value once it is true; fail after `PATIENCE`."""
-    deadline = time.monotonic() + PATIENCE
+def eventually(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
+    """Return the condition's value once it is true; fail after `seconds`."""
+    deadline = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < deadline, f"never happened: {what}"
         time.sleep(0.02)
