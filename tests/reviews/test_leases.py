@@ -201,11 +201,14 @@ def test_a_delivery_whose_task_is_in_the_queue_of_another_setting_is_queued_agai
     assert [task.delivery_pk for task in queued_tasks()] == [delivery.pk] * 2
 
 
-def test_a_deferred_run_is_not_forgotten(github: Sandbox, pull: PullRequest) -> None:
+def test_a_deferred_run_is_not_forgotten(github: Sandbox, pull: PullRequest, settings: Settings) -> None:
     delivery = admit(pull)
     github.fail("files", Fault(FaultKind.PRIMARY_LIMIT, reset_in=3000))
     run(delivery)
 
+    assert put_back() == 0
+    # Its time is long over, and no worker has come to it.
+    Delivery.objects.update(queued_at=timezone.now() - timedelta(seconds=settings.KODIAI_LEASE_SECONDS + 1))
     assert put_back() == 0
 
 
