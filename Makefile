@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test lint format lock
+.PHONY: help install run demo test stateful lint format lock
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -28,6 +28,9 @@ demo: install ## The whole story in the terminal, nothing to configure (ONCE=1: 
 test: install ## The test suite on SQLite (KODIAI_TEST_POSTGRES_URL=… for PostgreSQL)
 	@$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
 	@test -n "$(KODIAI_TEST_POSTGRES_URL)" || echo "PostgreSQL was left out: set KODIAI_TEST_POSTGRES_URL to run the suite on it too."
+
+stateful: install ## The stateful test at random, for EXAMPLES=2000 examples (some seconds each)
+	@KODIAI_TEST_STATEFUL_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/python -m pytest -n 0 --hypothesis-show-statistics tests/reviews/test_stateful.py
 
 lint: install ## Format check, lint, types, import rules, migrations, deployment checks
 	@$(BIN)/ruff format --check .
