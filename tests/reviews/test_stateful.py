@@ -10,6 +10,7 @@ import json
 import os
 import sqlite3
 import ssl
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -44,7 +45,7 @@ from tests.points import IN_A_RUN, IN_A_SWEEP, Killed, Points
 from tests.telemetry.stores import default_store
 from tests.webhooks import deliver
 
-EXAMPLES = int(os.environ.get("KODIAI_TEST_STATEFUL_EXAMPLES", "0"))
+EXAMPLES = int(os.environ.get("KODIAI_TEST_STATEFUL_EXAMPLES") or 0)
 START = datetime(2030, 1, 1, tzinfo=UTC)
 LONGEST_EXAMPLE = timedelta(days=10)
 """Time never goes back, not even from one example to the next: the GitHub client keeps what it signed."""
@@ -66,7 +67,20 @@ FAULTS: dict[str, dict[str, Any]] = {
     "broken JSON": {"kind": FaultKind.BROKEN_JSON},
     "taken, then reset": {"kind": FaultKind.TAKEN_THEN_RESET},
 }
-HAPPENINGS = ("kill", "hand back", "stop", "bug", "database error", "taken over", "push", "force push", "close")
+HAPPENINGS = (
+    "kill",
+    "kill",
+    "kill",
+    "hand back",
+    "stop",
+    "bug",
+    "database error",
+    "taken over",
+    "push",
+    "force push",
+    "close",
+)
+# Kills are drawn more often than the others.
 # A worker that stands still for longer than its lease exactly between its last write and its request to GitHub posts
 # nevertheless, since GitHub knows no request that is bound to a claim.
 NOT_TAKEN_OVER_AT = "publishing_at"
@@ -465,20 +479,21 @@ def _into_the_store(record: Callable[..., Any], now: list[Kodiai]) -> Callable[.
 @pytest.mark.ops05
 @pytest.mark.django_db(transaction=True)
 def test_nothing_is_lost_and_nothing_is_done_twice_whatever_happens_in_whatever_order(
-    world: Callable[[], Kodiai], settings: Settings, record_property: Callable[[str, object], None]
+    world: Callable[[], Kodiai], settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings.KODIAI_LEASE_SECONDS, settings.KODIAI_SWEEP_SECONDS, settings.KODIAI_MAX_ATTEMPTS = 60, 15, 5
     run_state_machine_as_test(world, settings=profile())
-    record_property("examples", Kodiai.examples)
-    record_property("steps", Kodiai.steps)
+    with capsys.disabled():
+        if EXAMPLES:
+            sys.stdout.write(f"\n{Kodiai.examples} examples, {Kodiai.steps} steps\n")
     assert Kodiai.steps > Kodiai.examples > 0
 
 
 def profile() -> settings:
     """Bounded and always the same, or a search at random."""
     common = settings(
-        deadline=None, print_blob=True, suppress_health_check=list(HealthCheck), stateful_step_count=30, database=None
+        deadline=None, print_blob=True, suppress_health_check=list(HealthCheck), stateful_step_count=25, database=None
     )
     if EXAMPLES:
         return settings(common, max_examples=EXAMPLES, stateful_step_count=50)
-    return settings(common, max_examples=20, derandomize=True, phases=set(Phase) - {Phase.explain})
+    return settings(common, max_examples=15, derandomize=True, phases=set(Phase) - {Phase.explain})
