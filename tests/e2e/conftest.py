@@ -10,8 +10,8 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +38,32 @@ def eventually(condition: Callable[[], Any], what: str) -> Any:
 
 @dataclass
 class Kodiai:
-    """A running Kodiai, its GitHub, and its database."""
+    """A Kodiai, its GitHub, and its database. It can be ended and started again on the same database."""
 
     url: str
     database: str
     github: Sandbox
-    process: "subprocess.Popen[bytes]"
     log: Path
+    environment: dict[str, str]
+    process: "subprocess.Popen[bytes]" = field(init=False)
+
+    def start(self) -> None:
+        """Start `manage.py run` and wait until its web server answers."""
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, str(ROOT / "manage.py"), "run"],
+                env=self.environment, cwd=self.log.parent, stdout=output, stderr=output,
+            )  # fmt: skip
+        eventually(lambda: _answers(self.url) or self.process.poll() is not None, "the web server answers")
+        assert self.process.poll() is None, self.log.read_text()
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        """End it with a signal and return the status with which it ended; it is killed if it does not end."""
+        self.process.send_signal(number)
+        try:
+            return self.process.wait(PATIENCE)
+        finally:
+            self.process.kill()
 
     def send(self, pull: PullRequest, action: str = "opened", **options: Any) -> WebhookResponse:
         return self.github.send_webhook(self.webhooks, "pull_request", pull.payload(action), **options)
@@ -66,9 +85,9 @@ class Kodiai:
         return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
 
 
-@pytest.fixture(scope="module")
-def kodiai(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kodiai]:
-    folder = tmp_path_factory.mktemp("kodiai")
+@contextmanager
+def running_kodiai(folder: Path, *, workers: int = 1, **environment: str) -> Iterator[Kodiai]:
+    """A Kodiai that answers, on an empty database and beside a sandbox; `environment` is added to its settings."""
     name = f"kodiai_{uuid.uuid4().hex}"
     if POSTGRES_URL:
         with psycopg.connect(POSTGRES_URL, autocommit=True) as server:
@@ -76,15 +95,11 @@ def kodiai(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kodiai]:
         database = f"{POSTGRES_URL.rpartition('/')[0]}/{name}"
     else:
         database = f"sqlite:///{folder / name}.sqlite3"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = folder / "kodiai.log"
-    with Sandbox(webhook_secret="e2e-secret") as github, log.open("wb") as output:
+    with Sandbox(webhook_secret="e2e-secret") as github:
         kept = {key: value for key, value in os.environ.items() if not key.startswith("KODIAI_")}
-        environment = kept | {
+        settings = kept | {
             "DATABASE_URL": database,
-            "PORT": str(port),
+            "PORT": str(free_port()),
             "KODIAI_ENV_FILE": os.devnull,
             "KODIAI_SECRET_KEY": "e2e" * 20,
             "KODIAI_GITHUB_API_URL": github.url,
@@ -94,25 +109,32 @@ def kodiai(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kodiai]:
             "KODIAI_SWEEP_SECONDS": "1",
             "KODIAI_LEASE_SECONDS": "2",
             "KODIAI_MAX_ATTEMPTS": "50",
+            "KODIAI_WORKERS": str(workers),
             "DJANGO_SETTINGS_MODULE": "kodiai.settings",
+            **environment,
         }
-        process = subprocess.Popen(
-            [sys.executable, str(ROOT / "manage.py"), "run"], env=environment, cwd=folder, stdout=output, stderr=output
-        )
-        running = Kodiai(f"http://127.0.0.1:{port}", database, github, process, log)
+        running = Kodiai(f"http://127.0.0.1:{settings['PORT']}", database, github, folder / "kodiai.log", settings)
         try:
-            eventually(lambda: _answers(running.url) or process.poll() is not None, "the web server answers")
-            assert process.poll() is None, log.read_text()
+            running.start()
             yield running
         finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(30)
-            finally:
-                process.kill()
-                if POSTGRES_URL:
-                    with psycopg.connect(POSTGRES_URL, autocommit=True) as server:
-                        server.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
+            running.end()
+            if POSTGRES_URL:
+                with psycopg.connect(POSTGRES_URL, autocommit=True) as server:
+                    server.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def kodiai(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kodiai]:
+    with running_kodiai(tmp_path_factory.mktemp("kodiai")) as running:
+        yield running
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 on which nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def _answers(url: str) -> bool:
