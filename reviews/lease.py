@@ -22,6 +22,9 @@ from reviews.models import Delivery, DeliveryStatus, LeaseLost, Review
 
 logger = logging.getLogger(__name__)
 
+RETRY_SECONDS = 1.0
+"""Between two tries to renew a lease while the database is away."""
+
 
 def claim(delivery_pk: int, worker: str) -> Review | None:
     """Claim the run of a delivery for `worker`; return None if it is finished or somebody else's.
@@ -34,7 +37,8 @@ def claim(delivery_pk: int, worker: str) -> Review | None:
         if not free.update(lease_owner=owner, lease_expires_at=_expiry()):
             return None
         Delivery.objects.filter(pk=delivery_pk).update(status=DeliveryStatus.RUNNING)
-    return Review.objects.select_related("delivery").get(delivery_id=delivery_pk)
+        # In the same transaction: a connection that ends after it would leave a claim that nobody knows to be theirs.
+        return Review.objects.select_related("delivery").get(delivery_id=delivery_pk)
 
 
 @contextmanager
@@ -43,15 +47,19 @@ def renewed(review: Review) -> Iterator[None]:
     over = threading.Event()
 
     def renew() -> None:
+        wait = settings.KODIAI_LEASE_SECONDS / 3
         try:
-            while not over.wait(settings.KODIAI_LEASE_SECONDS / 3):
+            while not over.wait(wait):
                 try:
                     review.store(lease_expires_at=_expiry())
+                    wait = settings.KODIAI_LEASE_SECONDS / 3
                 except LeaseLost:
                     return
                 except (DatabaseError, InterfaceError):
                     logger.exception("lease not renewed", extra=review.delivery.log_fields)
                     connection.close()
+                    # Soon again, so that a run that outlives an outage is not taken from its worker after it.
+                    wait = min(wait, RETRY_SECONDS)
         finally:
             connection.close()
 

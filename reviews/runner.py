@@ -4,6 +4,7 @@ import logging
 import os
 import random
 import socket
+import time
 import traceback
 from datetime import datetime, timedelta
 
@@ -17,7 +18,7 @@ from reviews.models import Delivery, DeliveryStatus, LeaseLost, Review, storable
 from reviews.payloads import INSTALLATION_EVENTS
 from reviews.publishing import SETTLED_AFTER
 from reviews.service import finish, record_finished, run_review
-from reviews.stopping import Stopped
+from reviews.stopping import Stopped, between_steps
 from reviews.tasks import enqueue
 from telemetry.models import Conclusion
 
@@ -25,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 LONGEST_BACKOFF = 300.0
 """Seconds between two attempts of a run at the most."""
+OUTAGE_SECONDS = 1.0
+"""Between two tries to put a run back while the database is away."""
 LONGEST_TRACEBACK = 20_000
 """Characters of a traceback that are kept, its end."""
 OUTAGES = (OperationalError, InterfaceError, InternalError)
@@ -74,8 +77,7 @@ def _attempt(review: Review) -> None:
         raise
     except OUTAGES as outage:
         logger.exception("database failed, the run is put back", extra=review.delivery.log_fields)
-        connection.close()
-        defer(review, timezone.now() + timedelta(seconds=random.uniform(2, 5)), f"the database failed: {outage}")
+        _defer_after_outage(review, outage)
     except Exception as error:  # the edge of a worker
         logger.exception("attempt failed", extra=review.delivery.log_fields)
         use_attempt(review, f"{type(error).__name__}: {error}", failure="".join(traceback.format_exception(error)))
@@ -94,6 +96,22 @@ def defer(review: Review, until: datetime, reason: str) -> None:
     logger.info("run deferred", extra={**review.delivery.log_fields, "until": until, "reason": reason})
     # Jitter, so that all that waits for one reset does not come at the same moment.
     put_back(review, until + timedelta(seconds=random.uniform(0.1, 1)), deferred_since=since)
+
+
+def _defer_after_outage(review: Review, outage: Exception) -> None:
+    """Put a run back as soon as the database takes it; there is nothing else that this worker could do until then.
+
+    Left alone, the run would be found by the sweep when its lease has run out, at the cost of an attempt.
+    """
+    while True:
+        connection.close()
+        try:
+            defer(review, timezone.now() + timedelta(seconds=random.uniform(2, 5)), f"the database failed: {outage}")
+            return
+        except OUTAGES:
+            logger.warning("database fails still", extra=review.delivery.log_fields)
+            time.sleep(OUTAGE_SECONDS)
+            between_steps()
 
 
 def use_attempt(review: Review, reason: str, failure: str = "") -> None:
