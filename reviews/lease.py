@@ -18,7 +18,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.crypto import get_random_string
 
-from reviews.models import Delivery, DeliveryStatus, LeaseLost, Review
+from reviews.models import Delivery, DeliveryStatus, Review
 
 logger = logging.getLogger(__name__)
 
@@ -45,16 +45,17 @@ def claim(delivery_pk: int, worker: str) -> Review | None:
 def renewed(review: Review) -> Iterator[None]:
     """Renew the claim on a run in the background until the end of the block."""
     over = threading.Event()
+    # The owner as it is now: what another thread sets on the run in memory may yet be rolled back.
+    mine = Review.objects.filter(pk=review.pk, lease_owner=review.lease_owner)
 
     def renew() -> None:
         wait = settings.KODIAI_LEASE_SECONDS / 3
         try:
             while not over.wait(wait):
                 try:
-                    review.store(lease_expires_at=_expiry())
+                    if not mine.update(lease_expires_at=_expiry()):
+                        return
                     wait = settings.KODIAI_LEASE_SECONDS / 3
-                except LeaseLost:
-                    return
                 except (DatabaseError, InterfaceError):
                     logger.exception("lease not renewed", extra=review.delivery.log_fields)
                     connection.close()

@@ -21,7 +21,7 @@ CUT_SECONDS = 3.5
 time-out of its own, and libpq waits for its answer without end. A new connection may be tried for 4 s after that
 (`connect_timeout` in the settings), which makes less than eight."""
 REST_SECONDS = 1.0
-"""For which nobody waits after somebody waited in vain, so that the requests that queued in the meantime get through."""
+"""For which nobody waits after somebody waited in vain, so that what has queued meanwhile is answered."""
 
 _hung_at: float | None = None
 """When a request last waited in vain, by time.monotonic(); None once the database has answered again."""

@@ -58,7 +58,12 @@ def process(delivery_pk: int) -> None:
     _running = review
     try:
         with renewed(review):
-            _attempt(review)
+            owner = review.lease_owner
+            try:
+                _attempt(review)
+            except OUTAGES as outage:
+                logger.exception("database failed, the run is put back", extra=delivery.log_fields)
+                _defer_after_outage(review.pk, owner, outage)
     except LeaseLost:
         logger.warning("run was taken over by another worker", extra=delivery.log_fields)
     finally:
@@ -73,11 +78,8 @@ def _attempt(review: Review) -> None:
     except Stopped:
         logger.info("run handed back, the worker was told to stop", extra=review.delivery.log_fields)
         put_back(review, timezone.now())
-    except LeaseLost:
+    except (LeaseLost, *OUTAGES):
         raise
-    except OUTAGES as outage:
-        logger.exception("database failed, the run is put back", extra=review.delivery.log_fields)
-        _defer_after_outage(review, outage)
     except Exception as error:  # the edge of a worker
         logger.exception("attempt failed", extra=review.delivery.log_fields)
         use_attempt(review, f"{type(error).__name__}: {error}", failure="".join(traceback.format_exception(error)))
@@ -98,7 +100,7 @@ def defer(review: Review, until: datetime, reason: str) -> None:
     put_back(review, until + timedelta(seconds=random.uniform(0.1, 1)), deferred_since=since)
 
 
-def _defer_after_outage(review: Review, outage: Exception) -> None:
+def _defer_after_outage(review_pk: int, owner: str, outage: Exception) -> None:
     """Put a run back as soon as the database takes it; there is nothing else that this worker could do until then.
 
     Left alone, the run would be found by the sweep when its lease has run out, at the cost of an attempt.
@@ -106,10 +108,14 @@ def _defer_after_outage(review: Review, outage: Exception) -> None:
     while True:
         connection.close()
         try:
+            # Read anew: what was set on the run in memory may have been rolled back in the database.
+            review = Review.objects.select_related("delivery").filter(pk=review_pk, lease_owner=owner).first()
+            if review is None:
+                raise LeaseLost("the run was taken over by another worker while the database failed")
             defer(review, timezone.now() + timedelta(seconds=random.uniform(2, 5)), f"the database failed: {outage}")
             return
-        except OUTAGES:
-            logger.warning("database fails still", extra=review.delivery.log_fields)
+        except OUTAGES as still:
+            logger.warning("database fails still", extra={"owner": owner, "error": str(still)})
             time.sleep(OUTAGE_SECONDS)
             between_steps()
 

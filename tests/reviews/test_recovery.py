@@ -103,7 +103,33 @@ def database_failing_from(step: str, error: Exception) -> Iterator[threading.Eve
         yield failing
 
 
-STEPS = ["loaded_at", "enriched_at", "analysed_at", "publishing_at", "published_at"]
+STEPS = ["loaded_at", "enriched_at", "analysed_at", "publishing_at", "published_at", "conclusion"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_fails_again_while_the_run_is_put_back_costs_no_attempt_either(
+    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The claim is given up and the task queued in one transaction: what fails in its middle is rolled back."""
+    delivery = admit(pull)
+    monkeypatch.setattr(connection, "close", lambda: None)
+    monkeypatch.setattr(runner, "OUTAGE_SECONDS", 0)
+    enqueue, failures = runner.enqueue, iter([OperationalError("the disk is full")] * 2)
+
+    def enqueue_when_it_works(*args: Any, **options: Any) -> None:
+        for failure in failures:
+            raise failure
+        enqueue(*args, **options)
+
+    monkeypatch.setattr(runner, "enqueue", enqueue_when_it_works)
+    with database_failing_from("analysed_at", OperationalError("the disk is full")) as failing:
+        monkeypatch.setattr(runner, "between_steps", failing.clear)
+        process(delivery.pk)
+    monkeypatch.undo()
+
+    review = Review.objects.get(delivery=delivery)
+    assert (review.attempts, review.lease_owner) == (0, "")
+    assert Delivery.objects.get(pk=delivery.pk).status == DeliveryStatus.QUEUED
 
 
 @pytest.mark.django_db(transaction=True)
