@@ -43,7 +43,8 @@ def post(client: Client, review: Review, report: Report) -> SubmittedReview:
     """Post the review of a run: a summary, and a comment on the lines of each finding.
 
     Where GitHub refuses the lines (422) it says neither which nor why, and has stored nothing: then all findings go
-    into the summary, because a review that is read beats comments that are not there.
+    into the summary, because a review that is read beats comments that are not there. Raises `LeaseLost`, with nothing
+    sent, where the run is not ours any more.
     """
     ranked = sorted(report.findings, key=lambda finding: (finding.severity.rank, finding.path, finding.start_line))
     inline, beyond = ranked[:MAX_COMMENTS], ranked[MAX_COMMENTS:]
@@ -62,6 +63,9 @@ def _create(client: Client, review: Review, body: str, inline: Sequence[Finding]
         commit=review.head_sha,
         body=f"{body}\n\n{marker(review)}",
         comments=[_comment(finding) for finding in inline],
+        # The last write before the post, each time: a worker that lost its claim ends here. That it is stored says that
+        # GitHub may have the review from now on.
+        before=lambda: review.stamp("publishing_at"),
     )
 
 

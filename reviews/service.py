@@ -270,9 +270,6 @@ def publish(client: Client, review: Review) -> None:
     submitted = find_published(client, review) if review.publishing_at is not None else None
     if submitted is None:
         _end_if_overtaken(client, review)
-        # The last write before the post: a worker that lost its claim ends here. That it is stored says that GitHub
-        # may have the review from now on.
-        review.stamp("publishing_at")
         submitted = post(client, review, Report.from_json(review.report))
     review.stamp("published_at", github_review_id=submitted.id, github_review_url=submitted.html_url or "")
 

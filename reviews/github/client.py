@@ -6,7 +6,7 @@ so that GitHub Enterprise versions that lack or add others are welcome.
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -135,11 +135,21 @@ class Client:
             yield from page
 
     def create_review(
-        self, number: int, *, commit: str, body: str, comments: Sequence[Mapping[str, Any]]
+        self,
+        number: int,
+        *,
+        commit: str,
+        body: str,
+        comments: Sequence[Mapping[str, Any]],
+        before: Callable[[], None],
     ) -> SubmittedReview:
-        """Post one review. Tried once: whether a broken answer was a failure only the list of reviews can tell."""
+        """Post one review. Tried once: whether a broken answer was a failure only the list of reviews can tell.
+
+        `before` is called right before anything is sent, with the connection open; what it raises is raised.
+        """
         payload = {"commit_id": commit, "body": body, "event": "COMMENT", "comments": list(comments)}
-        response = self._call("POST", f"/repos/{self.repo}/pulls/{number}/reviews", json=payload, tries=1)
+        path = f"/repos/{self.repo}/pulls/{number}/reviews"
+        response = self._call("POST", path, json=payload, tries=1, before=before)
         return _read(response, SubmittedReview)
 
     # How it asks
@@ -183,7 +193,14 @@ class Client:
         }
 
     def _call(
-        self, method: str, path: str, *, resource: str = "core", tries: int = MAX_TRIES, **kwargs: Any
+        self,
+        method: str,
+        path: str,
+        *,
+        resource: str = "core",
+        tries: int = MAX_TRIES,
+        before: Callable[[], None] | None = None,
+        **kwargs: Any,
     ) -> httpx.Response:
         """Make a call as the installation; return GitHub's answer if it is a success."""
         retrying = Retrying(
@@ -192,16 +209,21 @@ class Client:
             retry=retry_if_exception_type(Unavailable),
             reraise=True,
         )
-        return retrying(self._call_once, method, path, resource, kwargs)
+        return retrying(self._call_once, method, path, resource, kwargs, before or _nothing)
 
-    def _call_once(self, method: str, path: str, resource: str, kwargs: dict[str, Any]) -> httpx.Response:
+    def _call_once(
+        self, method: str, path: str, resource: str, kwargs: dict[str, Any], before: Callable[[], None]
+    ) -> httpx.Response:
         self._heed_known_limit(resource)
         kit = self._connect()
+        before()
         response = self._send(kit, method, path, kwargs)
         if response.status_code == 401:
             # The token was revoked before its time (the App was suspended, its key was changed): ask for one more.
             self._forget_token()
-            response = self._send(self._connect(), method, path, kwargs)
+            kit = self._connect()
+            before()
+            response = self._send(kit, method, path, kwargs)
         self._remember_limit(resource, response)
         return self._judged(resource, response)
 
@@ -312,6 +334,10 @@ class Client:
         auth = githubkit.AppAuthStrategy(settings.KODIAI_GITHUB_APP_ID, settings.KODIAI_GITHUB_PRIVATE_KEY)
         with self._new_kit(auth) as kit:
             return self._judged("core", self._send(kit, method, path, kwargs))
+
+
+def _nothing() -> None:
+    pass
 
 
 def _json(response: httpx.Response) -> Any:
