@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test lint format lock
+.PHONY: help install run demo test kill-matrix storm lint format lock
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -28,6 +28,15 @@ demo: install ## The whole story in the terminal, nothing to configure (ONCE=1: 
 test: install ## The test suite on SQLite (KODIAI_TEST_POSTGRES_URL=… for PostgreSQL)
 	@$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
 	@test -n "$(KODIAI_TEST_POSTGRES_URL)" || echo "PostgreSQL was left out: set KODIAI_TEST_POSTGRES_URL to run the suite on it too."
+
+kill-matrix: install ## Kill workers at every step, 240 runs each: SQLite, PostgreSQL and Redis (KODIAI_TEST_POSTGRES_URL=…)
+	@KODIAI_TEST_POSTGRES_URL= $(BIN)/python -m tests.e2e.kill_matrix $(ARGS)
+	@test -n "$(KODIAI_TEST_POSTGRES_URL)" || { echo "PostgreSQL and Redis were left out: set KODIAI_TEST_POSTGRES_URL."; exit 1; }
+	@$(BIN)/python -m tests.e2e.kill_matrix $(ARGS)
+	@$(BIN)/python -m tests.e2e.kill_matrix --redis $(ARGS)
+
+storm: install ## 10,000 deliveries while workers are killed (DELIVERIES, SENDERS, KILL_EVERY; KODIAI_TEST_POSTGRES_URL=…)
+	@$(BIN)/python -m tests.e2e.storm --deliveries $(or $(DELIVERIES),10000) --senders $(or $(SENDERS),32) --kill-every $(or $(KILL_EVERY),1)
 
 lint: install ## Format check, lint, types, import rules, migrations, deployment checks
 	@$(BIN)/ruff format --check .
