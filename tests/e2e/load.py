@@ -35,13 +35,13 @@ def seeded() -> tuple[int, random.Random]:
     return seed, random.Random(seed)
 
 
-def wait_until(condition: Callable[[], Any], seconds: float) -> bool:
-    """Tell whether the condition came true in time."""
+def wait_until(condition: Callable[[], Any], seconds: float, every: float = 0.1) -> bool:
+    """Tell whether the condition came true in time; it is looked at `every` so many seconds."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.1)
+        time.sleep(every)
     return True
 
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 from pytest_django import Settings
 
-from reviews import runner, service
+from reviews import recovery, runner, service
 from reviews.lease import claim, renewed
 from reviews.models import Delivery, DeliveryStatus, LeaseLost, Review
 from reviews.publishing import SETTLED_AFTER
@@ -142,6 +142,24 @@ def test_a_sweep_leaves_a_living_worker_alone(pull: PullRequest) -> None:
     assert claim(delivery.pk, "alive")
 
     assert put_back() == 0
+
+
+def test_a_sweep_that_dies_while_it_puts_a_run_back_leaves_it_to_the_next(
+    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert claim(admit(pull).pk, "gone")
+    let_leases_run_out()
+
+    def die(*args: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recovery, "use_attempt", die)
+        with pytest.raises(SystemExit):
+            sweep()
+
+    assert put_back() == 1
+    assert Review.objects.get().attempts == 1
 
 
 def test_a_run_whose_workers_die_again_and_again_is_given_up_and_can_be_queued_again(
