@@ -21,8 +21,6 @@ from tests.e2e.killable import AFTER_THE_END, IN_PUBLISH_WINDOW, LOG, POINTS, or
 PATIENCE = 180.0
 """Seconds for one run to end, or one process to start. Far longer than lease, settling and backoff together: the
 machine may have other work to do."""
-LONGEST_RUN = 0.4
-"""Seconds after its claim within which a random moment of a run is drawn. A run takes about half of it."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +74,11 @@ def run_matrix(kodiai: Kodiai, *, each_point: int, random_kills: int, chance: ra
             pending = sum(order.name != LOG for order in orders.iterdir())
             return len(load.at_work(kodiai)) - pending > workers // 2 and load.unfinished(kodiai) < workers * 2
 
-        assert load.wait_until(room, PATIENCE), _stuck(kodiai)
+        assert load.wait_until(room, PATIENCE, every=0.3), _stuck(kodiai)
 
+    have_room()
+    deliver("unharmed")
+    longest_moment = _time_of(kodiai, "unharmed")
     plan = [point for point in POINTS for _ in range(each_point)]
     chance.shuffle(plan)
     for number, point in enumerate(plan):
@@ -87,7 +88,7 @@ def run_matrix(kodiai: Kodiai, *, each_point: int, random_kills: int, chance: ra
     for number in range(random_kills):
         have_room()
         deliver(f"random-{number}")
-        deaths += _kill_at_random(kodiai, f"random-{number}", chance)
+        deaths += _kill_at_random(kodiai, f"random-{number}", chance.uniform(0.0, longest_moment))
     assert load.wait_until(lambda: not load.unfinished(kodiai), PATIENCE), _stuck(kodiai)
     left = load.wait_until(lambda: not load.tasks_left(kodiai), PATIENCE)
 
@@ -99,15 +100,24 @@ def run_matrix(kodiai: Kodiai, *, each_point: int, random_kills: int, chance: ra
     return Outcome(len(sent), deaths, _recoveries(kodiai, deaths), wrong)
 
 
-def _kill_at_random(kodiai: Kodiai, delivery_id: str, chance: random.Random) -> list[Death]:
-    """Kill the worker of a run at a random moment after its first claim; return the death if it had the run then."""
+def _time_of(kodiai: Kodiai, delivery_id: str) -> float:
+    """Wait for the end of a run; return the seconds that it took from its claim."""
+    assert load.wait_until(lambda: not load.unfinished(kodiai), PATIENCE), _stuck(kodiai)
+    (claimed,) = (entry["at"] for entry in load.logged(kodiai, "claim") if entry["delivery"] == delivery_id)
+    (ended,) = (run.execution_recorded_at for run in load.runs(kodiai) if run.delivery_id == delivery_id)
+    assert ended is not None
+    return ended - claimed
+
+
+def _kill_at_random(kodiai: Kodiai, delivery_id: str, after: float) -> list[Death]:
+    """Kill the worker of a run `after` so many seconds from its claim; return the death if it had the run then."""
 
     def claims() -> list[dict[str, Any]]:
         return [entry for entry in load.logged(kodiai, "claim") if entry["delivery"] == delivery_id]
 
-    assert load.wait_until(claims, PATIENCE), _stuck(kodiai)
+    assert load.wait_until(claims, PATIENCE, every=0.02), _stuck(kodiai)
     # Not a wait for a condition: the moment is what is drawn.
-    time.sleep(chance.uniform(0.0, LONGEST_RUN))
+    time.sleep(after)
     pid = claims()[-1]["pid"]
     at = time.time()
     if not load.kill(pid):
@@ -119,7 +129,7 @@ def _kill_at_random(kodiai: Kodiai, delivery_id: str, chance: random.Random) -> 
     if f":{pid}:" not in owner:
         return []
     in_window = publishing is not None and published is None
-    return [Death(delivery_id, "random moment, publish window" if in_window else "random moment", at)]
+    return [Death(delivery_id, "at random in the publish window" if in_window else "at random", at)]
 
 
 def _searched_again(kodiai: Kodiai, sent: dict[str, PullRequest], deaths: list[Death]) -> list[str]:

@@ -19,5 +19,5 @@ def test_every_run_ends_once_wherever_its_worker_is_killed(tmp_path: Path) -> No
         outcome = run_matrix(kodiai, each_point=1, random_kills=RANDOM_KILLS, chance=chance)
 
     assert outcome.violations == [], f"SEED={seed}"
-    assert outcome.runs == len(POINTS) + RANDOM_KILLS
+    assert outcome.runs == 1 + len(POINTS) + RANDOM_KILLS
     assert {death.point for death in outcome.deaths} >= set(POINTS)
