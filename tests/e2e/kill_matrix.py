@@ -5,6 +5,7 @@
 
 import argparse
 import contextlib
+import math
 import random
 import sys
 import tempfile
@@ -52,9 +53,12 @@ class Outcome:
         load.show(title, ("killed at", "kills", "median s", "worst s", "what it waits for"), rows, self.violations)
 
 
-def run_matrix(kodiai: Kodiai, *, each_point: int, random_kills: int, chance: random.Random) -> Outcome:
+def run_matrix(
+    kodiai: Kodiai, *, each_point: int, random_kills: int, chance: random.Random, longest: float = math.inf
+) -> Outcome:
     """Send runs and kill the worker of each, but never so many at a time that less than half of the workers are left:
-    the time to recover is to tell of Kodiai, and not of how long this machine takes to start a process."""
+    the time to recover is to tell of Kodiai, and not of how long this machine takes to start a process. After `longest`
+    seconds no more are sent."""
     workers = int(kodiai.environment["KODIAI_WORKERS"])
     orders = load.orders_of(kodiai)
     repo = kodiai.github.create_repository("octo/matrix", files={"a.py": "x = 1\n"})
@@ -79,16 +83,19 @@ def run_matrix(kodiai: Kodiai, *, each_point: int, random_kills: int, chance: ra
     have_room()
     deliver("unharmed")
     longest_moment = _time_of(kodiai, "unharmed")
-    plan = [point for point in POINTS for _ in range(each_point)]
+    plan = [point for point in POINTS for _ in range(each_point)] + ["random"] * random_kills
     chance.shuffle(plan)
+    deadline = time.monotonic() + longest
     for number, point in enumerate(plan):
         have_room()
-        # A sweep finds only runs whose worker has died before.
-        deliver(f"{point}-{number}", *(("claimed", point) if point == "taken-over" else (point,)))
-    for number in range(random_kills):
-        have_room()
-        deliver(f"random-{number}")
-        deaths += _kill_at_random(kodiai, f"random-{number}", chance.uniform(0.0, longest_moment))
+        if time.monotonic() > deadline:
+            break
+        if point == "random":
+            deliver(f"random-{number}")
+            deaths += _kill_at_random(kodiai, f"random-{number}", chance.uniform(0.0, longest_moment))
+        else:
+            # A sweep finds only runs whose worker has died before.
+            deliver(f"{point}-{number}", *(("claimed", point) if point == "taken-over" else (point,)))
     assert load.wait_until(lambda: not load.unfinished(kodiai), PATIENCE), _stuck(kodiai)
     left = load.wait_until(lambda: not load.tasks_left(kodiai), PATIENCE)
 
@@ -182,6 +189,7 @@ def main() -> int:
     parser.add_argument("--random", type=int, default=80, help="runs killed at random moments (default %(default)s)")
     parser.add_argument("--workers", type=int, default=4 if conftest.POSTGRES_URL else 2)
     parser.add_argument("--lease", type=float, default=5, help="KODIAI_LEASE_SECONDS (default %(default)s)")
+    parser.add_argument("--longest", type=float, default=3600, help="seconds after which it sends no more runs")
     parser.add_argument("--redis", action="store_true", help="the queue on a Redis that is started for this")
     options = parser.parse_args()
     seed, chance = load.seeded()
@@ -192,7 +200,13 @@ def main() -> int:
         kodiai = stack.enter_context(
             load.killable_kodiai(folder, workers=options.workers, lease=options.lease, **environment)
         )
-        outcome = run_matrix(kodiai, each_point=options.each_point, random_kills=options.random, chance=chance)
+        outcome = run_matrix(
+            kodiai,
+            each_point=options.each_point,
+            random_kills=options.random,
+            chance=chance,
+            longest=options.longest,
+        )
     where = ("PostgreSQL" if conftest.POSTGRES_URL else "SQLite") + (" and RQ on Redis" if options.redis else "")
     outcome.show(f"Kill matrix: {where}, {options.workers} workers, lease {options.lease:g} s, SEED={seed}")
     return bool(outcome.violations)
