@@ -112,13 +112,22 @@ class Client:
         raise Unavailable(f"the pull request has more than {MAX_REVIEWS} reviews")
 
     def create_review(
-        self, number: int, *, commit: str, body: str, comments: Sequence[Mapping[str, Any]]
+        self,
+        number: int,
+        *,
+        commit: str,
+        body: str,
+        comments: Sequence[Mapping[str, Any]],
+        before: Callable[[], None],
     ) -> SubmittedReview:
-        """Post one review. Sent once: whether a broken answer was a failure only the list of reviews can tell."""
+        """Post one review. Sent once: whether a broken answer was a failure only the list of reviews can tell.
+
+        `before` is called right before anything is sent, with the connection open; what it raises is raised.
+        """
         payload = {"commit_id": commit, "body": body, "event": "COMMENT", "comments": list(comments)}
         path = f"/repos/{self.repo}/pulls/{number}/reviews"
         try:
-            return self._connection().call("POST", path, form(SubmittedReview), json=payload, tries=1)
+            return self._connection().call("POST", path, form(SubmittedReview), json=payload, tries=1, before=before)
         except Refused as refused:
             if refused.status != 401:
                 raise
