@@ -5,19 +5,17 @@ import gzip
 import json
 import resource
 import tracemalloc
-from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import httpx
 import pytest
 from pytest_django import Settings
 
-from reviews.github import Client, Refused, Unavailable, connection
+from reviews.github import Client, Unavailable, connection
 from reviews.models import DeliveryStatus, Review
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
 from telemetry.models import Conclusion
 from tests.runs import admit, event_of, execution_of, run
-from tests.sandbox.receiver import Receiver
 
 pytestmark = pytest.mark.django_db
 
@@ -323,57 +321,6 @@ def test_a_list_of_reviews_without_an_end_is_not_read_for_ever(
     assert len(pull.reviews) == 1
 
 
-# Redirects
-
-
-@pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_a_redirect_to_another_host_is_not_followed_and_the_token_stays_here(
-    github: Sandbox, pull: PullRequest, status: int
-) -> None:
-    with Stranger() as stranger:
-        for route in ("pull", "create_review"):
-            github.fail(route, Fault(FaultKind.STATUS, status=status, headers={"Location": stranger.url}))
-            review = run(admit(pull, delivery_id=route))
-            assert review.conclusion == Conclusion.ERROR
-            assert f"GitHub answered {status}" in review.conclusion_reason
-            github.clear_faults()
-
-    assert stranger.heard == []
-    assert pull.reviews == []
-
-
-@pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_a_renamed_repository_is_found_where_github_says(github: Sandbox, pull: PullRequest, status: int) -> None:
-    here = f"{github.url}/repos/octo/demo/pulls/{pull.number}"
-    github.fail("pull", Fault(FaultKind.STATUS, status=status, headers={"Location": here}))
-    github.fail(
-        "files",
-        Fault(FaultKind.STATUS, status=status, headers={"Location": f"/repos/octo/demo/pulls/{pull.number}/files"}),
-    )
-
-    assert run(admit(pull)).conclusion == Conclusion.SUCCESS
-
-
-def test_a_post_is_sent_on_as_a_post_or_not_at_all(github: Sandbox, pull: PullRequest) -> None:
-    here = {"Location": f"/repos/octo/demo/pulls/{pull.number}/reviews"}
-    github.fail("create_review", Fault(FaultKind.STATUS, status=302, headers=here))
-    assert run(admit(pull)).conclusion == Conclusion.ERROR
-    assert (github.count("list_reviews"), pull.reviews) == (0, [])
-
-    github.fail("create_review", Fault(FaultKind.STATUS, status=307, headers=here))
-    assert run(admit(pull)).conclusion == Conclusion.SUCCESS
-    assert len(pull.reviews) == 1
-
-
-@pytest.mark.parametrize("where", ["/repos/octo/demo/pulls/1", "http://[", "ftp://x/", "http://\0/", "//x:99999/"])
-def test_a_redirect_that_leads_nowhere_ends(github: Sandbox, pull: PullRequest, where: str) -> None:
-    location = {"Location": where.replace("/pulls/1", f"/pulls/{pull.number}").replace("\0", "%00")}
-    github.fail("pull", Fault(FaultKind.STATUS, status=301, headers=location), times=None)
-
-    assert until_ended(pull).conclusion == Conclusion.ERROR
-    assert github.count("pull") <= 20
-
-
 @pytest.mark.parametrize("status", [100, 199, 304, 399, 418, 499, 599, 999])
 def test_a_status_that_github_does_not_know_ends_the_run_clearly(
     github: Sandbox, pull: PullRequest, status: int, settings: Settings, monkeypatch: pytest.MonkeyPatch
@@ -386,31 +333,3 @@ def test_a_status_that_github_does_not_know_ends_the_run_clearly(
 
     assert (review.conclusion, review.delivery.status) == (Conclusion.ERROR, DeliveryStatus.FAILED)
     assert "pulls/1/files" in review.conclusion_reason
-
-
-class Stranger(Receiver):
-    """A server that GitHub's answers point to. Keeps every request that reaches it, whatever its method."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.heard: list[str] = []
-        heard = self.heard
-        base: type[BaseHTTPRequestHandler] = self._server.RequestHandlerClass  # type: ignore[assignment]
-
-        class Listening(base):  # type: ignore[misc,valid-type]
-            def do_GET(self) -> None:
-                heard.append(f"{self.command} {self.headers.get('Authorization')}")
-                self.send_response(200)
-                self.end_headers()
-
-            do_POST = do_GET
-
-        self._server.RequestHandlerClass = Listening
-
-
-def test_a_refused_redirect_says_so(github: Sandbox, pull: PullRequest) -> None:
-    github.fail("pull", Fault(FaultKind.STATUS, status=301, headers={"Location": "https://elsewhere.example/"}))
-
-    with Client("octo/demo", pull.repository.installation_id) as client, pytest.raises(Refused) as refused:
-        client.pull_request(pull.number)
-    assert refused.value.status == 301
