@@ -34,7 +34,8 @@ def claim(delivery_pk: int, worker: str) -> Review | None:
         if not free.update(lease_owner=owner, lease_expires_at=_expiry()):
             return None
         Delivery.objects.filter(pk=delivery_pk).update(status=DeliveryStatus.RUNNING)
-    return Review.objects.select_related("delivery").get(delivery_id=delivery_pk)
+        # Read before the commit: a claim whose holder does not know of it would have to run out.
+        return Review.objects.select_related("delivery").get(delivery_id=delivery_pk)
 
 
 @contextmanager

@@ -204,6 +204,9 @@ class Kodiai(RuleBasedStateMachine):
         finally:
             self.points.forget()
             stopping._told = False
+        if happening is not None and happening[0] == "claimed":
+            # What fails between the claim and the attempt is put back by nobody: the lease runs out.
+            self.note_abandoned()
 
     @rule(pull=pull_indexes, action=st.sampled_from(ACTIONS[:-1]), happening=interruptions, second=happenings)
     def delivery_and_work(
