@@ -18,6 +18,7 @@ from io import StringIO
 from types import SimpleNamespace
 from typing import Any
 
+import githubkit.cache
 import psycopg
 import pytest
 import tenacity.nap
@@ -443,6 +444,8 @@ def world(github: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Kodi
 
     # Each client reads the system's certificates anew, which takes longer than a run here, and there is no TLS.
     monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", lambda *args, **kwargs: None)
+    # The tokens that githubkit signs in the machine's time are no good in that of other tests.
+    monkeypatch.setattr(githubkit.cache.DEFAULT_CACHE_STRATEGY, "_cache", None)
     monkeypatch.setattr(tenacity.nap, "time", SimpleNamespace(sleep=sleep))
     monkeypatch.setattr(enrichment, "time", SimpleNamespace(sleep=sleep))
     monkeypatch.setattr(recording, "SQLITE_BUSY_TIMEOUT_MS", 1)
