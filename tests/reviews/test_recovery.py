@@ -394,3 +394,19 @@ def test_a_run_that_has_ended_is_not_handed_back(pull: PullRequest, monkeypatch:
 
     assert (review.conclusion, review.delivery.status) == ("success", DeliveryStatus.DONE)
     assert DBTaskResult.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_fails_while_a_run_is_claimed_leaves_no_claim_behind(pull: PullRequest) -> None:
+    delivery = admit(pull)
+
+    def execute(run_it: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if sql.startswith("SELECT") and "reviews_review" in sql:
+            raise OperationalError("server closed the connection unexpectedly")
+        return run_it(sql, params, many, context)
+
+    with connection.execute_wrapper(execute), pytest.raises(OperationalError):
+        claim(delivery.pk, "a worker")
+
+    assert Review.objects.get().lease_owner == ""
+    assert Delivery.objects.get().status == DeliveryStatus.QUEUED

@@ -18,6 +18,7 @@ from io import StringIO
 from types import SimpleNamespace
 from typing import Any
 
+import githubkit.cache
 import psycopg
 import pytest
 import tenacity.nap
@@ -204,6 +205,9 @@ class Kodiai(RuleBasedStateMachine):
         finally:
             self.points.forget()
             stopping._told = False
+        if happening is not None and happening[0] == "claimed":
+            # What fails between the claim and the attempt is put back by nobody: the lease runs out.
+            self.note_abandoned()
 
     @rule(pull=pull_indexes, action=st.sampled_from(ACTIONS[:-1]), happening=interruptions, second=happenings)
     def delivery_and_work(
@@ -440,6 +444,8 @@ def world(github: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Kodi
 
     # Each client reads the system's certificates anew, which takes longer than a run here, and there is no TLS.
     monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", lambda *args, **kwargs: None)
+    # The tokens that githubkit signs in the machine's time are no good in that of other tests.
+    monkeypatch.setattr(githubkit.cache.DEFAULT_CACHE_STRATEGY, "_cache", None)
     monkeypatch.setattr(tenacity.nap, "time", SimpleNamespace(sleep=sleep))
     monkeypatch.setattr(enrichment, "time", SimpleNamespace(sleep=sleep))
     monkeypatch.setattr(recording, "SQLITE_BUSY_TIMEOUT_MS", 1)
