@@ -13,7 +13,7 @@ from itertools import accumulate
 from pydantic import BaseModel, ConfigDict, PositiveInt, TypeAdapter
 
 from reviews.engines.analyzer import Analyzer
-from reviews.findings import LONGEST_SNIPPET, LONGEST_SUGGESTION, Finding, Severity, Suggestion
+from reviews.findings import LONGEST_SUGGESTION, Finding, Severity, Suggestion
 
 RULES = "E4,E7,E9,F,B,PLE"
 """pycodestyle's statements and errors, pyflakes, bugbear and pylint's errors: what is wrong, not what is taste."""
@@ -115,7 +115,7 @@ def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
                 message=entry.message,
                 fix=(fix.message or "") if fix else "",
                 suggestion=_suggestion(fix.edits, source.lines) if fix and offered else None,
-                snippet=source.lines[start - 1][:LONGEST_SNIPPET] if start <= len(source.lines) else "",
+                snippet=source.lines[start - 1] if start <= len(source.lines) else "",
             )
         )
     return findings

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from reviews.diff import hunks_of
+from reviews.diff import BadPatch, hunks_of
 from reviews.findings import Finding, Severity, Suggestion, bounded
 from tests import hostile
 from tests.webhooks import comment_payload, pull_request_payload
@@ -170,3 +170,9 @@ def test_a_comment_holds_no_markup_but_our_own(finding: Finding) -> None:
 @given(st.lists(findings, max_size=3), st.lists(markup, max_size=3), markup)
 def test_a_summary_holds_no_markup_but_our_own(found: list[Finding], names: list[str], words: str) -> None:
     hostile.check_summary(found, names, words)
+
+
+def test_a_patch_larger_than_any_of_github_is_refused_before_it_is_read() -> None:
+    for patch in ("@@ -0,0 +1,60000 @@" + "\n+" * 60_000, "@@ -0,0 +1 @@\n+" + "x" * 3_000_000):
+        with pytest.raises(BadPatch, match="longer than GitHub's"):
+            hunks_of(patch)

@@ -114,6 +114,7 @@ def test_one_that_spins_is_ended_when_its_processor_time_is_used_up(
     way: Way, hostile: Hostile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(confinement, "CPU_LIMIT", 1)
+    monkeypatch.setattr(confinement, "TIME_LIMIT", 30)
     _, [(name, reason)] = hostile("while True: pass")
     assert name == "hostile"
     # `unshare` does not hand on the signal.
@@ -172,7 +173,7 @@ def test_one_that_leaves_a_daemon_behind_leaves_nothing_behind(
 
 
 def test_one_that_goes_to_the_network_gets_nowhere(way: Way, hostile: Hostile) -> None:
-    if "--net" not in way:
+    if way not in (BEST, AS_ROOT):
         pytest.skip("only a namespace denies the network")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         script = "socket.create_connection(('127.0.0.1', {port}), timeout=5)"
@@ -226,7 +227,7 @@ def test_one_that_looks_for_secrets_finds_no_environment_and_no_open_files(
 
 
 def test_one_that_reads_the_environment_of_its_worker_is_refused(way: Way, hostile: Hostile) -> None:
-    if "--user" not in way:
+    if way != BEST:
         pytest.skip("only a user namespace closes it")
     _, [(_, reason)] = hostile("open('/proc/{pid}/environ', 'rb').read()", pid=os.getpid())
     assert "PermissionError" in reason
@@ -312,7 +313,7 @@ def test_the_review_is_published_and_names_the_analyzer_that_failed(
     assert "<img" not in published["body"]
 
 
-SILENCE = "exclude = ['*']\nlint.ignore = ['ALL']\n"
+SILENCE = "extend-exclude = ['*.py']\nlint.per-file-ignores = {'*' = ['ALL']}\n"
 
 
 @pytest.mark.django_db
@@ -340,3 +341,14 @@ def test_no_configuration_of_the_pull_request_is_obeyed(pull: PullRequest) -> No
         "ruff.toml.py/d.py",
         "sub/pyproject.toml.py",
     }
+
+
+def test_no_configuration_that_lies_above_the_scratch_directory_is_obeyed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Anybody may write to /tmp.
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for name in ("ruff.toml", ".ruff.toml"):
+        (tmp_path / name).write_text(SILENCE)
+    (tmp_path / ".ignore").write_text("*\n")
+    assert [finding.rule for finding in engines.analyse({"a.py": "import os\n"})[0]] == ["F401"]

@@ -81,3 +81,14 @@ def test_what_was_read_before_is_still_read() -> None:
     assert parse("# comment\ntelemetry:\n  enabled: false\n") == RepositoryConfig(
         telemetry=RepositoryConfig().telemetry.model_copy(update={"enabled": False})
     )
+
+
+def test_an_alias_is_refused_and_not_followed() -> None:
+    settled = parse("x: &a {enabled: false}\ntelemetry: *a\n")
+    assert settled.telemetry.enabled
+    assert settled.problems == ("`.kodiai.yml` is not valid YAML (line 2); the defaults were used.",)
+
+
+def test_what_is_nested_deeper_than_any_setting_is_refused() -> None:
+    settled = parse("x: " + "[" * 30 + "]" * 30)
+    assert settled.problems == ("`.kodiai.yml` is not valid YAML (line 1); the defaults were used.",)

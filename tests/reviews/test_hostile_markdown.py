@@ -1,11 +1,14 @@
 """Nothing that comes from a pull request breaks out of the text it stands in, on GitHub or in the admin."""
 
+import re
+
 import pytest
 from markdown_it import MarkdownIt
 
-from reviews.findings import Finding, Severity, Suggestion, bounded
+from reviews.findings import Finding, Report, Severity, Suggestion, bounded
+from reviews.models import Review
 from reviews.publishing import marker
-from reviews.rendering import LONGEST_BODY, code, comment_body, prose
+from reviews.rendering import LONGEST_BODY, code, comment_body, prose, summary_body
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
 from tests.hostile import MARKUP, RULE_URL, assert_tame, check_comment, check_summary
 from tests.runs import admit, run
@@ -57,7 +60,14 @@ def test_code_shows_a_sign_for_every_character_that_cannot_be_seen() -> None:
 
 def test_a_table_row_is_one_row_of_three_cells_whatever_it_holds() -> None:
     for text in ("a|b", "a\\|b", "a\\\\|b", "`|`", "`\\|`", "`a\\\\|b` | @everyone"):
-        check_summary([finding(message=text, path=text)], [text], text)
+        hostile = finding(message=f"{text} end", path=text, rule=text)
+        check_summary([hostile], [text], text)
+        body = summary_body(Review(head_sha="0" * 40), Report(findings=(hostile,)), [hostile], refused=True)
+        (row,) = [line for line in body.splitlines() if line.startswith("| major")]
+        # To GitHub the second of two backslashes is escaped by the first, and the bar behind them ends the cell.
+        bars = re.findall(r"(\\*)\|", row)
+        assert [len(before) for before in bars].count(0) == 4, row
+        assert set(map(len, bars)) <= {0, 1}, row
 
 
 def test_the_longest_of_everything_still_fits_into_a_comment() -> None:
