@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test lint format lock audit fault-matrix fuzz
+.PHONY: help install run demo test lint format lock audit fault-matrix fuzz stateful kill-matrix storm
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -31,6 +31,18 @@ test: install ## The test suite on SQLite (KODIAI_TEST_POSTGRES_URL=… for Post
 
 fault-matrix: install ## Write docs/fault-matrix.md from what the tests see
 	@KODIAI_TEST_WRITE_FAULT_MATRIX=1 $(BIN)/python -m pytest -q -n 0 tests/reviews/test_fault_matrix.py
+
+stateful: install ## The stateful test at random, for EXAMPLES=2000 examples (some seconds each)
+	@KODIAI_TEST_STATEFUL_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/python -m pytest -n 0 --hypothesis-show-statistics tests/reviews/test_stateful.py
+
+kill-matrix: install ## Kill workers at every step, 240 runs each: SQLite, PostgreSQL and Redis (KODIAI_TEST_POSTGRES_URL=…)
+	@KODIAI_TEST_POSTGRES_URL= $(BIN)/python -m tests.e2e.kill_matrix $(ARGS)
+	@test -n "$(KODIAI_TEST_POSTGRES_URL)" || { echo "PostgreSQL and Redis were left out: set KODIAI_TEST_POSTGRES_URL."; exit 1; }
+	@$(BIN)/python -m tests.e2e.kill_matrix $(ARGS)
+	@$(BIN)/python -m tests.e2e.kill_matrix --redis $(ARGS)
+
+storm: install ## 10,000 deliveries while workers are killed (DELIVERIES, SENDERS, KILL_EVERY; KODIAI_TEST_POSTGRES_URL=…)
+	@$(BIN)/python -m tests.e2e.storm --deliveries $(or $(DELIVERIES),10000) --senders $(or $(SENDERS),32) --kill-every $(or $(KILL_EVERY),1)
 
 lint: install ## Format check, lint, types, import rules, migrations, deployment checks
 	@$(BIN)/ruff format --check .

@@ -288,9 +288,6 @@ def publish(client: Client, review: Review) -> None:
     submitted = find_published(client, review) if _may_be_published(review) else None
     if submitted is None:
         _end_if_overtaken(client, review)
-        # The last write before the post: a worker that lost its claim ends here. That it is stored says that GitHub
-        # may have the review from now on.
-        review.stamp("publishing_at")
         submitted = _post(client, review)
     review.stamp("published_at", github_review_id=submitted.stored_id, github_review_url=submitted.html_url or "")
 
@@ -342,11 +339,7 @@ def _post(client: Client, review: Review) -> SubmittedReview:
         if not report.findings:
             raise
     # GitHub said that it has stored nothing. A second review is worse than to ask.
-    submitted = find_published(client, review)
-    if submitted is None:
-        review.stamp("publishing_at")
-        submitted = post(client, review, report, inline=False)
-    return submitted
+    return find_published(client, review) or post(client, review, report, inline=False)
 
 
 # 6 record

@@ -68,10 +68,12 @@ class Connection:
         *,
         resource: str = "core",
         tries: int = MAX_TRIES,
+        before: Callable[[], None] | None = None,
         **kwargs: Any,
     ) -> T:
         """Make a call, and return what `read` makes of GitHub's answer to a success.
 
+        `before` is called when all is ready to be sent and nothing is sent yet; what it raises is raised.
         Where GitHub is `Unavailable`, and `read` may find that too, the call is made again, up to `tries` in all.
         """
         retrying = Retrying(
@@ -82,6 +84,8 @@ class Connection:
         )
         limits.heed(self.owner, resource)
         kit = self._connect()
+        if before is not None:
+            before()
         return retrying(lambda: read(self._call_once(kit, method, path, resource, kwargs)))
 
     def _call_once(

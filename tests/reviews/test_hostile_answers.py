@@ -309,6 +309,20 @@ def test_a_packed_answer_is_read_as_any_other(github: Sandbox, pull: PullRequest
     assert until_ended(pull).conclusion == Conclusion.SUCCESS
 
 
+def test_a_list_of_reviews_without_an_end_is_not_read_for_ever(
+    github: Sandbox, pull: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reviews.github.client.MAX_REVIEWS", 300)
+    github.fail("create_review", Fault(FaultKind.TAKEN_THEN_RESET))
+    page = [{"id": number, "body": "", "user": None} for number in range(1, 101)]
+    github.fail("list_reviews", Fault(FaultKind.WRONG_JSON, body=page), times=None)
+
+    review = until_ended(pull)
+
+    assert "more than 300 reviews" in review.conclusion_reason
+    assert len(pull.reviews) == 1
+
+
 # Redirects
 
 

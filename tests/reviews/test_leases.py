@@ -15,7 +15,7 @@ from django.utils.crypto import get_random_string
 from django_tasks_db.models import DBTaskResult
 from pytest_django import Settings
 
-from reviews import runner, service
+from reviews import recovery, runner, service
 from reviews.lease import claim, renewed
 from reviews.models import Delivery, DeliveryStatus, LeaseLost, Review
 from reviews.publishing import SETTLED_AFTER
@@ -24,6 +24,7 @@ from reviews.runner import process
 from reviews.service import run_review
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
 from telemetry.models import Conclusion, Execution, RateLimitEvent
+from tests.reviews.conftest import AFTER
 from tests.runs import ROOT, admit, forget_tasks, process_environment, queued_tasks, run, take_tasks_and_die
 
 pytestmark = [pytest.mark.django_db, pytest.mark.ops04]
@@ -145,6 +146,24 @@ def test_a_sweep_leaves_a_living_worker_alone(pull: PullRequest) -> None:
     assert put_back() == 0
 
 
+def test_a_sweep_that_dies_while_it_puts_a_run_back_leaves_it_to_the_next(
+    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert claim(admit(pull).pk, "gone")
+    let_leases_run_out()
+
+    def die(*args: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recovery, "use_attempt", die)
+        with pytest.raises(SystemExit):
+            sweep()
+
+    assert put_back() == 1
+    assert Review.objects.get().attempts == 1
+
+
 def test_a_run_whose_workers_die_again_and_again_is_given_up_and_can_be_queued_again(
     pull: PullRequest, settings: Settings
 ) -> None:
@@ -201,11 +220,14 @@ def test_a_delivery_whose_task_is_in_the_queue_of_another_setting_is_queued_agai
     assert [task.delivery_pk for task in queued_tasks()] == [delivery.pk] * 2
 
 
-def test_a_deferred_run_is_not_forgotten(github: Sandbox, pull: PullRequest) -> None:
+def test_a_deferred_run_is_not_forgotten(github: Sandbox, pull: PullRequest, settings: Settings) -> None:
     delivery = admit(pull)
     github.fail("files", Fault(FaultKind.PRIMARY_LIMIT, reset_in=3000))
     run(delivery)
 
+    assert put_back() == 0
+    # Its time is long over, and no worker has come to it.
+    Delivery.objects.update(queued_at=timezone.now() - timedelta(seconds=settings.KODIAI_LEASE_SECONDS + 1))
     assert put_back() == 0
 
 
@@ -281,6 +303,30 @@ def test_a_worker_that_was_stopped_past_its_lease_during_a_call_goes_on_without_
     assert len(pull.reviews) == 1
     assert Review.objects.get().github_review_id == pull.reviews[0]["id"]
     assert RateLimitEvent.objects.count() == Execution.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_that_lost_its_run_while_github_refused_its_lines_does_not_post_again_without_them(
+    github: Sandbox, pull: PullRequest
+) -> None:
+    delivery = admit(pull)
+    for number, _ in enumerate(AFTER.splitlines(), 1):
+        github.refuse_line("shop.py", number)
+    held = github.fail("create_review", Fault(FaultKind.TAKEN_THEN_DELAYED))
+    stopped = run_in_a_process_that_is_stopped(delivery, "never")
+    try:
+        assert held.reached.wait(60)
+        os.kill(stopped.pid, signal.SIGSTOP)
+        let_leases_run_out()
+        assert put_back() == 1
+        assert run(delivery).conclusion == Conclusion.SUCCESS
+        held.release()
+        continue_after_the_run_was_taken_over(stopped)
+    finally:
+        stopped.kill()
+
+    assert len(pull.reviews) == 1
+    assert github.count("create_review") == 3
 
 
 @pytest.mark.django_db(transaction=True)

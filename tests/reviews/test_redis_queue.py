@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import django_rq
 import pytest
 from django.conf import settings
 from django.db import OperationalError
@@ -14,7 +15,7 @@ from reviews.models import Delivery, DeliveryStatus, Review
 from reviews.recovery import sweep
 from sandbox import PullRequest
 from telemetry.models import Conclusion
-from tests.runs import QueuedTask, admit, queued_tasks
+from tests.runs import QueuedTask, admit, forget_tasks, queued_tasks
 
 pytestmark = [
     pytest.mark.skipif(not settings.KODIAI_TASKS_URL, reason="the queue is in the database"),
@@ -38,7 +39,28 @@ def test_a_task_is_run_and_gone(pull: PullRequest) -> None:
     work()
 
     assert Review.objects.get(delivery=delivery).conclusion == Conclusion.SUCCESS
-    assert queued_tasks() == []
+    # RQ's list of the queues that there are.
+    assert list(django_rq.get_connection().scan_iter()) == [b"rq:queues"]
+
+
+def test_a_task_whose_time_has_come_is_run(pull: PullRequest) -> None:
+    delivery = admit(pull)
+    forget_tasks()
+    tasks.process_delivery.using(run_after=timezone.now() - timedelta(seconds=1)).enqueue(delivery.pk)
+
+    work()
+
+    assert Review.objects.get(delivery=delivery).conclusion == Conclusion.SUCCESS
+
+
+def test_a_task_whose_time_has_not_come_waits(pull: PullRequest) -> None:
+    delivery = admit(pull)
+    forget_tasks()
+    tasks.process_delivery.using(run_after=timezone.now() + timedelta(hours=1)).enqueue(delivery.pk)
+
+    work()
+
+    assert [task.delivery_pk for task in queued_tasks()] == [delivery.pk]
 
 
 def test_a_task_that_meets_a_broken_database_waits_on(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,8 +90,6 @@ def test_a_task_that_cannot_be_understood_is_left_out(pull: PullRequest, caplog:
 
 def test_a_task_that_redis_threw_out_is_queued_again(pull: PullRequest, settings: Settings) -> None:
     """Redis throws out keys when it is short of memory, or an operator does."""
-    import django_rq
-
     delivery = admit(pull)
     queue = django_rq.get_queue()
     queue.connection.delete(f"{queue.job_class.redis_job_namespace_prefix}{delivery.task_id}")
