@@ -20,7 +20,6 @@ class Command(BaseCommand):
             "--port", type=int, default=int(os.environ.get("PORT", "8000")), help="default: PORT or %(default)s"
         )
         parser.add_argument("--workers", type=int, default=settings.KODIAI_WORKERS, help="default: KODIAI_WORKERS or 1")
-
         parser.add_argument("--prepare", action="store_true", help="only bring the databases up to date, then end")
 
     def handle(self, *args: Any, host: str, port: int, workers: int, prepare: bool, **options: Any) -> None:
@@ -31,10 +30,9 @@ class Command(BaseCommand):
             call_command("migrate", database=alias, fake_initial=True, interactive=False, verbosity=0, skip_checks=True)
         if prepare:
             return
-        failed = CommandError(f"The web server could not be started on {host}:{port}. Is the port in use?")
         try:
             supervisor = Supervisor(host=host, port=port, workers=workers)
         except OSError as error:
-            raise failed from error
+            raise CommandError(f"Kodiai cannot listen on {host}:{port} ({error}). Is the port in use?") from error
         if not supervisor.run():
-            raise failed
+            raise CommandError("The web server could not be started; the lines above say why.")

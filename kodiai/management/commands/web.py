@@ -24,7 +24,7 @@ class Command(BaseCommand):
         try:
             descriptor = listen(host, port).detach()
         except OSError as error:
-            raise CommandError(f"The web server could not be started on {host}:{port}. Is the port in use?") from error
+            raise CommandError(f"Kodiai cannot listen on {host}:{port} ({error}). Is the port in use?") from error
         os.set_inheritable(descriptor, True)
         # This process becomes the server, so that the signals that it gets are the server's.
         os.execve(WEB[0], [*WEB, str(descriptor)], child_environment())  # noqa: S606

@@ -1,0 +1,34 @@
+"""The web server's start, where it cannot."""
+
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from tests.runs import ROOT
+
+
+@pytest.mark.parametrize("command", ["web", "run"])
+def test_a_port_that_is_in_use_is_told_in_a_sentence(command: str, tmp_path: os.PathLike[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        environment = {
+            "PATH": os.environ["PATH"],
+            "KODIAI_ENV_FILE": os.devnull,
+            "KODIAI_SECRET_KEY": "x" * 50,
+            "DATABASE_URL": f"sqlite:///{tmp_path}/kodiai.sqlite3",
+        }
+        refused = subprocess.run(
+            [sys.executable, "manage.py", command, "--port", port],
+            env=environment,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines()[-1].startswith(f"CommandError: Kodiai cannot listen on 127.0.0.1:{port} (")
+    assert refused.stderr.splitlines()[-1].endswith("Is the port in use?")
