@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test lint format lock
+.PHONY: help install run demo test lint format lock audit fault-matrix fuzz stateful kill-matrix storm
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -29,6 +29,21 @@ test: install ## The test suite on SQLite (KODIAI_TEST_POSTGRES_URL=… for Post
 	@$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
 	@test -n "$(KODIAI_TEST_POSTGRES_URL)" || echo "PostgreSQL was left out: set KODIAI_TEST_POSTGRES_URL to run the suite on it too."
 
+fault-matrix: install ## Write docs/fault-matrix.md from what the tests see
+	@KODIAI_TEST_WRITE_FAULT_MATRIX=1 $(BIN)/python -m pytest -q -n 0 tests/reviews/test_fault_matrix.py
+
+stateful: install ## The stateful test at random, for EXAMPLES=2000 examples (some seconds each)
+	@KODIAI_TEST_STATEFUL_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/python -m pytest -n 0 --hypothesis-show-statistics tests/reviews/test_stateful.py
+
+kill-matrix: install ## Kill workers at every step, 240 runs each: SQLite, PostgreSQL and Redis (KODIAI_TEST_POSTGRES_URL=…)
+	@KODIAI_TEST_POSTGRES_URL= $(BIN)/python -m tests.e2e.kill_matrix $(ARGS)
+	@test -n "$(KODIAI_TEST_POSTGRES_URL)" || { echo "PostgreSQL and Redis were left out: set KODIAI_TEST_POSTGRES_URL."; exit 1; }
+	@$(BIN)/python -m tests.e2e.kill_matrix $(ARGS)
+	@$(BIN)/python -m tests.e2e.kill_matrix --redis $(ARGS)
+
+storm: install ## 10,000 deliveries while workers are killed (DELIVERIES, SENDERS, KILL_EVERY; KODIAI_TEST_POSTGRES_URL=…)
+	@$(BIN)/python -m tests.e2e.storm --deliveries $(or $(DELIVERIES),10000) --senders $(or $(SENDERS),32) --kill-every $(or $(KILL_EVERY),1)
+
 lint: install ## Format check, lint, types, import rules, migrations, deployment checks
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -36,6 +51,13 @@ lint: install ## Format check, lint, types, import rules, migrations, deployment
 	@$(BIN)/lint-imports
 	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python manage.py makemigrations --check --dry-run
 	@$(BIN)/python -m tests.check_deploy
+
+FUZZ_SECONDS ?= 360
+FUZZ_TARGETS := intake patch config engine_output markdown
+
+fuzz: install ## Coverage-guided fuzzing of all that reads a stranger's text (FUZZ_SECONDS per target, default 360)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --only-binary :all: -r requirements-fuzz.txt
+	@for target in $(FUZZ_TARGETS); do echo "== $$target"; $(BIN)/python -m fuzz $$target -max_total_time=$(FUZZ_SECONDS) || exit 1; done
 
 format: install ## Rewrite the sources in the project's format
 	@$(BIN)/ruff check --fix .
@@ -45,3 +67,11 @@ lock: ## Write the lock files anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header pyproject.toml -o requirements.txt
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header pyproject.toml --group dev -o requirements-dev.txt
 	@echo uv | $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header - -o requirements-uv.txt
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header --only-binary :all: --group fuzz -o requirements-fuzz.txt
+	@echo pip-audit | $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header - -o requirements-audit.txt
+
+audit: install ## Look the locked packages up among known vulnerabilities (asks the package index; not part of the checks)
+	@$(BIN)/uv run --quiet --isolated --no-project --with-requirements requirements-audit.txt \
+		pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r requirements.txt -r requirements-dev.txt \
+		|| { echo "Not clean, or not audited: the lines above say which. Where packages come from a mirror, the"; \
+		echo "index itself cannot be asked, and nothing is known about them: run make audit where it can."; exit 1; }

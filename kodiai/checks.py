@@ -6,8 +6,11 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
-SHORTEST_RETENTION = 7
-"""Days. GitHub sends deliveries of the last three days again. Source: GitHub docs, "Redelivering webhooks"."""
+SHORTEST_RETENTION = 8
+"""Days. Deliveries of the last three days can be sent again, on GitHub Enterprise Server of the last seven.
+
+Source: GitHub docs, "Redelivering webhooks".
+"""
 
 
 @register()
@@ -33,6 +36,14 @@ def github_is_configured(databases: Sequence[str] | None = None, **kwargs: Any) 
                 id="kodiai.E002",
             )
         )
+    elif not _is_private_key(settings.KODIAI_GITHUB_PRIVATE_KEY):
+        problems.append(
+            Error(
+                "KODIAI_GITHUB_PRIVATE_KEY (or …_FILE) is not a private key in PEM: no review can be published.",
+                hint="Take the .pem file as GitHub gave it. In a variable, its line ends are written as \\n.",
+                id="kodiai.E004",
+            )
+        )
     return problems
 
 
@@ -49,3 +60,15 @@ def retention_is_long_enough(**kwargs: Any) -> list[CheckMessage]:
             id="kodiai.E003",
         )
     ]
+
+
+def _is_private_key(text: str) -> bool:
+    # Here and not above: only commands check, and the web process has no use for it.
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        load_pem_private_key(text.encode(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return False
+    return True

@@ -4,9 +4,10 @@ A `.env` file beside `manage.py` (or `KODIAI_ENV_FILE`) is read if it is there; 
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -16,21 +17,56 @@ from kodiai.logging import logging_config
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
 
+given_environment = dict(os.environ)
+"""The environment without what `.env` adds to it: processes that are started later read `.env` as it is then."""
 env = environ.Env()
 env_file = Path(os.environ.get("KODIAI_ENV_FILE", BASE_DIR / ".env"))
 if env_file.is_file():
     env.read_env(env_file, overwrite=False)
 
+
+def _secret(name: str) -> str:
+    """A secret, from the environment or from the file that `…_FILE` names; empty if there is neither.
+
+    Files are how container platforms hand out secrets: nothing that lists a process's environment shows them.
+    """
+    path = env.str(f"{name}_FILE", default="")
+    if not path:
+        return env.str(name, default="")
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ImproperlyConfigured(f"{name}_FILE cannot be read: {error}") from error
+
+
+def _parsed(name: str, url: str, parse: Callable[[str], Any]) -> dict[str, Any]:
+    """The settings in an address. An error names the setting and never repeats its value, which holds a password."""
+    try:
+        _ = urlsplit(url).port
+        return dict(parse(url))
+    except (ValueError, ImproperlyConfigured):
+        raise ImproperlyConfigured(
+            f"{name} is not an address that Kodiai can read. In its password, write special characters as %XX: "
+            "`python3 -c 'import urllib.parse as u; print(u.quote(input(), safe=\"\"))'` does it."
+        ) from None
+
+
 # Django
 
-SECRET_KEY = env.str("KODIAI_SECRET_KEY", default="")
+SECRET_KEY = _secret("KODIAI_SECRET_KEY")
+_how = (
+    "Make one with `python3 -c 'import secrets; print(secrets.token_urlsafe(50))'` "
+    "and put it into the environment or into .env."
+)
 if not SECRET_KEY:
-    raise ImproperlyConfigured(
-        "KODIAI_SECRET_KEY is not set. Make one with "
-        "`python3 -c 'import secrets; print(secrets.token_urlsafe(50))'` and put it into the environment or into .env."
-    )
+    raise ImproperlyConfigured(f"KODIAI_SECRET_KEY is not set. {_how}")
+if len(SECRET_KEY) < 32 or SECRET_KEY.startswith("django-insecure-"):
+    raise ImproperlyConfigured(f"KODIAI_SECRET_KEY can be guessed: it needs 32 characters or more. {_how}")
+# Keys that sign nothing any more, and still open what they signed: the sessions from before a new key.
+SECRET_KEY_FALLBACKS = env.list("KODIAI_SECRET_KEY_FALLBACKS", default=[])
 DEBUG = env.bool("KODIAI_DEBUG", default=False)
-ALLOWED_HOSTS = env.list("KODIAI_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+# This machine's own names always: a health check inside the container, or beside the server, uses no other.
+ALLOWED_HOSTS = [*env.list("KODIAI_ALLOWED_HOSTS", default=[]), "localhost", "127.0.0.1", "[::1]"]
 
 ROOT_URLCONF = "kodiai.urls"
 WSGI_APPLICATION = "kodiai.wsgi.application"
@@ -58,7 +94,9 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    # Those that only add headers come first: a request that the others refuse gets them too.
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -66,7 +104,6 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
 TEMPLATES = [
@@ -90,11 +127,26 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 
+# Looks at how often a name was tried before the password is looked at.
+AUTHENTICATION_BACKENDS = ["kodiai.logins.Throttle", "django.contrib.auth.backends.ModelBackend"]
+
 # Security. TLS ends at the proxy in front of Kodiai, which says so with X-Forwarded-Proto.
 
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 _https = env.bool("KODIAI_HTTPS", default=False)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _https else None
+KODIAI_PROXIES = env.int("KODIAI_PROXIES", default=1 if _https else 0)
+"""Proxies in front of Kodiai that add to X-Forwarded-For. What others wrote there is not believed."""
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+if _https:
+    # Browsers take such a name only with Secure, for / and without a Domain: no other host can set or see it.
+    SESSION_COOKIE_NAME = "__Host-sessionid"
+    CSRF_COOKIE_NAME = "__Host-csrftoken"
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+# The page of DEBUG shows settings and local variables; secrets in them are blanked, however they are named.
+DEFAULT_EXCEPTION_REPORTER = "kodiai.errors.Reporter"
 SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _https
 SECURE_SSL_REDIRECT = _https
@@ -121,9 +173,9 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 25 * 1024 * 1024
 # Databases
 
 
-def _database(url: str, *, lock_wait: float) -> dict[str, Any]:
+def _database(name: str, url: str, *, lock_wait: float) -> dict[str, Any]:
     """Connection settings for a database URL; `lock_wait` is in seconds and bounds every wait for SQLite's lock."""
-    database = dict(env.db_url_config(url))
+    database = _parsed(name, url, env.db_url_config)
     if database["ENGINE"] == "django.db.backends.sqlite3":
         # Kept open: the worker compares a count that belongs to its connection (reviews.worker), and opening costs.
         database["CONN_MAX_AGE"] = None
@@ -153,35 +205,43 @@ def _database(url: str, *, lock_wait: float) -> dict[str, Any]:
     return database
 
 
-DATABASES = {
-    "default": _database(
-        env.str("DATABASE_URL", default=f"sqlite:///{quote(str(VAR_DIR / 'kodiai.sqlite3'))}"), lock_wait=10
-    ),
-}
+_database_url = _secret("DATABASE_URL") or f"sqlite:///{quote(str(VAR_DIR / 'kodiai.sqlite3'))}"
+DATABASES = {"default": _database("DATABASE_URL", _database_url, lock_wait=10)}
 # Telemetry may live in a store of its own, so that its trouble is not the reviews' trouble.
-if telemetry_url := env.str("KODIAI_TELEMETRY_DATABASE_URL", default=""):
-    DATABASES["telemetry"] = _database(telemetry_url, lock_wait=0.5)
+if telemetry_url := _secret("KODIAI_TELEMETRY_DATABASE_URL"):
+    DATABASES["telemetry"] = _database("KODIAI_TELEMETRY_DATABASE_URL", telemetry_url, lock_wait=0.5)
 DATABASE_ROUTERS = ["telemetry.router.TelemetryRouter"]
 
 # Cache and tasks
 
-CACHES = {"default": env.cache_url("KODIAI_CACHE_URL", default="locmemcache://kodiai")}
+_cache_url = _secret("KODIAI_CACHE_URL") or "locmemcache://kodiai?max_entries=10000"
+CACHES = {"default": _parsed("KODIAI_CACHE_URL", _cache_url, env.cache_url_config)}
+if CACHES["default"]["BACKEND"] == "django.core.cache.backends.redis.RedisCache":
+    # A cache that hangs is a miss, and a miss must not cost more than the cache saves.
+    CACHES["default"]["OPTIONS"] = {"socket_timeout": 1, "socket_connect_timeout": 1}
+
+KODIAI_TASKS_URL = _secret("KODIAI_TASKS_URL")
+"""Where the queue is: a Redis server, or the database where this is empty."""
 TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
+if KODIAI_TASKS_URL:
+    # Here and not above: it costs 18 MB and half a second, which only those pay who use it.
+    from kodiai.redis_queue import redis_queue
+
+    TASKS = {"default": {"BACKEND": "django_tasks_rq.RQBackend"}}
+    RQ_QUEUES = {"default": redis_queue(KODIAI_TASKS_URL)}
+    # Its page in the admin can delete tasks, and needs what the content security policy does not allow.
+    RQ_SHOW_ADMIN_LINK = False
+    INSTALLED_APPS.append("django_rq")
 
 # GitHub
 
 KODIAI_GITHUB_API_URL = env.str("KODIAI_GITHUB_API_URL", default="https://api.github.com")
 KODIAI_GITHUB_APP_ID = env.str("KODIAI_GITHUB_APP_ID", default="")
 KODIAI_GITHUB_APP_SLUG = env.str("KODIAI_GITHUB_APP_SLUG", default="kodiai")
-KODIAI_GITHUB_PRIVATE_KEY = env.str("KODIAI_GITHUB_PRIVATE_KEY", default="", multiline=True)
-if private_key_file := env.str("KODIAI_GITHUB_PRIVATE_KEY_FILE", default=""):
-    try:
-        KODIAI_GITHUB_PRIVATE_KEY = Path(private_key_file).read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ImproperlyConfigured(f"KODIAI_GITHUB_PRIVATE_KEY_FILE cannot be read: {error}") from error
+KODIAI_GITHUB_PRIVATE_KEY = _secret("KODIAI_GITHUB_PRIVATE_KEY").replace("\\n", "\n")
 # Several secrets are accepted, so that one can be rotated without a moment in which deliveries are refused.
 KODIAI_GITHUB_WEBHOOK_SECRET = [
-    secret.strip() for secret in env.list("KODIAI_GITHUB_WEBHOOK_SECRET", default=[]) if secret.strip()
+    secret.strip() for secret in _secret("KODIAI_GITHUB_WEBHOOK_SECRET").split(",") if secret.strip()
 ]
 KODIAI_BOT_ALLOW_LIST = [login.strip().lower() for login in env.list("KODIAI_BOT_ALLOW_LIST", default=[])]
 
@@ -197,6 +257,8 @@ KODIAI_MAX_ATTEMPTS = env.int("KODIAI_MAX_ATTEMPTS", default=5)
 """Failed attempts after which a run is given up. A deferral is not an attempt."""
 KODIAI_MAX_DEFERRAL = env.int("KODIAI_MAX_DEFERRAL", default=21_600)
 """Seconds that GitHub's limits may put a run off, in all, before it ends with an error."""
+KODIAI_REDELIVER_SECONDS = env.float("KODIAI_REDELIVER_SECONDS", default=600)
+"""Seconds between two looks for deliveries that GitHub sent and that never arrived; 0 leaves it to `redeliver`."""
 KODIAI_GRACE_SECONDS = env.float("KODIAI_GRACE_SECONDS", default=25)
 """Seconds that web server and workers get to end after SIGTERM, before they are killed."""
 KODIAI_RETENTION_DAYS = env.int("KODIAI_RETENTION_DAYS", default=0)

@@ -81,8 +81,7 @@ class ReviewAdmin(ReadOnlyAdmin):
 @admin.register(PeriodicTask)
 class PeriodicTaskAdmin(ReadOnlyAdmin):
     list_display = ("name", "finished_at", "outcome", "failed_at", "due_at", "held_until")
-    ordering = ("name",)
-    sortable_by = ()
+    ordering = ["name"]
 
 
 @admin.register(MissedDelivery)

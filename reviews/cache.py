@@ -26,6 +26,16 @@ def claim(key: str, seconds: float) -> bool:
     return _fail_open(lambda: cache.add(key, 1, seconds), True)
 
 
+def count(key: str, seconds: float) -> int:
+    """Count one more under `key` and return how many there were in the `seconds` since the first; 0 if it is broken."""
+
+    def one_more() -> int:
+        cache.add(key, 0, seconds)
+        return cache.incr(key)
+
+    return _fail_open(one_more, 0)
+
+
 def release(key: str) -> None:
     """Forget `key`, if the cache works."""
     _fail_open(lambda: cache.delete(key), None)

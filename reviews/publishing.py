@@ -1,17 +1,13 @@
 """Step 5 of a run: one GitHub review, posted once."""
 
-import logging
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 from reviews.findings import Finding, Report
-from reviews.github import Client, Refused, SubmittedReview
+from reviews.github import Client, SubmittedReview, Unavailable
 from reviews.models import Review
 from reviews.payloads import app_login
 from reviews.rendering import comment_body, summary_body
-
-logger = logging.getLogger(__name__)
 
 SETTLED_AFTER = timedelta(seconds=12)
 """After which a post whose outcome is not known is in the list of reviews or never will be.
@@ -30,39 +26,36 @@ def marker(review: Review) -> str:
 def find_published(client: Client, review: Review) -> SubmittedReview | None:
     """Return the review of this identity that GitHub already has, or None.
 
-    Only reviews of the App itself count: anybody can write a marker.
+    Only reviews of the App itself count, and of them only the end: anybody can write a marker, and a file of that name
+    may be named in a review.
     """
     for submitted in client.reviews(review.pr_number):
         author = submitted.user.login.lower() if submitted.user else ""
-        if author == app_login() and marker(review) in (submitted.body or ""):
+        if author == app_login() and (submitted.body or "").rstrip().endswith(marker(review)):
             return submitted
     return None
 
 
-def post(client: Client, review: Review, report: Report) -> SubmittedReview:
+def post(client: Client, review: Review, report: Report, *, inline: bool = True) -> SubmittedReview:
     """Post the review of a run: a summary, and a comment on the lines of each finding.
 
-    Where GitHub refuses the lines (422) it says neither which nor why, and has stored nothing: then all findings go
-    into the summary, because a review that is read beats comments that are not there.
+    Without `inline` all findings go into the summary, which says that GitHub took no comments on their lines.
+    Raises `LeaseLost`, with nothing sent, where the run is not ours any more.
     """
     ranked = sorted(report.findings, key=lambda finding: (finding.severity.rank, finding.path, finding.start_line))
-    inline, beyond = ranked[:MAX_COMMENTS], ranked[MAX_COMMENTS:]
-    try:
-        return _create(client, review, summary_body(review, report, beyond, refused=False), inline)
-    except Refused as refused:
-        if refused.status != 422 or not inline:
-            raise
-        logger.info("GitHub refused inline comments", extra={"repo": client.repo, "error": str(refused)})
-        return _create(client, review, summary_body(review, report, ranked, refused=True), [])
-
-
-def _create(client: Client, review: Review, body: str, inline: Sequence[Finding]) -> SubmittedReview:
-    return client.create_review(
+    commented, told = (ranked[:MAX_COMMENTS], ranked[MAX_COMMENTS:]) if inline else ([], ranked)
+    submitted = client.create_review(
         review.pr_number,
         commit=review.head_sha,
-        body=f"{body}\n\n{marker(review)}",
-        comments=[_comment(finding) for finding in inline],
+        body=f"{summary_body(review, report, told, refused=not inline)}\n\n{marker(review)}",
+        comments=[_comment(finding) for finding in commented],
+        # The last write before the post, each time: a worker that lost its claim ends here. That it is stored says that
+        # GitHub may have the review from now on.
+        before=lambda: review.stamp("publishing_at"),
     )
+    if marker(review) not in (submitted.body or ""):
+        raise Unavailable("GitHub's answer is not about the review that was posted: whether it has it is not known")
+    return submitted
 
 
 def _comment(finding: Finding) -> dict[str, Any]:

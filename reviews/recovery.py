@@ -10,23 +10,22 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Min, QuerySet
+from django.db.models import Min, Q, QuerySet
 from django.utils import timezone
 from django.utils.crypto import get_random_string
-from django_tasks import TaskResultStatus, default_task_backend
-from django_tasks.exceptions import TaskResultDoesNotExist
 from django_tasks_db.models import DBTaskResult
 
 from reviews.lease import expired
 from reviews.models import Delivery, DeliveryStatus, LeaseLost, Review
+from reviews.queues import still_queued
 from reviews.runner import use_attempt
 from reviews.service import emit_rate_limit_event, record_finished
-from reviews.tasks import enqueue
+from reviews.tasks import enqueue, queue_is_away
 
 logger = logging.getLogger(__name__)
 
-SWEEP_LEASE = timedelta(seconds=30)
-"""For which a sweep holds a run that it puts back; should it die too, the next sweep takes over."""
+HANDED_OVER_AFTER = timedelta(seconds=3)
+"""After which a delivery without a task was not just stored in this moment: the queue did not take it."""
 MOST_LOST = 500
 """Waiting deliveries of which one sweep asks the queue, those that wait for longest first."""
 MOST_FAILURES_IN_A_ROW = 3
@@ -51,34 +50,38 @@ def next_expiry() -> datetime | None:
 
 
 def _take_over(review: Review) -> bool:
+    """Put a dead worker's run back, in one transaction: a sweep that dies in the middle leaves it to the next."""
     dead = Review.objects.filter(pk=review.pk, lease_owner=review.lease_owner, lease_expires_at=review.lease_expires_at)
-    mine = f"sweep:{get_random_string(12)}"
-    if not dead.update(lease_owner=mine, lease_expires_at=timezone.now() + SWEEP_LEASE):
-        return False
-    logger.warning(
-        "worker gone, its run is put back", extra={**review.delivery.log_fields, "worker": review.lease_owner}
-    )
-    worker, review.lease_owner = review.lease_owner, mine
-    try:
+    worker, review.lease_owner = review.lease_owner, f"sweep:{get_random_string(12)}"
+    with transaction.atomic():
+        if not dead.update(lease_owner=review.lease_owner):
+            return False
+        logger.warning("worker gone, its run is put back", extra={**review.delivery.log_fields, "worker": worker})
         use_attempt(review, f"its worker {worker} gave no sign of life")
-    except LeaseLost:
-        return False
     return True
 
 
 def _queue_lost_again() -> int:
     """Queue waiting deliveries again whose task is gone: its worker died before it claimed the run, or the queue did.
 
-    The queue is asked of each that has been waiting for longer than a lease. A task too many is a no-op.
+    The queue is asked of each that has been waiting for longer than a lease, and of each that it was never given. A
+    task too many is a no-op.
     """
-    before = timezone.now() - timedelta(seconds=settings.KODIAI_LEASE_SECONDS)
+    now = timezone.now()
+    before = now - timedelta(seconds=settings.KODIAI_LEASE_SECONDS)
     waiting = Delivery.objects.filter(
-        status__in=(DeliveryStatus.RECEIVED, DeliveryStatus.QUEUED), queued_at__lt=before
+        Q(queued_at__lt=before) | Q(queued_at__lt=now - HANDED_OVER_AFTER, task_id=None),
+        status__in=(DeliveryStatus.RECEIVED, DeliveryStatus.QUEUED),
     ).order_by("queued_at")[:MOST_LOST]
+    known = still_queued([delivery.task_id for delivery in waiting if delivery.task_id], before)
+    if known is None:
+        return 0
     queued = 0
     for delivery in waiting:
-        if not _is_lost(delivery.task_id, before):
+        if delivery.task_id in known:
             continue
+        if queue_is_away():
+            break
         with transaction.atomic():
             unchanged = Delivery.objects.filter(pk=delivery.pk, status=delivery.status, task_id=delivery.task_id)
             if unchanged.update(queued_at=timezone.now()):
@@ -86,19 +89,6 @@ def _queue_lost_again() -> int:
                 enqueue(delivery)
                 queued += 1
     return queued
-
-
-def _is_lost(task_id: str | None, before: datetime) -> bool:
-    """Tell whether nobody will run a task (any more): it is not there, has ended, or its worker has had it too long."""
-    if task_id is None:
-        return True
-    try:
-        task = default_task_backend.get_result(task_id)
-    except TaskResultDoesNotExist:
-        return True
-    if task.status == TaskResultStatus.RUNNING:
-        return task.last_attempted_at is not None and task.last_attempted_at < before
-    return task.status != TaskResultStatus.READY
 
 
 def _end_tasks_of_dead_workers() -> int:

@@ -51,7 +51,7 @@ def process(delivery_pk: int) -> None:
         review = claim(delivery_pk, f"{socket.gethostname()}:{os.getpid()}")
     except IntegrityError:
         # Another run of this pull request is under way. This one comes after it.
-        enqueue(delivery, run_after=timezone.now() + timedelta(seconds=random.uniform(1, 3)))
+        _queue_for_later(delivery)
         return
     if review is None:
         return
@@ -65,12 +65,22 @@ def process(delivery_pk: int) -> None:
                 logger.exception("database failed, the run is put back", extra=delivery.log_fields)
                 _defer_after_outage(review.pk, owner, outage)
     except LeaseLost:
-        logger.warning("run was taken over by another worker", extra=delivery.log_fields)
+        logger.warning("run was taken over by another worker, or has ended", extra=delivery.log_fields)
     finally:
         _running = None
 
 
+def _queue_for_later(delivery: Delivery) -> None:
+    later = timezone.now() + timedelta(seconds=random.uniform(1, 3))
+    with transaction.atomic():
+        # Only while it waits: if this process was stopped for a while, another may have run it to its end.
+        waiting = Delivery.objects.filter(pk=delivery.pk, status__in=(DeliveryStatus.RECEIVED, DeliveryStatus.QUEUED))
+        if waiting.update(queued_at=later):
+            enqueue(delivery, run_after=later)
+
+
 def _attempt(review: Review) -> None:
+    claimed_as = review.lease_owner
     try:
         run_review(review)
     except RateLimited as limited:
@@ -82,6 +92,7 @@ def _attempt(review: Review) -> None:
         raise
     except Exception as error:  # the edge of a worker
         logger.exception("attempt failed", extra=review.delivery.log_fields)
+        review.lease_owner = claimed_as
         use_attempt(review, f"{type(error).__name__}: {error}", failure="".join(traceback.format_exception(error)))
 
 
@@ -138,13 +149,16 @@ def use_attempt(review: Review, reason: str, failure: str = "") -> None:
 
 
 def put_back(review: Review, until: datetime, **values: object) -> None:
-    """Give up the claim on a run and queue it for `until`. Raises `LeaseLost` if it is somebody else's.
+    """Give up the claim on a run and queue it for `until`. Raises `LeaseLost` if it is somebody else's, or has ended.
 
     A run that may just have posted its review waits until GitHub has stored it or never will: only then its marker
-    tells which.
+    tells which. That is counted from now, when nobody posts it any more: a slow worker may have sent it long after it
+    stored `publishing_at`.
     """
+    if not review.lease_owner:
+        raise LeaseLost(f"the run of {review} has ended")
     if review.publishing_at is not None and review.published_at is None:
-        until = max(until, review.publishing_at + SETTLED_AFTER)
+        until = max(until, timezone.now() + SETTLED_AFTER)
     with transaction.atomic():
         review.store(deferred_until=until, lease_owner="", lease_expires_at=None, **values)
         enqueue(review.delivery, run_after=until)

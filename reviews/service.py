@@ -10,12 +10,13 @@ from django.db.models import Q, QuerySet
 
 from reviews import config, engines
 from reviews.diff import BadPatch, Hunk, changed, hunks_of, within_one
-from reviews.engines.analyzer import safe_path
+from reviews.engines.analyzer import clashing, safe_path
 from reviews.enrichment import enrich
 from reviews.findings import Finding, LeftOut, LeftOutReason, Report
-from reviews.github import MAX_FILES, ChangedFile, Client, PullRequest, Refused
-from reviews.models import Delivery, DeliveryStatus, Review, storable
+from reviews.github import MAX_FILES, ChangedFile, Client, PullRequest, Refused, SubmittedReview
+from reviews.models import Delivery, DeliveryStatus, MissedDelivery, Review, storable
 from reviews.publishing import find_published, post
+from reviews.redaction import redact
 from reviews.stopping import between_steps
 from telemetry.models import Conclusion, DegradationPath
 from telemetry.recording import record_execution, record_rate_limit_event
@@ -87,8 +88,10 @@ def load(client: Client, review: Review) -> tuple[PullRequest, list[ChangedFile]
     try:
         pull = client.pull_request(review.pr_number)
     except Refused as refused:
-        if refused.status == 404:
-            raise RunEnded(Conclusion.SKIPPED, "the pull request is gone, or the App may not see it") from refused
+        if refused.status in (404, 410):
+            raise RunEnded(
+                Conclusion.SKIPPED, f"the pull request is gone, or the App may not see it: {refused}"
+            ) from refused
         raise
     if pull.state != "open":
         raise RunEnded(Conclusion.SKIPPED, "the pull request is closed")
@@ -100,7 +103,7 @@ def load(client: Client, review: Review) -> tuple[PullRequest, list[ChangedFile]
         raise RunEnded(Conclusion.SKIPPED, "this head commit was reviewed already, and nobody asked Kodiai again")
     files = client.changed_files(review.pr_number)
     if review.loaded_at is None:
-        settled = config.parse(client.file_text(config.PATH, pull.base.ref or pull.base.sha))
+        settled = _settled(client, pull)
         review.stamp(
             "loaded_at",
             head_sha=pull.head.sha,
@@ -109,6 +112,20 @@ def load(client: Client, review: Review) -> tuple[PullRequest, list[ChangedFile]
             report=Report(config_problems=settled.problems).to_json(),
         )
     return pull, files
+
+
+def _settled(client: Client, pull: PullRequest) -> config.RepositoryConfig:
+    """Read the repository's configuration. One that GitHub withholds (409, 451, …) is as one that cannot be read.
+
+    A token without the permission (401, 403) is no such case: it would not get the files either.
+    """
+    try:
+        return config.parse(client.file_text(config.PATH, pull.base.ref or pull.base.sha))
+    except Refused as refused:
+        if refused.status in (401, 403):
+            raise
+        problem = f"`{config.PATH}` was not handed over (GitHub answered {refused.status}); the defaults were used."
+        return config.RepositoryConfig(problems=(problem,))
 
 
 def _later_deliveries(review: Review) -> QuerySet[Delivery]:
@@ -201,9 +218,10 @@ def analyse(client: Client, review: Review, files: Sequence[ChangedFile]) -> Non
     left_out: list[LeftOut] = []
     present = [file for file in files if file.status != "removed"]
     with_engine = [file for file in present if engines.readable(file.path)]
+    clashes = clashing({file.path for file in with_engine})
     for file in with_engine:
-        if not safe_path(file.path):
-            left_out.append(LeftOut(file.path, LeftOutReason.UNSAFE_PATH))
+        if not safe_path(file.path) or file.path in clashes:
+            left_out.append(LeftOut(storable(file.path, 1024), LeftOutReason.UNSAFE_PATH))
         elif file.patch is None:
             left_out.append(LeftOut(file.path, LeftOutReason.NO_DIFF))
         else:
@@ -267,14 +285,21 @@ def publish(client: Client, review: Review) -> None:
     """Publish the review, once: after an attempt of unknown outcome, GitHub is asked before it is posted."""
     if review.published_at is not None:
         return
-    submitted = find_published(client, review) if review.publishing_at is not None else None
+    submitted = find_published(client, review) if _may_be_published(review) else None
     if submitted is None:
         _end_if_overtaken(client, review)
-        # The last write before the post: a worker that lost its claim ends here. That it is stored says that GitHub
-        # may have the review from now on.
-        review.stamp("publishing_at")
-        submitted = post(client, review, Report.from_json(review.report))
-    review.stamp("published_at", github_review_id=submitted.id, github_review_url=submitted.html_url or "")
+        submitted = _post(client, review)
+    review.stamp("published_at", github_review_id=submitted.stored_id, github_review_url=submitted.html_url or "")
+
+
+def _may_be_published(review: Review) -> bool:
+    """Tell whether GitHub may have the review of this identity already.
+
+    After an attempt of unknown outcome; and where the inbox had to ask for the delivery, because it may have been
+    restored from a backup that does not know of a run that was made.
+    """
+    identity = {"delivery_id": review.delivery.delivery_id, "event_type": review.delivery.event_type}
+    return review.publishing_at is not None or MissedDelivery.objects.filter(**identity).exists()
 
 
 def _end_if_overtaken(client: Client, review: Review) -> None:
@@ -283,13 +308,38 @@ def _end_if_overtaken(client: Client, review: Review) -> None:
     GitHub is asked only where a later delivery says so, since deliveries can come late and in any order.
     """
     moved_on = ~Q(status=DeliveryStatus.IGNORED) & ~Q(head_sha__in=("", review.head_sha))
-    if not _later_deliveries(review).filter(moved_on | Q(event_type="pull_request.closed")).exists():
-        return
+    if _later_deliveries(review).filter(moved_on | Q(event_type="pull_request.closed")).exists():
+        _end_if_moved_on(client, review)
+
+
+def _end_if_moved_on(client: Client, review: Review) -> None:
+    """Ask GitHub, and raise `RunEnded` if the pull request is not what was analysed any more."""
     pull = client.pull_request(review.pr_number)
     if pull.state != "open":
         raise RunEnded(Conclusion.SKIPPED, "the pull request was closed")
     if pull.head.sha != review.head_sha:
         raise RunEnded(Conclusion.SUPERSEDED, f"the head commit is now {pull.head.sha}")
+
+
+def _post(client: Client, review: Review) -> SubmittedReview:
+    """Post the review; where GitHub does not take it as it is (422), find out why and do what helps.
+
+    GitHub says neither which comment it was nor whether it was one. A head commit that was pushed away is not part of
+    the pull request any more: then the run is superseded. Else all findings go into the summary, because a review that
+    is read beats comments that are not there.
+    """
+    report = Report.from_json(review.report)
+    try:
+        return post(client, review, report)
+    except Refused as refused:
+        if refused.status != 422:
+            raise
+        logger.info("GitHub did not take the review", extra={**review.delivery.log_fields, "error": str(refused)})
+        _end_if_moved_on(client, review)
+        if not report.findings:
+            raise
+    # GitHub said that it has stored nothing. A second review is worse than to ask.
+    return find_published(client, review) or post(client, review, report, inline=False)
 
 
 # 6 record
@@ -298,6 +348,7 @@ def _end_if_overtaken(client: Client, review: Review) -> None:
 def finish(review: Review, conclusion: Conclusion, reason: str = "") -> None:
     """Give a run its conclusion and close its delivery, in one transaction."""
     failed = conclusion in (Conclusion.ERROR, Conclusion.TIMEOUT)
+    reason = redact(reason)
     with transaction.atomic():
         review.stamp(
             "finished_at",

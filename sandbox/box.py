@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -90,6 +91,10 @@ class Sandbox(State):
         """Every webhook sent, redeliveries included, newest first."""
         return self.hook.deliveries
 
+    def age_hook_deliveries(self, by: timedelta) -> None:
+        """Let every webhook sent so far have been sent that much earlier."""
+        self.hook.age(by)
+
     def create_repository(
         self, full_name: str = "octo/demo", files: Mapping[str, Content] | None = None, private: bool = False
     ) -> Repository:
@@ -104,12 +109,13 @@ class Sandbox(State):
             self.repositories[full_name.lower()] = repo
             return repo
 
-    def fail(self, route: str, fault: Fault, times: int | None = 1) -> Fault:
+    def fail(self, route: str, fault: Fault, times: int | None = 1, after: int = 0) -> Fault:
         """Order a fault for the next `times` calls of a route (None: until cleared; "*": of any route).
 
+        Before them `after` calls are served well.
         Several orders of a route are served one after the other. Raises ValueError for a route that does not exist.
         """
-        self.faults.add(route, fault, times)
+        self.faults.add(route, fault, times, after)
         return fault
 
     def clear_faults(self) -> None:

@@ -12,12 +12,13 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from sandbox import dispatch
-from sandbox.faults import Fault, FaultKind
+from sandbox.faults import ECHO, Fault, FaultKind
 from sandbox.http import Answer, ApiError, Request
 from sandbox.routes import Route, find_route
 from sandbox.state import State
@@ -210,11 +211,35 @@ class Handler(BaseHTTPRequestHandler):
         fault.reached.set()
         self._cut()
 
+    def _taken_then_answered(self, state: State, route: Route, request: Request, fault: Fault) -> None:
+        dispatch.answer(state, route, request)
+        self._answer_instead(state, route, request, fault)
+
+    def _huge_body(self, state: State, route: Route, request: Request, fault: Fault) -> None:
+        self._record(state, route, request, 200)
+        fault.reached.set()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json; charset=utf-8")
+        self.send_header("Content-Length", str(fault.size))
+        self.end_headers()
+        self.close_connection = True
+        chunk = b" " * 65_536
+        for start in range(0, fault.size, len(chunk)):
+            self.wfile.write(chunk[: fault.size - start])
+
     def _taken_then_delayed(self, state: State, route: Route, request: Request, fault: Fault) -> None:
         answer = dispatch.answer(state, route, request)
         self._record(state, route, request, answer.status)
         fault.reached.set()
         self.server.hold(fault)
+        self._send(answer)
+
+    def _taken_late(self, state: State, route: Route, request: Request, fault: Fault) -> None:
+        fault.reached.set()
+        self.server.hold(fault)
+        answer = dispatch.answer(state, route, request)
+        self._record(state, route, request, answer.status)
+        fault.done.set()
         self._send(answer)
 
     def _cut(self) -> None:
@@ -231,7 +256,16 @@ def request_id() -> str:
 
 
 def fault_answer(state: State, route: Route, request: Request, fault: Fault) -> Answer:
-    """The answer of a fault that answers at all; the request has no effect."""
+    """The answer of a fault that answers at all, with the headers that it asks for."""
+    if fault.message:
+        fault = replace(fault, message=fault.message.replace(ECHO, request.headers.get("authorization", "")))
+    answer = _fault_answer(state, route, request, fault)
+    instead = {name.lower() for name in fault.headers}
+    kept = {name: value for name, value in answer.headers.items() if name.lower() not in instead}
+    return Answer(answer.status, answer.body, {**kept, **fault.headers}, answer.content_type)
+
+
+def _fault_answer(state: State, route: Route, request: Request, fault: Fault) -> Answer:
     limit = dispatch.limit_of(state, route)
     if fault.kind in (FaultKind.PRIMARY_LIMIT, FaultKind.GRAPHQL_RATE_LIMITED):
         headers = limit.headers(remaining=0, resets_at=math.ceil(time.time() + fault.reset_in))
@@ -250,9 +284,10 @@ def fault_answer(state: State, route: Route, request: Request, fault: Fault) -> 
         return ApiError(fault.status or 403, message, documentation_url=SECONDARY_LIMIT_URL, headers=headers).answer
     if fault.kind is FaultKind.BROKEN_JSON:
         return Answer(200, b'{"id": 1, "node_id": "MDExOlB1bGxSZX', headers)
-    if fault.kind is FaultKind.WRONG_JSON:
+    if fault.kind in (FaultKind.WRONG_JSON, FaultKind.TAKEN_THEN_ANSWERED):
         # Through bytes, since a str as a body would be sent without its quotes.
-        return Answer(200, Answer(body=[fault.body]).content[1:-1], headers)
+        body = fault.body if isinstance(fault.body, bytes) else Answer(body=[fault.body]).content[1:-1]
+        return Answer(fault.status or 200, body, headers)
     status = fault.status or 500
     message = fault.message or _MESSAGES.get(status, "Server Error")
     if status in (502, 503, 504):
@@ -285,6 +320,9 @@ _CARRY_OUT: dict[FaultKind, Callable[[Handler, State, Route, Request, Fault], No
     FaultKind.TIMEOUT: Handler._time_out,
     FaultKind.RESET: Handler._reset,
     FaultKind.SLOW_BODY: Handler._slow_body,
+    FaultKind.HUGE_BODY: Handler._huge_body,
+    FaultKind.TAKEN_THEN_ANSWERED: Handler._taken_then_answered,
     FaultKind.TAKEN_THEN_RESET: Handler._taken_then_reset,
     FaultKind.TAKEN_THEN_DELAYED: Handler._taken_then_delayed,
+    FaultKind.TAKEN_LATE: Handler._taken_late,
 }

@@ -14,8 +14,8 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -173,6 +173,11 @@ class Hook:
                 )
             )
         return response
+
+    def age(self, by: timedelta) -> None:
+        """Let every attempt so far have been made that much earlier."""
+        with self._lock:
+            self._deliveries = [replace(each, delivered_at=each.delivered_at - by) for each in self._deliveries]
 
     def redeliver(self, number: int) -> bool:
         """Send an earlier delivery again, in the background. False if there is none of that id."""

@@ -4,6 +4,8 @@ import os
 import secrets
 import sys
 
+from sandbox.app import key_pair
+
 if __name__ == "__main__":
     for name in list(os.environ):
         if name.startswith("KODIAI_"):
@@ -16,7 +18,7 @@ if __name__ == "__main__":
         "KODIAI_ALLOWED_HOSTS": "kodiai.example.org",
         "KODIAI_GITHUB_WEBHOOK_SECRET": "a-secret",
         "KODIAI_GITHUB_APP_ID": "1",
-        "KODIAI_GITHUB_PRIVATE_KEY": "a-key",
+        "KODIAI_GITHUB_PRIVATE_KEY": key_pair()[0],
         "DATABASE_URL": "sqlite:///:memory:",
     }
     from django.core.management import execute_from_command_line

@@ -1,13 +1,29 @@
 """What all tests share: one sandbox of GitHub per test, and settings that point at it."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
+from django.conf import settings as configured
 from django.core.cache import cache
 from pytest_django import Settings
 
 from reviews.github import client
 from sandbox import Sandbox
+from tests.runs import forget_tasks
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """On Redis a task is queued after the commit, which a test inside of one transaction never comes to."""
+    if configured.KODIAI_TASKS_URL:
+        for item in items:
+            if item.get_closest_marker("django_db"):
+                item.add_marker(pytest.mark.django_db(transaction=True), append=False)
+
+
+@pytest.fixture(autouse=True)
+def _empty_redis() -> None:
+    if configured.KODIAI_TASKS_URL:
+        forget_tasks()
 
 
 @pytest.fixture
@@ -21,3 +37,11 @@ def github(settings: Settings) -> Iterator[Sandbox]:
         cache.clear()
         client._tokens.clear()
         yield box
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Logs that tests leave hold half surrogate pairs and the like, which pytest-xdist cannot send on as they are."""
+    report = yield
+    report.sections = [(name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections]
+    return report

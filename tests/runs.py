@@ -4,12 +4,16 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
 from django.db import connection
+from django_tasks import TaskResultStatus
+from django_tasks_db.models import DBTaskResult
 
 from reviews.inbox import store
 from reviews.models import Delivery, Review
@@ -33,6 +37,52 @@ def run(delivery: Delivery) -> Review:
     """Process a delivery as a worker does, and return its review as it then is."""
     process(delivery.pk)
     return Review.objects.select_related("delivery").get(delivery=delivery)
+
+
+@dataclass(frozen=True)
+class QueuedTask:
+    """A task that waits for a worker; `run_after` is None where it may run at once."""
+
+    delivery_pk: int
+    run_after: datetime | None
+
+
+def queued_tasks() -> list[QueuedTask]:
+    """The tasks that wait in the queue that is configured."""
+    if not settings.KODIAI_TASKS_URL:
+        waiting = DBTaskResult.objects.filter(status=TaskResultStatus.READY).order_by("enqueued_at")
+        return [QueuedTask(task.task_result.args[0], task.task_result.task.run_after) for task in waiting]
+    queue = _redis_queue()
+    now = [QueuedTask(job.args[0], None) for job in queue.get_jobs()]
+    registry = queue.scheduled_job_registry
+    later = [
+        QueuedTask(queue.fetch_job(job_id).args[0], registry.get_scheduled_time(job_id))
+        for job_id in registry.get_job_ids()
+    ]
+    return now + later
+
+
+def forget_tasks() -> None:
+    """Empty the queue, as an operator does who empties Redis."""
+    if settings.KODIAI_TASKS_URL:
+        _redis_queue().connection.flushdb()
+    else:
+        DBTaskResult.objects.all().delete()
+
+
+def take_tasks_and_die(when: datetime) -> None:
+    """Take every task out of the queue, as workers that were killed at `when`, before they claimed a run."""
+    if settings.KODIAI_TASKS_URL:
+        _redis_queue().connection.delete(_redis_queue().key)
+    else:
+        DBTaskResult.objects.update(status=TaskResultStatus.RUNNING, started_at=when)
+
+
+def _redis_queue() -> Any:
+    import django_rq
+    from django_tasks_rq import Job
+
+    return django_rq.get_queue(job_class=Job)
 
 
 def event_of(delivery: Delivery) -> RateLimitEvent:
@@ -63,6 +113,7 @@ def process_environment(**more: str) -> dict[str, str]:
         "DATABASE_URL": url,
         "KODIAI_ENV_FILE": os.devnull,
         "KODIAI_SECRET_KEY": settings.SECRET_KEY,
+        "KODIAI_TASKS_URL": settings.KODIAI_TASKS_URL,
         "KODIAI_GITHUB_API_URL": settings.KODIAI_GITHUB_API_URL,
         "KODIAI_GITHUB_APP_ID": settings.KODIAI_GITHUB_APP_ID,
         "KODIAI_GITHUB_PRIVATE_KEY": settings.KODIAI_GITHUB_PRIVATE_KEY,

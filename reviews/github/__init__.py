@@ -1,15 +1,18 @@
-"""Kodiai's one client of GitHub."""
+"""Kodiai's one client of GitHub: `Client` as an installation sees a repository, `AppClient` as the App itself."""
 
-from reviews.github.answers import Blob, ChangedFile, PullRequest, SubmittedReview
+from reviews.github.answers import Blob, ChangedFile, HookDelivery, PullRequest, SubmittedReview
+from reviews.github.app import AppClient
 from reviews.github.client import MAX_FILES, Client
 from reviews.github.errors import GitHubError, NotConfigured, RateLimited, Refused, Unavailable
 
 __all__ = [
     "MAX_FILES",
+    "AppClient",
     "Blob",
     "ChangedFile",
     "Client",
     "GitHubError",
+    "HookDelivery",
     "NotConfigured",
     "PullRequest",
     "RateLimited",

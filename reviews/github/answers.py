@@ -1,10 +1,39 @@
-"""GitHub's answers: of each the fields that Kodiai reads, so that versions which lack or add others are welcome."""
+"""GitHub's answers: of each the fields that Kodiai reads, so that versions which lack or add others are welcome.
+
+What is stored is made fit for it here: an answer that no database takes must not be met again at every attempt.
+"""
 
 import base64
 import binascii
-from datetime import datetime
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+from reviews.models import storable
+
+LARGEST_ID = 2**63 - 1
+"""What a database holds of a number."""
+LONGEST_LOGIN = 255
+LONGEST_ADDRESS = 1024
+
+
+def _storable(value: Any) -> Any:
+    return storable(value) if isinstance(value, str) else value
+
+
+def _login(value: Any) -> Any:
+    return storable(value)[:LONGEST_LOGIN] if isinstance(value, str) else value
+
+
+def _address(value: Any) -> str | None:
+    usable = isinstance(value, str) and value.startswith(("https://", "http://")) and len(value) <= LONGEST_ADDRESS
+    return storable(value) if usable else None
+
+
+Text = Annotated[str, BeforeValidator(_storable)]
+Login = Annotated[str, BeforeValidator(_login)]
+Sha = Annotated[str, StringConstraints(pattern="^[0-9a-f]{40,64}$")]
+Id = Annotated[int, Field(strict=True, gt=0, le=LARGEST_ID)]
 
 
 class Answer(BaseModel):
@@ -12,20 +41,20 @@ class Answer(BaseModel):
 
 
 class User(Answer):
-    login: str
+    login: Login
 
 
 class Ref(Answer):
-    sha: str
-    ref: str = ""
+    sha: Sha
+    ref: Text = ""
 
 
 class PullRequest(Answer):
     """A pull request. `user` is None where the account is gone."""
 
-    state: str = "open"
+    state: Text = "open"
     user: User | None = None
-    author_association: str = "NONE"
+    author_association: Text = "NONE"
     head: Ref
     base: Ref
 
@@ -33,47 +62,80 @@ class PullRequest(Answer):
 class ChangedFile(Answer):
     """A changed file; `patch` is its hunks, None where GitHub shows none (binary, too large, nothing but a rename)."""
 
-    path: str = Field(alias="filename")
-    status: str = "modified"
-    patch: str | None = None
+    path: Text = Field(alias="filename")
+    status: Text = "modified"
+    patch: Text | None = None
 
 
 class Blob(Answer):
     """The content of a file; `text` is None where it is binary or not UTF-8."""
 
-    text: str | None = None
+    text: Text | None = None
     truncated: bool = Field(default=False, alias="isTruncated")
 
 
 class SubmittedReview(Answer):
-    id: int | None = None
-    body: str | None = None
-    html_url: str | None = None
-    user: User | None = None
+    """A review as GitHub lists it. Nothing but the address may be missing: by this it is told whether it is ours."""
+
+    id: int = Field(strict=True)
+    body: Text | None
+    user: User | None
+    html_url: Annotated[str | None, BeforeValidator(_address)] = None
+
+    @property
+    def stored_id(self) -> int | None:
+        """The id, None where it is larger than a database holds."""
+        return self.id if 0 < self.id <= LARGEST_ID else None
 
 
 class SearchResult(Answer):
-    total_count: int
+    total_count: int = Field(strict=True, ge=0)
     incomplete_results: bool = False
 
 
 class Content(Answer):
-    content: str = ""
+    """What is at a path: `content` is None for what is no file, and for a file too large to be sent."""
+
+    type: Text
+    content: str | None = None
     encoding: str = "base64"
 
 
 class Token(Answer):
-    token: str
-    expires_at: datetime
+    """An installation token: visible ASCII, as it goes into a header."""
+
+    token: Annotated[str, StringConstraints(pattern="^[!-~]+$", max_length=4096)]
+    expires_at: AwareDatetime
 
 
 class Installation(Answer):
-    id: int
+    id: Id
+
+
+class HookDelivery(Answer):
+    """One attempt of GitHub to deliver a webhook. `guid` is X-GitHub-Delivery, the same for every attempt.
+
+    `status_code` is what Kodiai answered, or a number of GitHub's own where no answer came.
+    Source: GitHub REST docs, "List deliveries for an app webhook".
+    """
+
+    id: Id
+    guid: Text
+    event: Text
+    action: Text | None = None
+    delivered_at: AwareDatetime
+    status_code: int
+    redelivery: bool = False
+    installation_id: int | None = None
 
 
 def decoded(content: Content) -> str | None:
     """The text of a file from the contents endpoint; None where it is binary, not UTF-8, or too large to be sent."""
-    try:
-        return base64.b64decode(content.content).decode() if content.encoding == "base64" else None
-    except (binascii.Error, UnicodeDecodeError):
+    if content.content is None or content.encoding != "base64":
         return None
+    try:
+        text = base64.b64decode(content.content).decode()
+    except (binascii.Error, ValueError):
+        return None
+    # A NUL is what git knows binary files by.
+    return None if "\0" in text else text

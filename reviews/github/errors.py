@@ -2,9 +2,13 @@
 
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import httpx
 from django.utils import timezone
+
+from reviews.models import storable
+from reviews.redaction import redact
 
 
 class GitHubError(Exception):
@@ -31,19 +35,24 @@ class Unavailable(GitHubError):
 
 
 class Refused(GitHubError):
-    """GitHub said no: `status` is 401, 403, 404, 409, 410, 422, 451 or another 4xx that is not a limit."""
+    """GitHub said no: `status` is 401, 403, 404, 409, 410, 422, 451 or another 3xx or 4xx that is not a limit."""
 
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(f"GitHub answered {status}: {message}")
+    def __init__(self, status: int, call: str, message: str) -> None:
+        super().__init__(f"GitHub answered {status} to {call}: {message}{_ADVICE.get(status, '')}")
         self.status = status
 
 
 class NotConfigured(GitHubError):
-    """The App's credentials are missing or unusable."""
+    """The App's credentials are missing, unusable, or not those that GitHub knows."""
 
 
 class GraphQLUnusable(GitHubError):
     """GraphQL answered, but not with what was asked for."""
+
+
+_ADVICE = {
+    403: " (does the App have the permissions that README.md names, and has the owner accepted them?)",
+}
 
 
 def is_limit(response: httpx.Response) -> bool:
@@ -55,32 +64,51 @@ def is_limit(response: httpx.Response) -> bool:
 
 
 def retry_at(response: httpx.Response) -> datetime | None:
-    """When GitHub said that it may be asked again; None where it did not say."""
+    """When GitHub said that it may be asked again; None where it did not say, or said what cannot be."""
     retry_after = response.headers.get("retry-after", "").strip()
     if retry_after.isdecimal() and len(retry_after) < 8:
         return timezone.now() + timedelta(seconds=int(retry_after))
     if retry_after:
-        try:
-            return parsedate_to_datetime(retry_after).astimezone(UTC)
-        except ValueError:
-            return None
-    if response.headers.get("x-ratelimit-remaining") == "0":
-        return reset_at(response)
-    return None
+        return _in_future(_http_date(retry_after))
+    return reset_at(response) if response.headers.get("x-ratelimit-remaining") == "0" else None
 
 
 def reset_at(response: httpx.Response) -> datetime | None:
+    """When the primary limit resets; None where GitHub did not say, or named a time that is over.
+
+    The latter is a clock that is wrong, here or there: to believe it would be to ask again at once, for ever.
+    """
     reset = response.headers.get("x-ratelimit-reset", "").strip()
-    return datetime.fromtimestamp(int(reset), UTC) if reset.isdecimal() and len(reset) < 12 else None
+    return _in_future(datetime.fromtimestamp(int(reset), UTC)) if reset.isdecimal() and len(reset) < 12 else None
 
 
 def message_of(response: httpx.Response) -> str:
-    """GitHub's own words for an error, with its list of `errors`, on at most 1,000 characters."""
+    """GitHub's own words for an error, with its list of `errors`, on at most 1,000 characters.
+
+    A GitHub that repeats our credentials in its words must not get them stored or logged by that.
+    """
+    answer = read_json(response, otherwise=None)
+    words = response.reason_phrase
+    if isinstance(answer, dict):
+        errors = answer.get("errors")
+        words = str(answer.get("message", words)) + (f" {errors}" if errors else "")
+    return redact(storable(words))[:1000]
+
+
+def read_json(response: httpx.Response, *, otherwise: Any) -> Any:
+    """The body as JSON, or `otherwise` where it is none, or is nested too deep to be read."""
     try:
-        answer = response.json()
-    except ValueError:
-        return response.reason_phrase
-    if not isinstance(answer, dict):
-        return response.reason_phrase
-    errors = answer.get("errors")
-    return (str(answer.get("message", response.reason_phrase)) + (f" {errors}" if errors else ""))[:1000]
+        return response.json()
+    except (ValueError, RecursionError):
+        return otherwise
+
+
+def _in_future(moment: datetime | None) -> datetime | None:
+    return moment if moment is not None and moment > timezone.now() else None
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        return parsedate_to_datetime(text).astimezone(UTC)
+    except (ValueError, TypeError, LookupError, OverflowError):
+        return None

@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from django.conf import settings as django_settings
 
 from sandbox import PullRequest, Sandbox, WebhookResponse
 
@@ -52,7 +53,7 @@ class Kodiai:
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, str(ROOT / "manage.py"), "run"],
-                env=self.environment, cwd=self.log.parent, stdout=output, stderr=output,
+                env=self.environment, cwd=self.log.parent, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             )  # fmt: skip
         eventually(lambda: _answers(self.url) or self.process.poll() is not None, "the web server answers", 90)
         assert self.process.poll() is None, self.log.read_text()
@@ -108,6 +109,9 @@ def running_kodiai(folder: Path, *, workers: int = 1, **environment: str) -> Ite
             "KODIAI_LEASE_SECONDS": "2",
             "KODIAI_MAX_ATTEMPTS": "50",
             "KODIAI_WORKERS": str(workers),
+            # A Redis of several Kodiais: each has keys of its own.
+            "KODIAI_TASKS_URL": django_settings.KODIAI_TASKS_URL,
+            "RQ_KEY_PREFIX": uuid.uuid4().hex,
             "DJANGO_SETTINGS_MODULE": "kodiai.settings",
             **environment,
         }

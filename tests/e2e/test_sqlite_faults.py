@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import POSTGRES_URL, Kodiai, eventually, running_kodiai
-from tests.e2e.deliveries import Deliveries, alive, ready
+from tests.e2e.outages import Deliveries, alive, ready
 from tests.e2e.disks import filled, small_disk
 
 pytestmark = [

@@ -1,17 +1,91 @@
-"""A worker that is told to stop stops, however often and whenever it is told."""
+"""A worker that is told to stop stops, however often and whenever it is told, and its run goes on elsewhere."""
 
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from reviews.models import Delivery, DeliveryStatus
+from reviews.worker import LEAVING_SECONDS
+from sandbox import Fault, FaultKind, PullRequest, Sandbox
+from telemetry.models import Conclusion, Execution, RateLimitEvent
 from tests.e2e.conftest import ROOT, eventually
-from tests.runs import process_environment
+from tests.runs import admit, process_environment, queued_tasks, run
 
 MOST_SIGNALS = 5_000
+
+
+@pytest.fixture
+def pull(github: Sandbox) -> PullRequest:
+    repo = github.create_repository("octo/stopped", files={"a.py": "x = 1\n"})
+    return repo.open_pull_request(changes={"a.py": "import os\nx = 1\n"}, author="mona")
+
+
+@contextmanager
+def worker(log: Path, **environment: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """A worker process on this test's database and sandbox."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "worker"], env=process_environment(**environment), cwd=ROOT, stderr=output
+        )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+
+def is_handed_back(delivery: Delivery) -> None:
+    """Assert that a run waits for the next worker, with all its attempts, and that it is then done once."""
+    delivery.refresh_from_db()
+    assert (delivery.status, delivery.review.lease_owner, delivery.review.attempts) == (DeliveryStatus.QUEUED, "", 0)
+    assert delivery.review.loaded_at is not None
+    assert delivery.pk in [task.delivery_pk for task in queued_tasks()]
+    assert run(delivery).conclusion == Conclusion.SUCCESS
+    assert RateLimitEvent.objects.count() == Execution.objects.count() == 1
+
+
+@pytest.mark.ops04
+@pytest.mark.django_db(transaction=True)
+def test_a_run_whose_step_takes_longer_than_the_grace_period_is_handed_back(
+    github: Sandbox, pull: PullRequest, tmp_path: Path
+) -> None:
+    delivery = admit(pull)
+    held = github.fail("graphql", Fault(FaultKind.TAKEN_THEN_DELAYED))
+    log = tmp_path / "log"
+    with worker(log, KODIAI_GRACE_SECONDS=str(LEAVING_SECONDS + 0.5)) as process:
+        assert held.reached.wait(30)
+
+        process.terminate()
+
+        assert process.wait(30) == 0
+    held.release()
+    assert "step does not end in time, its run is handed back" in log.read_text()
+    is_handed_back(delivery)
+    assert len(pull.reviews) == 1
+
+
+@pytest.mark.ops04
+@pytest.mark.django_db(transaction=True)
+def test_a_run_is_handed_back_between_two_steps(github: Sandbox, pull: PullRequest, tmp_path: Path) -> None:
+    delivery = admit(pull)
+    held = github.fail("graphql", Fault(FaultKind.TAKEN_THEN_DELAYED))
+    log = tmp_path / "log"
+    with worker(log) as process:
+        assert held.reached.wait(30)
+
+        process.terminate()
+        held.release()
+
+        assert process.wait(30) == 0
+    assert "run handed back, the worker was told to stop" in log.read_text()
+    is_handed_back(delivery)
+    assert len(pull.reviews) == 1
 
 
 @pytest.mark.django_db(transaction=True)
@@ -19,18 +93,12 @@ def test_an_idle_worker_ends_well_when_it_is_told_many_times_at_once(tmp_path: P
     """The supervisor, the process group and Linux (a parent that died) may all tell it in the same moment."""
     for attempt in range(3):
         log = tmp_path / f"{attempt}.log"
-        with log.open("wb") as output:
-            worker = subprocess.Popen(
-                [sys.executable, "manage.py", "worker"], env=process_environment(), cwd=ROOT, stderr=output
-            )
-            try:
-                eventually(lambda log=log: "worker started" in log.read_text(), "the worker is at work")
-                for _ in range(MOST_SIGNALS):
-                    if worker.poll() is not None:
-                        break
-                    os.kill(worker.pid, signal.SIGTERM)
-                # Python gives signals back to the system at its very end: one that comes even later ends the process.
-                assert worker.wait(30) in (0, -signal.SIGTERM)
-            finally:
-                worker.kill()
+        with worker(log) as process:
+            eventually(lambda log=log: "worker started" in log.read_text(), "the worker is at work")
+            for _ in range(MOST_SIGNALS):
+                if process.poll() is not None:
+                    break
+                os.kill(process.pid, signal.SIGTERM)
+            # Python gives signals back to the system at its very end: one that comes even later ends the process.
+            assert process.wait(30) in (0, -signal.SIGTERM)
         assert "worker stopped" in log.read_text()

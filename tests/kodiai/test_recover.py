@@ -9,6 +9,7 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 from pytest_django import Settings
 
+from reviews import service
 from reviews.lease import claim
 from reviews.models import Delivery, DeliveryStatus, Review
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
@@ -43,6 +44,9 @@ def test_it_says_that_all_is_well(pull: PullRequest) -> None:
         "Runs put back: 0",
         "Deliveries queued again: 0",
         "Tasks of dead workers ended: 0",
+        "Deliveries waiting: 0",
+        "Running: 0",
+        "Telemetry rows owed: 0",
         "No delivery has failed.",
     ]
     assert recover("--failed").splitlines()[-1] == "No delivery has failed."
@@ -57,6 +61,29 @@ def test_it_puts_back_what_a_dead_worker_left(pull: PullRequest) -> None:
     delivery.refresh_from_db()
     assert delivery.status == DeliveryStatus.QUEUED
     assert delivery.failure.startswith("its worker dead")
+
+
+def test_it_tells_what_waits_what_is_put_off_what_runs_and_what_is_owed(
+    github: Sandbox, pull: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = [pull.repository.open_pull_request(changes={"b.py": "x = 1\n"}) for _ in range(3)]
+    waiting, limited, running, owing = (admit(each) for each in (pull, *others))
+    claim(running.pk, "at work")
+    with monkeypatch.context() as patch:
+        patch.setattr(service, "record_rate_limit_event", lambda **values: None)
+        run(owing)
+    github.fail("files", Fault(FaultKind.PRIMARY_LIMIT, reset_in=1800))
+    until = run(limited).deferred_until
+
+    assert until is not None
+    assert recover().splitlines()[3:] == [
+        "Deliveries waiting: 1",
+        f"Put off: 1, the last until {until:%Y-%m-%d %H:%M:%S} UTC",
+        "Running: 1",
+        "Telemetry rows owed: 1",
+        "No delivery has failed.",
+    ]
+    assert waiting.status == DeliveryStatus.QUEUED
 
 
 def test_it_tells_what_failed_and_why_and_keeps_the_traceback(failed: Delivery, pull: PullRequest) -> None:

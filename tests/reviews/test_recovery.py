@@ -219,7 +219,7 @@ def test_a_failure_of_another_kind_uses_an_attempt_and_is_kept_in_a_form_that_ev
 
 def test_what_is_stored_of_a_strangers_text_is_what_every_database_takes() -> None:
     assert storable("NUL \0, half a pair \ud800, a smile \U0001f600") == (
-        "NUL \N{REPLACEMENT CHARACTER}, half a pair ?, a smile \U0001f600"
+        "NUL \N{REPLACEMENT CHARACTER}, half a pair \N{REPLACEMENT CHARACTER}, a smile \U0001f600"
     )
 
 
@@ -339,3 +339,58 @@ def test_a_run_whose_claim_changes_while_its_event_is_recorded_keeps_no_other_fr
 
     assert record_owed() == 1
     assert RateLimitEvent.objects.count() == 2
+
+
+# A run that has ended
+
+
+def failing_once_at(step: str, error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the first attempt to store `step` raise `error` after the statement, as a commit can."""
+    stamp, errors = Review.stamp, [error]
+
+    def fail(review: Review, name: str, **values: object) -> None:
+        stamp(review, name, **values)
+        if name == step and errors:
+            raise errors.pop()
+
+    monkeypatch.setattr(Review, "stamp", fail)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("error", [OperationalError("the disk is full"), ZeroDivisionError("a bug")], ids=type)
+def test_a_failure_after_a_run_has_ended_neither_queues_it_again_nor_changes_how_it_ended(
+    pull: PullRequest, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing_once_at("execution_recorded_at", error, monkeypatch)
+
+    review = run(admit(pull))
+
+    assert (review.conclusion, review.attempts, review.delivery.status) == ("success", 0, DeliveryStatus.DONE)
+    assert DBTaskResult.objects.count() == 1
+    record_owed()
+    assert Execution.objects.get().conclusion == Conclusion.SUCCESS
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_fails_while_it_ends_a_run_lets_go_of_its_claim_and_uses_no_attempt(
+    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing_once_at("finished_at", OperationalError("the disk is full"), monkeypatch)
+    delivery = admit(pull)
+
+    review = run(delivery)
+
+    assert (review.finished_at, review.lease_owner, review.attempts) == (None, "", 0)
+    assert review.delivery.status == DeliveryStatus.QUEUED
+    assert run(delivery).conclusion == Conclusion.SUCCESS
+    assert len(pull.reviews) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_that_has_ended_is_not_handed_back(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "record_execution", lambda **values: hand_back())
+
+    review = run(admit(pull))
+
+    assert (review.conclusion, review.delivery.status) == ("success", DeliveryStatus.DONE)
+    assert DBTaskResult.objects.count() == 1

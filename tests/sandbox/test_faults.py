@@ -24,6 +24,11 @@ def test_faults_queue_in_order(client: httpx.Client, github: Sandbox, pull: Pull
     assert [client.get(pull.api_url).status_code for _ in range(4)] == [500, 500, 404, 200]
 
 
+def test_a_fault_can_wait_for_its_call(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
+    github.fail("pull", Fault(FaultKind.STATUS, status=500), after=2)
+    assert [client.get(pull.api_url).status_code for _ in range(4)] == [200, 200, 500, 200]
+
+
 def test_a_fault_without_an_end_lasts_until_cleared(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
     github.fail("pull", Fault(FaultKind.STATUS, status=500), times=None)
     assert {client.get(pull.api_url).status_code for _ in range(4)} == {500}
@@ -174,6 +179,31 @@ def test_taken_then_reset_stores_the_review_before_the_connection_breaks(
         client.post(f"{pull.api_url}/reviews", json=REVIEW)
     assert [review["body"] for review in pull.reviews] == ["Looks good."]
     assert github.calls[-1].status is None
+
+
+def test_taken_then_answered_stores_the_review_and_answers_something_else(
+    client: httpx.Client, github: Sandbox, pull: PullRequest
+) -> None:
+    github.fail("create_review", Fault(FaultKind.TAKEN_THEN_ANSWERED, status=502, body=b"<html>"))
+    answer = client.post(f"{pull.api_url}/reviews", json=REVIEW)
+    assert (answer.status_code, answer.content, len(pull.reviews)) == (502, b"<html>", 1)
+
+
+def test_a_fault_may_bring_headers_of_its_own(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
+    github.fail("pull", Fault(FaultKind.STATUS, status=429, headers={"x-ratelimit-reset": "soon", "Location": "/x"}))
+    answer = client.get(pull.api_url)
+    assert (answer.headers["x-ratelimit-reset"], answer.headers["location"]) == ("soon", "/x")
+
+
+def test_a_huge_body_is_sent_until_the_client_goes_away(
+    client: httpx.Client, github: Sandbox, pull: PullRequest
+) -> None:
+    github.fail("pull", Fault(FaultKind.HUGE_BODY))
+    with client.stream("GET", pull.api_url) as answer:
+        assert answer.headers["content-length"] == str(2 * 1024**3)
+        assert next(answer.iter_raw()).strip() == b""
+    github.fail("pull", Fault(FaultKind.HUGE_BODY, size=100_000))
+    assert len(client.get(pull.api_url).content) == 100_000
 
 
 def test_taken_then_delayed_stores_the_review_and_answers_when_released(

@@ -19,6 +19,10 @@ class Command(BaseCommand):
             raise CommandError("--older-than takes a number of days, 1 or more.")
         before = timezone.now() - timedelta(days=older_than)
         if dry_run:
-            self.stdout.write(f"{count_older(before)} rows are older than {older_than} days. Nothing was removed.")
+            count = count_older(before)
+            rows = "1 row is" if count == 1 else f"{count} rows are"
+            self.stdout.write(f"{rows} older than {older_than} days. Nothing was removed.")
         else:
-            self.stdout.write(f"{purge(before)} rows older than {older_than} days were removed.")
+            count = purge(before)
+            rows, were = ("row", "was") if count == 1 else ("rows", "were")
+            self.stdout.write(f"{count} {rows} older than {older_than} days {were} removed.")

@@ -2,16 +2,18 @@ from argparse import RawDescriptionHelpFormatter
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db.models import Max
+from django.utils import timezone
 
-from reviews.models import Delivery, DeliveryStatus
+from reviews.models import Delivery, DeliveryStatus, Review
 
 MOST_LISTED = 50
 
 
 class Command(BaseCommand):
-    help = """Put back runs whose workers died, and say what has failed; queue failed deliveries again if asked to.
+    help = """Put back runs whose workers died, and say how things stand; queue failed deliveries again if asked to.
 
-  manage.py recover                  put back what dead workers left, list what has failed
+  manage.py recover                  put back what dead workers left, say what waits, owes telemetry, or has failed
   manage.py recover DELIVERY …       queue these failed deliveries again (X-GitHub-Delivery)
   manage.py recover --failed         queue all failed deliveries again
 
@@ -38,7 +40,20 @@ A run that is queued again goes on where it stopped: what was published or recor
                 raise CommandError(f"Not in the inbox: {', '.join(sorted(unknown))}. Nothing was queued again.")
             self._queue_again(found)
         else:
+            self._say_what_waits()
             self._list_failed()
+
+    def _say_what_waits(self) -> None:
+        now = timezone.now()
+        waiting = Delivery.objects.filter(status__in=(DeliveryStatus.RECEIVED, DeliveryStatus.QUEUED))
+        put_off = waiting.filter(queued_at__gt=now)
+        running = Delivery.objects.filter(status=DeliveryStatus.RUNNING)
+        self.stdout.write(f"Deliveries waiting: {waiting.filter(queued_at__lte=now).count()}")
+        if last := put_off.aggregate(last=Max("queued_at"))["last"]:
+            self.stdout.write(f"Put off: {put_off.count()}, the last until {last:%Y-%m-%d %H:%M:%S} UTC")
+        self.stdout.write(f"Running: {running.count()}")
+        owing = Review.objects.owing_rate_limit_event().count() + Review.objects.owing_execution().count()
+        self.stdout.write(f"Telemetry rows owed: {owing}")
 
     def _queue_again(self, deliveries: list[Delivery]) -> None:
         from reviews.inbox import requeue

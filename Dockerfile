@@ -1,0 +1,43 @@
+# Kodiai in a container: web server, worker and commands alike. docs/container.md says how to use it.
+#
+#   docker build -t kodiai .
+#   docker run --init --read-only --tmpfs /tmp -v kodiai:/app/var -p 127.0.0.1:8000:8000 --env-file .env kodiai
+
+FROM python:3.13-slim-bookworm AS build
+WORKDIR /app
+COPY requirements-uv.txt requirements.txt ./
+# Every file that is installed has the hash of the lock, and none is built here.
+RUN python -m venv /opt/uv \
+    && /opt/uv/bin/python -m pip install --no-cache-dir --require-hashes --only-binary :all: -r requirements-uv.txt \
+    && python -m venv --without-pip /app/.venv \
+    && /opt/uv/bin/uv pip sync --python /app/.venv/bin/python --require-hashes --no-build --no-cache requirements.txt \
+    && rm requirements-uv.txt requirements.txt
+COPY manage.py LICENSE ./
+COPY kodiai kodiai
+COPY telemetry telemetry
+COPY reviews reviews
+# The file system is read-only later: bytecode that is not written now never is.
+RUN /app/.venv/bin/python -m compileall -q -j 0 /app && mkdir /app/var
+
+FROM python:3.13-slim-bookworm
+# Nothing in here installs or builds anything.
+RUN python -m pip uninstall --yes --quiet --root-user-action ignore pip \
+    && rm -rf /usr/local/lib/python3.13/ensurepip \
+    && groupadd --system --gid 10001 kodiai \
+    && useradd --system --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin kodiai
+COPY --from=build /app /app
+RUN chown 10001:10001 /app/var
+WORKDIR /app
+ENV PATH=/app/.venv/bin:/usr/local/bin:/usr/bin:/bin \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    KODIAI_ENV_FILE=/dev/null \
+    HOST=0.0.0.0 \
+    PORT=8000
+USER 10001:10001
+VOLUME ["/app/var"]
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+    CMD ["python", "-c", "import os, urllib.request as u; u.urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/healthz', timeout=4)"]
+CMD ["python", "manage.py", "run"]

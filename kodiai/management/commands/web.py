@@ -1,0 +1,30 @@
+import os
+from typing import Any
+
+from django.core import checks
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from kodiai.supervisor import WEB, child_environment, listen
+
+
+class Command(BaseCommand):
+    help = "Serve webhooks and the admin, without a worker: one of several processes of a larger installation."
+    # Shown, and no reason not to start: without a secret the intake answers 503, and the admin works.
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--host", default=os.environ.get("HOST", "127.0.0.1"), help="default: HOST or %(default)s")
+        parser.add_argument(
+            "--port", type=int, default=int(os.environ.get("PORT", "8000")), help="default: PORT or %(default)s"
+        )
+
+    def handle(self, *args: Any, host: str, port: int, **options: Any) -> None:
+        for message in checks.run_checks():
+            self.stderr.write(self.style.ERROR(str(message)))
+        try:
+            descriptor = listen(host, port).detach()
+        except OSError as error:
+            raise CommandError(f"The web server could not be started on {host}:{port}. Is the port in use?") from error
+        os.set_inheritable(descriptor, True)
+        # This process becomes the server, so that the signals that it gets are the server's.
+        os.execve(WEB[0], [*WEB, str(descriptor)], child_environment())  # noqa: S606

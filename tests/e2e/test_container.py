@@ -1,0 +1,264 @@
+"""The container image and compose.yaml: what they copy, what they run, and what that may do."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import yaml
+from django.conf import settings
+
+from sandbox import Sandbox
+from tests.e2e.conftest import POSTGRES_URL, ROOT, eventually
+from tests.image import Image, build, can_isolate, stages
+
+pytestmark = [pytest.mark.xdist_group("e2e")]
+START_SECONDS = 120.0
+"""For all migrations and the first look, on a machine that does much else."""
+isolated = pytest.mark.skipif(not can_isolate(), reason="needs root, unshare and setpriv to stand in for a container")
+
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
+OURS = ("migrate", "web", "worker")
+
+
+def final() -> Any:
+    return stages((ROOT / "Dockerfile").read_text())[-1]
+
+
+# What is in it
+
+
+def test_the_image_has_every_file_of_the_apps_and_nothing_else(tmp_path: Path) -> None:
+    build(tmp_path)
+    copied = {str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*") if file.is_file()}
+    known = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "kodiai", "telemetry", "reviews"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    demo = ("kodiai/demo/", "kodiai/management/commands/demo.py")
+
+    assert copied == {name for name in known.stdout.split() if not name.startswith(demo)} | {"manage.py", "LICENSE"}
+
+
+def test_the_final_image_installs_nothing_builds_nothing_and_is_nobody_special() -> None:
+    building, image = stages((ROOT / "Dockerfile").read_text())
+
+    assert all("apt" not in run and "gcc" not in run for run in building.runs + image.runs)
+    assert "--require-hashes" in building.runs[0]
+    assert "uv pip sync" in building.runs[0]
+    assert "--without-pip" in building.runs[0]
+    assert "compileall" in building.runs[1]
+    assert "pip uninstall" in image.runs[0]
+    assert image.copies == [(["--from=build", "/app"], "/app")]
+    assert all(int(number) >= 10_000 for number in image.user.split(":"))
+    assert image.stop_signal == "SIGTERM"
+    assert not [name for name in image.environment if "SECRET" in name or "KEY" in name or "PASSWORD" in name]
+
+
+@pytest.mark.parametrize("name", COMPOSE["services"])
+def test_every_service_is_read_only_without_capabilities_and_gets_its_secrets_as_files(name: str) -> None:
+    service = COMPOSE["services"][name]
+
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert "cap_add" not in service
+    assert "privileged" not in service
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["init"] is True
+    assert service["restart"] == ("no" if name == "migrate" else "unless-stopped")
+    assert "healthcheck" in service or final().healthcheck
+    for variable, value in service.get("environment", {}).items():
+        if any(word in variable for word in ("SECRET", "KEY", "PASSWORD", "_URL")) and "GITHUB_API" not in variable:
+            assert variable.endswith("_FILE")
+            assert value.removeprefix("/run/secrets/") in service["secrets"]
+    for port in service.get("ports", ()):
+        assert port.startswith("127.0.0.1:"), "only a proxy on this machine"
+
+
+def test_workers_get_longer_to_stop_than_they_give_themselves() -> None:
+    for name in OURS:
+        assert float(COMPOSE["services"][name]["stop_grace_period"].removesuffix("s")) > settings.KODIAI_GRACE_SECONDS
+    assert "inside" in COMPOSE["networks"]
+    assert COMPOSE["networks"]["inside"]["internal"] is True
+    assert COMPOSE["services"]["postgres"]["networks"] == COMPOSE["services"]["redis"]["networks"] == ["inside"]
+
+
+@pytest.mark.skipif(not shutil.which("redis-server"), reason="needs redis-server")
+def test_redis_takes_its_password_from_the_secret_and_is_found_healthy_without_it(tmp_path: Path) -> None:
+    service = COMPOSE["services"]["redis"]
+    (tmp_path / "redis_conf").write_text("requirepass a-password-for-redis\n")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    places = {"/run/secrets/redis_conf": f"{tmp_path}/redis_conf", "/tmp": str(tmp_path)}
+    command = [places.get(word, word) for word in service["command"]]
+    server = subprocess.Popen([*command, "--port", port, "--bind", "127.0.0.1"], stdout=subprocess.DEVNULL)
+    check = ["redis-cli", "-p", port, *service["healthcheck"]["test"][2:]]
+    try:
+        eventually(lambda: subprocess.run(check, capture_output=True, check=False).returncode == 0, "it is healthy")
+        said = subprocess.run([*check[:3], "set", "a", "b"], capture_output=True, text=True, check=False).stdout
+        assert said.startswith("NOAUTH")
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+# What it does
+
+
+class Installation:
+    """The image with secrets, a database and a GitHub."""
+
+    def __init__(self, folder: Path, github: Sandbox, database: str) -> None:
+        self.image = Image(folder)
+        self.github = github
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        for name, text in {
+            "kodiai_secret_key": "a-key-for-the-container-" + uuid.uuid4().hex,
+            "kodiai_webhook_secret": github.webhook_secret,
+            "kodiai_private_key": github.private_key,
+            "kodiai_database_url": database,
+            "kodiai_cache_url": "locmemcache://kodiai",
+        }.items():
+            (self.image.secrets / name).write_text(text + "\n")
+        self.log = folder / "log"
+
+    def environment(self, service: str) -> dict[str, str]:
+        """The environment of a service of compose.yaml, with what `.env` has to give."""
+        given = {
+            "KODIAI_GITHUB_APP_ID": str(self.github.app_id),
+            "KODIAI_GITHUB_API_URL": self.github.url,
+            "KODIAI_ALLOWED_HOSTS": "kodiai.example.org",
+        }
+        environment = {}
+        for name, value in COMPOSE["services"][service]["environment"].items():
+            _, _, default = value.partition(":-")
+            environment[name] = given.get(name, default.removesuffix("}")) if value.startswith("${") else value
+        return environment | {"PORT": str(self.port)}
+
+    def start(self, command: list[str], service: str, stack: ExitStack) -> "subprocess.Popen[bytes]":
+        log = stack.enter_context(self.log.open("ab"))
+        process = self.image.start(command, self.environment(service), stdout=log, stderr=log)
+        stack.callback(process.kill)
+        return process
+
+    def healthy(self) -> bool:
+        return self.image.run(self.image.final.healthcheck, self.environment("web")).returncode == 0
+
+
+@pytest.fixture
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    folder = tmp_path_factory.mktemp("container")
+    name = f"container_{uuid.uuid4().hex}"
+    database = "sqlite:////app/var/kodiai.sqlite3"
+    if POSTGRES_URL:
+        with psycopg.connect(POSTGRES_URL, autocommit=True) as server:
+            server.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
+        database = f"{POSTGRES_URL.rpartition('/')[0]}/{name}"
+    try:
+        with Sandbox(webhook_secret="container-secret") as github:
+            yield Installation(folder, github, database)
+    finally:
+        if POSTGRES_URL:
+            with psycopg.connect(POSTGRES_URL, autocommit=True) as server:
+                server.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
+
+
+@isolated
+@pytest.mark.parametrize("services", [("web", "worker"), ("run",)], ids=["compose", "one-container"])
+def test_the_commands_of_the_image_turn_a_webhook_into_a_review_and_stop_when_told(
+    installation: Installation, services: tuple[str, ...]
+) -> None:
+    image, github = installation.image, installation.github
+    with ExitStack() as stack:
+        if services == ("run",):
+            processes = [installation.start(image.final.command, "web", stack)]
+        else:
+            migrated = image.run(COMPOSE["services"]["migrate"]["command"], installation.environment("migrate"))
+            assert migrated.returncode == 0, migrated.stdout
+            commands = [(COMPOSE["services"][name]["command"], name) for name in services]
+            processes = [installation.start(command, name, stack) for command, name in commands]
+
+        def healthy_or_ended() -> bool:
+            return installation.healthy() or any(process.poll() is not None for process in processes)
+
+        eventually(healthy_or_ended, "it is healthy", START_SECONDS)
+        assert [process.poll() for process in processes] == [None] * len(processes), installation.log.read_text()
+        repo = github.create_repository("octo/contained", files={"a.py": "x = 1\n"})
+        pull = repo.open_pull_request(changes={"a.py": "import os\nx = 1\n"}, author="mona")
+
+        sent = github.send_webhook(
+            f"http://127.0.0.1:{installation.port}/webhooks/github", "pull_request", pull.payload("opened")
+        )
+        assert sent.status_code == 202
+        eventually(lambda: pull.reviews, "the review is published")
+        assert pull.reviews[0]["comments"][0]["line"] == 1
+
+        for process in processes:
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            assert f"Uid:\t{image.final.user.split(':')[0]}\t" in status
+            assert "CapEff:\t0000000000000000" in status
+            assert "CapBnd:\t0000000000000000" in status
+            assert "NoNewPrivs:\t1" in status
+        for process in processes:
+            process.send_signal(getattr(signal, image.final.stop_signal))
+        grace = float(COMPOSE["services"]["worker"]["stop_grace_period"].removesuffix("s"))
+        assert [process.wait(grace) for process in processes] == [0] * len(processes), installation.log.read_text()
+    assert not installation.healthy()
+
+
+@isolated
+def test_nothing_can_be_written_but_var_and_tmp(installation: Installation) -> None:
+    script = """
+import os
+def writable(folder):
+    try:
+        open(os.path.join(folder, "x"), "w").close()
+        return True
+    except OSError:
+        return False
+walked = {top for root in ("/app", "/run", "/etc", "/usr/bin", "/usr/local") for top, _, _ in os.walk(root)}
+print(sorted(folder for folder in {"/", "/tmp", *walked} if writable(folder)))
+"""
+    done = installation.image.run(["python", "-c", script], {})
+
+    assert done.stdout.strip() == "['/app/var', '/tmp']"
+
+
+@isolated
+def test_every_module_in_the_image_can_be_imported(installation: Installation) -> None:
+    script = """
+import django, importlib, pathlib
+django.setup()
+names = [
+    ".".join(file.with_suffix("").parts).removesuffix(".__init__")
+    for app in ("kodiai", "telemetry", "reviews") for file in pathlib.Path(app).rglob("*.py")
+]
+for name in names:
+    importlib.import_module(name)
+print(len(names), "imported")
+"""
+    environment = installation.environment("web") | {"DJANGO_SETTINGS_MODULE": "kodiai.settings"}
+    done = installation.image.run(["python", "-c", script], environment)
+
+    assert done.returncode == 0, done.stdout
+    assert int(done.stdout.split()[0]) > 60
+
+
+@isolated
+def test_a_web_process_without_settings_says_what_is_missing(installation: Installation) -> None:
+    done = installation.image.run(COMPOSE["services"]["web"]["command"], {"PORT": str(installation.port)})
+
+    assert done.returncode != 0
+    assert "KODIAI_SECRET_KEY is not set. Make one with" in done.stdout
+    assert os.listdir(installation.image.var) == []

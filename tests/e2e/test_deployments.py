@@ -1,0 +1,94 @@
+"""Deployments under load: processes are replaced, or stopped and started, and no delivery is refused or lost."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from sandbox import Fault, FaultKind
+from tests.e2e.conftest import Kodiai, eventually, running_kodiai
+from tests.e2e.deliveries import all_are_done_once, pulls_of, stream
+from tests.e2e.test_kills import workers
+
+pytestmark = [pytest.mark.ops04, pytest.mark.xdist_group("e2e")]
+
+MOST = 300
+"""Deliveries of a stream: more than are sent in the time that the test takes."""
+
+
+def replace_all(kodiai: Kodiai, outcome: str = "all processes were replaced") -> None:
+    """Have all processes replaced and wait until the log tells the outcome."""
+    before = told(kodiai, outcome)
+    kodiai.process.send_signal(signal.SIGHUP)
+    eventually(lambda: told(kodiai, outcome) > before, outcome)
+
+
+def told(kodiai: Kodiai, event: str) -> int:
+    return sum(entry["event"] == event for entry in kodiai.events())
+
+
+def test_all_processes_are_replaced_under_load_and_every_delivery_is_accepted_and_done_once(tmp_path: Path) -> None:
+    with running_kodiai(tmp_path, workers=2) as kodiai:
+        pulls = pulls_of(kodiai, "replaced", MOST)
+        first_workers = eventually(lambda: workers(kodiai), "workers are there")
+
+        with stream(kodiai, "replaced", pulls) as sent:
+            eventually(lambda: sent.answers, "deliveries come")
+            for _ in range(2):
+                replace_all(kodiai)
+            during = len(sent.answers)
+
+        assert during < MOST, "the stream did not last as long as the replacements"
+        assert set(sent.answers.values()) == {202}
+        eventually(lambda: not set(first_workers) & set(workers(kodiai)), "the first workers have ended")
+        all_are_done_once(kodiai, "replaced", pulls, sent.accepted())
+
+
+def test_kodiai_is_stopped_under_load_and_what_it_accepted_is_done_by_the_next(tmp_path: Path) -> None:
+    with running_kodiai(tmp_path, workers=2, KODIAI_GRACE_SECONDS="8") as kodiai:
+        pulls = pulls_of(kodiai, "stopped", MOST)
+        # What is running when the signal comes: its answer is held until Kodiai has ended.
+        held = kodiai.github.fail("graphql", Fault(FaultKind.TAKEN_THEN_DELAYED))
+
+        with stream(kodiai, "stopped", pulls) as sent:
+            assert held.reached.wait(30)
+            eventually(lambda: len(sent.answers) > 20, "deliveries come")
+            status = kodiai.end()
+        held.release()
+
+        assert status == 0
+        assert set(sent.answers.values()) == {202, 0}
+        stored = kodiai.rows("SELECT delivery_id FROM reviews_delivery")
+        assert {(f"stopped-{index}",) for index in sent.accepted()} <= set(stored)
+        kodiai.start()
+        # An answer may be cut off after the delivery was stored; that one is done too.
+        all_are_done_once(kodiai, "stopped", pulls, sorted(int(row[0].rpartition("-")[2]) for row in stored))
+
+
+def test_new_processes_have_the_settings_that_are_in_the_file_then(tmp_path: Path) -> None:
+    settings = tmp_path / ".env"
+    settings.write_text("KODIAI_BOT_ALLOW_LIST=\n")
+    with running_kodiai(tmp_path, KODIAI_ENV_FILE=str(settings)) as kodiai:
+        repo = kodiai.github.create_repository("octo/bots", files={"a.py": "x = 1\n"})
+        pull = repo.open_pull_request(changes={"a.py": "x = 2\n"}, author="renovate[bot]")
+        assert kodiai.send(pull).json()["status"] == "ignored"
+        settings.write_text("KODIAI_BOT_ALLOW_LIST=renovate\n")
+
+        replace_all(kodiai)
+
+        eventually(lambda: kodiai.send(pull).json()["status"] == "queued", "the new web server answers")
+
+
+def test_settings_with_which_nothing_starts_replace_nothing(tmp_path: Path) -> None:
+    settings = tmp_path / ".env"
+    settings.write_text("")
+    with running_kodiai(tmp_path, KODIAI_ENV_FILE=str(settings)) as kodiai:
+        running = eventually(lambda: workers(kodiai), "a worker is there")
+        settings.write_text("KODIAI_RETENTION_DAYS=a year\n")
+
+        replace_all(kodiai, "databases not prepared, the old processes stay")
+
+        pulls = pulls_of(kodiai, "kept", 1)
+        assert kodiai.send(pulls[0], delivery_id="kept-0").status_code == 202
+        all_are_done_once(kodiai, "kept", pulls)
+        assert workers(kodiai) == running

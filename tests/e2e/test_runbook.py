@@ -1,0 +1,287 @@
+"""docs/runbook.md: every command of it is run, in the situation that it is for, and prints what the page says."""
+
+import re
+import signal
+import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from sandbox import Fault, FaultKind, PullRequest
+from tests.e2e.conftest import POSTGRES_URL, ROOT, Kodiai, eventually, running_kodiai
+
+pytestmark = pytest.mark.xdist_group("e2e")
+
+PAGE = (ROOT / "docs" / "runbook.md").read_text()
+KIND = "postgresql" if POSTGRES_URL else "sqlite"
+ADDRESS = "http://127.0.0.1:8000"
+"""Kodiai's on the page; the tests' own has another port."""
+WORKER = ".venv/bin/python manage.py worker"
+NOW = "now()" if POSTGRES_URL else "strftime('%Y-%m-%d %H:%M:%f', 'now')"
+OVER = f"lease_owner != '' AND lease_expires_at < {NOW}"
+A_WHILE = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of the page, and the lines that it is to print."""
+
+    line: str
+    prints: str
+
+    def matches(self, output: str) -> bool:
+        """Tell whether the page shows this output: `…` stands for anything, and alone on a line for any lines."""
+        lines = [r"(?:.*\n)*" if line == "…" else re.escape(line).replace("…", ".*") + r"\n" for line in self.shown]
+        # curl adds no line break of its own.
+        return (
+            re.fullmatch("".join(lines), output if output.endswith("\n") or not output else f"{output}\n") is not None
+        )
+
+    @property
+    def shown(self) -> list[str]:
+        return self.prints.splitlines()
+
+
+def parts() -> dict[str, list[list[Command]]]:
+    """The blocks of commands of each part of the page, without those of the other database."""
+    found: dict[str, list[list[Command]]] = {}
+    for part in PAGE.split("\n## ")[1:]:
+        heading, _, text = part.partition("\n")
+        blocks = re.findall(r"^```console(.*)\n((?:.*\n)*?)```$", text, re.MULTILINE)
+        found[heading] = [_commands(body) for kind, body in blocks if kind.strip() in ("", KIND)]
+    return found
+
+
+def _commands(body: str) -> list[Command]:
+    starts = re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]
+    return [Command(*start.partition("\n")[::2]) for start in starts]
+
+
+class Shell:
+    """Runs the page's commands as an operator would: in the installation's folder, with Kodiai's settings."""
+
+    def __init__(self, kodiai: Kodiai, **variables: str) -> None:
+        self._kodiai = kodiai
+        self._environment = kodiai.environment | variables
+
+    def run(self, *commands: Command) -> None:
+        for command in commands:
+            if "manage.py worker" in command.line:
+                output = self.run_worker(self._nothing_waits)
+            else:
+                process = self.start(command.line)
+                output, errors = process.communicate(timeout=60)
+                assert process.returncode == 0, f"$ {command.line}\nended with {process.returncode}: {output}{errors}"
+            said = f"$ {command.line}\nprinted:\n{output}\nand the page says:\n{command.prints}"
+            assert command.matches(output), said
+
+    def start(self, line: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            ["bash", "-euo", "pipefail", "-c", line.replace(ADDRESS, self._kodiai.url)],
+            env=self._environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def run_worker(self, until: Callable[[], bool]) -> str:
+        """Run the one command that goes on until it is told to stop; return the line with which it starts."""
+        process = self.start(f"exec {WORKER}")
+        try:
+            eventually(until, "the worker has done what it was started for")
+        finally:
+            process.send_signal(signal.SIGTERM)
+            _, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, errors
+        return next(line for line in errors.splitlines(keepends=True) if "worker started" in line)
+
+    def _nothing_waits(self) -> bool:
+        unfinished = "SELECT count(*) FROM reviews_delivery WHERE status IN ('queued', 'running')"
+        return self._kodiai.rows(unfinished) == [(0,)]
+
+
+@pytest.fixture(scope="module")
+def without_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kodiai]:
+    """A web server whose workers are away, so that each situation stays until the page's commands end it."""
+    more = {"KODIAI_HTTPS": "true", "KODIAI_SECRET_KEY": "a-key-of-the-tests-" + "0123456789abcdefghijklmnop" * 2}
+    with running_kodiai(tmp_path_factory.mktemp("runbook"), workers=0, **more) as kodiai:
+        yield kodiai
+
+
+def new_pull(kodiai: Kodiai) -> PullRequest:
+    repo = kodiai.github.repositories.get("octo/runbook") or kodiai.github.create_repository("octo/runbook")
+    number = len(repo.pulls)
+    return repo.open_pull_request(changes={"a.py": f"x = {number}\n"}, author=f"author-{number}")
+
+
+def work(kodiai: Kodiai, until: Callable[[], bool]) -> None:
+    """Let a worker work until something is true."""
+    Shell(kodiai).run_worker(until)
+
+
+def part(heading: str) -> list[Command]:
+    return [command for block in parts()[heading] for command in block]
+
+
+def test_every_part_of_the_page_is_tested_here() -> None:
+    source = Path(__file__).read_text()
+
+    assert [heading for heading, blocks in parts().items() if blocks and f'"{heading}"' not in source] == []
+    assert len(re.findall(r"^\$ ", PAGE, re.MULTILINE)) >= 20
+
+
+def test_what_the_page_shows_is_compared_with_what_is_printed() -> None:
+    shown = Command("…", "…\nFailed: 1 of …\n")
+
+    assert shown.matches("a\nb\nFailed: 1 of 2\n")
+    assert shown.matches("Failed: 1 of \n")
+    assert not shown.matches("a\nFailed: 1\n")
+    assert not shown.matches("Failed: 1 of 2\nc\n")
+
+
+def test_how_things_stand(without_workers: Kodiai) -> None:
+    Shell(without_workers).run(*part("How things stand"))
+
+
+def test_deliveries_wait(without_workers: Kodiai) -> None:
+    pull = new_pull(without_workers)
+    without_workers.send(pull)
+
+    Shell(without_workers).run(*part("Deliveries wait"))
+    assert len(pull.reviews) == 1
+
+
+def test_workers_died(without_workers: Kodiai) -> None:
+    pull = new_pull(without_workers)
+    held = without_workers.github.fail("files", Fault(FaultKind.TAKEN_THEN_DELAYED))
+    without_workers.send(pull)
+    worker = Shell(without_workers).start(f"exec {WORKER}")
+    assert held.reached.wait(30)
+    worker.kill()
+    worker.communicate()
+    held.release()
+    eventually(
+        lambda: without_workers.rows(f"SELECT count(*) FROM reviews_review WHERE {OVER}") == [(1,)], "lease over"
+    )
+
+    Shell(without_workers).run(*part("Workers died"))
+    work(without_workers, lambda: len(pull.reviews) == 1)
+
+
+def test_runs_failed(without_workers: Kodiai) -> None:
+    pull = new_pull(without_workers)
+    without_workers.github.fail("pull", Fault(FaultKind.STATUS, status=403))
+    without_workers.send(pull, delivery_id="failed-run")
+    work(without_workers, lambda: status(without_workers, "failed-run") == "failed")
+
+    Shell(without_workers, DELIVERY="failed-run").run(*part("Runs failed"))
+    work(without_workers, lambda: status(without_workers, "failed-run") == "done")
+    assert len(pull.reviews) == 1
+
+
+def test_telemetry_is_owed(without_workers: Kodiai) -> None:
+    pull = new_pull(without_workers)
+    rename = "ALTER TABLE {} RENAME TO {}"
+    change(without_workers, rename.format("rate_limit_events", "away"))
+    without_workers.send(pull, delivery_id="owing")
+    work(without_workers, lambda: status(without_workers, "owing") == "done")
+    change(without_workers, rename.format("away", "rate_limit_events"))
+    assert len(pull.reviews) == 1
+
+    Shell(without_workers).run(*part("Telemetry is owed"))
+    assert without_workers.rows("SELECT count(*) FROM rate_limit_events WHERE delivery_id = 'owing'") == [(1,)]
+
+
+def test_github_s_limits_are_met(without_workers: Kodiai) -> None:
+    pull = new_pull(without_workers)
+    without_workers.github.fail("files", Fault(FaultKind.PRIMARY_LIMIT, reset_in=20))
+    without_workers.send(pull)
+    put_off = "SELECT count(*) FROM reviews_review WHERE deferred_since IS NOT NULL AND finished_at IS NULL"
+    work(without_workers, lambda: without_workers.rows(put_off) == [(1,)])
+
+    Shell(without_workers).run(*part("GitHub's limits are met"))
+    work(without_workers, lambda: len(pull.reviews) == 1)
+
+
+def test_deliveries_were_missed(without_workers: Kodiai) -> None:
+    pull = new_pull(without_workers)
+    without_workers.end()
+    assert without_workers.send(pull, delivery_id="missed").status_code == 0
+    without_workers.start()
+    without_workers.github.age_hook_deliveries(A_WHILE)
+
+    look, ask, look_again = part("Deliveries were missed")
+    Shell(without_workers).run(look, ask)
+    without_workers.github.wait_for_redeliveries()
+    Shell(without_workers).run(look_again)
+    work(without_workers, lambda: len(pull.reviews) == 1)
+
+
+def test_the_disk_is_full(without_workers: Kodiai) -> None:
+    columns = "repo, event_type, cache_hit_rate, skipped_queries, retry_attempts, degradation_path, created_at"
+    change(
+        without_workers,
+        f"INSERT INTO rate_limit_events ({columns}) VALUES ('o/r', 'x', 0, 0, 0, 'none', '2020-01-01 00:00:00+00:00')",
+    )
+
+    Shell(without_workers).run(*part("The disk is full"))
+
+
+def test_a_secret_is_to_be_rotated(without_workers: Kodiai) -> None:
+    make = "from django.contrib.auth.models import User; User.objects.create_superuser('left')"
+    shell = Shell(without_workers, ADMIN="left")
+    shell.run(Command(f'.venv/bin/python manage.py shell --no-imports --command "{make}"', "…\n"))
+
+    shell.run(*part("A secret is to be rotated"))
+    assert without_workers.rows("SELECT count(*) FROM auth_user WHERE username = 'left' AND is_active") == [(0,)]
+
+
+def test_a_backup_and_the_database_is_to_be_restored(without_workers: Kodiai, tmp_path: Path) -> None:
+    file = without_workers.database.removeprefix("sqlite:///")
+    shell = Shell(without_workers, BACKUP=str(tmp_path / "backup"), DATABASE_FILE=file)
+    backup, restore, migrate, ask = parts()["A backup, and the database is to be restored"]
+    pull = new_pull(without_workers)
+
+    shell.run(*backup)
+    without_workers.send(pull, delivery_id="after-the-backup")
+    work(without_workers, lambda: status(without_workers, "after-the-backup") == "done")
+    without_workers.end()
+    shell.run(*restore, *migrate)
+    without_workers.start()
+    assert status(without_workers, "after-the-backup") is None
+    without_workers.github.age_hook_deliveries(A_WHILE)
+    shell.run(*ask)
+    without_workers.github.wait_for_redeliveries()
+    work(without_workers, lambda: status(without_workers, "after-the-backup") == "done")
+
+    assert len(pull.reviews) == 1
+    for table in ("rate_limit_events", "executions"):
+        query = f"SELECT count(*) FROM {table} WHERE delivery_id = 'after-the-backup'"
+        assert without_workers.rows(query) == [(1,)]
+
+
+def test_an_upgrade_and_back_again(without_workers: Kodiai) -> None:
+    Shell(without_workers).run(*part("An upgrade, and back again"))
+    Shell(without_workers).run(Command(".venv/bin/python manage.py migrate", "…\n"), *part("How things stand"))
+
+
+# What the situations are made of
+
+
+def status(kodiai: Kodiai, delivery_id: str) -> str | None:
+    """The status of a delivery; None where the inbox does not have it."""
+    rows = kodiai.rows(f"SELECT status FROM reviews_delivery WHERE delivery_id = '{delivery_id}'")
+    return rows[0][0] if rows else None
+
+
+def change(kodiai: Kodiai, statement: str) -> None:
+    """Change the database behind Kodiai's back."""
+    if POSTGRES_URL:
+        with psycopg.connect(kodiai.database, autocommit=True) as server:
+            server.execute(statement)  # type: ignore[arg-type]
+    else:
+        with closing(sqlite3.connect(kodiai.database.removeprefix("sqlite:///"), isolation_level=None)) as file:
+            file.execute(statement)

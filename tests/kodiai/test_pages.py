@@ -1,0 +1,255 @@
+"""What browsers get: a strict policy on every page, nothing that it forbids, and errors that reveal nothing."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.cache import cache
+from django.http import HttpResponse
+from django.test import Client
+from pytest_django import Settings
+
+from kodiai.logins import MOST_FAILURES
+from reviews.models import Delivery, Review
+from telemetry.models import Execution, RateLimitEvent
+from tests.webhooks import deliver, pull_request_payload
+
+SOURCES = {"src", "href", "action", "poster", "data", "srcset", "formaction"}
+
+
+class Forbidden(HTMLParser):
+    """Collects what a page needs that a policy of `'self'` alone does not let it have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self._inside = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self._inside = ""
+        if tag == "style" or (
+            tag == "script" and "src" not in given and given.get("type") in (None, "text/javascript")
+        ):
+            self._inside = tag
+        if tag in ("iframe", "object", "embed", "base"):
+            self.found.append(f"<{tag}>")
+        for name, value in attrs:
+            if name == "style" or name.startswith("on"):
+                self.found.append(f"<{tag} {name}={value!r}>")
+            if name in SOURCES and value and tag != "a" and value.partition(":")[0] in ("http", "https", "javascript"):
+                self.found.append(f"<{tag} {name}={value!r}>")
+            if name == "href" and value and value.lower().lstrip().startswith("javascript:"):
+                self.found.append(f"<{tag} {name}={value!r}>")
+
+    def handle_data(self, data: str) -> None:
+        if self._inside and data.strip():
+            self.found.append(f"inline {self._inside}: {data.strip()[:60]}")
+            self._inside = ""
+
+
+def needs_nothing_forbidden(answer: HttpResponse) -> None:
+    policy = answer["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "frame-ancestors 'none'" in policy
+    assert answer["X-Frame-Options"] == "DENY"
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    assert answer["Referrer-Policy"] == "same-origin"
+    assert answer["Cross-Origin-Opener-Policy"] == "same-origin"
+    page = Forbidden()
+    page.feed(answer.content.decode())
+    assert page.found == []
+
+
+@pytest.fixture
+def rows(client: Client, db: None) -> Iterator[None]:
+    deliver(client, pull_request_payload(), delivery_id="d-1")
+    identity = {"delivery_id": "d-1", "event_type": "pull_request.opened", "repo": "octo/demo", "pr_number": 7}
+    RateLimitEvent.objects.create(
+        **identity, cache_hit_rate=0, skipped_queries=0, retry_attempts=0, degradation_path="none"
+    )
+    Execution.objects.create(**identity, provider="kodiai", model="analyzers", conclusion="success")
+    return
+
+
+def pages() -> list[str]:
+    """One of each kind of page that the admin has."""
+    user, delivery = User.objects.get().pk, Delivery.objects.get().pk
+    found = ["/admin/", "/admin/password_change/", "/admin/auth/", "/admin/auth/user/", "/admin/auth/user/add/"]
+    found += [f"/admin/auth/user/{user}/{kind}/" for kind in ("change", "password", "history", "delete")]
+    found += ["/admin/auth/group/", "/admin/auth/group/add/", f"/admin/reviews/delivery/{delivery}/history/"]
+    for model in (Delivery, Review, RateLimitEvent, Execution):
+        name = f"/admin/{model._meta.app_label}/{model._meta.model_name}"
+        found += [f"{name}/", f"{name}/?q=d-1", f"{name}/{model.objects.get().pk}/change/"]
+    return found
+
+
+def test_every_kind_of_admin_page_carries_the_strict_policy_and_needs_nothing_that_it_forbids(
+    admin_client: Client, rows: None
+) -> None:
+    for page in pages():
+        answer = admin_client.get(page)
+        assert answer.status_code == 200, page
+        needs_nothing_forbidden(answer)
+
+
+def test_the_pages_for_who_is_not_logged_in_need_nothing_forbidden_either(db: None) -> None:
+    client = Client(REMOTE_ADDR="192.0.2.77")
+    needs_nothing_forbidden(client.get("/admin/login/"))
+    for _ in range(MOST_FAILURES):
+        client.post("/admin/login/", {"username": "nobody", "password": "x"})
+    locked = client.post("/admin/login/", {"username": "nobody", "password": "x"})
+    cache.clear()
+
+    assert locked.status_code == 429
+    needs_nothing_forbidden(locked)
+
+
+def _explode(*arguments: Any, **options: Any) -> None:
+    raise RuntimeError("the password is hunter2")
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 500])
+def test_an_error_page_reveals_nothing_and_is_made_for_a_phone_too(
+    db: None, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    client = Client(enforce_csrf_checks=True, raise_request_exception=False)
+    if status == 400:
+        answer = client.get("/admin/login/", headers={"Host": "elsewhere.example"})
+    elif status == 403:
+        answer = client.post("/admin/login/", {"username": "a", "password": "b"})
+    elif status == 404:
+        answer = client.get("/who-asks?for=<script>")
+    else:
+        monkeypatch.setattr("kodiai.health._all_migrated", _explode)
+        answer = client.get("/readyz")
+
+    said = answer.content.decode()
+    assert answer.status_code == status
+    assert 'name="viewport" content="width=device-width' in said
+    assert not [
+        word
+        for word in ("hunter2", "Traceback", "elsewhere", "who-asks", "<script", "settings", "DEBUG")
+        if word in said
+    ]
+    needs_nothing_forbidden(answer)
+
+
+def test_the_style_of_the_error_pages_is_served(client: Client) -> None:
+    answer = client.get("/static/kodiai/page.css")
+
+    assert answer.status_code == 200
+    assert answer["Content-Type"].startswith("text/css")
+
+
+def test_a_foreign_host_name_is_refused_before_anything_is_done(client: Client, settings: Settings) -> None:
+    settings.ALLOWED_HOSTS = ["kodiai.example.org"]
+
+    assert client.get("/admin/login/", headers={"Host": "evil.example"}).status_code == 400
+    assert client.get("/admin/login/", headers={"Host": "kodiai.example.org"}).status_code == 200
+
+
+# Settings of a production set-up, in a process of their own
+
+_SHOW = """
+import django, json
+django.setup()
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.test import Client
+call_command("migrate", verbosity=0, skip_checks=True)
+User.objects.create_superuser("root", password="p")
+browser = Client(enforce_csrf_checks=True, headers={"Host": "kodiai.example.org", "X-Forwarded-Proto": "https"})
+page = browser.get("/admin/login/")
+token = browser.cookies["__Host-csrftoken"].value
+answer = browser.post(
+    "/admin/login/",
+    {"username": "root", "password": "p", "csrfmiddlewaretoken": token},
+    headers={"Referer": "https://kodiai.example.org/admin/login/"},
+)
+plain = Client(headers={"Host": "kodiai.example.org"})
+print(json.dumps({
+    "debug": settings.DEBUG,
+    "status": answer.status_code,
+    "cookies": {name: dict(morsel.items()) for name, morsel in browser.cookies.items()},
+    "hsts": page.headers.get("Strict-Transport-Security"),
+    "plain": [plain.get("/admin/").status_code, plain.get("/healthz").status_code,
+        plain.post("/webhooks/github", {}).status_code],
+}))
+"""
+
+
+def start(*command: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("KODIAI_")}
+    return subprocess.run(
+        [sys.executable, *command],
+        env=kept
+        | {
+            "DJANGO_SETTINGS_MODULE": "kodiai.settings",
+            "KODIAI_ENV_FILE": os.devnull,
+            "DATABASE_URL": "sqlite:///:memory:",
+        }
+        | environment,
+        cwd=settings.BASE_DIR,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_behind_tls_cookies_are_bound_to_this_host_and_plain_requests_are_led_to_https() -> None:
+    done = start(
+        "-c", _SHOW, KODIAI_SECRET_KEY="k3y" * 20, KODIAI_HTTPS="true", KODIAI_ALLOWED_HOSTS="kodiai.example.org",
+        KODIAI_GITHUB_WEBHOOK_SECRET="some-secret",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    shown = json.loads(done.stdout)
+
+    assert shown["debug"] is False
+    assert shown["status"] == 302
+    assert shown["cookies"].keys() == {"__Host-csrftoken", "__Host-sessionid"}
+    for cookie in shown["cookies"].values():
+        assert cookie["secure"] is True
+        assert cookie["httponly"] is True
+        assert cookie["samesite"] == "Lax"
+        assert cookie["path"] == "/"
+        assert cookie["domain"] == ""
+    assert "max-age=31536000" in shown["hsts"]
+    # GitHub and a load balancer's health check may come from inside the network.
+    assert shown["plain"] == [301, 200, 415]
+
+
+@pytest.mark.parametrize("key", ["short", "django-insecure-" + "a1b2c3d4" * 6])
+def test_a_start_with_a_key_that_can_be_guessed_fails_with_a_sentence_that_says_what_to_do(key: str) -> None:
+    done = start("manage.py", "check", KODIAI_SECRET_KEY=key)
+
+    assert done.returncode != 0
+    assert "KODIAI_SECRET_KEY can be guessed" in done.stderr
+    assert "Make one with" in done.stderr
+    assert key not in done.stderr
+
+
+def test_a_secret_may_come_from_a_file(tmp_path: Any) -> None:
+    for name, value in (("key", "k3y" * 20 + "\n"), ("hook", "one,two\n"), ("database", "sqlite:///:memory:\n")):
+        (tmp_path / name).write_text(value)
+    show = "from django.conf import settings as s; print(s.SECRET_KEY, s.KODIAI_GITHUB_WEBHOOK_SECRET, s.DATABASES)"
+
+    done = start(
+        "-c", show, KODIAI_SECRET_KEY_FILE=f"{tmp_path}/key", KODIAI_GITHUB_WEBHOOK_SECRET_FILE=f"{tmp_path}/hook",
+        DATABASE_URL_FILE=f"{tmp_path}/database",
+    )  # fmt: skip
+    assert done.stdout.startswith("k3y" * 20 + " ['one', 'two'] {'default': {'NAME': ':memory:'"), done.stderr
+
+    missing = start("-c", show, KODIAI_SECRET_KEY_FILE=f"{tmp_path}/gone")
+    assert missing.returncode != 0
+    assert "KODIAI_SECRET_KEY_FILE cannot be read" in missing.stderr

@@ -1,0 +1,46 @@
+"""Which queue is used, by `KODIAI_TASKS_URL`."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.runs import ROOT
+
+LIBRARIES = "import sys, kodiai.wsgi; print(sorted({'redis', 'rq', 'django_rq'} & sys.modules.keys()))"
+
+
+def run_python(code: str, tasks_url: str) -> "subprocess.CompletedProcess[str]":
+    environment = {
+        "PATH": os.environ["PATH"],
+        "KODIAI_ENV_FILE": os.devnull,
+        "KODIAI_SECRET_KEY": "x" * 50,
+        "KODIAI_TASKS_URL": tasks_url,
+        "DJANGO_SETTINGS_MODULE": "kodiai.settings",
+    }
+    return subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+def test_the_web_process_loads_nothing_of_redis_where_the_queue_is_in_the_database() -> None:
+    assert run_python(LIBRARIES, "").stdout == "[]\n"
+    assert run_python(LIBRARIES, "redis://127.0.0.1:1/0").stdout == "['django_rq', 'redis', 'rq']\n"
+
+
+@pytest.mark.parametrize("url", ["amqp://user:hush@host", "redis.example.org:6379", "redis://:hush@host:port/0"])
+def test_another_address_is_refused_with_a_sentence_that_does_not_show_the_password(url: str) -> None:
+    refused = run_python("import kodiai.settings", url)
+
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines()[-1].endswith(
+        "KODIAI_TASKS_URL must be redis://host:port/database or rediss://…, or empty for the queue in the database."
+    )
+    assert "hush" not in refused.stderr
+
+
+def test_the_admin_has_no_page_of_the_queue() -> None:
+    code = "import django; django.setup(); from django.contrib import admin; print([*admin.site._registry])"
+
+    assert "rq" not in run_python(code, "redis://127.0.0.1:1/0").stdout

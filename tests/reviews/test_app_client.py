@@ -1,0 +1,206 @@
+"""What Kodiai asks GitHub as the App itself: the list of webhook deliveries, and to send one again."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import httpx
+import pytest
+from pytest_django import Settings
+
+from reviews.github import AppClient, HookDelivery, NotConfigured, RateLimited, Refused, Unavailable, connection
+from reviews.github import app as app_module
+from sandbox import Fault, FaultKind, PullRequest, Sandbox
+from tests.sandbox.receiver import Receiver
+
+EVER = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tries follow each other at once."""
+    monkeypatch.setattr(connection, "BACKOFF", 0)
+
+
+def listed(since: datetime = EVER) -> list[HookDelivery]:
+    with AppClient() as app:
+        return list(app.hook_deliveries(since))
+
+
+def send(github: Sandbox, pull: PullRequest, count: int) -> list[str]:
+    """Send that many webhooks to where nobody listens; return their delivery ids, newest first."""
+    sent = [str(uuid4()) for _ in range(count)]
+    for delivery_id in sent:
+        github.send_webhook("http://127.0.0.1:1/", "pull_request", pull.payload("opened"), delivery_id)
+    return sent[::-1]
+
+
+def test_every_delivery_is_listed_newest_first_over_as_many_pages_as_it_takes(
+    github: Sandbox, pull: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app_module, "PER_PAGE", 3)
+    sent = send(github, pull, 7)
+
+    deliveries = listed()
+
+    assert [delivery.guid for delivery in deliveries] == sent
+    assert github.count("hook_deliveries") == 3
+    newest = deliveries[0]
+    assert (newest.event, newest.action, newest.redelivery) == ("pull_request", "opened", False)
+    assert newest.id == github.hook_deliveries[0].id
+    assert newest.installation_id == pull.repository.installation_id
+    assert newest.status_code == 502
+    assert datetime.now(UTC) - newest.delivered_at < timedelta(minutes=1)
+
+
+def test_a_page_holds_as_many_deliveries_as_github_gives(github: Sandbox) -> None:
+    assert listed() == []
+    assert github.calls[-1].query["per_page"] == "100"
+
+
+def test_the_list_ends_at_the_first_delivery_that_is_older_than_asked_for(
+    github: Sandbox, pull: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app_module, "PER_PAGE", 2)
+    send(github, pull, 5)
+    entries = [delivery.json() | {"delivered_at": "2026-01-01T12:00:00Z"} for delivery in github.hook_deliveries[:2]]
+    entries[1]["delivered_at"] = "2026-01-01T11:59:59Z"
+    github.fail("hook_deliveries", Fault(FaultKind.WRONG_JSON, body=entries))
+
+    deliveries = listed(since=datetime(2026, 1, 1, 12, tzinfo=UTC))
+
+    assert [delivery.id for delivery in deliveries] == [entries[0]["id"]]
+    assert github.count("hook_deliveries") == 1
+
+
+def test_a_delivery_is_sent_again_under_the_id_that_it_had(github: Sandbox, pull: PullRequest) -> None:
+    with Receiver() as receiver, AppClient() as app:
+        github.send_webhook(receiver.url, "pull_request", pull.payload("opened"), "first")
+        app.redeliver(next(app.hook_deliveries(EVER)).id)
+        github.wait_for_redeliveries()
+
+        again = next(app.hook_deliveries(EVER))
+
+    assert (again.guid, again.redelivery, again.status_code) == ("first", True, 202)
+    assert github.count("redeliver") == 1
+
+
+def test_what_cannot_be_sent_again_is_refused(github: Sandbox) -> None:
+    with AppClient() as app, pytest.raises(Refused, match=r"404 to POST /app/hook/deliveries/7/attempts") as refused:
+        app.redeliver(7)
+    assert refused.value.status == 404
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(FaultKind.STATUS, status=500),
+        Fault(FaultKind.STATUS, status=502),
+        Fault(FaultKind.RESET),
+    ],
+    ids=["500", "502", "reset"],
+)
+def test_the_list_is_asked_for_again_where_github_fails_and_sending_again_is_not(
+    github: Sandbox, pull: PullRequest, fault: Fault
+) -> None:
+    sent = send(github, pull, 1)
+    github.fail("hook_deliveries", fault, times=2)
+    github.fail("redeliver", fault)
+
+    (delivery,) = listed()
+    assert delivery.guid == sent[0]
+    with AppClient() as app, pytest.raises(Unavailable):
+        app.redeliver(delivery.id)
+    assert (github.count("hook_deliveries"), github.count("redeliver")) == (3, 1)
+
+
+def test_a_lasting_failure_of_the_list_is_told_after_three_tries(github: Sandbox) -> None:
+    github.fail("hook_deliveries", Fault(FaultKind.STATUS, status=500), times=None)
+
+    with pytest.raises(Unavailable, match="500"):
+        listed()
+    assert github.count("hook_deliveries") == connection.MAX_TRIES
+
+
+def test_silence_is_waited_for_no_longer_than_the_time_out(github: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "TIMEOUT", httpx.Timeout(0.05, connect=5))
+    github.fail("hook_deliveries", Fault(FaultKind.TIMEOUT), times=None)
+
+    with pytest.raises(Unavailable, match="ReadTimeout"):
+        listed()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [None, {}, "text", [{}], [7], [{"id": "x"}], [{"id": 2**70, "guid": "g", "event": "e", "status_code": 1}]],
+    ids=repr,
+)
+def test_a_list_that_cannot_be_read_is_no_empty_list(github: Sandbox, body: object) -> None:
+    github.fail("hook_deliveries", Fault(FaultKind.WRONG_JSON, body=body), times=None)
+
+    with pytest.raises(Unavailable, match="does not have the form"):
+        listed()
+
+
+def test_a_list_whose_pages_lead_in_a_circle_ends(github: Sandbox, pull: PullRequest) -> None:
+    send(github, pull, 1)
+    circle = {"Link": '<https://elsewhere.example/app/hook/deliveries?cursor=v1_9>; rel="next"'}
+    entries = [github.hook_deliveries[0].json()]
+    github.fail("hook_deliveries", Fault(FaultKind.WRONG_JSON, body=entries, headers=circle), times=None)
+
+    with pytest.raises(Unavailable, match="circle"):
+        listed()
+    assert github.count("hook_deliveries") == 2
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(FaultKind.PRIMARY_LIMIT, reset_in=600),
+        Fault(FaultKind.PRIMARY_LIMIT, status=429, reset_in=600),
+        Fault(FaultKind.SECONDARY_LIMIT, retry_after=600),
+        Fault(FaultKind.SECONDARY_LIMIT, retry_after=None),
+    ],
+    ids=["primary-403", "primary-429", "secondary", "secondary-unhinted"],
+)
+@pytest.mark.parametrize("route", ["hook_deliveries", "redeliver"])
+def test_the_apps_own_limit_is_told_and_known_from_then_on(
+    github: Sandbox, pull: PullRequest, route: str, fault: Fault
+) -> None:
+    send(github, pull, 1)
+    github.fail(route, fault)
+
+    with AppClient() as app:
+        with pytest.raises(RateLimited) as first:
+            app.redeliver(github.hook_deliveries[0].id) if route == "redeliver" else list(app.hook_deliveries(EVER))
+        github.reset_calls()
+        with pytest.raises(RateLimited) as second:
+            list(app.hook_deliveries(EVER))
+        with pytest.raises(RateLimited):
+            app.redeliver(github.hook_deliveries[0].id)
+
+    assert (first.value.asked, second.value.asked) == (True, False)
+    assert first.value.hinted == (fault.retry_after is not None or fault.kind is FaultKind.PRIMARY_LIMIT)
+    assert first.value.retry_at == second.value.retry_at
+    assert github.count() == 0
+
+
+def test_a_key_that_github_does_not_know_is_told_with_what_to_check(github: Sandbox) -> None:
+    github.fail("hook_deliveries", Fault(FaultKind.STATUS, status=401, message="A JSON web token is not good"))
+
+    with pytest.raises(NotConfigured, match=r"JSON web token is not good.*KODIAI_GITHUB_PRIVATE_KEY.*clock"):
+        listed()
+    assert listed() == []
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["", "not a key", "-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n"],
+    ids=["none", "text", "broken"],
+)
+def test_a_key_that_is_none_is_told_before_anything_is_sent(github: Sandbox, settings: Settings, key: str) -> None:
+    settings.KODIAI_GITHUB_PRIVATE_KEY = key
+
+    with pytest.raises(NotConfigured, match="KODIAI_GITHUB_PRIVATE_KEY") as told:
+        listed()
+    assert "AAAA" not in str(told.value)
+    assert github.count() == 0

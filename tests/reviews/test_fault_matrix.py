@@ -1,0 +1,336 @@
+"""Each call of a run to GitHub meets each fault, once and for ever: what Kodiai did is the table docs/fault-matrix.md.
+
+A cell is a run that goes on as a worker lets it go on: put off by a limit it is processed again when its time has come,
+and after a failed attempt it is tried again. `make fault-matrix` writes the table; the tests fail where it differs.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from itertools import groupby
+from math import ceil
+from pathlib import Path
+from threading import Event
+
+import httpx
+import pytest
+from django.conf import settings as project
+from django.core.cache import cache
+from django.utils import timezone
+from django_tasks_db.models import DBTaskResult
+from pytest_django import Settings
+
+from reviews import enrichment
+from reviews.github import client, connection
+from reviews.models import Delivery, DeliveryStatus, Review
+from reviews.publishing import marker
+from reviews.runner import process
+from sandbox import Fault, FaultKind, PullRequest, Sandbox
+from telemetry.models import Conclusion, Execution, RateLimitEvent
+from tests.reviews.conftest import AFTER, BEFORE
+from tests.runs import admit
+
+pytestmark = pytest.mark.django_db
+
+TABLE = Path(project.BASE_DIR) / "docs" / "fault-matrix.md"
+WRITE = bool(os.environ.get("KODIAI_TEST_WRITE_FAULT_MATRIX"))
+MOST_ROUNDS = 30
+"""More than any run may need before it ends."""
+
+# Faults
+
+
+def _wrong_types() -> dict[str, object]:
+    names = "id token expires_at head base filename total_count type content data body user state"
+    return {name: [{}] for name in names.split()}
+
+
+LIMITS = {
+    "primary limit, 403": Fault(FaultKind.PRIMARY_LIMIT, reset_in=600),
+    "primary limit, 429": Fault(FaultKind.PRIMARY_LIMIT, status=429, reset_in=600),
+    "secondary limit with `retry-after`, 403": Fault(FaultKind.SECONDARY_LIMIT, retry_after=300),
+    "secondary limit with `retry-after`, 429": Fault(FaultKind.SECONDARY_LIMIT, status=429, retry_after=300),
+    "secondary limit without a hint, 403": Fault(FaultKind.SECONDARY_LIMIT),
+    "secondary limit without a hint, 429": Fault(FaultKind.SECONDARY_LIMIT, status=429),
+}
+FAILURES = {
+    "500": Fault(FaultKind.STATUS, status=500),
+    "502": Fault(FaultKind.STATUS, status=502),
+    "time-out": Fault(FaultKind.TIMEOUT),
+    "reset": Fault(FaultKind.RESET),
+}
+SHAPES = {
+    "truncated JSON": Fault(FaultKind.BROKEN_JSON),
+    "`null`": Fault(FaultKind.WRONG_JSON, body=None),
+    "a list of numbers": Fault(FaultKind.WRONG_JSON, body=[1, 2, 3]),
+    "a string": Fault(FaultKind.WRONG_JSON, body="fine"),
+    "`{}`": Fault(FaultKind.WRONG_JSON, body={}),
+    "`[{}]`": Fault(FaultKind.WRONG_JSON, body=[{}]),
+    "wrong types": Fault(FaultKind.WRONG_JSON, body=_wrong_types()),
+    "wrong types in a list": Fault(FaultKind.WRONG_JSON, body=[_wrong_types()]),
+}
+REFUSALS = {str(status): Fault(FaultKind.STATUS, status=status) for status in (401, 403, 404, 409, 422, 451)}
+EVERY_FAULT = {**LIMITS, **FAILURES, **SHAPES, **REFUSALS}
+OF_GRAPHQL = {"RATE_LIMITED, 200": Fault(FaultKind.GRAPHQL_RATE_LIMITED, reset_in=600)}
+
+
+def _taken(name: str, fault: Fault) -> Fault:
+    """The fault in the answer of a request that GitHub has acted on."""
+    if name == "reset":
+        return Fault(FaultKind.TAKEN_THEN_RESET)
+    if name == "time-out":
+        return Fault(FaultKind.TAKEN_THEN_DELAYED)
+    body: object = fault.body
+    headers = {}
+    if name in LIMITS or fault.kind is FaultKind.STATUS:
+        body = {"message": "You have exceeded a secondary rate limit" if name in LIMITS else "No"}
+    if fault.kind is FaultKind.PRIMARY_LIMIT:
+        headers = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(ceil(timezone.now().timestamp()) + 600)}
+    if fault.retry_after:
+        headers = {"retry-after": str(fault.retry_after)}
+    if fault.kind is FaultKind.BROKEN_JSON:
+        body = b'{"id": 1, "node_id": "MDEx'
+    status = fault.status or (403 if name in LIMITS else 200)
+    return Fault(FaultKind.TAKEN_THEN_ANSWERED, status=status, body=body, headers=headers)
+
+
+# Calls
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of a run. `after` calls of its route come first and are answered well."""
+
+    name: str
+    route: str
+    faults: dict[str, Fault] = field(default_factory=lambda: EVERY_FAULT)
+    after: int = 0
+    taken: bool = False
+    """GitHub acts on the call; the answer is at fault."""
+
+
+CALLS = [
+    Call("The installation, where the webhook did not tell", "repository_installation"),
+    Call("A token", "installation_token"),
+    Call("The pull request", "pull"),
+    Call("Its files", "files"),
+    Call("`.kodiai.yml`", "contents"),
+    Call("Search", "search"),
+    Call("The files' contents, by GraphQL", "graphql", {**OF_GRAPHQL, **EVERY_FAULT}),
+    Call("A file's content by REST, where GraphQL is not to be had", "contents", after=1),
+    Call("The review", "create_review"),
+    Call("The review, when GitHub has taken it and the answer is at fault", "create_review", taken=True),
+    Call("The list of reviews, after a post of unknown outcome", "list_reviews"),
+]
+CELLS = [(call, name) for call in CALLS for name in call.faults]
+
+
+@pytest.fixture(scope="module")
+def box() -> Iterator[Sandbox]:
+    with Sandbox(webhook_secret=project.KODIAI_GITHUB_WEBHOOK_SECRET[0]) as box:
+        yield box
+
+
+@pytest.fixture(scope="module")
+def pull(box: Sandbox) -> PullRequest:
+    box.merged_pull_requests["octo/demo", "mona"] = 4
+    repo = box.create_repository("octo/demo", files={"shop.py": BEFORE})
+    return repo.open_pull_request(changes={"shop.py": AFTER}, author="mona", author_association="CONTRIBUTOR")
+
+
+@pytest.fixture
+def github(box: Sandbox, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    settings.KODIAI_GITHUB_API_URL = box.url
+    settings.KODIAI_GITHUB_APP_ID = str(box.app_id)
+    settings.KODIAI_GITHUB_APP_SLUG = box.app_slug
+    settings.KODIAI_GITHUB_PRIVATE_KEY = box.private_key
+    settings.KODIAI_MAX_ATTEMPTS = 2
+    settings.KODIAI_MAX_DEFERRAL = 900
+    monkeypatch.setattr(connection, "BACKOFF", 0)
+    monkeypatch.setattr(enrichment, "UNHINTED_WAIT", 0)
+    return box
+
+
+@pytest.mark.parametrize(("call", "name"), CELLS, ids=lambda value: value if isinstance(value, str) else value.name)
+def test_every_fault_of_every_call_ends_clearly_or_the_run_goes_on_by_itself(
+    github: Sandbox, pull: PullRequest, call: Call, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if name == "time-out":
+        monkeypatch.setattr(connection, "TIMEOUT", httpx.Timeout(0.25, connect=5))
+
+    seen = tuple(_cell(github, pull, call, name, times) for times in (1, None))
+
+    if WRITE:
+        SEEN[call.name, name] = seen
+    else:
+        assert COMMITTED.get((call.name, name)) == seen, (
+            f"{TABLE.name} says something else; make fault-matrix writes it"
+        )
+
+
+def test_the_table_shows_every_call_with_every_fault() -> None:
+    if WRITE:
+        TABLE.write_text(_rendered(SEEN), encoding="utf-8")
+    else:
+        assert list(COMMITTED) == [(call.name, name) for call, name in CELLS]
+        assert TABLE.read_text(encoding="utf-8") == _rendered(COMMITTED), "make fault-matrix writes it"
+
+
+# One cell
+
+
+def _cell(github: Sandbox, pull: PullRequest, call: Call, name: str, times: int | None) -> str:
+    """Run a review whose call meets the fault that many times (None: each time); check what must hold; say what was."""
+    fault = _taken(name, call.faults[name]) if call.taken else call.faults[name]
+    fault = replace(fault, reached=Event(), released=Event())
+    github.clear_faults()
+    for limit in github.limits.values():
+        limit.restore()
+    github.reset_calls()
+    github.graphql_available = call.after == 0
+    pull.reviews.clear()
+    cache.clear()
+    client._tokens.clear()
+    delivery = admit(pull, **({"installation": None} if call.route == "repository_installation" else {}))
+    if call.route == "list_reviews":
+        github.fail("create_review", Fault(FaultKind.TAKEN_THEN_RESET))
+    github.fail(call.route, fault, times, call.after)
+    try:
+        steps = _live(github, delivery)
+    finally:
+        fault.release()
+    review = Review.objects.select_related("delivery").get(delivery=delivery)
+    _check(github, pull, review)
+    return ", ".join([*steps, _outcome(github, review, call)])
+
+
+def _live(github: Sandbox, delivery: Delivery) -> list[str]:
+    """Process a delivery until its run ends, as a worker does; return what happened before the end, in words."""
+    steps: list[str] = []
+    attempts = 0
+    for _ in range(MOST_ROUNDS):
+        enriched = Review.objects.filter(delivery=delivery, enriched_at__isnull=False).exists()
+        searches = github.count("search")
+        now = timezone.now()
+        process(delivery.pk)
+        review = Review.objects.select_related("delivery").get(delivery=delivery)
+        assert review.lease_owner == "", "nothing is left leased"
+        assert not enriched or github.count("search") == searches, "Search is not asked again after its outcome"
+        if review.finished_at is not None:
+            break
+        assert review.delivery.status == DeliveryStatus.QUEUED
+        assert review.deferred_until is not None
+        assert DBTaskResult.objects.filter(run_after=review.deferred_until).exists(), "a task waits for its time"
+        if review.attempts > attempts:
+            attempts = review.attempts
+            steps.append("failed attempt")
+        else:
+            steps.append(f"put off {round((review.deferred_until - now).total_seconds() / 60)} min")
+        _let_time_pass(review)
+    else:
+        pytest.fail(f"the run neither ended nor went on: {review.delivery.failure}")
+    return [step + (", again and again" if len(list(times)) > 1 else "") for step, times in groupby(steps)]
+
+
+def _let_time_pass(review: Review) -> None:
+    """As if the run's time had come: limits that were known are over, and it has been put off for longer."""
+    assert review.deferred_until is not None
+    cache.clear()
+    if review.deferred_since is not None:
+        waited = max(review.deferred_until - timezone.now(), timedelta())
+        Review.objects.filter(pk=review.pk).update(deferred_since=review.deferred_since - waited)
+
+
+def _check(github: Sandbox, pull: PullRequest, review: Review) -> None:
+    """What must hold for every run that has ended, whatever GitHub did."""
+    ours = [kept for kept in pull.reviews if marker(review) in kept["body"]]
+    assert len(pull.reviews) == len(ours) <= 1, "nothing is published twice"
+    if review.conclusion in (Conclusion.SUCCESS, Conclusion.PARTIAL):
+        assert len(ours) == 1
+        assert review.github_review_id == ours[0]["id"]
+    else:
+        assert review.conclusion_reason, "a run that published nothing says why"
+    assert pull.comments == [], "the pull request gets no noise"
+    failed = review.conclusion in (Conclusion.ERROR, Conclusion.TIMEOUT)
+    assert review.delivery.status == (DeliveryStatus.FAILED if failed else DeliveryStatus.DONE)
+    identity = {"delivery_id": review.delivery.delivery_id, "event_type": review.delivery.event_type}
+    assert RateLimitEvent.objects.filter(**identity).count() == (review.enriched_at is not None)
+    assert Execution.objects.filter(**identity).count() == 1
+    assert github.count("search") <= 2, "Search has one retry"
+    assert not Review.objects.exclude(lease_owner="").exists()
+
+
+def _outcome(github: Sandbox, review: Review, call: Call) -> str:
+    """How the run ended, in a few words."""
+    if review.conclusion not in (Conclusion.SUCCESS, Conclusion.PARTIAL):
+        reason = review.conclusion_reason.replace(github.url, "")
+        reason = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "…", reason)
+        reason = re.sub(r"[0-9a-f]{40}", "…", reason)
+        return f"{review.conclusion}: “{reason}”"
+    ways = []
+    if github.count("list_reviews") and call.route != "list_reviews":
+        ways.append("looked for it")
+    elif github.count(call.route) > call.after + 1:
+        ways.append("asked again")
+    if call.route == "graphql" and github.count("contents") > 1:
+        ways.append("files by REST")
+    ways.append("published")
+    assert review.report is not None
+    if review.report["left_out"]:
+        ways.append(f"{len(review.report['left_out'])} file left out")
+    if review.report["config_problems"]:
+        ways.append("with the defaults, and said so")
+    if review.conclusion == Conclusion.PARTIAL:
+        ways.append(f"partial ({review.conclusion_reason})")
+    return ", ".join(ways)
+
+
+# The table
+
+HEAD = """# What Kodiai does when GitHub fails
+
+Written by `make fault-matrix` from what a run of the tests saw (`tests/reviews/test_fault_matrix.py`); the tests fail
+where this page says something else. A call meets a fault once, or each time that it is made. In these runs
+`KODIAI_MAX_ATTEMPTS` is 2 and `KODIAI_MAX_DEFERRAL` 15 minutes; primary limits reset after 10 minutes, and
+`retry-after` says 5.
+
+In every cell: at most one review on the pull request and not one comment; one row in `executions`; one row in
+`rate_limit_events` if the author's history was looked up or given up, else none; Search asked at most twice, and
+never again once its outcome is stored; no lease left behind; the delivery `done`, or `failed` where it says error.
+"""
+
+SAME = "the same"
+Cells = dict[tuple[str, str], tuple[str, ...]]
+
+
+def _rendered(cells: Cells) -> str:
+    """The page: a table for each call, in which faults of the same consequence share a row."""
+    parts = [HEAD]
+    for call in CALLS:
+        rows: dict[tuple[str, ...], list[str]] = {}
+        for name in call.faults:
+            rows.setdefault(cells[call.name, name], []).append(name)
+        lines = [f"## {call.name}", "", "| fault | once | each time |", "| --- | --- | --- |"]
+        for (once, ever), names in rows.items():
+            lines.append(f"| {'; '.join(names)} | {once} | {SAME if ever == once else ever} |")
+        parts.append("\n".join([*lines, ""]))
+    return "\n".join(parts)
+
+
+def _committed() -> Cells:
+    cells: Cells = {}
+    call = ""
+    for line in TABLE.read_text(encoding="utf-8").splitlines() if TABLE.exists() else ():
+        if line.startswith("## "):
+            call = line.removeprefix("## ")
+        elif line.startswith("| ") and not line.startswith(("| fault", "| ---")):
+            names, once, ever = line.removeprefix("| ").removesuffix(" |").split(" | ")
+            cells.update({(call, name): (once, once if ever == SAME else ever) for name in names.split("; ")})
+    order = [(call.name, name) for call, name in CELLS]
+    return {key: cells[key] for key in sorted(cells, key=lambda key: order.index(key) if key in order else -1)}
+
+
+SEEN: Cells = {}
+COMMITTED = _committed()
