@@ -11,8 +11,8 @@ import psycopg
 import pytest
 
 from tests.e2e.conftest import POSTGRES_URL, Kodiai, eventually, running_kodiai
-from tests.e2e.outages import Deliveries, alive, ready
 from tests.e2e.disks import filled, small_disk
+from tests.e2e.outages import Deliveries, alive, ready
 from tests.e2e.servers import FAST, IMMEDIATE, PostgresServer, running_postgres
 
 pytestmark = [

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import POSTGRES_URL, Kodiai, eventually, running_kodiai
-from tests.e2e.outages import Deliveries, alive, ready
 from tests.e2e.disks import filled, small_disk
+from tests.e2e.outages import Deliveries, alive, ready
 
 pytestmark = [
     pytest.mark.ops04,
