@@ -1,8 +1,8 @@
 """Deliveries sent to a Kodiai whose database fails, and what must have become of each of them after the repair."""
 
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 
@@ -21,6 +21,10 @@ class Deliveries:
     repo: Repository
     pulls: dict[str, PullRequest] = field(default_factory=dict)
     answers: dict[str, int] = field(default_factory=dict)
+    log_before: int = 0
+
+    def __post_init__(self) -> None:
+        self.log_before = len(self.kodiai.events())
 
     def send(self) -> int:
         """Open a pull request, deliver it, and return the status of the answer."""
@@ -41,7 +45,7 @@ class Deliveries:
         """Deliver a pull request whose run is held at a call to GitHub, and return when it is there."""
         held = self.kodiai.github.fail(route, Fault(FaultKind.TAKEN_THEN_DELAYED))
         assert self.send() == 202
-        assert held.reached.wait(20), f"no run came to {route}"
+        assert held.reached.wait(60), f"no run came to {route}"
         return held
 
     def send_refused_again(self) -> None:
@@ -68,6 +72,13 @@ class Deliveries:
             "SELECT d.delivery_id, r.attempts FROM reviews_delivery d JOIN reviews_review r ON r.delivery_id = d.id"
         )
         return {delivery_id: attempts for delivery_id, attempts in rows if delivery_id in self.pulls}
+
+    def logged(self, *events: str) -> list[dict[str, Any]]:
+        """The log's entries of these kinds since the first of these deliveries, but for those about others."""
+        entries = self.kodiai.events()[self.log_before :]
+        return [
+            entry for entry in entries if entry["event"] in events and entry.get("delivery_id") in (*self.pulls, None)
+        ]
 
     def all_end_well(self) -> None:
         """Kodiai is repaired: what it accepted is there and is done, what it refused is accepted now, each once."""
@@ -107,8 +118,3 @@ def ready(kodiai: Kodiai) -> int:
 def alive(kodiai: Kodiai) -> bool:
     """Whether `/healthz` answers, and that well."""
     return httpx.get(f"{kodiai.url}/healthz", timeout=5).status_code == 200
-
-
-def logged(kodiai: Kodiai, *events: str) -> Iterable[dict[str, object]]:
-    """The log's entries of these kinds, so far."""
-    return [entry for entry in kodiai.events() if entry["event"] in events]

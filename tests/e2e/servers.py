@@ -41,7 +41,7 @@ class PostgresServer:
         self.port = free_port()
         self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
         self.log = folder / "postgresql.log"
-        self._folder = folder
+        self.folder = folder
         # PostgreSQL does not run as root.
         self._user = "postgres" if os.geteuid() == 0 else None
         if self._user is not None:
@@ -56,7 +56,7 @@ class PostgresServer:
 
     def _run(self, *command: str) -> None:
         done = subprocess.run(
-            command, user=self._user, cwd=self._folder, capture_output=True, text=True, check=False, timeout=120
+            command, user=self._user, cwd=self.folder, capture_output=True, text=True, check=False, timeout=120
         )
         assert done.returncode == 0, done.stderr
 
@@ -64,7 +64,7 @@ class PostgresServer:
         """Start it and wait until it takes connections."""
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                self._command, user=self._user, cwd=self._folder, stdout=output, stderr=output
+                self._command, user=self._user, cwd=self.folder, stdout=output, stderr=output
             )
         eventually(lambda: self._answers() or self._ended(), "PostgreSQL answers")
         assert not self._ended(), self.log.read_text()
