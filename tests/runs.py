@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from django.conf import settings
 from django.db import connection
+from django.utils import timezone
 from django_tasks import TaskResultStatus
 from django_tasks_db.models import DBTaskResult
 
@@ -33,8 +34,14 @@ def admit(pull: PullRequest, action: str = "opened", *, delivery_id: str | None 
     return Delivery.objects.get(delivery_id=incoming.delivery_id, event_type=incoming.event_type)
 
 
+def let_waits_be_over() -> None:
+    """Let the time have come for whatever was put off."""
+    Review.objects.filter(deferred_until__gt=timezone.now()).update(deferred_until=timezone.now())
+
+
 def run(delivery: Delivery) -> Review:
-    """Process a delivery as a worker does, and return its review as it then is."""
+    """Process a delivery as a worker does when its time has come, and return its review as it then is."""
+    let_waits_be_over()
     process(delivery.pk)
     return Review.objects.select_related("delivery").get(delivery=delivery)
 

@@ -30,7 +30,7 @@ from reviews.runner import process
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
 from telemetry.models import Conclusion, Execution, RateLimitEvent
 from tests.reviews.conftest import AFTER, BEFORE
-from tests.runs import admit
+from tests.runs import admit, let_waits_be_over
 
 pytestmark = pytest.mark.django_db
 
@@ -214,6 +214,7 @@ def _live(github: Sandbox, delivery: Delivery) -> list[str]:
         enriched = Review.objects.filter(delivery=delivery, enriched_at__isnull=False).exists()
         searches = github.count("search")
         now = timezone.now()
+        let_waits_be_over()
         process(delivery.pk)
         review = Review.objects.select_related("delivery").get(delivery=delivery)
         assert review.lease_owner == "", "nothing is left leased"

@@ -11,7 +11,7 @@ from reviews.recovery import record_owed, sweep
 from reviews.runner import process
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
 from telemetry.models import Conclusion, Execution, RateLimitEvent
-from tests.runs import admit, event_of, execution_of, run, run_in_a_process_that_is_killed
+from tests.runs import admit, event_of, execution_of, let_waits_be_over, run, run_in_a_process_that_is_killed
 
 pytestmark = pytest.mark.django_db
 
@@ -43,6 +43,7 @@ def test_a_run_that_is_killed_at_any_point_and_run_again_leaves_one_review_and_o
 
     Review.objects.exclude(lease_owner="").update(lease_expires_at=timezone.now() - timedelta(seconds=1))
     sweep()
+    let_waits_be_over()
     process(delivery.pk)
     record_owed()
 

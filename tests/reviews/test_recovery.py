@@ -93,7 +93,7 @@ def database_failing_from(step: str, error: Exception) -> Iterator[threading.Eve
     failing = threading.Event()
 
     def execute(run_it: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        if f'"{step}"' in sql and sql.startswith("UPDATE"):
+        if sql.startswith("UPDATE") and f'"{step}"' in sql.partition(" WHERE ")[0]:
             failing.set()
         if failing.is_set():
             raise error
@@ -238,6 +238,21 @@ def test_a_run_that_may_have_posted_waits_until_github_has_stored_the_review_or_
     assert review.deferred_until is not None
     assert review.deferred_until >= review.publishing_at + SETTLED_AFTER
     assert DBTaskResult.objects.latest("enqueued_at").run_after == review.deferred_until
+
+
+def test_a_task_that_comes_too_early_does_not_begin_a_run_that_may_just_have_posted(
+    github: Sandbox, pull: PullRequest
+) -> None:
+    delivery = admit(pull)
+    github.fail("create_review", Fault(FaultKind.RESET))
+    run(delivery)
+    github.reset_calls()
+
+    process(delivery.pk)
+
+    assert github.count() == 0
+    assert claim(delivery.pk, "early") is None
+    assert run(delivery).conclusion == Conclusion.SUCCESS
 
 
 # A worker that is told to stop
