@@ -5,13 +5,14 @@
 
 FROM python:3.13-slim-bookworm AS build
 WORKDIR /app
-COPY requirements-uv.txt requirements.txt ./
-# Every file that is installed has the hash of the lock, and none is built here.
+COPY requirements-uv.txt requirements-build.txt requirements.txt ./
+# Every file that is installed has the hash of the lock. One package has no wheel; what builds it is locked too.
 RUN python -m venv /opt/uv \
     && /opt/uv/bin/python -m pip install --no-cache-dir --require-hashes --only-binary :all: -r requirements-uv.txt \
     && python -m venv --without-pip /app/.venv \
-    && /opt/uv/bin/uv pip sync --python /app/.venv/bin/python --require-hashes --no-build --no-cache requirements.txt \
-    && rm requirements-uv.txt requirements.txt
+    && /opt/uv/bin/uv pip sync --python /app/.venv/bin/python --no-cache --require-hashes \
+        --only-binary :all: --no-binary crontab --build-constraints requirements-build.txt requirements.txt \
+    && rm requirements-uv.txt requirements-build.txt requirements.txt
 COPY manage.py LICENSE ./
 COPY kodiai kodiai
 COPY telemetry telemetry

@@ -3,20 +3,22 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# One package has no wheel. What builds it is locked too.
+WHEELS := --only-binary :all: --no-binary crontab --build-constraints requirements-build.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test lint format lock audit fault-matrix
+.PHONY: help install run demo test lint format lock audit fault-matrix fuzz stateful kill-matrix storm
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
 
 install: $(STAMP) ## Make .venv and install the locked dependencies
 
-$(STAMP): requirements.txt requirements-dev.txt
+$(STAMP): requirements.txt requirements-dev.txt requirements-build.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Kodiai needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements-uv.txt
-	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements-dev.txt requirements-uv.txt
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes $(WHEELS) requirements-dev.txt requirements-uv.txt
 	@touch $(STAMP)
 
 run: install ## Start web, worker and periodic tasks (HOST, PORT, KODIAI_… are respected)
@@ -32,6 +34,18 @@ test: install ## The test suite on SQLite (KODIAI_TEST_POSTGRES_URL=… for Post
 fault-matrix: install ## Write docs/fault-matrix.md from what the tests see
 	@KODIAI_TEST_WRITE_FAULT_MATRIX=1 $(BIN)/python -m pytest -q -n 0 tests/reviews/test_fault_matrix.py
 
+stateful: install ## The stateful test at random, for EXAMPLES=2000 examples (some seconds each)
+	@KODIAI_TEST_STATEFUL_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/python -m pytest -n 0 --hypothesis-show-statistics tests/reviews/test_stateful.py
+
+kill-matrix: install ## Kill workers at every step, 240 runs each: SQLite, PostgreSQL and Redis (KODIAI_TEST_POSTGRES_URL=…)
+	@KODIAI_TEST_POSTGRES_URL= $(BIN)/python -m tests.e2e.kill_matrix $(ARGS)
+	@test -n "$(KODIAI_TEST_POSTGRES_URL)" || { echo "PostgreSQL and Redis were left out: set KODIAI_TEST_POSTGRES_URL."; exit 1; }
+	@$(BIN)/python -m tests.e2e.kill_matrix $(ARGS)
+	@$(BIN)/python -m tests.e2e.kill_matrix --redis $(ARGS)
+
+storm: install ## 10,000 deliveries while workers are killed (DELIVERIES, SENDERS, KILL_EVERY; KODIAI_TEST_POSTGRES_URL=…)
+	@$(BIN)/python -m tests.e2e.storm --deliveries $(or $(DELIVERIES),10000) --senders $(or $(SENDERS),32) --kill-every $(or $(KILL_EVERY),1)
+
 lint: install ## Format check, lint, types, import rules, migrations, deployment checks
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -39,6 +53,13 @@ lint: install ## Format check, lint, types, import rules, migrations, deployment
 	@$(BIN)/lint-imports
 	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python manage.py makemigrations --check --dry-run
 	@$(BIN)/python -m tests.check_deploy
+
+FUZZ_SECONDS ?= 360
+FUZZ_TARGETS := intake patch config engine_output markdown
+
+fuzz: install ## Coverage-guided fuzzing of all that reads a stranger's text (FUZZ_SECONDS per target, default 360)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --only-binary :all: -r requirements-fuzz.txt
+	@for target in $(FUZZ_TARGETS); do echo "== $$target"; $(BIN)/python -m fuzz $$target -max_total_time=$(FUZZ_SECONDS) || exit 1; done
 
 format: install ## Rewrite the sources in the project's format
 	@$(BIN)/ruff check --fix .
@@ -48,10 +69,12 @@ lock: ## Write the lock files anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header pyproject.toml -o requirements.txt
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header pyproject.toml --group dev -o requirements-dev.txt
 	@echo uv | $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header - -o requirements-uv.txt
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header --only-binary :all: --group fuzz -o requirements-fuzz.txt
+	@printf 'setuptools\nwheel\n' | $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header - -o requirements-build.txt
 	@echo pip-audit | $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header - -o requirements-audit.txt
 
-audit: install ## Look the locked packages up among known vulnerabilities (needs pypi.org; not part of the checks)
+audit: install ## Look the locked packages up among known vulnerabilities (asks the package index; not part of the checks)
 	@$(BIN)/uv run --quiet --isolated --no-project --with-requirements requirements-audit.txt \
 		pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r requirements.txt -r requirements-dev.txt \
-		|| { echo "Not clean, or not audited: the lines above say which. Where packages come from a mirror, pypi.org"; \
-		echo "cannot be asked, and nothing is known about them: run make audit where it can."; exit 1; }
+		|| { echo "Not clean, or not audited: the lines above say which. Where packages come from a mirror, the"; \
+		echo "index itself cannot be asked, and nothing is known about them: run make audit where it can."; exit 1; }

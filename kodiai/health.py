@@ -1,5 +1,6 @@
 """`/healthz` tells that the web process is alive, `/readyz` that Kodiai can do its work."""
 
+import time
 from datetime import datetime
 
 from django.db import DatabaseError, InterfaceError, connection
@@ -8,10 +9,18 @@ from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from reviews.models import Delivery, DeliveryStatus, PeriodicTask
+from reviews.models import Delivery, DeliveryStatus, PeriodicTask, Review
+from reviews.patience import bounded
+
+WRITE_CHECK = "write-check"
+"""The row that `/readyz` writes: a database that is full, locked or read-only may still be read."""
+WRITE_CHECK_SECONDS = 1.0
+"""For which a write that went well is believed, so that nobody who asks often makes Kodiai write often."""
 
 _migrated = False
 """Migrations once seen as applied stay applied for the life of the process; the question is asked no more."""
+_written_at: float | None = None
+"""When the last write went well, by time.monotonic()."""
 
 
 @require_safe
@@ -22,7 +31,9 @@ def healthz(request: HttpRequest) -> JsonResponse:
 
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
-    """Answer 200 if the database answers and has all migrations, else 503; tell what is wrong and how long work waits.
+    """Answer 200 if deliveries can be stored (the database takes writes and has all migrations), else 503.
+
+    It tells what is wrong and how long work waits.
 
     `oldest_waiting_seconds` is the age of the oldest delivery that could run now and does not; null if there is none.
     `last_run_seconds` tells of each periodic task how long ago it went well last; null if it never did. A sweep that
@@ -30,9 +41,14 @@ def readyz(request: HttpRequest) -> JsonResponse:
     A telemetry store of its own is not looked at: reviews are published without it.
     """
     try:
-        migrated = _all_migrated()
-        waiting = _oldest_waiting_seconds() if migrated else None
-        last_runs = _last_run_seconds() if migrated else {}
+        with bounded():
+            migrated = _all_migrated()
+            waiting = _oldest_waiting_seconds() if migrated else None
+            last_runs = _last_run_seconds() if migrated else {}
+            if migrated:
+                # A delivery is stored with its review, whose table may be locked on its own.
+                Review.objects.exists()
+                _write()
     except (DatabaseError, InterfaceError) as error:
         problem = {"status": "not ready", "database": type(error).__name__}
         return JsonResponse(problem, status=503)
@@ -65,8 +81,19 @@ def _oldest_waiting_seconds() -> float | None:
 
 
 def _last_run_seconds() -> dict[str, float | None]:
-    tasks = PeriodicTask.objects.values_list("name", "finished_at")
+    tasks = PeriodicTask.objects.exclude(name=WRITE_CHECK).values_list("name", "finished_at")
     return {name: None if finished is None else _seconds_since(finished) for name, finished in tasks}
+
+
+def _write() -> None:
+    """Write a row. Raises `DatabaseError` where it cannot be written."""
+    global _written_at
+    if _written_at is not None and time.monotonic() - _written_at < WRITE_CHECK_SECONDS:
+        return
+    now = timezone.now()
+    if not PeriodicTask.objects.filter(name=WRITE_CHECK).update(finished_at=now):
+        PeriodicTask.objects.bulk_create([PeriodicTask(name=WRITE_CHECK, finished_at=now)], ignore_conflicts=True)
+    _written_at = time.monotonic()
 
 
 def _seconds_since(moment: datetime) -> float:

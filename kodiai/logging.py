@@ -3,6 +3,7 @@
 from typing import Any
 
 import structlog
+from structlog.typing import EventDict, WrappedLogger
 
 from reviews.redaction import redact
 
@@ -18,8 +19,12 @@ def logging_config(*, level: str, json: bool) -> dict[str, Any]:
     renderer: list[Any] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
         if json
-        # Never its own choice of traceback: with rich installed that one prints every local variable, tokens too.
-        else [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        else [
+            structlog.processors.format_exc_info,
+            harmless_in_a_terminal,
+            # Tracebacks as Python writes them: the pretty ones show the values of local variables, tokens among them.
+            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+        ]
     )
     return {
         "version": 1,
@@ -49,3 +54,24 @@ def logging_config(*, level: str, json: bool) -> dict[str, Any]:
 def _redacted(logger: Any, name: str, line: str) -> str:
     """The last step of every log line: no secret leaves in it."""
     return redact(line)
+
+
+def harmless_in_a_terminal(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Escape what a terminal would obey or hide, and line breaks: a stranger's text neither acts nor forges a line.
+
+    (JSON needs none of this: it escapes all that is not ASCII.) Tracebacks keep their lines, each of them indented.
+    """
+    for key, value in event.items():
+        if isinstance(value, str):
+            lines = value.split("\n") if key in ("exception", "stack") else [value]
+            event[key] = "\n".join(("    " if len(lines) > 1 else "") + _escaped(line) for line in lines)
+    return event
+
+
+def _escaped(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape", "surrogatepass").decode()
+        for character in text
+    )

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 PATH = ".kodiai.yml"
 LARGEST = 64 * 1024
 """Characters. More is not read."""
+DEEPEST = 20
+"""Levels of lists and mappings within each other."""
 
 
 class TelemetrySection(BaseModel):
@@ -31,12 +33,36 @@ _SECTIONS: dict[str, type[BaseModel]] = {"telemetry": TelemetrySection}
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML's safe subset without aliases: with them a file of some lines expands to gigabytes."""
+    """YAML's safe subset without aliases: with them a file of some lines expands to gigabytes.
+
+    Without tags, which make PyYAML read a text as what it is not and fail in a dozen ways. Without repeated keys,
+    of which a reader would see the one and Kodiai obey the other.
+    """
+
+    depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("aliases are not supported")
-        return super().compose_node(parent, index)
+        event = self.peek_event()
+        if isinstance(event, yaml.AliasEvent):
+            raise _unsupported("aliases", event)
+        if getattr(event, "tag", None) is not None:
+            raise _unsupported("tags", event)
+        if self.depth == DEEPEST:
+            raise _unsupported(f"more than {DEEPEST} levels", event)
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if len(names) > len(set(names)):
+            raise _unsupported("repeated keys", node)
+        return super().construct_mapping(node, deep)
+
+
+def _unsupported(what: str, place: Any) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=f"{what} are not supported", problem_mark=place.start_mark)
 
 
 def parse(text: str | None) -> RepositoryConfig:
@@ -47,7 +73,8 @@ def parse(text: str | None) -> RepositoryConfig:
         return RepositoryConfig(problems=(f"`{PATH}` is longer than {LARGEST} characters and was not read.",))
     try:
         document = yaml.load(text, Loader=_Loader)  # noqa: S506  # a SafeLoader
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
+    except (yaml.YAMLError, RecursionError, ValueError, OverflowError) as error:
+        # ValueError and OverflowError: dates that no calendar has, numbers that no machine has.
         return RepositoryConfig(problems=(f"`{PATH}` is not valid YAML{_place(error)}; the defaults were used.",))
     if document is None:
         return RepositoryConfig()

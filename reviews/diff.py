@@ -5,6 +5,10 @@ from dataclasses import dataclass
 
 from unidiff import PatchSet, UnidiffParseError
 
+LONGEST_PATCH = 2 * 1024 * 1024
+MOST_LINES = 50_000
+"""GitHub shows no diff of a file over 1 MB or 20,000 lines. Source: GitHub docs, "About comparing branches", limits."""
+
 
 @dataclass(frozen=True)
 class Hunk:
@@ -27,6 +31,8 @@ def hunks_of(patch: str) -> tuple[Hunk, ...]:
     # GitHub leaves the file headers out; the parser wants them. The names in them do not matter here.
     if not patch.startswith("@@"):
         raise BadPatch("a patch starts with @@")
+    if len(patch) > LONGEST_PATCH or patch.count("\n") > MOST_LINES:
+        raise BadPatch("the patch is longer than GitHub's")
     try:
         files = PatchSet.from_string(f"--- a/file\n+++ b/file\n{patch}\n")
     except (UnidiffParseError, UnicodeError, ValueError) as error:
@@ -42,7 +48,8 @@ def hunks_of(patch: str) -> tuple[Hunk, ...]:
 
 def changed(hunks: Sequence[Hunk], start: int, end: int) -> bool:
     """Tell whether any of the lines from `start` to `end` was added."""
-    return any(start <= line <= end for hunk in hunks for line in hunk.added)
+    # By the lines of the range within the hunk: thousands of findings on a hunk of thousands of lines are one file.
+    return any(line in hunk.added for hunk in hunks for line in range(max(start, hunk.start), min(end, hunk.end) + 1))
 
 
 def within_one(hunks: Sequence[Hunk], start: int, end: int) -> bool:

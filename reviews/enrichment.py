@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from django.utils import timezone
 
 from reviews import cache
-from reviews.github import Client, RateLimited, Refused, Unavailable
+from reviews.github import Client, GitHubError, RateLimited, Unavailable
 from reviews.models import AuthorTier
 from telemetry.models import DegradationPath
 
@@ -115,11 +115,11 @@ def _ask(client: Client, key: str, query: str) -> _Lookup:
             degradation = DegradationPath.SEARCH_RATE_LIMIT
             if not limited.asked:
                 return _Lookup(None, retries=retries, degradation=degradation)
-        except (Unavailable, Refused) as error:
+        except GitHubError as error:
             logger.warning("Search failed", extra={"repo": client.repo, "error": str(error)})
             wait = UNHINTED_WAIT
             degradation = DegradationPath.SEARCH_ERROR
-            if isinstance(error, Refused):
+            if not isinstance(error, Unavailable):
                 return _Lookup(None, retries=retries, degradation=degradation)
         else:
             if complete:

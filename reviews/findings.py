@@ -1,11 +1,22 @@
 """What engines say and what a review reports: plain values that travel between the steps of a run."""
 
 import hashlib
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from pydantic import TypeAdapter
+
+from reviews.models import storable
+
+LONGEST_MESSAGE = 1000
+"""Characters of a message or of a fix in words. A name in the code may be megabytes long, and messages repeat it."""
+LONGEST_SNIPPET = 200
+LONGEST_SUGGESTION = 5000
+"""Characters of a suggestion. GitHub takes 65,536 for a comment, and nobody reads that many before one click."""
+
+_RULE_URL = re.compile(r"https://[\w.-]+(/[\w./#=-]*)?", re.ASCII)
 
 
 class Severity(StrEnum):
@@ -65,6 +76,25 @@ class Finding:
         """What stays the same when the line moves: path, rule, message and the line's own text."""
         said = "\n".join((self.path, self.rule, self.message, self.snippet.strip()))
         return hashlib.sha256(said.encode()).hexdigest()[:32]
+
+
+def bounded(finding: Finding) -> Finding:
+    """A finding that can be stored and published, whatever the code that it is about holds.
+
+    Texts are cut and cleaned. A suggestion is code and is never changed: one that cannot be kept is not offered.
+    """
+    fix = finding.suggestion
+    if fix is not None and fix.text is not None and fix.text != storable(fix.text, LONGEST_SUGGESTION):
+        fix = None
+    return replace(
+        finding,
+        rule=storable(finding.rule, 100),
+        rule_url=finding.rule_url if _RULE_URL.fullmatch(finding.rule_url) and len(finding.rule_url) <= 500 else "",
+        message=storable(finding.message, LONGEST_MESSAGE),
+        fix=storable(finding.fix, LONGEST_MESSAGE),
+        snippet=storable(finding.snippet, LONGEST_SNIPPET),
+        suggestion=fix,
+    )
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,12 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.crypto import get_random_string
 
-from reviews.models import Delivery, DeliveryStatus, LeaseLost, Review
+from reviews.models import Delivery, DeliveryStatus, Review
 
 logger = logging.getLogger(__name__)
+
+RETRY_SECONDS = 1.0
+"""Between two tries to renew a lease while the database is away."""
 
 
 def claim(delivery_pk: int, worker: str) -> Review | None:
@@ -34,24 +37,30 @@ def claim(delivery_pk: int, worker: str) -> Review | None:
         if not free.update(lease_owner=owner, lease_expires_at=_expiry()):
             return None
         Delivery.objects.filter(pk=delivery_pk).update(status=DeliveryStatus.RUNNING)
-    return Review.objects.select_related("delivery").get(delivery_id=delivery_pk)
+        # In the same transaction: a connection that ends after it would leave a claim that nobody knows to be theirs.
+        return Review.objects.select_related("delivery").get(delivery_id=delivery_pk)
 
 
 @contextmanager
 def renewed(review: Review) -> Iterator[None]:
     """Renew the claim on a run in the background until the end of the block."""
     over = threading.Event()
+    # The owner as it is now: what another thread sets on the run in memory may yet be rolled back.
+    mine = Review.objects.filter(pk=review.pk, lease_owner=review.lease_owner)
 
     def renew() -> None:
+        wait = settings.KODIAI_LEASE_SECONDS / 3
         try:
-            while not over.wait(settings.KODIAI_LEASE_SECONDS / 3):
+            while not over.wait(wait):
                 try:
-                    review.store(lease_expires_at=_expiry())
-                except LeaseLost:
-                    return
+                    if not mine.update(lease_expires_at=_expiry()):
+                        return
+                    wait = settings.KODIAI_LEASE_SECONDS / 3
                 except (DatabaseError, InterfaceError):
                     logger.exception("lease not renewed", extra=review.delivery.log_fields)
                     connection.close()
+                    # Soon again, so that a run that outlives an outage is not taken from its worker after it.
+                    wait = min(wait, RETRY_SECONDS)
         finally:
             connection.close()
 

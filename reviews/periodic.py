@@ -53,7 +53,8 @@ def _telemetry() -> dict[str, int]:
 PERIODIC = (
     # Due at the moment at which a lease runs out, so that a run whose worker died is not left longer than its lease.
     Periodic("sweep", sweep, lambda: settings.KODIAI_SWEEP_SECONDS, longest=5, earlier=next_expiry),
-    Periodic("owed-telemetry", _telemetry, lambda: settings.KODIAI_SWEEP_SECONDS),
+    # Not held for long after an outage in which it could not be given back: what is owed is looked for after outages.
+    Periodic("owed-telemetry", _telemetry, lambda: settings.KODIAI_SWEEP_SECONDS, longest=15),
     # Where the App is not set up there is nobody to ask.
     Periodic(
         missed.TASK,

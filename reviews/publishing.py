@@ -26,11 +26,12 @@ def marker(review: Review) -> str:
 def find_published(client: Client, review: Review) -> SubmittedReview | None:
     """Return the review of this identity that GitHub already has, or None.
 
-    Only reviews of the App itself count: anybody can write a marker.
+    Only reviews of the App itself count, and of them only the end: anybody can write a marker, and a file of that name
+    may be named in a review.
     """
     for submitted in client.reviews(review.pr_number):
         author = submitted.user.login.lower() if submitted.user else ""
-        if author == app_login() and marker(review) in (submitted.body or ""):
+        if author == app_login() and (submitted.body or "").rstrip().endswith(marker(review)):
             return submitted
     return None
 
@@ -39,6 +40,7 @@ def post(client: Client, review: Review, report: Report, *, inline: bool = True)
     """Post the review of a run: a summary, and a comment on the lines of each finding.
 
     Without `inline` all findings go into the summary, which says that GitHub took no comments on their lines.
+    Raises `LeaseLost`, with nothing sent, where the run is not ours any more.
     """
     ranked = sorted(report.findings, key=lambda finding: (finding.severity.rank, finding.path, finding.start_line))
     commented, told = (ranked[:MAX_COMMENTS], ranked[MAX_COMMENTS:]) if inline else ([], ranked)
@@ -47,6 +49,9 @@ def post(client: Client, review: Review, report: Report, *, inline: bool = True)
         commit=review.head_sha,
         body=f"{summary_body(review, report, told, refused=not inline)}\n\n{marker(review)}",
         comments=[_comment(finding) for finding in commented],
+        # The last write before the post, each time: a worker that lost its claim ends here. That it is stored says that
+        # GitHub may have the review from now on.
+        before=lambda: review.stamp("publishing_at"),
     )
     if marker(review) not in (submitted.body or ""):
         raise Unavailable("GitHub's answer is not about the review that was posted: whether it has it is not known")

@@ -24,8 +24,6 @@ from reviews.tasks import enqueue, queue_is_away
 
 logger = logging.getLogger(__name__)
 
-SWEEP_LEASE = timedelta(seconds=30)
-"""For which a sweep holds a run that it puts back; should it die too, the next sweep takes over."""
 HANDED_OVER_AFTER = timedelta(seconds=3)
 """After which a delivery without a task was not just stored in this moment: the queue did not take it."""
 MOST_LOST = 500
@@ -52,18 +50,14 @@ def next_expiry() -> datetime | None:
 
 
 def _take_over(review: Review) -> bool:
+    """Put a dead worker's run back, in one transaction: a sweep that dies in the middle leaves it to the next."""
     dead = Review.objects.filter(pk=review.pk, lease_owner=review.lease_owner, lease_expires_at=review.lease_expires_at)
-    mine = f"sweep:{get_random_string(12)}"
-    if not dead.update(lease_owner=mine, lease_expires_at=timezone.now() + SWEEP_LEASE):
-        return False
-    logger.warning(
-        "worker gone, its run is put back", extra={**review.delivery.log_fields, "worker": review.lease_owner}
-    )
-    worker, review.lease_owner = review.lease_owner, mine
-    try:
+    worker, review.lease_owner = review.lease_owner, f"sweep:{get_random_string(12)}"
+    with transaction.atomic():
+        if not dead.update(lease_owner=review.lease_owner):
+            return False
+        logger.warning("worker gone, its run is put back", extra={**review.delivery.log_fields, "worker": worker})
         use_attempt(review, f"its worker {worker} gave no sign of life")
-    except LeaseLost:
-        return False
     return True
 
 

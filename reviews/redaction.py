@@ -49,6 +49,7 @@ def _known() -> Iterator[str]:
     yield from (line for line in settings.KODIAI_GITHUB_PRIVATE_KEY.split("\n") if not line.startswith("-----"))
     yield from (str(database.get("PASSWORD") or "") for database in settings.DATABASES.values())
     yield from _passwords(str(settings.CACHES["default"].get("LOCATION") or ""))
+    yield from _passwords(settings.KODIAI_TASKS_URL)
     yield from _of_environment()
 
 

@@ -1,11 +1,12 @@
 """The words of a review, in GitHub's Markdown. Names and messages from the pull request are data, never markup."""
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
 from reviews.findings import Finding, Report, Severity
-from reviews.models import AuthorTier, Review
+from reviews.models import AuthorTier, Review, storable
 from telemetry.models import DegradationPath
 
 PARTIAL = "Analysis is partial due to API limits."
@@ -18,12 +19,37 @@ _WHY_PARTIAL = {
     DegradationPath.SEARCH_RATE_LIMIT: "GitHub's Search limit was exhausted",
     DegradationPath.SEARCH_ERROR: "GitHub's Search could not be reached",
 }
-_INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+LONGEST_PATH = 300
+"""Characters of a path that are shown."""
+
+_UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+"""Unicode's categories of what is not seen, or turns round what is: controls, bidirectional and zero-width characters,
+tags, surrogates, what has no character."""
+_FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0") | {
+    chr(selector) for selector in (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))
+}
+"""Letters and marks, by their category, that are not seen either."""
+_CODE = re.compile(r"(?<!`)`(?!`)([^`]+)(?<!`)`(?!`)")
+_MARKUP = re.compile(r"[\\`*_\[\]<>&~|$]")
+_CALLS = re.compile(r"[@#](?=\w)|(?i:\bGH-)(?=\d)|://|(?i:\bwww\.)|(?i:\bmailto:|\bxmpp:)")
+"""What GitHub makes a mention, a reference or a link of without any markup. Source: GitHub docs, "Autolinked
+references and URLs", and GitHub Flavored Markdown, "Autolinks"."""
+
+
+def visible(text: str) -> str:
+    """`text` on one line, with a sign in place of each character that is not seen."""
+    return "".join(
+        "\N{REPLACEMENT CHARACTER}"
+        if unicodedata.category(character) in _UNSEEN or character in _FILLERS
+        else character
+        for character in text
+    )
 
 
 def code(text: str) -> str:
     """`text` as a code span, whatever is in it."""
-    text = _INVISIBLE.sub("\N{REPLACEMENT CHARACTER}", text)
+    # "<!--": so that nothing can look like Kodiai's own marker.
+    text = visible(text).replace("<!--", "<\N{ZERO WIDTH SPACE}!--")
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
     # A span that begins or ends with a backtick needs a space there. Source: GitHub Flavored Markdown, code spans.
     padding = " " if text.startswith("`") or text.endswith("`") or not text.strip() else ""
@@ -31,10 +57,18 @@ def code(text: str) -> str:
 
 
 def prose(text: str) -> str:
-    """An engine's message as text: it mentions nobody, closes no issue, opens no tag and draws no picture."""
-    text = _INVISIBLE.sub("\N{REPLACEMENT CHARACTER}", text)
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace("![", "!\\[").replace("](", "]\\(")
-    return re.sub(r"[@#](?=\w)|(?<=\w)://", lambda found: found[0][0] + "\N{ZERO WIDTH SPACE}" + found[0][1:], text)
+    """An engine's message as text: it mentions nobody, closes no issue, opens no tag, draws no picture, links nothing.
+
+    What the engine puts between backticks is code, here too.
+    """
+    pieces = _CODE.split(visible(" ".join(text.split())))
+    return "".join(code(piece) if index % 2 else _plain(piece) for index, piece in enumerate(pieces))
+
+
+def _plain(text: str) -> str:
+    text = _CALLS.sub(lambda found: found[0][0] + "\N{ZERO WIDTH SPACE}" + found[0][1:], text)
+    # Entities, because within a table a backslash has a second meaning.
+    return _MARKUP.sub(lambda found: f"&#{ord(found[0])};", text)
 
 
 def summary_body(review: Review, report: Report, told_here: Sequence[Finding], refused: bool) -> str:
@@ -83,12 +117,12 @@ def _looked_at(review: Review, report: Report) -> str:
         with_what = ", ".join(report.engines) or "no engine"
         lines.append(
             f"Looked at {len(report.looked_at)} of {_count(report.changed_files, 'changed file')} with {with_what}, "
-            f"at commit {review.head_sha[:12]}."
+            f"at commit {prose(review.head_sha[:12])}."
         )
     else:
         lines.append(
             f"None of the {_count(report.changed_files, 'changed file')} could be looked at, "
-            f"at commit {review.head_sha[:12]}."
+            f"at commit {prose(review.head_sha[:12])}."
         )
     if report.outside_changes:
         on_unchanged = _count(report.outside_changes, "finding")
@@ -102,7 +136,9 @@ def _looked_at(review: Review, report: Report) -> str:
     ]
     text = "\n".join(f"- {line}" for line in lines)
     if report.left_out:
-        rows = [f"- {code(left.path)}: {left.reason}" for left in report.left_out[:MOST_LEFT_OUT]]
+        rows = [
+            f"- {code(storable(left.path, LONGEST_PATH))}: {left.reason}" for left in report.left_out[:MOST_LEFT_OUT]
+        ]
         if more := len(report.left_out) - MOST_LEFT_OUT:
             rows += [f"- and {more} more"] if more > 0 else []
         heading = f"{_count(len(report.left_out), 'file')} left out"
@@ -113,8 +149,8 @@ def _looked_at(review: Review, report: Report) -> str:
 def _table(findings: Sequence[Finding], refused: bool) -> str:
     why = "GitHub took no comment on these lines:" if refused else "Beyond the inline comments:"
     rows = [
-        f"| {finding.severity} | {_cell(code(f'{finding.path}:{finding.start_line}'))} | "
-        f"{_rule(finding)} {_cell(prose(finding.message))} |"
+        f"| {finding.severity} | {_cell(code(f'{storable(finding.path, LONGEST_PATH)}:{finding.start_line}'))} | "
+        f"{_cell(_rule(finding))} {_cell(prose(finding.message))} |"
         for finding in findings[:MOST_TABLED]
     ]
     if len(findings) > MOST_TABLED:
@@ -127,7 +163,8 @@ def _rule(finding: Finding) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+    """Code in a table, where a bar ends the cell unless a backslash is before it, and only one."""
+    return text.replace("\\|", "\\\N{ZERO WIDTH SPACE}|").replace("|", "\\|")
 
 
 def _count(number: int, noun: str) -> str:

@@ -4,6 +4,7 @@ import logging
 import os
 import random
 import socket
+import time
 import traceback
 from datetime import datetime, timedelta
 
@@ -17,7 +18,7 @@ from reviews.models import Delivery, DeliveryStatus, LeaseLost, Review, storable
 from reviews.payloads import INSTALLATION_EVENTS
 from reviews.publishing import SETTLED_AFTER
 from reviews.service import finish, record_finished, run_review
-from reviews.stopping import Stopped
+from reviews.stopping import Stopped, between_steps
 from reviews.tasks import enqueue
 from telemetry.models import Conclusion
 
@@ -25,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 LONGEST_BACKOFF = 300.0
 """Seconds between two attempts of a run at the most."""
+OUTAGE_SECONDS = 1.0
+"""Between two tries to put a run back while the database is away."""
 LONGEST_TRACEBACK = 20_000
 """Characters of a traceback that are kept, its end."""
 OUTAGES = (OperationalError, InterfaceError, InternalError)
@@ -48,21 +51,36 @@ def process(delivery_pk: int) -> None:
         review = claim(delivery_pk, f"{socket.gethostname()}:{os.getpid()}")
     except IntegrityError:
         # Another run of this pull request is under way. This one comes after it.
-        enqueue(delivery, run_after=timezone.now() + timedelta(seconds=random.uniform(1, 3)))
+        _queue_for_later(delivery)
         return
     if review is None:
         return
     _running = review
     try:
         with renewed(review):
-            _attempt(review)
+            owner = review.lease_owner
+            try:
+                _attempt(review)
+            except OUTAGES as outage:
+                logger.exception("database failed, the run is put back", extra=delivery.log_fields)
+                _defer_after_outage(review.pk, owner, outage)
     except LeaseLost:
-        logger.warning("run was taken over by another worker", extra=delivery.log_fields)
+        logger.warning("run was taken over by another worker, or has ended", extra=delivery.log_fields)
     finally:
         _running = None
 
 
+def _queue_for_later(delivery: Delivery) -> None:
+    later = timezone.now() + timedelta(seconds=random.uniform(1, 3))
+    with transaction.atomic():
+        # Only while it waits: if this process was stopped for a while, another may have run it to its end.
+        waiting = Delivery.objects.filter(pk=delivery.pk, status__in=(DeliveryStatus.RECEIVED, DeliveryStatus.QUEUED))
+        if waiting.update(queued_at=later):
+            enqueue(delivery, run_after=later)
+
+
 def _attempt(review: Review) -> None:
+    claimed_as = review.lease_owner
     try:
         run_review(review)
     except RateLimited as limited:
@@ -70,14 +88,11 @@ def _attempt(review: Review) -> None:
     except Stopped:
         logger.info("run handed back, the worker was told to stop", extra=review.delivery.log_fields)
         put_back(review, timezone.now())
-    except LeaseLost:
+    except (LeaseLost, *OUTAGES):
         raise
-    except OUTAGES as outage:
-        logger.exception("database failed, the run is put back", extra=review.delivery.log_fields)
-        connection.close()
-        defer(review, timezone.now() + timedelta(seconds=random.uniform(2, 5)), f"the database failed: {outage}")
     except Exception as error:  # the edge of a worker
         logger.exception("attempt failed", extra=review.delivery.log_fields)
+        review.lease_owner = claimed_as
         use_attempt(review, f"{type(error).__name__}: {error}", failure="".join(traceback.format_exception(error)))
 
 
@@ -94,6 +109,26 @@ def defer(review: Review, until: datetime, reason: str) -> None:
     logger.info("run deferred", extra={**review.delivery.log_fields, "until": until, "reason": reason})
     # Jitter, so that all that waits for one reset does not come at the same moment.
     put_back(review, until + timedelta(seconds=random.uniform(0.1, 1)), deferred_since=since)
+
+
+def _defer_after_outage(review_pk: int, owner: str, outage: Exception) -> None:
+    """Put a run back as soon as the database takes it; there is nothing else that this worker could do until then.
+
+    Left alone, the run would be found by the sweep when its lease has run out, at the cost of an attempt.
+    """
+    while True:
+        connection.close()
+        try:
+            # Read anew: what was set on the run in memory may have been rolled back in the database.
+            review = Review.objects.select_related("delivery").filter(pk=review_pk, lease_owner=owner).first()
+            if review is None:
+                raise LeaseLost("the run was taken over by another worker while the database failed")
+            defer(review, timezone.now() + timedelta(seconds=random.uniform(2, 5)), f"the database failed: {outage}")
+            return
+        except OUTAGES as still:
+            logger.warning("database fails still", extra={"owner": owner, "error": str(still)})
+            time.sleep(OUTAGE_SECONDS)
+            between_steps()
 
 
 def use_attempt(review: Review, reason: str, failure: str = "") -> None:
@@ -114,13 +149,16 @@ def use_attempt(review: Review, reason: str, failure: str = "") -> None:
 
 
 def put_back(review: Review, until: datetime, **values: object) -> None:
-    """Give up the claim on a run and queue it for `until`. Raises `LeaseLost` if it is somebody else's.
+    """Give up the claim on a run and queue it for `until`. Raises `LeaseLost` if it is somebody else's, or has ended.
 
     A run that may just have posted its review waits until GitHub has stored it or never will: only then its marker
-    tells which.
+    tells which. That is counted from now, when nobody posts it any more: a slow worker may have sent it long after it
+    stored `publishing_at`.
     """
+    if not review.lease_owner:
+        raise LeaseLost(f"the run of {review} has ended")
     if review.publishing_at is not None and review.published_at is None:
-        until = max(until, review.publishing_at + SETTLED_AFTER)
+        until = max(until, timezone.now() + SETTLED_AFTER)
     with transaction.atomic():
         review.store(deferred_until=until, lease_owner="", lease_expires_at=None, **values)
         enqueue(review.delivery, run_after=until)

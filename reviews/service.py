@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 
 from reviews import config, engines
 from reviews.diff import BadPatch, Hunk, changed, hunks_of, within_one
-from reviews.engines.analyzer import safe_path
+from reviews.engines.analyzer import clashing, safe_path
 from reviews.enrichment import enrich
 from reviews.findings import Finding, LeftOut, LeftOutReason, Report
 from reviews.github import MAX_FILES, ChangedFile, Client, PullRequest, Refused, SubmittedReview
@@ -218,9 +218,10 @@ def analyse(client: Client, review: Review, files: Sequence[ChangedFile]) -> Non
     left_out: list[LeftOut] = []
     present = [file for file in files if file.status != "removed"]
     with_engine = [file for file in present if engines.readable(file.path)]
+    clashes = clashing({file.path for file in with_engine})
     for file in with_engine:
-        if not safe_path(file.path):
-            left_out.append(LeftOut(file.path, LeftOutReason.UNSAFE_PATH))
+        if not safe_path(file.path) or file.path in clashes:
+            left_out.append(LeftOut(storable(file.path, 1024), LeftOutReason.UNSAFE_PATH))
         elif file.patch is None:
             left_out.append(LeftOut(file.path, LeftOutReason.NO_DIFF))
         else:
@@ -287,9 +288,6 @@ def publish(client: Client, review: Review) -> None:
     submitted = find_published(client, review) if _may_be_published(review) else None
     if submitted is None:
         _end_if_overtaken(client, review)
-        # The last write before the post: a worker that lost its claim ends here. That it is stored says that GitHub
-        # may have the review from now on.
-        review.stamp("publishing_at")
         submitted = _post(client, review)
     review.stamp("published_at", github_review_id=submitted.stored_id, github_review_url=submitted.html_url or "")
 
@@ -341,11 +339,7 @@ def _post(client: Client, review: Review) -> SubmittedReview:
         if not report.findings:
             raise
     # GitHub said that it has stored nothing. A second review is worse than to ask.
-    submitted = find_published(client, review)
-    if submitted is None:
-        review.stamp("publishing_at")
-        submitted = post(client, review, report, inline=False)
-    return submitted
+    return find_published(client, review) or post(client, review, report, inline=False)
 
 
 # 6 record

@@ -12,6 +12,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from reviews.inbox import store
+from reviews.patience import bounded
 from reviews.payloads import BadDelivery, read_delivery
 
 logger = logging.getLogger(__name__)
@@ -41,7 +42,8 @@ def github_webhook(request: HttpRequest) -> HttpResponse:
     if incoming.event == "ping":
         return JsonResponse({"delivery": incoming.delivery_id, "status": "pong"})
     try:
-        status = store(incoming)
+        with bounded():
+            status = store(incoming)
     except (DatabaseError, InterfaceError):
         logger.exception("delivery not stored", extra={"delivery_id": incoming.delivery_id})
         return _refuse(503, "the delivery could not be stored; send it again")

@@ -20,6 +20,9 @@ PERIODIC_SECONDS = 1.0
 """Seconds between two looks at whether a periodic task is due."""
 OUTAGE_LOG_SECONDS = 30.0
 """Seconds between two log lines about an outage that lasts."""
+REST_SECONDS = 3.0
+"""For which periodic tasks rest when the database is back: the workers that waited for it come first, and renew or put
+back what is theirs, though late."""
 LEAVING_SECONDS = 5.0
 """What is left of the grace period when a run whose step does not end is handed back."""
 
@@ -66,17 +69,19 @@ class Worker:
     def _run_periodic_tasks(self) -> None:
         if settings.KODIAI_SWEEP_SECONDS <= 0:
             return
-        prepared = False
+        prepared, rest = False, 0.0
         while not self._over.wait(PERIODIC_SECONDS):
             close_old_connections()
             try:
                 if not prepared:
                     periodic.prepare()
                     prepared = True
+                    self._over.wait(rest)
                 periodic.run_due()
             except Exception:  # the edge of a worker: the database may be away, and comes back
                 logger.exception("periodic tasks failed")
                 connection.close()
+                prepared, rest = False, REST_SECONDS
 
     def _end_in_time(self) -> None:
         while not self._told_to_stop:

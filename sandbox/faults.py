@@ -40,6 +40,8 @@ class FaultKind(StrEnum):
     """The request has its effect; the answer is `body` with `status` (None: 200)."""
     TAKEN_THEN_DELAYED = "taken-then-delayed"
     """The request has its effect; the answer is held until `release()`. Closing the sandbox cuts the connection."""
+    TAKEN_LATE = "taken-late"
+    """The request is read, and has its effect only after `release()`, whether the client still waits or not."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,11 +66,13 @@ class Fault:
     error_type: str = "RATE_LIMITED"
     """`errors[0].type` of GRAPHQL_RATE_LIMITED; GitHub has sent RATE_LIMIT as well (githubkit issue 271)."""
     reached: threading.Event = field(default_factory=threading.Event, repr=False)
-    """Set when a request has met the fault; for the TAKEN kinds, when its effect is stored."""
+    """Set when a request has met the fault; for TAKEN_THEN_RESET and TAKEN_THEN_DELAYED, when its effect is stored."""
     released: threading.Event = field(default_factory=threading.Event, repr=False)
+    done: threading.Event = field(default_factory=threading.Event, repr=False)
+    """Set when TAKEN_LATE has had its effect."""
 
     def release(self) -> None:
-        """Let the answers go that TAKEN_THEN_DELAYED holds."""
+        """Let the answers go that TAKEN_THEN_DELAYED holds, and the effects that TAKEN_LATE holds."""
         self.released.set()
 
 

@@ -234,6 +234,14 @@ class Handler(BaseHTTPRequestHandler):
         self.server.hold(fault)
         self._send(answer)
 
+    def _taken_late(self, state: State, route: Route, request: Request, fault: Fault) -> None:
+        fault.reached.set()
+        self.server.hold(fault)
+        answer = dispatch.answer(state, route, request)
+        self._record(state, route, request, answer.status)
+        fault.done.set()
+        self._send(answer)
+
     def _cut(self) -> None:
         """End the connection with a RST: the descriptor itself is closed, so that nobody can send a FIN before."""
         self.close_connection = True
@@ -316,4 +324,5 @@ _CARRY_OUT: dict[FaultKind, Callable[[Handler, State, Route, Request, Fault], No
     FaultKind.TAKEN_THEN_ANSWERED: Handler._taken_then_answered,
     FaultKind.TAKEN_THEN_RESET: Handler._taken_then_reset,
     FaultKind.TAKEN_THEN_DELAYED: Handler._taken_then_delayed,
+    FaultKind.TAKEN_LATE: Handler._taken_late,
 }

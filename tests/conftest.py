@@ -1,6 +1,6 @@
 """What all tests share: one sandbox of GitHub per test, and settings that point at it."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 from django.conf import settings as configured
@@ -37,3 +37,11 @@ def github(settings: Settings) -> Iterator[Sandbox]:
         cache.clear()
         client._tokens.clear()
         yield box
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Logs that tests leave hold half surrogate pairs and the like, which pytest-xdist cannot send on as they are."""
+    report = yield
+    report.sections = [(name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections]
+    return report

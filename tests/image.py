@@ -81,10 +81,10 @@ def build(target: Path) -> None:
         for source in sources:
             origin = ROOT / source
             files = [file for file in origin.rglob("*") if file.is_file()] if origin.is_dir() else [origin]
+            files = [file for file in files if not ignored(str(file.relative_to(ROOT)), patterns)]
+            assert files, f"COPY {source}: nothing is left of it, and a real build would fail"
             for file in files:
                 inside = file.relative_to(origin) if origin.is_dir() else Path(file.name)
-                if ignored(str(file.relative_to(ROOT)), patterns):
-                    continue
                 copy = target / place / inside
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file, copy)

@@ -9,15 +9,12 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
+from reviews.models import storable
+
 LARGEST_ID = 2**63 - 1
 """What a database holds of a number."""
 LONGEST_LOGIN = 255
 LONGEST_ADDRESS = 1024
-
-
-def storable(text: str) -> str:
-    """`text` without NUL, which PostgreSQL does not take, and without halves of surrogate pairs, which nothing does."""
-    return text.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _storable(value: Any) -> Any:

@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 MAX_FILES = 3000
 """Files that GitHub lists for a pull request. Source: GitHub REST docs, "List pull requests files"."""
+MAX_REVIEWS = 10_000
+"""Reviews that are looked through for one's own. Past them it is not known whether it is there."""
 FILES_PER_QUERY = 100
 """Files fetched with one GraphQL query: the calls of a review do not grow with its files up to this."""
 TOKEN_RESERVE = timedelta(minutes=2)
@@ -102,18 +104,30 @@ class Client:
         return answer.total_count, not answer.incomplete_results
 
     def reviews(self, number: int) -> Iterator[SubmittedReview]:
-        """Yield the reviews of a pull request, page by page."""
-        for page in self._pages(f"/repos/{self.repo}/pulls/{number}/reviews", SubmittedReview, limit=None):
+        """Yield the reviews of a pull request, page by page. Raises `Unavailable` after `MAX_REVIEWS`."""
+        for page in self._pages(f"/repos/{self.repo}/pulls/{number}/reviews", SubmittedReview, MAX_REVIEWS):
             yield from page
+            if len(page) < PER_PAGE:
+                return
+        raise Unavailable(f"the pull request has more than {MAX_REVIEWS} reviews")
 
     def create_review(
-        self, number: int, *, commit: str, body: str, comments: Sequence[Mapping[str, Any]]
+        self,
+        number: int,
+        *,
+        commit: str,
+        body: str,
+        comments: Sequence[Mapping[str, Any]],
+        before: Callable[[], None],
     ) -> SubmittedReview:
-        """Post one review. Sent once: whether a broken answer was a failure only the list of reviews can tell."""
+        """Post one review. Sent once: whether a broken answer was a failure only the list of reviews can tell.
+
+        `before` is called right before anything is sent, with the connection open; what it raises is raised.
+        """
         payload = {"commit_id": commit, "body": body, "event": "COMMENT", "comments": list(comments)}
         path = f"/repos/{self.repo}/pulls/{number}/reviews"
         try:
-            return self._connection().call("POST", path, form(SubmittedReview), json=payload, tries=1)
+            return self._connection().call("POST", path, form(SubmittedReview), json=payload, tries=1, before=before)
         except Refused as refused:
             if refused.status != 401:
                 raise
@@ -122,9 +136,9 @@ class Client:
 
     # How it asks
 
-    def _pages(self, path: str, model: type[T], limit: int | None) -> Iterator[list[T]]:
+    def _pages(self, path: str, model: type[T], limit: int) -> Iterator[list[T]]:
         page, seen = 1, 0
-        while limit is None or seen < limit:
+        while seen < limit:
             read = form(list[model])  # type: ignore[valid-type]
             entries = self._call("GET", path, read, params={"per_page": PER_PAGE, "page": page})
             yield entries

@@ -8,6 +8,7 @@ elsewhere, or claim what cannot be.
 import logging
 import ssl
 import time
+import zlib
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, TypeVar, get_args
@@ -67,10 +68,12 @@ class Connection:
         *,
         resource: str = "core",
         tries: int = MAX_TRIES,
+        before: Callable[[], None] | None = None,
         **kwargs: Any,
     ) -> T:
         """Make a call, and return what `read` makes of GitHub's answer to a success.
 
+        `before` is called when all is ready to be sent and nothing is sent yet; what it raises is raised.
         Where GitHub is `Unavailable`, and `read` may find that too, the call is made again, up to `tries` in all.
         """
         retrying = Retrying(
@@ -81,6 +84,8 @@ class Connection:
         )
         limits.heed(self.owner, resource)
         kit = self._connect()
+        if before is not None:
+            before()
         return retrying(lambda: read(self._call_once(kit, method, path, resource, kwargs)))
 
     def _call_once(
@@ -113,7 +118,7 @@ class Connection:
     def _send(self, kit: "githubkit.GitHub[Any]", method: str, path: str, kwargs: dict[str, Any]) -> httpx.Response:
         """Send a request and return GitHub's answer, whatever its status."""
         with kit.get_sync_client() as http:
-            request = http.build_request(method, path, **kwargs)
+            request = http.build_request(method, path, headers={"Accept-Encoding": "gzip"}, **kwargs)
             for _ in range(1 + MAX_REDIRECTS):
                 response = _read_bounded(http.send(request, stream=True))
                 onward = response.next_request
@@ -170,17 +175,21 @@ def _call_of(response: httpx.Response) -> str:
 def _read_bounded(response: httpx.Response) -> httpx.Response:
     """Read the body of a response that was sent for as a stream; raise `Unavailable` past the bounds of an answer."""
     deadline = time.monotonic() + LONGEST_ANSWER
+    packed = response.headers.get("content-encoding", "identity").lower()
+    # One layer of gzip, what is asked for, and unpacked no further than to the bound: httpx unpacks what comes.
+    unpack = zlib.decompressobj(zlib.MAX_WBITS | 16) if packed == "gzip" else None
     body = bytearray()
     try:
-        # One layer of gzip is what is asked for. Layers upon layers grow a kilobyte to gigabytes in one step.
-        if response.headers.get("content-encoding", "identity").lower() not in ("identity", "gzip"):
+        if unpack is None and packed != "identity":
             raise Unavailable("GitHub's answer is encoded in a way that was not asked for")
-        for chunk in response.iter_bytes():
-            body += chunk
+        for chunk in response.iter_raw():
+            body += unpack.decompress(chunk, LARGEST_ANSWER + 1 - len(body)) if unpack else chunk
             if len(body) > LARGEST_ANSWER:
                 raise Unavailable(f"GitHub's answer is larger than {LARGEST_ANSWER} bytes")
             if time.monotonic() > deadline:
                 raise Unavailable(f"GitHub's answer took longer than {LONGEST_ANSWER:.0f} seconds")
+    except zlib.error as error:
+        raise Unavailable("GitHub's answer is not the gzip that it says it is") from error
     finally:
         response.close()
     headers = [

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 from django.utils import timezone
 
-from reviews.github.answers import storable
+from reviews.models import storable
 from reviews.redaction import redact
 
 

@@ -17,6 +17,10 @@ UNHINTED_WAIT = timedelta(seconds=60)
 """Wait after a limit that does not say how long. Source: GitHub REST docs, "Exceeding the rate limit"."""
 LONGEST_MEMORY = timedelta(hours=1)
 """GitHub's longest window: past it a limit is looked at again, whatever the answer said that told of it."""
+SHORTEST_GROWTH = timedelta(seconds=1)
+"""The second wait where the first was none at all."""
+IN_A_ROW = timedelta(seconds=60)
+"""After its wait is over, the time for which a limit that is met again counts as the same."""
 
 
 def heed(owner: str, resource: str) -> None:
@@ -35,12 +39,24 @@ def remember(owner: str, resource: str, response: httpx.Response) -> None:
 def met(owner: str, resource: str, response: httpx.Response) -> RateLimited:
     """What to raise for an answer that tells of a limit; the limit is remembered.
 
-    One of Search without a hint is not: Search has its one retry after a moment, and then is done without.
+    A limit that is met again as soon as its wait is over is waited for twice as long, up to an hour: GitHub asks for
+    that where it gives no hint, and a hint that turned out wrong is none. Search is not made to wait without a hint:
+    it has its one retry after a moment, and then is done without.
     """
+    now = timezone.now()
     until = retry_at(response)
-    limited = RateLimited(resource, until or timezone.now() + UNHINTED_WAIT, hinted=until is not None)
-    if limited.hinted or resource != SEARCH:
-        _keep(owner, resource, limited.retry_at)
+    limited = RateLimited(resource, until or now + UNHINTED_WAIT, hinted=until is not None)
+    if resource == SEARCH:
+        if limited.hinted:
+            _keep(owner, resource, limited.retry_at)
+        return limited
+    wait = limited.retry_at - now
+    match cache.get(_key(owner, resource, "last")):
+        case (datetime() as over, timedelta() as last) if over <= now:
+            wait = max(wait, min(max(2 * last, SHORTEST_GROWTH), LONGEST_MEMORY))
+    limited = RateLimited(resource, now + wait, hinted=limited.hinted)
+    _keep(owner, resource, limited.retry_at)
+    cache.put(_key(owner, resource, "last"), (limited.retry_at, wait), (wait + IN_A_ROW).total_seconds())
     return limited
 
 
@@ -50,5 +66,5 @@ def _keep(owner: str, resource: str, until: datetime) -> None:
         cache.put(_key(owner, resource), until, seconds)
 
 
-def _key(owner: str, resource: str) -> str:
-    return f"github-limit:{owner}:{resource}"
+def _key(owner: str, resource: str, what: str = "until") -> str:
+    return f"github-limit:{owner}:{resource}:{what}"

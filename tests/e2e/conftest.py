@@ -10,7 +10,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,9 @@ PATIENCE = 90.0
 """Seconds until a condition that does not come true is a failure."""
 
 
-def eventually(condition: Callable[[], Any], what: str) -> Any:
-    """Return the condition's value once it is true; fail after `PATIENCE`."""
-    deadline = time.monotonic() + PATIENCE
+def eventually(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
+    """Return the condition's value once it is true; fail after `seconds`."""
+    deadline = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < deadline, f"never happened: {what}"
         time.sleep(0.02)
@@ -55,7 +55,7 @@ class Kodiai:
                 [sys.executable, str(ROOT / "manage.py"), "run"],
                 env=self.environment, cwd=self.log.parent, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             )  # fmt: skip
-        eventually(lambda: _answers(self.url) or self.process.poll() is not None, "the web server answers")
+        eventually(lambda: _answers(self.url) or self.process.poll() is not None, "the web server answers", 90)
         assert self.process.poll() is None, self.log.read_text()
 
     def end(self, number: int = signal.SIGTERM) -> int:
@@ -88,15 +88,13 @@ class Kodiai:
 
 @contextmanager
 def running_kodiai(folder: Path, *, workers: int = 1, **environment: str) -> Iterator[Kodiai]:
-    """A Kodiai that answers, on an empty database and beside a sandbox; `environment` is added to its settings."""
-    name = f"kodiai_{uuid.uuid4().hex}"
-    if POSTGRES_URL:
-        with psycopg.connect(POSTGRES_URL, autocommit=True) as server:
-            server.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
-        database = f"{POSTGRES_URL.rpartition('/')[0]}/{name}"
-    else:
-        database = f"sqlite:///{folder / name}.sqlite3"
-    with Sandbox(webhook_secret="e2e-secret") as github:
+    """A Kodiai that answers, on an empty database and beside a sandbox; `environment` is added to its settings.
+
+    The database is one of its own, unless `environment` has the `DATABASE_URL` of another.
+    """
+    with ExitStack() as stack:
+        database = environment.get("DATABASE_URL") or stack.enter_context(empty_database(folder))
+        github = stack.enter_context(Sandbox(webhook_secret="e2e-secret"))
         kept = {key: value for key, value in os.environ.items() if not key.startswith("KODIAI_")}
         settings = kept | {
             "DATABASE_URL": database,
@@ -113,7 +111,7 @@ def running_kodiai(folder: Path, *, workers: int = 1, **environment: str) -> Ite
             "KODIAI_WORKERS": str(workers),
             # A Redis of several Kodiais: each has keys of its own.
             "KODIAI_TASKS_URL": django_settings.KODIAI_TASKS_URL,
-            "RQ_KEY_PREFIX": name,
+            "RQ_KEY_PREFIX": uuid.uuid4().hex,
             "DJANGO_SETTINGS_MODULE": "kodiai.settings",
             **environment,
         }
@@ -123,9 +121,22 @@ def running_kodiai(folder: Path, *, workers: int = 1, **environment: str) -> Ite
             yield running
         finally:
             running.end()
-            if POSTGRES_URL:
-                with psycopg.connect(POSTGRES_URL, autocommit=True) as server:
-                    server.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
+
+
+@contextmanager
+def empty_database(folder: Path) -> Iterator[str]:
+    """The URL of an empty database that exists for as long as the block: a file in `folder`, or one of the server."""
+    name = f"kodiai_{uuid.uuid4().hex}"
+    if not POSTGRES_URL:
+        yield f"sqlite:///{folder / name}.sqlite3"
+        return
+    with psycopg.connect(POSTGRES_URL, autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
+    try:
+        yield f"{POSTGRES_URL.rpartition('/')[0]}/{name}"
+    finally:
+        with psycopg.connect(POSTGRES_URL, autocommit=True) as server:
+            server.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")

@@ -32,9 +32,12 @@ SECRETS = {
     "password of the database": "Datab4se-Passw0rd-91",
     "password of the telemetry store": "Telem3try-Passw0rd-82",
     "password of the cache": "C4che-Passw0rd-73",
+    "password of the queue": "Qu3ue-Passw0rd-46",
     "password of an admin": "Adm1n-Passw0rd-64",
     "a wrong password": "Wr0ng-Passw0rd-55",
 }
+SECONDS = 120.0
+"""For a start, and for a run that is tried again, on a machine that does much else."""
 ECHO = "you sent {authorization} and I say it again"
 
 
@@ -180,7 +183,7 @@ def kodiai(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
         )  # fmt: skip
         watched = Watched(f"http://127.0.0.1:{port}", database, environment, process, github, log, credentials)
         try:
-            eventually(lambda: _answers(watched.url) or process.poll() is not None, "the web server answers")
+            eventually(lambda: _answers(watched.url) or process.poll() is not None, "the web server answers", SECONDS)
             assert process.poll() is None, log.read_text()
             yield watched
         finally:
@@ -240,7 +243,7 @@ def test_no_secret_is_found_in_anything_that_kodiai_gives_out(kodiai: Watched) -
         assert sent.status_code == 202
         kodiai.said.append(sent.text)
         query = f"SELECT status FROM reviews_delivery WHERE delivery_id = '{delivery_id}'"
-        eventually(lambda: kodiai.rows(query) in ([("done",)], [("failed",)]), f"{delivery_id} ends")
+        eventually(lambda: kodiai.rows(query) in ([("done",)], [("failed",)]), f"{delivery_id} ends", SECONDS)
 
     run("octo/healthy", "healthy")
     for what, (route, fault) in FAULTS.items():
@@ -343,6 +346,11 @@ def _run_commands_that_fail(kodiai: Watched) -> None:
             "KODIAI_CACHE_URL",
         ),
         (("check",), {"KODIAI_CACHE_URL": f"nonsense://:{password}@cache/0"}, "KODIAI_CACHE_URL is not an address"),
+        (
+            ("check",),
+            {"KODIAI_TASKS_URL": f"redis://:{SECRETS['password of the queue']}/@queue:1/0"},
+            "KODIAI_TASKS_URL",
+        ),
         (("migrate",), {"DATABASE_URL": f"postgresql://kodiai:{password}@127.0.0.1:1/kodiai"}, "127.0.0.1"),
         (("check",), {"KODIAI_SECRET_KEY": SECRETS["the secret key"][:20]}, "32 characters"),
         (("check",), {"KODIAI_GITHUB_PRIVATE_KEY": "", "KODIAI_GITHUB_WEBHOOK_SECRET": ""}, "kodiai.E001"),

@@ -15,14 +15,16 @@ from django.utils.crypto import get_random_string
 from django_tasks_db.models import DBTaskResult
 from pytest_django import Settings
 
-from reviews import service
+from reviews import recovery, runner, service
 from reviews.lease import claim, renewed
 from reviews.models import Delivery, DeliveryStatus, LeaseLost, Review
+from reviews.publishing import SETTLED_AFTER
 from reviews.recovery import sweep
 from reviews.runner import process
 from reviews.service import run_review
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
 from telemetry.models import Conclusion, Execution, RateLimitEvent
+from tests.reviews.conftest import AFTER
 from tests.runs import ROOT, admit, forget_tasks, process_environment, queued_tasks, run, take_tasks_and_die
 
 pytestmark = [pytest.mark.django_db, pytest.mark.ops04]
@@ -144,6 +146,24 @@ def test_a_sweep_leaves_a_living_worker_alone(pull: PullRequest) -> None:
     assert put_back() == 0
 
 
+def test_a_sweep_that_dies_while_it_puts_a_run_back_leaves_it_to_the_next(
+    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert claim(admit(pull).pk, "gone")
+    let_leases_run_out()
+
+    def die(*args: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recovery, "use_attempt", die)
+        with pytest.raises(SystemExit):
+            sweep()
+
+    assert put_back() == 1
+    assert Review.objects.get().attempts == 1
+
+
 def test_a_run_whose_workers_die_again_and_again_is_given_up_and_can_be_queued_again(
     pull: PullRequest, settings: Settings
 ) -> None:
@@ -241,36 +261,146 @@ def test_a_newer_head_commit_supersedes_an_older_run_before_it_publishes(
     assert RateLimitEvent.objects.filter(delivery_id=old.delivery_id).count() == 1
 
 
-@pytest.mark.django_db(transaction=True)
-def test_a_worker_that_was_stopped_past_its_lease_goes_on_without_a_second_review(
-    github: Sandbox, pull: PullRequest
-) -> None:
-    """A real process is stopped (SIGSTOP) while GitHub answers, another takes over, the first goes on."""
-    delivery = admit(pull)
-    held = github.fail("graphql", Fault(FaultKind.TAKEN_THEN_DELAYED))
-    stopped = subprocess.Popen(
-        [sys.executable, "-m", "tests.killed_run", str(delivery.pk), "never"],
+def run_in_a_process_that_is_stopped(delivery: Delivery, point: str) -> "subprocess.Popen[str]":
+    """Begin to process a delivery in a process of its own, which gets SIGSTOP at `point` if it comes to it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.killed_run", str(delivery.pk), point, "SIGSTOP"],
         env=process_environment(),
         cwd=ROOT,
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def continue_after_the_run_was_taken_over(stopped: "subprocess.Popen[str]") -> None:
+    """Let a stopped process go on: it notices by itself that the run is not its own any more."""
+    os.kill(stopped.pid, signal.SIGCONT)
+    _, log = stopped.communicate(timeout=60)
+    assert stopped.returncode == 0, log
+    assert "run was taken over by another worker" in log
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("route", ["pull", "search", "graphql", "create_review"])
+def test_a_worker_that_was_stopped_past_its_lease_during_a_call_goes_on_without_a_second_review(
+    github: Sandbox, pull: PullRequest, route: str
+) -> None:
+    """A real process is stopped (SIGSTOP) while GitHub answers, another takes over, the first goes on."""
+    delivery = admit(pull)
+    held = github.fail(route, Fault(FaultKind.TAKEN_THEN_DELAYED))
+    stopped = run_in_a_process_that_is_stopped(delivery, "never")
     try:
-        assert held.reached.wait(30)
+        assert held.reached.wait(60)
         os.kill(stopped.pid, signal.SIGSTOP)
         let_leases_run_out()
         assert put_back() == 1
         assert run(delivery).conclusion == Conclusion.SUCCESS
         held.release()
-        os.kill(stopped.pid, signal.SIGCONT)
-        _, log = stopped.communicate(timeout=30)
+        continue_after_the_run_was_taken_over(stopped)
     finally:
         stopped.kill()
 
-    assert stopped.returncode == 0
-    assert "run was taken over by another worker" in log
     assert len(pull.reviews) == 1
+    assert Review.objects.get().github_review_id == pull.reviews[0]["id"]
     assert RateLimitEvent.objects.count() == Execution.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_that_lost_its_run_while_github_refused_its_lines_does_not_post_again_without_them(
+    github: Sandbox, pull: PullRequest
+) -> None:
+    delivery = admit(pull)
+    for number, _ in enumerate(AFTER.splitlines(), 1):
+        github.refuse_line("shop.py", number)
+    held = github.fail("create_review", Fault(FaultKind.TAKEN_THEN_DELAYED))
+    stopped = run_in_a_process_that_is_stopped(delivery, "never")
+    try:
+        assert held.reached.wait(60)
+        os.kill(stopped.pid, signal.SIGSTOP)
+        let_leases_run_out()
+        assert put_back() == 1
+        assert run(delivery).conclusion == Conclusion.SUCCESS
+        held.release()
+        continue_after_the_run_was_taken_over(stopped)
+    finally:
+        stopped.kill()
+
+    assert len(pull.reviews) == 1
+    assert github.count("create_review") == 3
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "point",
+    [
+        "started_at",
+        "loaded_at",
+        "enriched_at",
+        "event-written",
+        "rate_limit_event_recorded_at",
+        "analysed_at",
+        "review-posted",
+        "published_at",
+    ],
+)
+def test_a_worker_that_was_stopped_past_its_lease_between_two_steps_goes_on_without_a_second_review(
+    pull: PullRequest, point: str
+) -> None:
+    """`analysed_at` is right before the worker publishes, `review-posted` before it can say that it has."""
+    delivery = admit(pull)
+    stopped = run_in_a_process_that_is_stopped(delivery, point)
+    try:
+        assert os.waitid(os.P_PID, stopped.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT).si_code == os.CLD_STOPPED
+        let_leases_run_out()
+        assert put_back() == 1
+        assert run(delivery).conclusion == Conclusion.SUCCESS
+        before = Review.objects.values().get()
+        continue_after_the_run_was_taken_over(stopped)
+    finally:
+        stopped.kill()
+
+    assert len(pull.reviews) == 1
+    assert Review.objects.values().get() == before
+    assert RateLimitEvent.objects.count() == Execution.objects.count() == 1
+
+
+def test_a_delivery_that_was_done_while_its_worker_was_stopped_is_not_queued_again(
+    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = admit(pull), admit(pull, "reopened")
+    claimed = claim(first.pk, "one")
+    assert claimed is not None
+
+    def stopped_when_another_run_was_in_the_way(*args: object) -> Review | None:
+        try:
+            return claim(*args)  # type: ignore[arg-type]
+        except IntegrityError:
+            run_review(claimed)
+            patch.undo()
+            assert run(second).conclusion == Conclusion.SUCCESS
+            raise
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "claim", stopped_when_another_run_was_in_the_way)
+        process(second.pk)
+
+    second.refresh_from_db()
+    assert second.status == DeliveryStatus.DONE
+
+
+def test_a_run_that_may_be_posted_waits_from_when_its_worker_is_known_to_be_gone(pull: PullRequest) -> None:
+    """A slow worker may have sent the post long after it stored that it would."""
+    delivery = admit(pull)
+    assert claim(delivery.pk, "slow")
+    Review.objects.update(publishing_at=timezone.now() - SETTLED_AFTER)
+    let_leases_run_out()
+    gone = timezone.now()
+
+    assert put_back() == 1
+
+    deferred_until = Review.objects.get().deferred_until
+    assert deferred_until is not None
+    assert deferred_until >= gone + SETTLED_AFTER
 
 
 def test_runs_of_other_pull_requests_go_on_beside_a_claimed_one(pull: PullRequest, repo: Repository) -> None:

@@ -87,8 +87,9 @@ def test_the_queue_s_row_of_a_dead_worker_is_closed_and_that_of_a_living_one_is_
 
 
 @contextmanager
-def database_failing_from(step: str, error: Exception) -> Iterator[None]:
-    """From the moment at which `step` is to be stored, each statement of a run fails, until the end of the block."""
+def database_failing_from(step: str, error: Exception) -> Iterator[threading.Event]:
+    """From the moment at which `step` is to be stored, each statement of a run fails, until the end of the block, or
+    until the event is cleared."""
     failing = threading.Event()
 
     def execute(run_it: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
@@ -99,19 +100,76 @@ def database_failing_from(step: str, error: Exception) -> Iterator[None]:
         return run_it(sql, params, many, context)
 
     with connection.execute_wrapper(execute):
-        yield
+        yield failing
+
+
+STEPS = ["loaded_at", "enriched_at", "analysed_at", "publishing_at", "published_at", "conclusion"]
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("step", ["loaded_at", "enriched_at", "analysed_at", "publishing_at", "published_at"])
+def test_a_database_that_fails_again_while_the_run_is_put_back_costs_no_attempt_either(
+    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The claim is given up and the task queued in one transaction: what fails in its middle is rolled back."""
+    delivery = admit(pull)
+    monkeypatch.setattr(connection, "close", lambda: None)
+    monkeypatch.setattr(runner, "OUTAGE_SECONDS", 0)
+    enqueue, failures = runner.enqueue, iter([OperationalError("the disk is full")] * 2)
+
+    def enqueue_when_it_works(*args: Any, **options: Any) -> None:
+        for failure in failures:
+            raise failure
+        enqueue(*args, **options)
+
+    monkeypatch.setattr(runner, "enqueue", enqueue_when_it_works)
+    with database_failing_from("analysed_at", OperationalError("the disk is full")) as failing:
+        monkeypatch.setattr(runner, "between_steps", failing.clear)
+        process(delivery.pk)
+    monkeypatch.undo()
+
+    review = Review.objects.get(delivery=delivery)
+    assert (review.attempts, review.lease_owner) == (0, "")
+    assert Delivery.objects.get(pk=delivery.pk).status == DeliveryStatus.QUEUED
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("step", STEPS)
+def test_a_run_waits_for_a_database_that_fails_and_is_put_back_without_an_attempt_when_it_is_there_again(
+    github: Sandbox, pull: PullRequest, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery = admit(pull)
+    tries = iter(range(3))
+    monkeypatch.setattr(connection, "close", lambda: None)
+    monkeypatch.setattr(runner, "OUTAGE_SECONDS", 0)
+    with database_failing_from(step, OperationalError("the disk is full")) as failing:
+        # Looked at between two tries: after the third the database is there again.
+        monkeypatch.setattr(runner, "between_steps", lambda: None if next(tries) < 2 else failing.clear())
+        process(delivery.pk)
+    monkeypatch.undo()
+
+    review = Review.objects.get(delivery=delivery)
+    assert (review.attempts, review.lease_owner) == (0, "")
+    assert review.deferred_until is not None
+    assert run(delivery).conclusion == Conclusion.SUCCESS
+    assert len(pull.reviews) == 1
+    assert RateLimitEvent.objects.count() == Execution.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("error", [OperationalError("the disk is full"), InterfaceError("connection already closed")])
-def test_a_database_that_fails_in_the_middle_of_a_run_uses_no_attempt_and_loses_nothing(
+def test_a_worker_that_is_told_to_stop_while_the_database_fails_ends_and_loses_nothing(
     github: Sandbox, pull: PullRequest, step: str, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def told_to_stop() -> None:
+        raise Stopped
+
     delivery = admit(pull)
     # The connection stays, and with it the fault that was put into it.
     monkeypatch.setattr(connection, "close", lambda: None)
-    with database_failing_from(step, error), pytest.raises(type(error)):
+    monkeypatch.setattr(runner, "OUTAGE_SECONDS", 0)
+    monkeypatch.setattr(runner, "between_steps", told_to_stop)
+    with database_failing_from(step, error), pytest.raises(Stopped):
         process(delivery.pk)
     monkeypatch.undo()
     # The lease of the run could not be given up either. It runs out.
@@ -161,7 +219,7 @@ def test_a_failure_of_another_kind_uses_an_attempt_and_is_kept_in_a_form_that_ev
 
 def test_what_is_stored_of_a_strangers_text_is_what_every_database_takes() -> None:
     assert storable("NUL \0, half a pair \ud800, a smile \U0001f600") == (
-        "NUL \N{REPLACEMENT CHARACTER}, half a pair ?, a smile \U0001f600"
+        "NUL \N{REPLACEMENT CHARACTER}, half a pair \N{REPLACEMENT CHARACTER}, a smile \U0001f600"
     )
 
 
@@ -281,3 +339,74 @@ def test_a_run_whose_claim_changes_while_its_event_is_recorded_keeps_no_other_fr
 
     assert record_owed() == 1
     assert RateLimitEvent.objects.count() == 2
+
+
+# A run that has ended
+
+
+def failing_once_at(step: str, error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the first attempt to store `step` raise `error` after the statement, as a commit can."""
+    stamp, errors = Review.stamp, [error]
+
+    def fail(review: Review, name: str, **values: object) -> None:
+        stamp(review, name, **values)
+        if name == step and errors:
+            raise errors.pop()
+
+    monkeypatch.setattr(Review, "stamp", fail)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("error", [OperationalError("the disk is full"), ZeroDivisionError("a bug")], ids=type)
+def test_a_failure_after_a_run_has_ended_neither_queues_it_again_nor_changes_how_it_ended(
+    pull: PullRequest, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing_once_at("execution_recorded_at", error, monkeypatch)
+
+    review = run(admit(pull))
+
+    assert (review.conclusion, review.attempts, review.delivery.status) == ("success", 0, DeliveryStatus.DONE)
+    assert DBTaskResult.objects.count() == 1
+    record_owed()
+    assert Execution.objects.get().conclusion == Conclusion.SUCCESS
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_fails_while_it_ends_a_run_lets_go_of_its_claim_and_uses_no_attempt(
+    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing_once_at("finished_at", OperationalError("the disk is full"), monkeypatch)
+    delivery = admit(pull)
+
+    review = run(delivery)
+
+    assert (review.finished_at, review.lease_owner, review.attempts) == (None, "", 0)
+    assert review.delivery.status == DeliveryStatus.QUEUED
+    assert run(delivery).conclusion == Conclusion.SUCCESS
+    assert len(pull.reviews) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_that_has_ended_is_not_handed_back(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "record_execution", lambda **values: hand_back())
+
+    review = run(admit(pull))
+
+    assert (review.conclusion, review.delivery.status) == ("success", DeliveryStatus.DONE)
+    assert DBTaskResult.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_fails_while_a_run_is_claimed_leaves_no_claim_behind(pull: PullRequest) -> None:
+    delivery = admit(pull)
+
+    def execute(run_it: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if sql.startswith("SELECT") and "reviews_review" in sql:
+            raise OperationalError("server closed the connection unexpectedly")
+        return run_it(sql, params, many, context)
+
+    with connection.execute_wrapper(execute), pytest.raises(OperationalError):
+        claim(delivery.pk, "a worker")
+
+    assert Review.objects.get().lease_owner == ""
+    assert Delivery.objects.get().status == DeliveryStatus.QUEUED

@@ -23,8 +23,8 @@ from tests.telemetry.test_recording_failures import FAILURES, Failure, same_iden
 
 pytestmark = [pytest.mark.ops05, pytest.mark.django_db(transaction=True)]
 
-BOUND = timedelta(seconds=2)
-"""A second is promised; the other is for a busy machine. What holds the store here holds it for as long as we look."""
+BOUND = timedelta(seconds=4)
+"""A second is promised; the others are for a busy machine. What holds the store holds it for as long as we look."""
 
 
 def published(pull: PullRequest) -> tuple[str, list[dict[str, Any]]]:

@@ -1,0 +1,102 @@
+"""How long a request waits for the database: GitHub hangs up after ten seconds, and must hear a no before that.
+
+The bounds are those of requests alone. Workers, migrations and the building of an index wait as long as it takes.
+Source of the ten seconds: GitHub docs, "Best practices for using webhooks".
+"""
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, OperationalError, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+LOCK_SECONDS = 3.0
+"""For a lock, or a statement, after which the database itself gives up."""
+CUT_SECONDS = 3.5
+"""For everything that a request asks of PostgreSQL. A server that is frozen, or cannot be reached any more, heeds no
+time-out of its own, and libpq waits for its answer without end. A new connection may be tried for 4 s after that
+(`connect_timeout` in the settings), which makes less than eight."""
+REST_SECONDS = 1.0
+"""For which nobody waits after somebody waited in vain, so that what has queued meanwhile is answered."""
+
+_hung_at: float | None = None
+"""When a request last waited in vain, by time.monotonic(); None once the database has answered again."""
+_turn = threading.Lock()
+"""Held by the one request that waits for a database that hangs."""
+
+
+@contextmanager
+def bounded() -> Iterator[None]:
+    """Let what the block asks of the reviews' database fail in time, as a `DatabaseError` or `InterfaceError`.
+
+    Once a request has waited in vain one at a time waits, and the others fail at once: four threads answer all
+    requests, and those that queue behind them have ten seconds too.
+    """
+    global _hung_at
+    known = _hung_at
+    waits = known is not None and time.monotonic() - known > REST_SECONDS and _turn.acquire(blocking=False)
+    if known is not None and not waits:
+        raise OperationalError("the database hung a moment ago, and another request waits for it")
+    database = connections[DEFAULT_DB_ALIAS]
+    started = time.monotonic()
+    try:
+        with _bounded_in_sqlite(database) if database.vendor == "sqlite" else _bounded_in_postgresql(database):
+            yield
+        _hung_at = None
+    except (DatabaseError, InterfaceError):
+        now = time.monotonic()
+        _hung_at = now if now - started > 0.9 * LOCK_SECONDS else None
+        # It may be the connection that is to blame: to a server that only reads since another one took over, or to a
+        # file that was read-only when it was opened. The next request makes a new one.
+        if not database.in_atomic_block:
+            database.close()
+        raise
+    finally:
+        if waits:
+            _turn.release()
+
+
+@contextmanager
+def _bounded_in_sqlite(database: BaseDatabaseWrapper) -> Iterator[None]:
+    """A lock is waited for when a transaction begins. What a request stores takes one, at the worst two."""
+    database.ensure_connection()
+    sqlite = database.connection
+    (before,) = sqlite.execute("PRAGMA busy_timeout").fetchone()
+    sqlite.execute(f"PRAGMA busy_timeout = {LOCK_SECONDS * 1000:.0f}")
+    try:
+        yield
+    finally:
+        sqlite.execute(f"PRAGMA busy_timeout = {before}")
+
+
+@contextmanager
+def _bounded_in_postgresql(database: BaseDatabaseWrapper) -> Iterator[None]:
+    """In one transaction, whose time-outs end with it: they reach no other use of the connection, nor its pooler's."""
+    cut = threading.Timer(CUT_SECONDS, _cut, [database])
+    cut.daemon = True
+    cut.start()
+    try:
+        with transaction.atomic():
+            with database.cursor() as cursor:
+                # Server-side too, so that nothing waits on there for a lock that nobody wants any more.
+                cursor.execute(
+                    "SELECT set_config('lock_timeout', %(ms)s, true), set_config('statement_timeout', %(ms)s, true)",
+                    {"ms": f"{LOCK_SECONDS * 1000:.0f}ms"},
+                )
+            yield
+    finally:
+        cut.cancel()
+
+
+def _cut(database: BaseDatabaseWrapper) -> None:
+    """End a connection under the thread that waits for it, which hears of it at once."""
+    try:
+        with socket.socket(fileno=os.dup(database.connection.pgconn.socket)) as wire:
+            wire.shutdown(socket.SHUT_RDWR)
+    except (AttributeError, OSError, DatabaseError):
+        # There is none: the thread is connecting, for which there is a bound already, or was faster.
+        return

@@ -1,0 +1,262 @@
+"""What the kill matrix and the storm share: the processes of a Kodiai, the invariants, and how figures are shown."""
+
+import hashlib
+import json
+import os
+import random
+import signal
+import statistics
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import redis
+from rich.console import Console
+from rich.table import Table
+
+from sandbox import PullRequest
+from tests.e2e.conftest import Kodiai, free_port, running_kodiai
+from tests.e2e.killable import LOG
+
+UNLIMITED = 10**9
+MOST_SHOWN = 50
+"""Violations that are printed. One is enough to fail."""
+
+
+def seeded() -> tuple[int, random.Random]:
+    """A source of chance, and the seed that brings it back (`SEED` in the environment)."""
+    seed = int(os.environ.get("SEED") or random.randrange(2**32))
+    return seed, random.Random(seed)
+
+
+def wait_until(condition: Callable[[], Any], seconds: float, every: float = 0.1) -> bool:
+    """Tell whether the condition came true in time; it is looked at `every` so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(every)
+    return True
+
+
+# Processes
+
+
+@contextmanager
+def killable_kodiai(folder: Path, *, workers: int, lease: float, **environment: str) -> Iterator[Kodiai]:
+    """A Kodiai whose workers die on order (`tests.e2e.killable`) and are started again at once, beside a GitHub without
+    limits: what is tested here are not they."""
+    orders = folder / "orders"
+    orders.mkdir()
+    with running_kodiai(
+        folder,
+        workers=workers,
+        DJANGO_SETTINGS_MODULE="tests.e2e.killable_settings",
+        KILL_ORDERS=str(orders),
+        KODIAI_LEASE_SECONDS=str(lease),
+        **environment,
+    ) as kodiai:
+        for limit in kodiai.github.limits.values():
+            limit.limit = UNLIMITED
+        yield kodiai
+
+
+def orders_of(kodiai: Kodiai) -> Path:
+    """The folder of the orders to die, and of the log of what was claimed and killed."""
+    return Path(kodiai.environment["KILL_ORDERS"])
+
+
+def logged(kodiai: Kodiai, event: str) -> list[dict[str, Any]]:
+    """What workers have logged so far of one kind: `start`, `claim` or `kill`."""
+    try:
+        lines = (orders_of(kodiai) / LOG).read_text().splitlines(keepends=True)
+    except FileNotFoundError:
+        return []
+    # A line that is being written in this moment is left to the next look.
+    entries = (json.loads(line) for line in lines if line.endswith("\n"))
+    return [entry for entry in entries if entry["event"] == event]
+
+
+def at_work(kodiai: Kodiai) -> set[int]:
+    """The workers that live and have started: that take tasks and do their periodic ones."""
+    return children(kodiai, "manage.py worker") & {entry["pid"] for entry in logged(kodiai, "start")}
+
+
+def children(kodiai: Kodiai, command: str) -> set[int]:
+    """Children of this Kodiai's supervisor in whose command this is found. Source: proc(5)."""
+    return {pid for pid in _below(kodiai.process.pid) if command in _read(f"/proc/{pid}/cmdline").replace("\0", " ")}
+
+
+def kill(pid: int) -> bool:
+    """End a process with SIGKILL; return False if it was gone."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def resident_mib(pid: int) -> float:
+    """Memory of a process and of all below it, in MiB. Source: proc(5), VmRSS. What is gone counts nothing."""
+    lines = _read(f"/proc/{pid}/status").splitlines()
+    own = sum(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS:"))
+    return own + sum(map(resident_mib, _below(pid)))
+
+
+def _below(pid: int) -> list[int]:
+    return [int(child) for child in _read(f"/proc/{pid}/task/{pid}/children").split()]
+
+
+def _read(path: str) -> str:
+    """What a file of proc says; nothing where the process is gone."""
+    try:
+        return Path(path).read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+@contextmanager
+def redis_server(folder: Path) -> Iterator[str]:
+    """A Redis of one's own, which keeps nothing; yields its address."""
+    port = free_port()
+    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
+        try:
+            with redis.Redis(port=port) as client:
+                assert wait_until(lambda: _pings(client), 60), "Redis does not answer"
+            yield f"redis://127.0.0.1:{port}/0"
+        finally:
+            server.terminate()
+
+
+def _pings(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.RedisError:
+        return False
+
+
+# Invariants
+
+
+@dataclass(frozen=True)
+class Run:
+    """A delivery and its run, as the database has them at the end."""
+
+    delivery_id: str
+    event_type: str
+    status: str
+    conclusion: str
+    lease_owner: str
+    attempts: int
+    enriched_at: float | None
+    execution_recorded_at: float | None
+    github_review_id: int | None
+
+    @property
+    def marker(self) -> str:
+        digest = hashlib.sha256(f"{self.delivery_id}\n{self.event_type}".encode()).hexdigest()[:32]
+        return f"<!-- kodiai:review {digest} -->"
+
+
+def runs(kodiai: Kodiai) -> list[Run]:
+    rows = kodiai.rows(
+        "SELECT d.delivery_id, d.event_type, d.status, r.conclusion, r.lease_owner, r.attempts, r.enriched_at,"
+        " r.execution_recorded_at, r.github_review_id"
+        " FROM reviews_delivery d JOIN reviews_review r ON r.delivery_id = d.id"
+    )
+    return [Run(*row[:6], moment(row[6]), moment(row[7]), row[8]) for row in rows]
+
+
+def moment(value: Any) -> float | None:
+    """A time of the database in seconds since the epoch; SQLite keeps it as text, in UTC."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value).replace(tzinfo=UTC)
+    return value.timestamp() if value is not None else None
+
+
+def unfinished(kodiai: Kodiai) -> int:
+    """Deliveries that have not ended, or whose execution is not recorded."""
+    return int(
+        kodiai.rows(
+            "SELECT count(*) FROM reviews_delivery d JOIN reviews_review r ON r.delivery_id = d.id"
+            " WHERE d.status NOT IN ('done', 'failed', 'ignored') OR r.execution_recorded_at IS NULL"
+        )[0][0]
+    )
+
+
+def tasks_left(kodiai: Kodiai) -> int:
+    """Tasks that the queue holds as waiting or running."""
+    query = "SELECT count(*) FROM django_tasks_database_dbtaskresult WHERE status IN ('READY', 'RUNNING')"
+    left = int(kodiai.rows(query)[0][0])
+    if url := kodiai.environment.get("KODIAI_TASKS_URL"):
+        with redis.Redis.from_url(url) as client:
+            left += client.llen("rq:queue:default") + client.zcard("rq:scheduled:default")
+    return left
+
+
+def violations(kodiai: Kodiai, sent: Mapping[str, PullRequest]) -> list[str]:
+    """What is not as promised, after everything has ended; `sent` are the pull requests by accepted delivery id.
+
+    Nothing is lost: each is there and done. Nothing is twice: a run that published has one review of the App, any other
+    none; each has one execution, and one rate-limit event from the moment its enrichment was final.
+    """
+    found = runs(kodiai)
+    wrong = [
+        f"{delivery}: accepted and not in the inbox" for delivery in sent.keys() - {run.delivery_id for run in found}
+    ]
+    wrong += [f"{run.delivery_id}: in the inbox and never accepted" for run in found if run.delivery_id not in sent]
+    events, executions = (
+        Counter(row[0] for row in kodiai.rows(f"SELECT delivery_id FROM {table}"))
+        for table in ("rate_limit_events", "executions")
+    )
+    bot = f"{kodiai.github.app_slug}[bot]"
+    for run in found:
+        if run.delivery_id not in sent:
+            continue
+        reviews = [
+            review["id"]
+            for review in sent[run.delivery_id].reviews
+            if review["user"]["login"] == bot and run.marker in review["body"]
+        ]
+        published = run.conclusion in ("success", "partial")
+        for what, is_so in {
+            "done": run.status == "done",
+            "held by nobody": run.lease_owner == "",
+            "one review" if published else "no review": len(reviews) == published,
+            "the row knows its review": reviews == ([run.github_review_id] if published else []),
+            "one execution": executions[run.delivery_id] == 1,
+            "one event": events[run.delivery_id] == (run.enriched_at is not None),
+        }.items():
+            if not is_so:
+                wrong.append(
+                    f"{run.delivery_id}: not '{what}': {run}, reviews {reviews}, executions "
+                    f"{executions[run.delivery_id]}, events {events[run.delivery_id]}"
+                )
+    if len(events) < sum(events.values()) or len(executions) < sum(executions.values()):
+        wrong.append("a telemetry row is there twice")
+    return wrong
+
+
+# Figures
+
+
+def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], wrong: Sequence[str]) -> None:
+    """Print a table, and what is not as promised."""
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, justify="left" if column == columns[0] else "right")
+    for row in rows:
+        table.add_row(*(f"{cell:.1f}" if isinstance(cell, float) else str(cell) for cell in row))
+    console = Console(width=100, markup=False, highlight=False)
+    console.print(table, *wrong[:MOST_SHOWN], sep="\n", soft_wrap=True)
+
+
+def median_and_worst(seconds: Sequence[float]) -> tuple[object, object]:
+    return (statistics.median(seconds), max(seconds)) if seconds else ("–", "–")

@@ -1,0 +1,189 @@
+"""What is hostile, and what must be true of what Kodiai makes of it. Shared by the tests and by `fuzz/`."""
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterable
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from reviews import config
+from reviews.diff import BadPatch, hunks_of
+from reviews.engines import ruff
+from reviews.findings import Finding, LeftOut, LeftOutReason, Report, bounded
+from reviews.models import Review
+from reviews.payloads import BadDelivery, read_delivery
+from reviews.rendering import LONGEST_BODY, comment_body, summary_body
+from telemetry.models import DegradationPath
+
+RULE_URL = "https://docs.astral.sh/ruff/rules/unused-import"
+OUR_HTML = re.compile(r"<details><summary>\d+ files? left out</summary>\n?|</details>\n?")
+
+MARKUP = (
+    "@everyone",
+    "@octo/team",
+    "fixes #1",
+    "closes octo/demo#1",
+    "GH-1",
+    "fixes https://github.com/octo/demo/issues/1",
+    "www.example.com",
+    "mailto:mona@example.com",
+    "![x](https://example.com/pixel.png)",
+    "[x](javascript:alert(1))",
+    "<https://example.com>",
+    "[x]: https://example.com",
+    "<img src=x onerror=alert(1)>",
+    "<!-- kodiai:review 0123456789abcdef0123456789abcdef -->",
+    "</details>",
+    "\n# heading\n",
+    "\n===\n",
+    "\n---\n",
+    "\n| a | b |\n| --- | --- |\n",
+    "\\|",
+    "|",
+    "`",
+    "``",
+    "```",
+    "\n~~~\n",
+    "\n```suggestion\nevil()\n```\n",
+    "$\\color{red}x$",
+    "&lt;",
+    "&#64;everyone",
+    "\u202e",
+    "\u200b",
+    "\U000e0041",
+    "\x1b[31m",
+    "\r",
+    "\0",
+    "\ud800",
+    "*",
+    "_",
+    "\\",
+)
+"""Pieces of which names and messages are made to break out of the text they stand in."""
+
+_CALLS = re.compile(r"(?<![\w`])@[A-Za-z0-9]|#\w|\bGH-\d|://|\bwww\.|\bmailto:|\bxmpp:", re.IGNORECASE)
+
+
+def assert_tame(markdown: str, *, suggestion: str | None = None, urls: Collection[str] = (RULE_URL,)) -> None:
+    """Read `markdown` as GitHub does, and find in it only what Kodiai itself puts there.
+
+    No HTML but the fold of left-out files, no picture, no link but to a rule, no heading but the first line, no
+    mention, reference or address outside of code, no code block but the suggestion, and nothing that cannot be seen.
+    """
+    tokens = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).parse(markdown)
+    fences = [token for token in tokens if token.type in ("fence", "code_block")]
+    if suggestion is None:
+        assert not fences or [fence.content for fence in fences] == [""], fences
+    else:
+        assert [(fence.type, fence.info, fence.content) for fence in fences] == [
+            ("fence", "suggestion", _as_commonmark_reads(suggestion + "\n"))
+        ]
+    assert not [token for token in tokens if token.type == "hr"]
+    assert [token.map for token in tokens if token.type == "heading_open"] in ([], [[0, 1]])
+    for token in tokens:
+        if token.type == "html_block":
+            assert OUR_HTML.fullmatch(token.content), token.content
+        for inner in token.children or ():
+            assert inner.type not in ("image", "html_inline"), inner
+            if inner.type == "link_open":
+                assert inner.attrs["href"] in urls, inner
+            if inner.type == "code_inline":
+                assert not _unseen(inner.content), ascii(inner.content)
+        text = _text(token.children or ())
+        assert not (found := _CALLS.search(text)), (found, text)
+        assert not _unseen(text), ascii(text)
+    assert "kodiai:review" not in "".join(re.findall(r"<!--.*?-->", markdown, re.DOTALL)) or suggestion is not None
+
+
+def _text(tokens: Iterable[Token]) -> str:
+    """The text of a paragraph or cell as a browser would show it, with a sign in place of each piece of code."""
+    return "".join("`" if token.type == "code_inline" else token.content for token in tokens if not token.children)
+
+
+def _unseen(text: str) -> bool:
+    ours = text.replace("\N{ZERO WIDTH SPACE}", "").replace("\n", "")
+    return any(unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for character in ours)
+
+
+def _as_commonmark_reads(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+# What is asked of each reader of outside text: nothing but its documented exception, and what it returns is in order.
+
+
+def check_intake(delivery_id: str, event: str, body: bytes) -> None:
+    try:
+        incoming = read_delivery(delivery_id, event, body)
+    except BadDelivery:
+        return
+    assert len(incoming.event_type) <= 201
+    for text in (incoming.delivery_id, incoming.event_type, incoming.repo, incoming.sender, incoming.head_sha):
+        assert len(text) <= 255
+        assert "\0" not in text
+        text.encode()
+    for number in (incoming.pr_number, incoming.installation_id):
+        assert number is None or 0 < number < 2**63
+
+
+def check_patch(patch: str) -> None:
+    try:
+        hunks = hunks_of(patch)
+    except BadPatch:
+        return
+    for hunk in hunks:
+        assert hunk.start <= hunk.end
+        assert all(hunk.start <= line <= hunk.end for line in hunk.added)
+        assert len(hunk.added) <= patch.count("\n") + 1
+
+
+def check_config(text: str) -> None:
+    settled = config.parse(text)
+    assert isinstance(settled.telemetry.enabled, bool)
+    for problem in settled.problems:
+        assert problem.startswith((f"`{config.PATH}`", "Section `"))
+        assert_tame(f"> {problem}")
+
+
+def check_engine_output(output: bytes, files: dict[str, str], root: str) -> None:
+    """`files` are the changed files below `root`. An analyzer that prints nonsense is named; see `analyse_files`."""
+    try:
+        findings = ruff.read(output, files, root)
+    except (ValueError, KeyError):
+        return
+    for finding in map(bounded, findings):
+        assert finding.path in files
+        assert 1 <= finding.start_line <= finding.end_line
+        Report.from_json(Report(findings=(finding,)).to_json())
+        check_comment(finding)
+
+
+def check_comment(finding: Finding) -> None:
+    """A finding, bounded as engines bound it, is a comment in which nothing breaks out."""
+    body = comment_body(finding)
+    assert len(body) <= LONGEST_BODY
+    urls = (finding.rule_url,)
+    if finding.suggestion is not None and finding.suggestion.text is not None:
+        assert_tame(body, suggestion=finding.suggestion.text, urls=urls)
+    else:
+        assert_tame(body, urls=urls)
+
+
+def check_summary(findings: Iterable[Finding], names: Iterable[str], words: str) -> None:
+    """The summary of a run in which everything that may come from outside does: `names` of files, `words` of errors."""
+    findings = tuple(findings)
+    report = Report(
+        changed_files=len(findings),
+        looked_at=tuple(names),
+        findings=findings,
+        left_out=tuple(LeftOut(name, LeftOutReason.UNSAFE_PATH) for name in names),
+        engines=("ruff",),
+        engine_failures=(("ruff", words),),
+        outside_changes=1,
+    )
+    review = Review(repo="octo/demo", head_sha=words[:64], degradation_path=DegradationPath.SEARCH_ERROR)
+    body = summary_body(review, report, findings, refused=True)
+    assert len(body) <= LONGEST_BODY + 100
+    if len(body) < LONGEST_BODY:
+        assert_tame(body, urls={finding.rule_url for finding in findings})

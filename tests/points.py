@@ -1,0 +1,100 @@
+"""Points of a run, and of what is done about runs, at which a test lets something happen: a kill, a push, an outage.
+
+A point is a time stamp of `Review` (right after it is stored), or one of the others that `POINTS` names. What happens
+does so once, when the point is reached next.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django_tasks_db.models import DBTaskResult
+
+from reviews import inbox, recovery, runner, service
+from reviews.models import Review
+
+STAMPS = (
+    "started_at",
+    "loaded_at",
+    "enriched_at",
+    "rate_limit_event_tried_at",
+    "rate_limit_event_recorded_at",
+    "analysed_at",
+    "publishing_at",
+    "published_at",
+    "finished_at",
+    "execution_recorded_at",
+)
+IN_A_RUN = ("given-out", "claimed", *STAMPS, "event-written", "review-posted", "execution-written", "put-back")
+"""`given-out`: a worker has the task and not yet the claim. Three lie between an effect and its time stamp.
+`put-back`: the attempt has ended, its claim has not."""
+IN_A_SWEEP = ("swept", "queued")
+"""`swept`: the sweep has taken a dead worker's claim. `queued`: a task was made, its transaction is not committed."""
+
+
+class Killed(BaseException):
+    """The process is gone: nothing that would put a run back hears of it, and what is not committed never was."""
+
+
+class Points:
+    """What is to happen at which point. Its wrappers stay for as long as `monkeypatch` does."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._plan: dict[str, Callable[[], None]] = {}
+        stamp, set_failed = Review.stamp, DBTaskResult.set_failed
+
+        def stamp_then(review: Review, step: str, **values: object) -> None:
+            stamp(review, step, **values)
+            self.reach(step)
+
+        def set_failed_if_alive(task: Any, error: BaseException) -> None:
+            if isinstance(error, Killed):
+                raise error
+            set_failed(task, error)
+
+        monkeypatch.setattr(Review, "stamp", stamp_then)
+        monkeypatch.setattr(DBTaskResult, "set_failed", set_failed_if_alive)
+        for module, name, point in (
+            (runner, "claim", "claimed"),
+            (service, "record_rate_limit_event", "event-written"),
+            (service, "post", "review-posted"),
+            (service, "record_execution", "execution-written"),
+            (inbox, "enqueue", "queued"),
+            (runner, "enqueue", "queued"),
+            (recovery, "enqueue", "queued"),
+        ):
+            monkeypatch.setattr(module, name, self._then(getattr(module, name), point))
+        for module, name, point in (
+            (runner, "process", "given-out"),
+            (runner, "put_back", "put-back"),
+            (recovery, "use_attempt", "swept"),
+        ):
+            monkeypatch.setattr(module, name, self._before(getattr(module, name), point))
+
+    def plan(self, point: str, what: Callable[[], None]) -> None:
+        """Let `what` happen when `point` is reached next."""
+        self._plan[point] = what
+
+    def forget(self) -> None:
+        """Let nothing happen any more."""
+        self._plan.clear()
+
+    def reach(self, point: str) -> None:
+        """Let happen what is planned for this point."""
+        if what := self._plan.pop(point, None):
+            what()
+
+    def _then(self, function: Callable[..., Any], point: str) -> Callable[..., Any]:
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            result = function(*args, **kwargs)
+            self.reach(point)
+            return result
+
+        return wrapped
+
+    def _before(self, function: Callable[..., Any], point: str) -> Callable[..., Any]:
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            self.reach(point)
+            return function(*args, **kwargs)
+
+        return wrapped

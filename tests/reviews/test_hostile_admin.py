@@ -1,0 +1,137 @@
+"""Rows full of hostile text are shown as text on every page of the admin."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+from django.test import Client
+
+from reviews.findings import Finding, LeftOut, LeftOutReason, Report, Severity
+from reviews.models import Delivery, DeliveryStatus, Review
+from telemetry.models import Execution, RateLimitEvent
+
+pytestmark = pytest.mark.django_db
+
+ATTACK = "\"'></a></td><script>alert(1)</script><img src=x onerror=alert(1)><svg/onload=alert(1)>{{7*7}}{% debug %}"
+
+
+class Page(HTMLParser):
+    """Collects what a browser would run or load."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        for name, value in attributes:
+            if name.startswith("on") or (name in ("src", "href", "action") and _leads_away(value or "")):
+                self.found.append(f"<{tag} {name}={value}>")
+        if tag == "script" and not dict(attributes).get("src"):
+            self.found.append(f"<{tag}>")
+
+
+def _leads_away(address: str) -> bool:
+    scheme = re.match(r"\s*([a-zA-Z][\w+.-]*):", address)
+    return address.startswith("//") or (scheme is not None and scheme[1].lower() not in ("https", "http"))
+
+
+@pytest.fixture
+def rows() -> dict[str, int]:
+    """One row of each table, hostile wherever a stranger's text can get."""
+    delivery = Delivery.objects.create(
+        delivery_id=ATTACK,
+        event=ATTACK,
+        event_type=ATTACK,
+        status=DeliveryStatus.FAILED,
+        repo=ATTACK,
+        pr_number=1,
+        head_sha="0" * 40,
+        sender=ATTACK,
+        failure=ATTACK,
+    )
+    report = Report(
+        findings=(Finding(ATTACK, 1, 1, Severity.MAJOR, ATTACK, ATTACK, rule_url="javascript:alert(1)"),),
+        left_out=(LeftOut(ATTACK, LeftOutReason.GONE),),
+        engine_failures=((ATTACK, ATTACK),),
+    )
+    review = Review.objects.create(
+        delivery=delivery,
+        repo=ATTACK,
+        pr_number=1,
+        pr_author=ATTACK,
+        conclusion="error",
+        conclusion_reason=ATTACK,
+        github_review_url="javascript:alert(1)//https://github.com",
+        report=report.to_json(),
+        lease_owner=ATTACK[:100],
+    )
+    event = RateLimitEvent.objects.create(
+        delivery_id=ATTACK,
+        repo=ATTACK,
+        pr_number=1,
+        event_type=ATTACK,
+        cache_hit_rate=0,
+        skipped_queries=0,
+        retry_attempts=0,
+        degradation_path=ATTACK,
+    )
+    execution = Execution.objects.create(
+        delivery_id=ATTACK,
+        repo=ATTACK,
+        pr_number=1,
+        pr_author=ATTACK,
+        event_type=ATTACK,
+        provider=ATTACK,
+        model=ATTACK,
+        conclusion=ATTACK,
+        session_id=ATTACK,
+        stop_reason=ATTACK,
+    )
+    return {
+        "reviews/delivery": delivery.pk,
+        "reviews/review": review.pk,
+        "telemetry/ratelimitevent": event.pk,
+        "telemetry/execution": execution.pk,
+    }
+
+
+@pytest.mark.parametrize(
+    "table", ["reviews/delivery", "reviews/review", "telemetry/ratelimitevent", "telemetry/execution"]
+)
+def test_every_page_of_a_table_shows_hostile_rows_as_text(
+    admin_client: Client, rows: dict[str, int], table: str
+) -> None:
+    for page in ("", f"{rows[table]}/change/", f"{rows[table]}/history/"):
+        answer = admin_client.get(f"/admin/{table}/{page}")
+        assert answer.status_code == 200
+        html = answer.content.decode()
+        # The attack is there, as text.
+        assert "&lt;script&gt;alert(1)" in html
+        assert Page(html).found == []
+        assert "<script>alert(1)" not in html
+        assert "{{7*7}}" in html
+
+
+def test_hostile_searches_and_filters_are_shown_as_text(admin_client: Client, rows: dict[str, int]) -> None:
+    for table in rows:
+        for query in ({"q": ATTACK}, {"event_type": ATTACK}, {"repo": ATTACK}, {"q": "\0"}, {ATTACK: ATTACK}):
+            answer = admin_client.get(f"/admin/{table}/", query, follow=True)
+            assert answer.status_code in (200, 400), (table, query)
+            assert "<script>alert(1)" not in answer.content.decode()
+
+
+def test_the_check_itself_sees_what_a_browser_would_run() -> None:
+    for bad in ("<script>1</script>", "<b onclick=x>", "<a href='javascript:x'>", "<img src=//evil>", "<svg onload=x>"):
+        assert Page(bad).found
+
+
+def test_the_page_after_queueing_hostile_rows_again_shows_them_as_text(
+    admin_client: Client, rows: dict[str, int]
+) -> None:
+    answer = admin_client.post(
+        "/admin/reviews/delivery/",
+        {"action": "queue_again", "_selected_action": [rows["reviews/delivery"]]},
+        follow=True,
+    )
+    assert Page(answer.content.decode()).found == []

@@ -1,0 +1,88 @@
+"""What a stranger wrote neither forges a line of the log nor makes a terminal do anything."""
+
+import io
+import json
+import logging
+import logging.config
+from collections.abc import Iterator
+
+import pytest
+
+from kodiai.logging import logging_config
+
+ATTACK = (
+    "a\n2026-11-24T00:00:00Z [info] all is well\r\x1b[2J\x1b]0;title\x07\x9b31m\x00\x85\u2028\u202e\ud800\U000e0041"
+)
+PLAIN_ESCAPES = (
+    "\x1b[0m",
+    "\x1b[1m",
+    "\x1b[2m",
+    "\x1b[31m",
+    "\x1b[32m",
+    "\x1b[33m",
+    "\x1b[34m",
+    "\x1b[35m",
+    "\x1b[36m",
+)
+"""Colours that structlog itself prints."""
+
+
+@pytest.fixture(params=[True, False], ids=["json", "text"])
+def logged(request: pytest.FixtureRequest) -> Iterator[tuple[bool, io.StringIO]]:
+    config = logging_config(level="INFO", json=request.param)
+    written = io.StringIO()
+    formatter = logging.config.DictConfigurator(config).configure_formatter(config["formatters"]["structured"])
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(formatter)
+    logger = logging.getLogger("hostile")
+    logger.addHandler(handler)
+    logger.propagate = False
+    logger.setLevel(logging.INFO)
+    yield request.param, written
+    logger.removeHandler(handler)
+    logger.propagate = True
+
+
+def harmless(text: str) -> bool:
+    for colour in PLAIN_ESCAPES:
+        text = text.replace(colour, "")
+    return text.replace("\n", "").isprintable()
+
+
+def test_a_hostile_value_or_message_stays_on_its_line_and_is_escaped(logged: tuple[bool, io.StringIO]) -> None:
+    as_json, written = logged
+    logger = logging.getLogger("hostile")
+
+    logger.info("%s", ATTACK, extra={"repo": ATTACK, "names": [ATTACK], "of": {ATTACK: ATTACK}})
+
+    (line,) = written.getvalue().splitlines()
+    assert harmless(line)
+    if as_json:
+        assert json.loads(line)["repo"] == ATTACK
+    else:
+        assert "\\x1b[2J" in line
+
+
+def test_a_hostile_exception_forges_no_line_and_shows_no_local_variable(logged: tuple[bool, io.StringIO]) -> None:
+    as_json, written = logged
+    token = "ghs_" + "secret"  # a local variable, as the client has them
+    try:
+        raise ValueError(ATTACK)
+    except ValueError:
+        logging.getLogger("hostile").exception("failed", stack_info=True)
+
+    text = written.getvalue()
+    assert harmless(text)
+    assert token not in text
+    first, *traceback = text.splitlines()
+    if as_json:
+        assert traceback == []
+        assert json.loads(first)["exception"].endswith(ATTACK)
+    else:
+        assert "ValueError: a" in text
+        assert all(line.startswith("    ") or not line for line in traceback)
+
+
+def test_a_value_of_ten_megabytes_is_one_line(logged: tuple[bool, io.StringIO]) -> None:
+    logging.getLogger("hostile").info("x", extra={"repo": "\x1b\n" * 5_000_000})
+    assert len(logged[1].getvalue().splitlines()) == 1

@@ -1,0 +1,50 @@
+"""How long requests wait for the database, and that nothing else does. Under real faults: tests/e2e."""
+
+import socket
+
+import pytest
+from django.db import connection, connections
+
+from reviews.patience import bounded
+
+
+def patience_of_the_connection() -> object:
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA busy_timeout" if connection.vendor == "sqlite" else "SHOW lock_timeout")
+        return cursor.fetchone()[0]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_bounds_of_a_request_end_with_it() -> None:
+    before = patience_of_the_connection()
+
+    with bounded():
+        assert patience_of_the_connection() in (3000, "3s")
+
+    assert patience_of_the_connection() == before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_bounds_of_a_request_end_with_one_that_fails() -> None:
+    before = patience_of_the_connection()
+
+    with pytest.raises(ZeroDivisionError), bounded():
+        _ = 1 / 0
+
+    assert patience_of_the_connection() == before
+
+
+@pytest.mark.skipif(connections["default"].vendor != "postgresql", reason="SQLite is not reached over a network")
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="this system has no bound for what is not received")
+@pytest.mark.django_db
+def test_a_server_that_vanished_without_a_word_is_noticed_before_a_lease_ends() -> None:
+    """Seconds are what the system was told for this very connection; a network cannot be cut here."""
+    connection.ensure_connection()
+    assert connection.connection is not None
+    with socket.fromfd(connection.connection.fileno(), socket.AF_INET, socket.SOCK_STREAM) as wire:
+        option = wire.getsockopt
+        assert option(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        idle = option(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
+        others = option(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL) * option(socket.IPPROTO_TCP, socket.TCP_KEEPCNT)
+        assert idle + others <= 30
+        assert 0 < option(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) <= 30_000
