@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import cycle
 
 from sandbox import PullRequest
 from tests.e2e.conftest import Kodiai, eventually
@@ -34,28 +35,29 @@ def send_all(kodiai: Kodiai, name: str, pulls: list[PullRequest]) -> list[int]:
 
 @dataclass
 class Stream:
-    """Deliveries that are on their way: the answer's status of each that was sent, by the index of its pull request."""
+    """Deliveries that are on their way: every answer's status, and the indexes of the pull requests accepted so far."""
 
-    pulls: list[PullRequest]
-    answers: dict[int, int] = field(default_factory=dict)
-
-    def accepted(self) -> list[int]:
-        return sorted(index for index, status in self.answers.items() if status == 202)
+    statuses: list[int] = field(default_factory=list)
+    accepted: set[int] = field(default_factory=set)
 
 
 @contextmanager
 def stream(kodiai: Kodiai, name: str, pulls: list[PullRequest]) -> Iterator[Stream]:
-    """Send one delivery after another about each pull request while the block runs, from several senders."""
-    running, over, left = Stream(pulls), threading.Event(), iter(range(len(pulls)))
+    """Send one delivery after another while the block runs, from several senders: `<name>-<index>`.
+
+    First one about each pull request, then the same again, as GitHub's "Redeliver" does.
+    """
+    running, over, left = Stream(), threading.Event(), cycle(range(len(pulls)))
     turn = threading.Lock()
 
     def send_on() -> None:
         while not over.wait(PAUSE_SECONDS):
             with turn:
-                index = next(left, None)
-            if index is None:
-                return
-            running.answers[index] = _send(kodiai, name, index, pulls)
+                index = next(left)
+            status = _send(kodiai, name, index, pulls)
+            running.statuses.append(status)
+            if status == 202:
+                running.accepted.add(index)
 
     with ThreadPoolExecutor(SENDERS) as senders:
         sending = [senders.submit(send_on) for _ in range(SENDERS)]
