@@ -239,8 +239,10 @@ def _post(url: str, request: WebhookRequest) -> str:
 def _kill_workers(
     kodiai: Kodiai, every: float, chance: random.Random, killed: list[int], over: threading.Event
 ) -> None:
-    """Kill one of the workers that are at work, every so often, while another is left: where the machine starts processes
-    more slowly than this kills them, there would soon be none."""
+    """Kill one of the workers that are at work, every so often, while another is left.
+
+    Where the machine starts processes more slowly than this kills them, there would soon be none.
+    """
     if every <= 0:
         return
     while not over.wait(every):
