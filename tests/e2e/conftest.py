@@ -24,7 +24,7 @@ from sandbox import PullRequest, Sandbox, WebhookResponse
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 POSTGRES_URL = os.environ.get("KODIAI_TEST_POSTGRES_URL", "")
-PATIENCE = 90.0
+PATIENCE = 120.0
 """Seconds until a condition that does not come true is a failure."""
 
 

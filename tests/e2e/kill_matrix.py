@@ -161,8 +161,10 @@ def _recoveries(kodiai: Kodiai, deaths: list[Death]) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {}
     for death in deaths:
         after = [claim["at"] for claim in claims if claim["delivery"] == death.delivery_id and claim["at"] > death.at]
-        end = ended[death.delivery_id] or death.at
-        found.setdefault(death.point, []).append(max(0.0, min(after, default=end) - death.at))
+        recovered = min(after, default=ended[death.delivery_id] or death.at)
+        # Where one more worker died before that, the time is counted from the last.
+        if not any(other.delivery_id == death.delivery_id and death.at < other.at < recovered for other in deaths):
+            found.setdefault(death.point, []).append(max(0.0, recovered - death.at))
     return found
 
 

@@ -239,12 +239,15 @@ def _post(url: str, request: WebhookRequest) -> str:
 def _kill_workers(
     kodiai: Kodiai, every: float, chance: random.Random, killed: list[int], over: threading.Event
 ) -> None:
-    """Kill one worker that is at work, every so often: to kill those that only start would be to have none."""
+    """Kill one of the workers that are at work, every so often, while another is left.
+
+    Where the machine starts processes more slowly than this kills them, there would soon be none.
+    """
     if every <= 0:
         return
     while not over.wait(every):
         at_work = sorted(load.at_work(kodiai))
-        if at_work and load.kill(pid := chance.choice(at_work)):
+        if len(at_work) > 1 and load.kill(pid := chance.choice(at_work)):
             killed.append(pid)
 
 
