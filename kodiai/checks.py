@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import CheckMessage, Error, Warning, register
 
 SHORTEST_RETENTION = 8
 """Days. Deliveries of the last three days can be sent again, on GitHub Enterprise Server of the last seven.
 
 Source: GitHub docs, "Redelivering webhooks".
 """
+
+SHORTEST_SECRET_KEY = 32
+"""Characters."""
 
 
 @register()
@@ -45,6 +48,21 @@ def github_is_configured(databases: Sequence[str] | None = None, **kwargs: Any) 
             )
         )
     return problems
+
+
+@register()
+def secret_key_is_long_enough(**kwargs: Any) -> list[CheckMessage]:
+    """Whoever guesses the key makes sessions of the admin at will."""
+    key = settings.SECRET_KEY
+    if len(key) >= SHORTEST_SECRET_KEY and not key.startswith("django-insecure-"):
+        return []
+    return [
+        Warning(
+            f"KODIAI_SECRET_KEY can be guessed: it needs {SHORTEST_SECRET_KEY} characters or more.",
+            hint="Make one with `python3 -c 'import secrets; print(secrets.token_urlsafe(50))'`.",
+            id="kodiai.W001",
+        )
+    ]
 
 
 @register()

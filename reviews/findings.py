@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from reviews.models import storable
+from reviews.redaction import storable
 
 LONGEST_MESSAGE = 1000
 """Characters of a message or of a fix in words. A name in the code may be megabytes long, and messages repeat it."""

@@ -4,7 +4,6 @@ These rows, and not the queue, are what Kodiai remembers.
 """
 
 import hashlib
-import re
 from datetime import timedelta
 
 from django.db import models
@@ -12,8 +11,6 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from telemetry.models import Conclusion, DegradationPath
-
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class DeliveryStatus(models.TextChoices):
@@ -45,13 +42,6 @@ class AuthorTier(models.TextChoices):
     FIRST_TIME = "first-time"
     REGULAR = "regular"
     CORE = "core"
-
-
-def storable(text: str, longest: int | None = None) -> str:
-    """`text` as every database takes it, at most `longest` characters: PostgreSQL stores no NUL, none half a pair."""
-    if longest is not None and len(text) > longest:
-        text = text[: longest - 1] + "…"
-    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 class LeaseLost(Exception):

@@ -17,8 +17,9 @@ from django.db.models import Q
 from django.utils import timezone
 
 from reviews import missed
-from reviews.models import PeriodicTask, storable
+from reviews.models import PeriodicTask
 from reviews.recovery import next_expiry, record_owed, sweep
+from reviews.redaction import redact, storable
 from reviews.retention import retain
 
 logger = logging.getLogger(__name__)
@@ -102,7 +103,7 @@ def _run(task: Periodic, condition: Q) -> Mapping[str, int] | Exception | None:
         logger.exception("periodic task failed", extra={"task": task.name})
         if isinstance(error, django.db.Error):
             connection.close()  # it may be the connection itself that failed
-        failure = storable("".join(traceback.format_exception(error)))
+        failure = storable(redact("".join(traceback.format_exception(error))))
         rows.filter(started_at=started).update(
             failed_at=timezone.now(), failure=failure, held_until=None, due_at=_next_due(task, started)
         )

@@ -18,6 +18,7 @@ REDACTED = "[redacted]"
 SHORTEST = 8
 """Characters. A shorter secret is a word: to blank it everywhere would make logs unreadable and hide nothing."""
 
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _FORMS = (
     # Line ends may be written out, as in JSON, and the end may have been cut off.
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----[A-Za-z0-9+/=\s\\]*(?:-----END [A-Z ]*PRIVATE KEY-----)?"), ""),
@@ -38,6 +39,13 @@ def redact(text: str) -> str:
     for form, kept in _FORMS:
         text = form.sub(kept + REDACTED, text)
     return text
+
+
+def storable(text: str, longest: int | None = None) -> str:
+    """`text` as every database takes it, at most `longest` characters: PostgreSQL stores no NUL, none half a pair."""
+    if longest is not None and len(text) > longest:
+        text = text[: longest - 1] + "…"
+    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _known() -> Iterator[str]:

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from reviews.findings import Finding, Report, Severity
-from reviews.models import AuthorTier, Review, storable
+from reviews.models import AuthorTier, Review
+from reviews.redaction import storable
 from telemetry.models import DegradationPath
 
 PARTIAL = "Analysis is partial due to API limits."

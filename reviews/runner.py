@@ -14,9 +14,10 @@ from django.utils import timezone
 
 from reviews.github import RateLimited
 from reviews.lease import claim, renewed
-from reviews.models import Delivery, DeliveryStatus, LeaseLost, Review, storable
+from reviews.models import Delivery, DeliveryStatus, LeaseLost, Review
 from reviews.payloads import INSTALLATION_EVENTS
 from reviews.publishing import SETTLED_AFTER
+from reviews.redaction import redact, storable
 from reviews.service import finish, record_finished, run_review
 from reviews.stopping import Stopped, between_steps
 from reviews.tasks import enqueue
@@ -139,7 +140,9 @@ def use_attempt(review: Review, reason: str, failure: str = "") -> None:
     attempts = review.attempts + 1
     with transaction.atomic():
         review.store(attempts=attempts)
-        Delivery.objects.filter(pk=review.delivery_id).update(failure=storable(failure or reason)[-LONGEST_TRACEBACK:])
+        Delivery.objects.filter(pk=review.delivery_id).update(
+            failure=storable(redact(failure or reason))[-LONGEST_TRACEBACK:]
+        )
         if attempts < settings.KODIAI_MAX_ATTEMPTS:
             wait = min(LONGEST_BACKOFF, 2.0**attempts) * random.uniform(0.5, 1)
             put_back(review, timezone.now() + timedelta(seconds=wait))

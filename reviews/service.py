@@ -14,9 +14,9 @@ from reviews.engines.analyzer import clashing, safe_path
 from reviews.enrichment import enrich
 from reviews.findings import Finding, LeftOut, LeftOutReason, Report
 from reviews.github import MAX_FILES, ChangedFile, Client, PullRequest, Refused, SubmittedReview
-from reviews.models import Delivery, DeliveryStatus, MissedDelivery, Review, storable
+from reviews.models import Delivery, DeliveryStatus, MissedDelivery, Review
 from reviews.publishing import find_published, post
-from reviews.redaction import redact
+from reviews.redaction import redact, storable
 from reviews.stopping import between_steps
 from telemetry.models import Conclusion, DegradationPath
 from telemetry.recording import record_execution, record_rate_limit_event

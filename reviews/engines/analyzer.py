@@ -13,7 +13,7 @@ from typing import IO
 from reviews.engines import confinement
 from reviews.engines.confinement import Overrun, run
 from reviews.findings import Finding, bounded
-from reviews.models import storable
+from reviews.redaction import storable
 
 
 class AnalyzerFailed(Exception):

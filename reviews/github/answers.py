@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from reviews.models import storable
+from reviews.redaction import storable
 
 LARGEST_ID = 2**63 - 1
 """What a database holds of a number."""
@@ -62,7 +62,8 @@ class PullRequest(Answer):
 class ChangedFile(Answer):
     """A changed file; `patch` is its hunks, None where GitHub shows none (binary, too large, nothing but a rename)."""
 
-    path: Text = Field(alias="filename")
+    # As it is: what is no path is left out, and not taken for another.
+    path: str = Field(alias="filename")
     status: Text = "modified"
     patch: Text | None = None
 

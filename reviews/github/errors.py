@@ -7,8 +7,7 @@ from typing import Any
 import httpx
 from django.utils import timezone
 
-from reviews.models import storable
-from reviews.redaction import redact
+from reviews.redaction import redact, storable
 
 
 class GitHubError(Exception):

@@ -230,8 +230,8 @@ def test_behind_tls_cookies_are_bound_to_this_host_and_plain_requests_are_led_to
 
 
 @pytest.mark.parametrize("key", ["short", "django-insecure-" + "a1b2c3d4" * 6])
-def test_a_start_with_a_key_that_can_be_guessed_fails_with_a_sentence_that_says_what_to_do(key: str) -> None:
-    done = start("manage.py", "check", KODIAI_SECRET_KEY=key)
+def test_a_key_that_can_be_guessed_is_told_at_start_with_what_to_do(key: str) -> None:
+    done = start("manage.py", "check", "--fail-level", "WARNING", KODIAI_SECRET_KEY=key)
 
     assert done.returncode != 0
     assert "KODIAI_SECRET_KEY can be guessed" in done.stderr

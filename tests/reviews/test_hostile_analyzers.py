@@ -107,7 +107,9 @@ def test_one_that_takes_memory_without_end_gets_no_more_than_its_limit(
     monkeypatch.setattr(confinement, "MEMORY_LIMIT", 256 * 1024 * 1024)
     # It stops by itself at four times the limit, so that a broken limit harms no machine.
     _, failures = hostile("kept = [bytearray(16 * 1024 * 1024) for _ in range(64)]")
-    assert failures == [("hostile", "it ended with status 1: MemoryError")]
+    [(name, reason)] = failures
+    # There may be no memory left to say why.
+    assert (name, reason.partition(":")[0]) == ("hostile", "it ended with status 1")
 
 
 def test_one_that_spins_is_ended_when_its_processor_time_is_used_up(

@@ -14,9 +14,10 @@ from pytest_django import Settings
 
 from reviews import runner, service, stopping
 from reviews.lease import claim
-from reviews.models import Delivery, DeliveryStatus, Review, storable
+from reviews.models import Delivery, DeliveryStatus, Review
 from reviews.publishing import SETTLED_AFTER
 from reviews.recovery import record_owed, sweep
+from reviews.redaction import storable
 from reviews.runner import hand_back, process
 from reviews.stopping import Stopped
 from sandbox import Fault, FaultKind, PullRequest, Sandbox

@@ -141,7 +141,7 @@ def test_wrong_json_is_valid_and_of_another_type(
 
 def test_a_slow_body_is_the_right_one(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
     expected = client.get(f"{pull.api_url}/files").json()
-    github.fail("files", Fault(FaultKind.SLOW_BODY, delay=0.001, chunk_size=50))
+    github.fail("files", Fault(FaultKind.SLOW_BODY, delay=0.02, chunk_size=50))
     with client.stream("GET", f"{pull.api_url}/files") as answer:
         chunks = list(answer.iter_raw())
     assert len(chunks) > 3

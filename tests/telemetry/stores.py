@@ -72,7 +72,10 @@ def new_store(tmp_path: Path, alias: str) -> Iterator[Store]:
 @contextmanager
 def known_to_django(url: str, alias: str) -> Iterator[Store]:
     """Make the database at `url` Django's `alias`, with the options that Kodiai gives it."""
-    connections.databases[alias] = {**connections.databases["default"], **_database(url, lock_wait=0.5)}
+    connections.databases[alias] = {
+        **connections.databases["default"],
+        **_database("KODIAI_TELEMETRY_DATABASE_URL", url, lock_wait=0.5),
+    }
     try:
         yield Store(url, alias)
     finally:
