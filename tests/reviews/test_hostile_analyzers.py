@@ -104,8 +104,8 @@ def test_one_that_complains_without_end_is_stopped_and_its_last_words_are_short(
 def test_one_that_takes_memory_without_end_gets_no_more_than_its_limit(
     way: Way, hostile: Hostile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(confinement, "MEMORY_LIMIT", 256 * 1024 * 1024)
-    # It stops by itself at four times the limit, so that a broken limit harms no machine.
+    monkeypatch.setattr(confinement, "MEMORY_LIMIT", 512 * 1024 * 1024)
+    # It stops by itself at twice the limit, so that a broken limit harms no machine.
     _, failures = hostile("kept = [bytearray(16 * 1024 * 1024) for _ in range(64)]")
     [(name, reason)] = failures
     # There may be no memory left to say why.
