@@ -69,6 +69,16 @@ class Kodiai:
     def send(self, pull: PullRequest, action: str = "opened", **options: Any) -> WebhookResponse:
         return self.github.send_webhook(self.webhooks, "pull_request", pull.payload(action), **options)
 
+    def workers(self) -> list[int]:
+        """The worker processes, which are children of the supervisor."""
+        found = subprocess.run(
+            ["pgrep", "-P", str(self.process.pid), "-f", "manage.py worker"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return [int(pid) for pid in found.stdout.split()]
+
     @property
     def webhooks(self) -> str:
         return f"{self.url}/webhooks/github"

@@ -253,7 +253,7 @@ def _kill_workers(
 
 def _sample(kodiai: Kodiai, memory: Memory, over: threading.Event) -> None:
     while not over.wait(0.5):
-        web = sum(map(load.resident_mib, load.children(kodiai, "granian")))
+        web = sum(map(load.resident_mib, load.children(kodiai, "kodiai.web")))
         if web:
             memory.web.append(web)
         memory.worker.append(max(map(load.resident_mib, load.children(kodiai, "manage.py worker")), default=0.0))

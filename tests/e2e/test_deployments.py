@@ -8,7 +8,6 @@ import pytest
 from sandbox import Fault, FaultKind
 from tests.e2e.conftest import Kodiai, eventually, running_kodiai
 from tests.e2e.deliveries import all_are_done_once, pulls_of, stream
-from tests.e2e.test_kills import workers
 
 pytestmark = [pytest.mark.ops04, pytest.mark.xdist_group("e2e")]
 
@@ -30,14 +29,14 @@ def told(kodiai: Kodiai, event: str) -> int:
 def test_all_processes_are_replaced_under_load_and_every_delivery_is_accepted_and_done_once(tmp_path: Path) -> None:
     with running_kodiai(tmp_path, workers=2) as kodiai:
         pulls = pulls_of(kodiai, "replaced", MOST)
-        first_workers = eventually(lambda: workers(kodiai), "workers are there")
+        first_workers = eventually(kodiai.workers, "workers are there")
 
         with stream(kodiai, "replaced", pulls) as sent:
             eventually(lambda: sent.statuses, "deliveries come")
             for _ in range(2):
                 replace_all(kodiai)
             # The last of the old ones is gone while deliveries come.
-            eventually(lambda: not set(first_workers) & set(workers(kodiai)), "the first workers have ended")
+            eventually(lambda: not set(first_workers) & set(kodiai.workers()), "the first workers have ended")
 
         assert set(sent.statuses) == {202}
         all_are_done_once(kodiai, "replaced", pulls, sorted(sent.accepted))
@@ -82,7 +81,7 @@ def test_settings_with_which_nothing_starts_replace_nothing(tmp_path: Path) -> N
     settings = tmp_path / ".env"
     settings.write_text("")
     with running_kodiai(tmp_path, KODIAI_ENV_FILE=str(settings)) as kodiai:
-        running = eventually(lambda: workers(kodiai), "a worker is there")
+        running = eventually(kodiai.workers, "a worker is there")
         settings.write_text("KODIAI_RETENTION_DAYS=a year\n")
 
         replace_all(kodiai, "databases not prepared, the old processes stay")
@@ -90,4 +89,4 @@ def test_settings_with_which_nothing_starts_replace_nothing(tmp_path: Path) -> N
         pulls = pulls_of(kodiai, "kept", 1)
         assert kodiai.send(pulls[0], delivery_id="kept-0").status_code == 202
         all_are_done_once(kodiai, "kept", pulls)
-        assert workers(kodiai) == running
+        assert kodiai.workers() == running

@@ -14,7 +14,6 @@ import redis
 from sandbox import Fault, FaultKind
 from tests.e2e.conftest import Kodiai, eventually, free_port, running_kodiai
 from tests.e2e.deliveries import all_are_done_once, pulls_of, send_all
-from tests.e2e.test_kills import workers
 
 pytestmark = [
     pytest.mark.ops04,
@@ -134,7 +133,7 @@ def test_a_run_whose_worker_is_killed_is_done_by_another(kodiai: Kodiai) -> None
     assert send_all(kodiai, "killed", pulls) == [202] * 3
     assert held.reached.wait(30)
 
-    for pid in workers(kodiai):
+    for pid in kodiai.workers():
         os.kill(pid, signal.SIGKILL)
     held.release()
 
