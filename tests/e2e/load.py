@@ -24,6 +24,9 @@ from sandbox import PullRequest
 from tests.e2e.conftest import Kodiai, free_port, running_kodiai
 from tests.e2e.killable import LOG
 
+# `python -m tests.e2e.storm` and its like are started without pytest, which names the settings by itself.
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+
 UNLIMITED = 10**9
 MOST_SHOWN = 50
 """Violations that are printed. One is enough to fail."""
