@@ -1,8 +1,9 @@
 """The inbox: deliveries are stored together with their task, once each."""
 
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
-from reviews.models import Delivery, DeliveryStatus, Review
+from reviews.models import SETTLED_AFTER, Delivery, DeliveryStatus, Review
 from reviews.payloads import Incoming
 from reviews.tasks import enqueue
 
@@ -50,12 +51,15 @@ def _admit(incoming: Incoming) -> str:
 def requeue(delivery: Delivery) -> bool:
     """Queue a failed delivery again, with all its attempts; return False if it is not failed (any more).
 
-    Its run goes on where it stopped: what was published or recorded is not published or recorded again.
+    Its run goes on where it stopped: what was published or recorded is not published or recorded again. One that may
+    just have posted its review waits until its marker tells whether it did.
     """
     with transaction.atomic():
         failed = Delivery.objects.filter(pk=delivery.pk, status=DeliveryStatus.FAILED)
         if not failed.update(status=DeliveryStatus.QUEUED, finished_at=None, failure=""):
             return False
+        review = Review.objects.filter(delivery=delivery).first()
+        until = timezone.now() + SETTLED_AFTER if review is not None and review.may_be_posted else None
         Review.objects.filter(delivery=delivery).update(
             attempts=0,
             finished_at=None,
@@ -63,7 +67,7 @@ def requeue(delivery: Delivery) -> bool:
             conclusion_reason="",
             execution_recorded_at=None,
             deferred_since=None,
-            deferred_until=None,
+            deferred_until=until,
         )
-        enqueue(delivery)
+        enqueue(delivery, run_after=until)
     return True

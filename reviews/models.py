@@ -12,6 +12,12 @@ from django.utils import timezone
 
 from telemetry.models import Conclusion, DegradationPath
 
+SETTLED_AFTER = timedelta(seconds=12)
+"""After which a post whose outcome is not known is in the list of reviews or never will be.
+
+GitHub ends a request that takes longer than ten seconds. Source: GitHub REST docs, "Best practices", time-outs.
+"""
+
 
 class DeliveryStatus(models.TextChoices):
     """Where a delivery stands: received → queued → running → done | failed, or ignored."""
@@ -209,6 +215,14 @@ class Review(models.Model):
     def stamp(self, step: str, **values: object) -> None:
         """Store `values` and the time at which `step` (the name of a time stamp) was done. Raises `LeaseLost`."""
         self.store(**values, **{step: timezone.now()})
+
+    @property
+    def may_be_posted(self) -> bool:
+        """Tell whether GitHub may have the review, and nobody knows: its post was begun, and its outcome is not stored.
+
+        Such a run waits for `SETTLED_AFTER`, from when nobody posts it any more, before it looks for its marker.
+        """
+        return self.publishing_at is not None and self.published_at is None
 
     @property
     def duration(self) -> timedelta:

@@ -1,6 +1,5 @@
 """Step 5 of a run: one GitHub review, posted once."""
 
-from datetime import timedelta
 from typing import Any
 
 from reviews.findings import Finding, Report
@@ -9,11 +8,6 @@ from reviews.models import Review
 from reviews.payloads import app_login
 from reviews.rendering import comment_body, summary_body
 
-SETTLED_AFTER = timedelta(seconds=12)
-"""After which a post whose outcome is not known is in the list of reviews or never will be.
-
-GitHub ends a request that takes longer than ten seconds. Source: GitHub REST docs, "Best practices", time-outs.
-"""
 MAX_COMMENTS = 10
 """Inline comments of one review, the most severe first; the others go into the summary."""
 

@@ -14,9 +14,8 @@ from django.utils import timezone
 
 from reviews.github import RateLimited
 from reviews.lease import claim, renewed
-from reviews.models import Delivery, DeliveryStatus, LeaseLost, Review
+from reviews.models import SETTLED_AFTER, Delivery, DeliveryStatus, LeaseLost, Review
 from reviews.payloads import INSTALLATION_EVENTS
-from reviews.publishing import SETTLED_AFTER
 from reviews.redaction import redact, storable
 from reviews.service import finish, record_finished, run_review
 from reviews.stopping import Stopped, between_steps
@@ -160,7 +159,7 @@ def put_back(review: Review, until: datetime, **values: object) -> None:
     """
     if not review.lease_owner:
         raise LeaseLost(f"the run of {review} has ended")
-    if review.publishing_at is not None and review.published_at is None:
+    if review.may_be_posted:
         until = max(until, timezone.now() + SETTLED_AFTER)
     with transaction.atomic():
         review.store(deferred_until=until, lease_owner="", lease_expires_at=None, **values)

@@ -17,8 +17,7 @@ from pytest_django import Settings
 
 from reviews import recovery, runner, service
 from reviews.lease import claim, renewed
-from reviews.models import Delivery, DeliveryStatus, LeaseLost, Review
-from reviews.publishing import SETTLED_AFTER
+from reviews.models import SETTLED_AFTER, Delivery, DeliveryStatus, LeaseLost, Review
 from reviews.recovery import sweep
 from reviews.runner import process
 from reviews.service import run_review
@@ -47,6 +46,20 @@ def test_a_run_is_claimed_once(pull: PullRequest) -> None:
     assert claim(delivery.pk, "two") is None
     delivery.refresh_from_db()
     assert delivery.status == DeliveryStatus.RUNNING
+
+
+def test_what_is_stored_of_one_run_that_nobody_claimed_is_not_stored_of_another(
+    pull: PullRequest, repo: Repository
+) -> None:
+    mine = Review.objects.get(delivery=admit(pull))
+    other = Review.objects.get(delivery=admit(repo.open_pull_request(changes={"b.py": "x = 1\n"})))
+
+    mine.stamp("execution_recorded_at", conclusion_reason="mine")
+
+    mine.refresh_from_db()
+    other.refresh_from_db()
+    assert (mine.conclusion_reason, other.conclusion_reason) == ("mine", "")
+    assert other.execution_recorded_at is None
 
 
 def test_a_finished_run_is_not_claimed(pull: PullRequest) -> None:

@@ -13,9 +13,9 @@ from django_tasks_db.models import DBTaskResult
 from pytest_django import Settings
 
 from reviews import runner, service, stopping
+from reviews.inbox import requeue
 from reviews.lease import claim
-from reviews.models import Delivery, DeliveryStatus, Review
-from reviews.publishing import SETTLED_AFTER
+from reviews.models import SETTLED_AFTER, Delivery, DeliveryStatus, Review
 from reviews.recovery import record_owed, sweep
 from reviews.redaction import storable
 from reviews.runner import hand_back, process
@@ -239,6 +239,25 @@ def test_a_run_that_may_have_posted_waits_until_github_has_stored_the_review_or_
     assert review.deferred_until is not None
     assert review.deferred_until >= review.publishing_at + SETTLED_AFTER
     assert DBTaskResult.objects.latest("enqueued_at").run_after == review.deferred_until
+
+
+def test_a_failed_run_that_may_just_have_posted_waits_too_when_it_is_queued_again(
+    github: Sandbox, pull: PullRequest, settings: Settings
+) -> None:
+    settings.KODIAI_MAX_ATTEMPTS = 1
+    delivery = admit(pull)
+    github.fail("create_review", Fault(FaultKind.TAKEN_THEN_RESET))
+    assert run(delivery).conclusion == Conclusion.ERROR
+    before = timezone.now()
+
+    assert requeue(delivery)
+
+    review = Review.objects.get(delivery=delivery)
+    assert review.deferred_until is not None
+    assert review.deferred_until >= before + SETTLED_AFTER
+    assert claim(delivery.pk, "early") is None
+    assert run(delivery).conclusion == Conclusion.SUCCESS
+    assert len(pull.reviews) == 1
 
 
 def test_a_task_that_comes_too_early_does_not_begin_a_run_that_may_just_have_posted(
