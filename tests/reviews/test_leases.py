@@ -5,17 +5,19 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from django.db import IntegrityError
+from django.db import IntegrityError, InterfaceError, OperationalError
 from django.utils import timezone
 from django.utils.crypto import get_random_string
 from django_tasks_db.models import DBTaskResult
 from pytest_django import Settings
 
-from reviews import recovery, runner, service
+from reviews import lease, recovery, runner, service
 from reviews.lease import claim, renewed
 from reviews.models import SETTLED_AFTER, Delivery, DeliveryStatus, LeaseLost, Review
 from reviews.recovery import sweep
@@ -60,6 +62,28 @@ def test_what_is_stored_of_one_run_that_nobody_claimed_is_not_stored_of_another(
     other.refresh_from_db()
     assert (mine.conclusion_reason, other.conclusion_reason) == ("mine", "")
     assert other.execution_recorded_at is None
+
+
+@pytest.mark.parametrize(
+    ("posting", "posted", "put_off", "claimed"),
+    [
+        (False, False, True, True),
+        (True, False, False, True),
+        (True, False, True, False),
+        (True, True, True, True),
+    ],
+)
+def test_only_a_run_that_may_just_have_posted_is_kept_from_being_claimed_before_its_time(
+    pull: PullRequest, posting: bool, posted: bool, put_off: bool, claimed: bool
+) -> None:
+    delivery, now = admit(pull), timezone.now()
+    Review.objects.update(
+        publishing_at=now if posting else None,
+        published_at=now if posted else None,
+        deferred_until=now + timedelta(minutes=1) if put_off else None,
+    )
+
+    assert (claim(delivery.pk, "early") is not None) is claimed
 
 
 def test_a_finished_run_is_not_claimed(pull: PullRequest) -> None:
@@ -131,25 +155,67 @@ def test_a_worker_that_loses_its_run_right_before_it_publishes_does_not_publish(
     assert len(pull.reviews) == 1
 
 
+def come_true(condition: Callable[[], bool]) -> bool:
+    """Wait until the condition holds, for ten seconds at most."""
+    deadline = time.monotonic() + 10
+    while not (held := condition()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return held
+
+
+def renewing() -> bool:
+    return any(thread.name == "lease" for thread in threading.enumerate())
+
+
 @pytest.mark.django_db(transaction=True)
-def test_a_lease_is_renewed_while_its_worker_works(pull: PullRequest, settings: Settings) -> None:
+def test_a_lease_is_renewed_again_and_again_while_its_worker_works(pull: PullRequest, settings: Settings) -> None:
     settings.KODIAI_LEASE_SECONDS = 0.3
-    delivery = admit(pull)
-    review = claim(delivery.pk, "at work")
+    review = claim(admit(pull).pk, "at work")
     assert review is not None
-    first = review.lease_expires_at
+    seen: set[object] = set()
+
+    def three_times() -> bool:
+        seen.add(Review.objects.values_list("lease_expires_at", flat=True).get())
+        return len(seen) > 3
 
     with renewed(review):
-        deadline = threading.Event()
-        for _ in range(200):
-            review.refresh_from_db()
-            if review.lease_expires_at != first:
-                break
-            deadline.wait(0.05)
+        assert come_true(three_times)
+    assert not renewing()
 
-    assert review.lease_expires_at is not None
-    assert first is not None
-    assert review.lease_expires_at > first
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_whose_run_was_taken_over_renews_nobodys_lease_any_more(pull: PullRequest, settings: Settings) -> None:
+    settings.KODIAI_LEASE_SECONDS = 0.3
+    review = claim(admit(pull).pk, "stopped for a while")
+    assert review is not None
+    until = timezone.now() + timedelta(minutes=5)
+    Review.objects.update(lease_owner="another", lease_expires_at=until)
+
+    with renewed(review):
+        assert come_true(lambda: not renewing())
+    assert Review.objects.get().lease_expires_at == until
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lease_that_the_database_did_not_take_is_renewed_soon_after(
+    pull: PullRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.KODIAI_LEASE_SECONDS = 3.0
+    monkeypatch.setattr(lease, "RETRY_SECONDS", 0.05)
+    review = claim(admit(pull).pk, "at work")
+    assert review is not None
+    first, expiry = review.lease_expires_at, lease._expiry
+    failures = iter([OperationalError("the server is away"), InterfaceError("connection already closed")])
+
+    def expiry_of_a_database_that_fails_twice() -> object:
+        for failure in failures:
+            raise failure
+        return expiry()
+
+    monkeypatch.setattr(lease, "_expiry", expiry_of_a_database_that_fails_twice)
+    with renewed(review):
+        assert come_true(lambda: Review.objects.get().lease_expires_at != first)
+    assert [entry.message for entry in caplog.records].count("lease not renewed") == 2
 
 
 def test_a_sweep_leaves_a_living_worker_alone(pull: PullRequest) -> None:
