@@ -29,7 +29,7 @@ from mutation.targets import TARGETS, Target
 OWN = ("kodiai", "reviews", "telemetry", "tests")
 OUT = Path("var/mutation")
 NEEDS_DJANGO = (".models", ".admin", "django_tasks", "django_rq", "rest_framework")
-CHILDREN = 2
+CHILDREN = 1
 MISSED, NOTICED = 0, (1, 2)
 """pytest's exit codes: all passed; one failed, could not be collected. Any other says that no test was asked."""
 
@@ -177,6 +177,7 @@ def run(name: str, target: Target, only: set[int]) -> None:
     out = (OUT / name).resolve()
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
+    (OUT / f"{name}.results.jsonl").unlink(missing_ok=True)
     mutants = json.loads((OUT / f"{name}.mutants.json").read_text())
     seen = watched_run(target, out)
     in_functions = function_lines(Path(target.path).read_text())
@@ -220,6 +221,8 @@ def run(name: str, target: Target, only: set[int]) -> None:
         if outcome == "killed" and not said:
             outcome = "broken"  # the test run, and not the mutant
         done.append({**mutant, "outcome": outcome, "by": said})
+        with (OUT / f"{name}.results.jsonl").open("a") as so_far:
+            so_far.write(json.dumps({**done[-1], "code": ""}) + "\n")
         shutil.rmtree(folder)
     report(name, sorted(done, key=lambda mutant: mutant["id"]))
 
