@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 WHEELS := --only-binary :all: --no-binary crontab --build-constraints requirements-build.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test lint format lock audit fault-matrix fuzz stateful kill-matrix storm
+.PHONY: help install run demo test lint format lock audit fault-matrix fuzz mutation stateful kill-matrix storm
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -61,6 +61,14 @@ fuzz: install ## Coverage-guided fuzzing of all that reads a stranger's text (FU
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --only-binary :all: -r requirements-fuzz.txt
 	@for target in $(FUZZ_TARGETS); do echo "== $$target"; $(BIN)/python -m fuzz $$target -max_total_time=$(FUZZ_SECONDS) || exit 1; done
 
+MODULE ?= recording lease models publishing service webhooks inbox payloads
+
+mutation: install ## Break the code in many small ways and see the tests notice (MODULE=recording …)
+	@mkdir -p var/mutation
+	@for module in $(MODULE); do \
+		$(BIN)/uv run --quiet --isolated --no-project --with-requirements requirements-mutation.txt python -m mutation.mutants $$module var/mutation/$$module.mutants.json \
+		&& KODIAI_TEST_POSTGRES_URL= $(BIN)/python -m mutation $$module || exit 1; done
+
 format: install ## Rewrite the sources in the project's format
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
@@ -70,6 +78,7 @@ lock: ## Write the lock files anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header pyproject.toml --group dev -o requirements-dev.txt
 	@echo uv | $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header - -o requirements-uv.txt
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header --only-binary :all: --group fuzz -o requirements-fuzz.txt
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header --only-binary :all: --group mutation -o requirements-mutation.txt
 	@printf 'setuptools\nwheel\n' | $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header - -o requirements-build.txt
 	@echo pip-audit | $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header - -o requirements-audit.txt
 

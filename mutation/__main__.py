@@ -1,0 +1,263 @@
+"""Run the tests of each target against its mutants: `make mutation`, or `python -m mutation [TARGET …]`.
+
+A start of Django and pytest costs more than the tests. So this process loads what is not Kodiai's own once, and forks
+for each mutant: the child is handed the mutated source in place of the file, which is never touched, and a copy of a
+database that has been migrated. It runs the tests that come by the changed statement and stops at the first that fails.
+"""
+
+import argparse
+import importlib
+import importlib.machinery
+import json
+import os
+import resource
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+import pytest
+
+from mutation.targets import TARGETS, Target
+
+OWN = ("kodiai", "reviews", "telemetry", "tests")
+OUT = Path("var/mutation")
+NEEDS_DJANGO = (".models", ".admin", "django_tasks", "django_rq", "rest_framework")
+CHILDREN = 1
+MISSED, NOTICED = 0, (1, 2)
+"""pytest's exit codes: all passed; one failed, could not be collected. Any other says that no test was asked."""
+
+
+@dataclass(eq=False)  # pytest needs a hash
+class Watch:
+    """A pytest plugin: which test comes by which lines of a file, how long it takes, and which failed first."""
+
+    path: str
+    lines: dict[str, list[int]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    failed: str = ""
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        seen: set[int] = set()
+
+        def trace(frame: FrameType, event: str, argument: Any) -> Any:
+            if frame.f_code.co_filename != self.path:
+                return None
+            seen.add(frame.f_lineno)
+            return trace
+
+        started = time.monotonic()
+        threading.settrace(trace)
+        sys.settrace(trace)
+        try:
+            return (yield)
+        finally:
+            sys.settrace(None)
+            threading.settrace(None)  # type: ignore[arg-type]
+            self.lines[item.nodeid] = sorted(seen)
+            self.seconds[item.nodeid] = time.monotonic() - started
+
+
+@dataclass(eq=False)  # pytest needs a hash
+class FirstFailure:
+    said: str = ""
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed and not self.said:
+            crash = getattr(report.longrepr, "reprcrash", None)
+            self.said = f"{report.nodeid}: {crash.message if crash else report.longrepr}"[:600]
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed and not self.said:
+            self.said = f"{report.nodeid}: not collected"
+
+
+class Database:
+    """A pytest plugin: the tests run on a database that is there already."""
+
+    @pytest.fixture(scope="session")
+    def django_db_setup(self, django_test_environment: None) -> None:
+        """Nothing is made and nothing migrated."""
+
+
+def use(code: str, target: Target) -> None:
+    """Hand `code` to whoever imports the target."""
+    assert target.module not in sys.modules, target.module
+    path = str(Path(target.path).resolve())
+    get_code = importlib.machinery.SourceFileLoader.get_code
+
+    def mutated(loader: importlib.machinery.SourceFileLoader, name: str) -> CodeType | None:
+        return compile(code, path, "exec") if name == target.module else get_code(loader, name)
+
+    importlib.machinery.SourceFileLoader.get_code = mutated  # type: ignore[method-assign]
+
+
+def child(target: Target, database: Path, said: Path, code: str, tests: list[str], cpu: int) -> None:
+    """Run `tests` on the mutant and end this process with pytest's exit code."""
+    os.setsid()
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu))
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nowhere, stream)
+    use(code, target)
+    from django.conf import settings
+
+    settings.DATABASES["default"]["NAME"] = settings.DATABASES["default"]["TEST"]["NAME"] = str(database)
+    first = FirstFailure()
+    options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:hypothesispytest", "--no-header"]
+    ended = pytest.main([*options, f"--basetemp={database.parent / 'tmp'}", *tests], plugins=[first, Database()])
+    said.write_text(first.said)
+    os._exit(int(ended))
+
+
+def watched_run(target: Target, out: Path) -> dict[str, Any]:
+    """Run the target's tests on the code as it is, in a child, and return what was seen. They have to pass."""
+    pid = os.fork()
+    if pid == 0:
+        watch = Watch(str(Path(target.path).resolve()))
+        database = out / "template.sqlite3"
+        from django.conf import settings
+
+        settings.DATABASES["default"]["NAME"] = settings.DATABASES["default"]["TEST"]["NAME"] = str(database)
+        options = [
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:xdist",
+            "--create-db",
+            "--reuse-db",
+            "-k",
+            f"not ({target.deselected})",
+        ]
+        started = time.process_time()
+        ended = pytest.main([*options, f"--basetemp={out / 'tmp'}", *target.tests], plugins=[watch])
+        modules = [name for name in sys.modules if name.partition(".")[0] not in OWN]
+        seen = {
+            "lines": watch.lines,
+            "seconds": watch.seconds,
+            "cpu": time.process_time() - started,
+            "modules": modules,
+        }
+        (out / "baseline.json").write_text(json.dumps(seen))
+        os._exit(int(ended))
+    if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]):
+        sys.exit(f"{target.path}: its tests do not pass on the code as it is")
+    seen = json.loads((out / "baseline.json").read_text())
+    for name in seen["modules"]:
+        if not any(part in name for part in NEEDS_DJANGO) and not name.startswith("django.contrib"):
+            try:
+                importlib.import_module(name)
+            except Exception:  # noqa: BLE001, S112 - then each child loads it for itself
+                continue
+    loaded = [
+        name for name in sys.modules if name.partition(".")[0] in OWN and not name.startswith(("kodiai", "tests"))
+    ]
+    assert not loaded, f"loaded before the fork: {loaded}"
+    return seen
+
+
+def tests_for(mutant: dict[str, Any], seen: dict[str, Any], imported: set[int]) -> list[str]:
+    """The tests that come by the mutant's statement, the fastest first; all of them where it runs at import."""
+    lines = set(range(mutant["first"], mutant["last"] + 1))
+    by = [test for test, passed in seen["lines"].items() if lines & set(passed)]
+    if not by and not lines & imported:
+        return []
+    return sorted(by or seen["lines"], key=seen["seconds"].__getitem__)
+
+
+def run(name: str, target: Target, only: set[int]) -> None:
+    out = (OUT / name).resolve()
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    (OUT / f"{name}.results.jsonl").unlink(missing_ok=True)
+    mutants = json.loads((OUT / f"{name}.mutants.json").read_text())
+    seen = watched_run(target, out)
+    in_functions = function_lines(Path(target.path).read_text())
+    at_import = {line for mutant in mutants for line in range(mutant["first"], mutant["last"] + 1)} - in_functions
+    wall = max(20.0, 5 * sum(seen["seconds"].values()))
+    cpu = max(20, round(5 * seen["cpu"]))
+    print(
+        f"== {name}: {len(mutants)} mutants, {len(seen['lines'])} tests in {sum(seen['seconds'].values()):.1f} s",
+        flush=True,
+    )
+    waiting = [mutant for mutant in mutants if not only or mutant["id"] in only]
+    running: dict[int, tuple[dict[str, Any], float, Path]] = {}
+    done: list[dict[str, Any]] = []
+    while waiting or running:
+        while waiting and len(running) < CHILDREN:
+            mutant = waiting.pop(0)
+            tests = tests_for(mutant, seen, at_import)
+            if not tests:
+                done.append({**mutant, "outcome": "survived", "by": "no test comes by"})
+                continue
+            folder = out / str(mutant["id"])
+            folder.mkdir()
+            shutil.copy(out / "template.sqlite3", folder / "db.sqlite3")
+            pid = os.fork()
+            if pid == 0:
+                child(target, folder / "db.sqlite3", folder / "said", mutant["code"], tests, cpu)
+            running[pid] = (mutant, time.monotonic() + wall, folder)
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if pid == 0:
+            for late, (_, until, _) in running.items():
+                if time.monotonic() > until:
+                    os.killpg(late, signal.SIGKILL)
+            time.sleep(0.02)
+            continue
+        mutant, _, folder = running.pop(pid)
+        ended = os.waitstatus_to_exitcode(status)
+        outcome = (
+            "survived" if ended == MISSED else "killed" if ended in NOTICED else "timed out" if ended < 0 else "broken"
+        )
+        said = (folder / "said").read_text() if (folder / "said").exists() else ""
+        if outcome == "killed" and not said:
+            outcome = "broken"  # the test run, and not the mutant
+        done.append({**mutant, "outcome": outcome, "by": said})
+        with (OUT / f"{name}.results.jsonl").open("a") as so_far:
+            so_far.write(json.dumps({**done[-1], "code": ""}) + "\n")
+        shutil.rmtree(folder)
+    report(name, sorted(done, key=lambda mutant: mutant["id"]))
+
+
+def function_lines(source: str) -> set[int]:
+    """The lines inside of functions, which do not run when the file is imported."""
+    import ast
+
+    functions = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
+    return {line for each in functions for line in range(each.body[0].lineno, (each.end_lineno or 0) + 1)}
+
+
+def report(name: str, done: list[dict[str, Any]]) -> None:
+    (OUT / f"{name}.results.json").write_text(
+        json.dumps([{key: value for key, value in mutant.items() if key != "code"} for mutant in done], indent=1)
+    )
+    counts = {
+        outcome: sum(mutant["outcome"] == outcome for mutant in done)
+        for outcome in ("killed", "timed out", "survived", "broken")
+    }
+    for mutant in done:
+        if mutant["outcome"] != "killed":
+            print(
+                f"-- {mutant['id']} line {mutant['first']}, {mutant['outcome']} ({mutant['by']})",
+                *mutant["diff"],
+                sep="\n",
+            )
+    caught = counts["killed"] + counts["timed out"]
+    print(f"== {name}: {counts}, {100 * caught / max(len(done), 1):.1f} % noticed", flush=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("target", choices=TARGETS)
+    parser.add_argument("--only", type=int, nargs="*", default=[], help="numbers of mutants")
+    arguments = parser.parse_args()
+    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+    run(arguments.target, TARGETS[arguments.target], set(arguments.only))

@@ -1,0 +1,49 @@
+"""What is mutated, and which tests have to notice: the smallest set of fast tests in this process, on SQLite."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Target:
+    """A file and, where not all of it is meant, the functions in it."""
+
+    path: str
+    tests: tuple[str, ...]
+    functions: tuple[str, ...] = ()
+    deselected: str = "stopped_past or lost_its_run_while or own_may_fail or killed_at_any_point"
+    """Tests that start processes take too long, and a mutant would not reach those processes."""
+
+    @property
+    def module(self) -> str:
+        return self.path.removesuffix(".py").replace("/", ".")
+
+
+PUBLISHING_TESTS = (
+    "tests/reviews/test_runs.py",
+    "tests/reviews/test_order.py",
+    "tests/reviews/test_refusals.py",
+    "tests/reviews/test_leases.py",
+)
+INTAKE_TESTS = ("tests/reviews/test_webhook_answers.py",)
+
+TARGETS = {
+    "recording": Target(
+        "telemetry/recording.py",
+        (
+            "tests/telemetry/test_recording.py",
+            "tests/telemetry/test_recording_failures.py",
+            "tests/reviews/test_store_outages.py",
+        ),
+    ),
+    "lease": Target("reviews/lease.py", ("tests/reviews/test_leases.py",)),
+    "models": Target("reviews/models.py", ("tests/reviews/test_leases.py",), ("store", "stamp")),
+    "publishing": Target("reviews/publishing.py", PUBLISHING_TESTS),
+    "service": Target(
+        "reviews/service.py",
+        PUBLISHING_TESTS,
+        ("publish", "_may_be_published", "_later_deliveries", "_end_if_overtaken", "_end_if_moved_on", "_post"),
+    ),
+    "webhooks": Target("reviews/webhooks.py", INTAKE_TESTS),
+    "inbox": Target("reviews/inbox.py", INTAKE_TESTS),
+    "payloads": Target("reviews/payloads.py", INTAKE_TESTS),
+}
