@@ -1,6 +1,6 @@
 """Write the mutants of a target as JSON: `python -m mutation.mutants TARGET FILE`.
 
-The operators are mutmut's; its runner, which puts every function behind a switch, does not get along with Django. Three
+The operators are mutmut's; its runner, which puts every function behind a switch, was not tried with Django. Three
 operators are added for what it leaves alone: a condition is turned around, a statement is left out, and nothing is
 returned. What only changes a text for people, an annotation or a decorator is left out, and so are all but one of the
 ways to change a string.
