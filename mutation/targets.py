@@ -23,6 +23,7 @@ PUBLISHING_TESTS = (
     "tests/reviews/test_order.py",
     "tests/reviews/test_refusals.py",
     "tests/reviews/test_leases.py",
+    "tests/reviews/test_interrupted_runs.py",
 )
 INTAKE_TESTS = ("tests/reviews/test_webhook_answers.py",)
 
@@ -35,7 +36,7 @@ TARGETS = {
             "tests/reviews/test_store_outages.py",
         ),
     ),
-    "lease": Target("reviews/lease.py", ("tests/reviews/test_leases.py",)),
+    "lease": Target("reviews/lease.py", ("tests/reviews/test_leases.py", "tests/reviews/test_recovery.py")),
     "models": Target("reviews/models.py", ("tests/reviews/test_leases.py",), ("store", "stamp")),
     "publishing": Target("reviews/publishing.py", PUBLISHING_TESTS),
     "service": Target(
