@@ -3,6 +3,7 @@
 A start of Django and pytest costs more than the tests. So this process loads what is not Kodiai's own once, and forks
 for each mutant: the child is handed the mutated source in place of the file, which is never touched, and a copy of a
 database that has been migrated. It runs the tests that come by the changed statement and stops at the first that fails.
+Before the mutants the code as it is goes the same way, with all the tests, and has to survive.
 """
 
 import argparse
@@ -29,7 +30,6 @@ from mutation.targets import TARGETS, Target
 OWN = ("kodiai", "reviews", "telemetry", "tests")
 OUT = Path("var/mutation")
 NEEDS_DJANGO = (".models", ".admin", "django_tasks", "django_rq", "rest_framework")
-CHILDREN = 1
 MISSED, NOTICED = 0, (1, 2)
 """pytest's exit codes: all passed; one failed, could not be collected. Any other says that no test was asked."""
 
@@ -177,54 +177,58 @@ def run(name: str, target: Target, only: set[int]) -> None:
     out = (OUT / name).resolve()
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
-    (OUT / f"{name}.results.jsonl").unlink(missing_ok=True)
+    so_far = OUT / f"{name}.results.jsonl"
+    so_far.unlink(missing_ok=True)
     mutants = json.loads((OUT / f"{name}.mutants.json").read_text())
     seen = watched_run(target, out)
-    in_functions = function_lines(Path(target.path).read_text())
-    at_import = {line for mutant in mutants for line in range(mutant["first"], mutant["last"] + 1)} - in_functions
-    wall = max(20.0, 5 * sum(seen["seconds"].values()))
-    cpu = max(20, round(5 * seen["cpu"]))
+    source = Path(target.path).read_text()
+    at_import = {line for mutant in mutants for line in range(mutant["first"], mutant["last"] + 1)} - function_lines(
+        source
+    )
     print(
         f"== {name}: {len(mutants)} mutants, {len(seen['lines'])} tests in {sum(seen['seconds'].values()):.1f} s",
         flush=True,
     )
-    waiting = [mutant for mutant in mutants if not only or mutant["id"] in only]
-    running: dict[int, tuple[dict[str, Any], float, Path]] = {}
+    control = outcome(target, out, {"id": 0, "code": source}, sorted(seen["lines"]), seen)
+    if control != ("survived", ""):
+        sys.exit(f"{target.path}: run like a mutant, the code as it is has to survive, but: {' '.join(control)}")
     done: list[dict[str, Any]] = []
-    while waiting or running:
-        while waiting and len(running) < CHILDREN:
-            mutant = waiting.pop(0)
-            tests = tests_for(mutant, seen, at_import)
-            if not tests:
-                done.append({**mutant, "outcome": "survived", "by": "no test comes by"})
-                continue
-            folder = out / str(mutant["id"])
-            folder.mkdir()
-            shutil.copy(out / "template.sqlite3", folder / "db.sqlite3")
-            pid = os.fork()
-            if pid == 0:
-                child(target, folder / "db.sqlite3", folder / "said", mutant["code"], tests, cpu)
-            running[pid] = (mutant, time.monotonic() + wall, folder)
-        pid, status = os.waitpid(-1, os.WNOHANG)
-        if pid == 0:
-            for late, (_, until, _) in running.items():
-                if time.monotonic() > until:
-                    os.killpg(late, signal.SIGKILL)
-            time.sleep(0.02)
+    for mutant in mutants:
+        if only and mutant["id"] not in only:
             continue
-        mutant, _, folder = running.pop(pid)
-        ended = os.waitstatus_to_exitcode(status)
-        outcome = (
-            "survived" if ended == MISSED else "killed" if ended in NOTICED else "timed out" if ended < 0 else "broken"
-        )
-        said = (folder / "said").read_text() if (folder / "said").exists() else ""
-        if outcome == "killed" and not said:
-            outcome = "broken"  # the test run, and not the mutant
-        done.append({**mutant, "outcome": outcome, "by": said})
-        with (OUT / f"{name}.results.jsonl").open("a") as so_far:
-            so_far.write(json.dumps({**done[-1], "code": ""}) + "\n")
-        shutil.rmtree(folder)
-    report(name, sorted(done, key=lambda mutant: mutant["id"]))
+        tests = tests_for(mutant, seen, at_import)
+        ended, by = outcome(target, out, mutant, tests, seen) if tests else ("survived", "no test comes by")
+        done.append({**mutant, "code": "", "outcome": ended, "by": by})
+        with so_far.open("a") as lines:
+            lines.write(json.dumps(done[-1]) + "\n")
+    report(name, done)
+
+
+def outcome(
+    target: Target, out: Path, mutant: dict[str, Any], tests: list[str], seen: dict[str, Any]
+) -> tuple[str, str]:
+    """Run `tests` on a mutant in a child; return how that ended, and what the test that failed said."""
+    folder = out / str(mutant["id"])
+    folder.mkdir()
+    shutil.copy(out / "template.sqlite3", folder / "db.sqlite3")
+    until = time.monotonic() + max(20.0, 5 * sum(seen["seconds"].values()))
+    pid = os.fork()
+    if pid == 0:
+        cpu = max(20, round(5 * seen["cpu"]))
+        child(target, folder / "db.sqlite3", folder / "said", mutant["code"], tests, cpu)
+    while (ended := os.waitpid(pid, os.WNOHANG)) == (0, 0):
+        if time.monotonic() > until:
+            os.killpg(pid, signal.SIGKILL)
+        time.sleep(0.02)
+    code = os.waitstatus_to_exitcode(ended[1])
+    said = (folder / "said").read_text() if (folder / "said").exists() else ""
+    shutil.rmtree(folder)
+    if code < 0:
+        return "timed out", said
+    if code == MISSED:
+        return "survived", said
+    # Without the name of a test it was the test run that failed, and not the mutant.
+    return "killed" if code in NOTICED and said else "broken", said
 
 
 def function_lines(source: str) -> set[int]:
@@ -236,9 +240,7 @@ def function_lines(source: str) -> set[int]:
 
 
 def report(name: str, done: list[dict[str, Any]]) -> None:
-    (OUT / f"{name}.results.json").write_text(
-        json.dumps([{key: value for key, value in mutant.items() if key != "code"} for mutant in done], indent=1)
-    )
+    (OUT / f"{name}.results.json").write_text(json.dumps(done, indent=1))
     counts = {
         outcome: sum(mutant["outcome"] == outcome for mutant in done)
         for outcome in ("killed", "timed out", "survived", "broken")
