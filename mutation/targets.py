@@ -1,4 +1,4 @@
-"""What is mutated, and which tests have to notice: the smallest set of fast tests in this process, on SQLite."""
+"""What is mutated, and which tests have to notice: the smallest set of fast tests in this process."""
 
 from dataclasses import dataclass
 
@@ -33,6 +33,7 @@ TARGETS = {
         (
             "tests/telemetry/test_recording.py",
             "tests/telemetry/test_recording_failures.py",
+            "tests/telemetry/test_own_store.py",
             "tests/reviews/test_store_outages.py",
         ),
     ),
