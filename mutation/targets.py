@@ -37,7 +37,10 @@ TARGETS = {
             "tests/reviews/test_store_outages.py",
         ),
     ),
-    "lease": Target("reviews/lease.py", ("tests/reviews/test_leases.py", "tests/reviews/test_recovery.py")),
+    "lease": Target(
+        "reviews/lease.py",
+        ("tests/reviews/test_leases.py", "tests/reviews/test_sweep.py", "tests/reviews/test_recovery.py"),
+    ),
     "models": Target("reviews/models.py", ("tests/reviews/test_leases.py",), ("store", "stamp")),
     "publishing": Target("reviews/publishing.py", PUBLISHING_TESTS),
     "service": Target(

@@ -97,3 +97,35 @@ def test_an_older_push_whose_newer_one_was_missed_is_answered_with_a_review_of_t
 
     assert run(older).conclusion == Conclusion.SUCCESS
     assert pull.reviews[0]["commit_id"] == pull.head_sha
+
+
+@pytest.mark.ops04
+def test_a_newer_head_commit_supersedes_an_older_run_before_it_begins(pull: PullRequest) -> None:
+    old = admit(pull)
+    pull.push({"shop.py": "x = 1\n"})
+    new = admit(pull, "synchronize")
+
+    assert run(old).conclusion == Conclusion.SUPERSEDED
+    assert pull.reviews == []
+    assert run(new).conclusion == Conclusion.SUCCESS
+
+
+@pytest.mark.ops04
+def test_a_newer_head_commit_supersedes_an_older_run_before_it_publishes(
+    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = admit(pull)
+    analyse = service.analyse
+
+    def analyse_while_somebody_pushes(*args: object) -> None:
+        analyse(*args)  # type: ignore[arg-type]
+        pull.push({"shop.py": "x = 1\n"})
+        admit(pull, "synchronize")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(service, "analyse", analyse_while_somebody_pushes)
+        review = run(old)
+
+    assert review.conclusion == Conclusion.SUPERSEDED
+    assert pull.reviews == []
+    assert RateLimitEvent.objects.filter(delivery_id=old.delivery_id).count() == 1
