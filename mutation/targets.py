@@ -19,6 +19,7 @@ class Target:
 
 
 PUBLISHING_TESTS = (
+    "tests/reviews/test_publishing.py",
     "tests/reviews/test_runs.py",
     "tests/reviews/test_order.py",
     "tests/reviews/test_refusals.py",
@@ -45,7 +46,7 @@ TARGETS = {
     "publishing": Target("reviews/publishing.py", PUBLISHING_TESTS),
     "service": Target(
         "reviews/service.py",
-        PUBLISHING_TESTS,
+        (*PUBLISHING_TESTS, "tests/reviews/test_missed.py", "tests/reviews/test_recovery.py"),
         ("publish", "_may_be_published", "_later_deliveries", "_end_if_overtaken", "_end_if_moved_on", "_post"),
     ),
     "webhooks": Target("reviews/webhooks.py", INTAKE_TESTS),
