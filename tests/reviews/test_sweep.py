@@ -21,12 +21,14 @@ from tests.runs import admit, forget_tasks, let_leases_run_out, put_back, queued
 pytestmark = [pytest.mark.django_db, pytest.mark.ops04]
 
 
-def test_a_sweep_finds_the_runs_of_dead_workers_by_the_index_of_the_claimed(db: None) -> None:
+def test_a_sweep_looks_at_the_claimed_runs_only_by_an_index_of_them() -> None:
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute("SET LOCAL enable_seqscan = off")  # which is as good where there are no rows
 
-    assert "reviews_lease_idx" in Review.objects.filter(expired()).explain()
+    plan = Review.objects.filter(expired()).explain()
+
+    assert "reviews_lease_idx" in plan or "reviews_one_run_per_pull_request" in plan
 
 
 def test_a_sweep_leaves_a_living_worker_alone(pull: PullRequest) -> None:
