@@ -63,11 +63,11 @@ fuzz: install ## Coverage-guided fuzzing of all that reads a stranger's text (FU
 
 MODULE ?= recording lease models publishing service webhooks inbox payloads
 
-mutation: install ## Break the code in many small ways and see the tests notice (MODULE=recording …)
+mutation: install ## Break the code in many small ways and see the tests notice (MODULE=recording, ONLY="1 2" …)
 	@mkdir -p var/mutation
 	@for module in $(MODULE); do \
 		$(BIN)/uv run --quiet --isolated --no-project --with-requirements requirements-mutation.txt python -m mutation.mutants $$module var/mutation/$$module.mutants.json \
-		&& KODIAI_TEST_POSTGRES_URL= $(BIN)/python -m mutation $$module || exit 1; done
+		&& $(BIN)/python -m mutation $$module $(if $(ONLY),--only $(ONLY)) || exit 1; done
 
 format: install ## Rewrite the sources in the project's format
 	@$(BIN)/ruff check --fix .

@@ -1,4 +1,4 @@
-"""What is mutated, and which tests have to notice: the smallest set of fast tests in this process, on SQLite."""
+"""What is mutated, and which tests have to notice: the smallest set of fast tests in this process."""
 
 from dataclasses import dataclass
 
@@ -19,6 +19,7 @@ class Target:
 
 
 PUBLISHING_TESTS = (
+    "tests/reviews/test_publishing.py",
     "tests/reviews/test_runs.py",
     "tests/reviews/test_order.py",
     "tests/reviews/test_refusals.py",
@@ -33,15 +34,19 @@ TARGETS = {
         (
             "tests/telemetry/test_recording.py",
             "tests/telemetry/test_recording_failures.py",
+            "tests/telemetry/test_own_store.py",
             "tests/reviews/test_store_outages.py",
         ),
     ),
-    "lease": Target("reviews/lease.py", ("tests/reviews/test_leases.py", "tests/reviews/test_recovery.py")),
+    "lease": Target(
+        "reviews/lease.py",
+        ("tests/reviews/test_leases.py", "tests/reviews/test_sweep.py", "tests/reviews/test_recovery.py"),
+    ),
     "models": Target("reviews/models.py", ("tests/reviews/test_leases.py",), ("store", "stamp")),
     "publishing": Target("reviews/publishing.py", PUBLISHING_TESTS),
     "service": Target(
         "reviews/service.py",
-        PUBLISHING_TESTS,
+        (*PUBLISHING_TESTS, "tests/reviews/test_missed.py", "tests/reviews/test_recovery.py"),
         ("publish", "_may_be_published", "_later_deliveries", "_end_if_overtaken", "_end_if_moved_on", "_post"),
     ),
     "webhooks": Target("reviews/webhooks.py", INTAKE_TESTS),

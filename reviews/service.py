@@ -130,9 +130,7 @@ def _settled(client: Client, pull: PullRequest) -> config.RepositoryConfig:
 
 def _later_deliveries(review: Review) -> QuerySet[Delivery]:
     """Deliveries about the same pull request that came after that of this run."""
-    return Delivery.objects.filter(
-        pk__gt=review.delivery_id, repo=review.repo, pr_number=review.pr_number, event="pull_request"
-    )
+    return Delivery.objects.filter(pk__gt=review.delivery_id, repo=review.repo, pr_number=review.pr_number)
 
 
 def _is_about_an_older_commit(review: Review, head_sha: str) -> bool:

@@ -1,9 +1,6 @@
 """Runs that were interrupted, at any point of them, and go on: nothing twice, nothing lost."""
 
-from datetime import timedelta
-
 import pytest
-from django.utils import timezone
 
 from reviews.models import DeliveryStatus, Review
 from reviews.publishing import marker
@@ -11,7 +8,15 @@ from reviews.recovery import record_owed, sweep
 from reviews.runner import process
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
 from telemetry.models import Conclusion, Execution, RateLimitEvent
-from tests.runs import admit, event_of, execution_of, let_waits_be_over, run, run_in_a_process_that_is_killed
+from tests.runs import (
+    admit,
+    event_of,
+    execution_of,
+    let_leases_run_out,
+    let_waits_be_over,
+    run,
+    run_in_a_process_that_is_killed,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -41,7 +46,7 @@ def test_a_run_that_is_killed_at_any_point_and_run_again_leaves_one_review_and_o
     delivery = admit(pull)
     run_in_a_process_that_is_killed(delivery, point)
 
-    Review.objects.exclude(lease_owner="").update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+    let_leases_run_out()
     sweep()
     let_waits_be_over()
     process(delivery.pk)
