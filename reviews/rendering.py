@@ -87,6 +87,8 @@ def summary_body(review: Review, report: Report, told_here: Sequence[Finding], r
         parts.append(_table(told_here, refused))
     parts.append(_looked_at(review, report))
     parts += [f"> {problem}" for problem in report.config_problems]
+    if report.config_change is not None:
+        parts.append(_config_change(report.config_change))
     return _shortened("\n\n".join(parts))
 
 
@@ -128,6 +130,8 @@ def _looked_at(review: Review, report: Report) -> str:
     if report.outside_changes:
         on_unchanged = _count(report.outside_changes, "finding")
         lines.append(f"{on_unchanged} on lines that this pull request does not change: not said.")
+    if report.not_wanted:
+        lines.append(f"{_count(report.not_wanted, 'finding')} not said, as `.kodiai.yml` asks.")
     if report.without_engine:
         lines.append(f"{_count(report.without_engine, 'file')} of kinds that no engine reads.")
     if report.truncated:
@@ -145,6 +149,11 @@ def _looked_at(review: Review, report: Report) -> str:
         heading = f"{_count(len(report.left_out), 'file')} left out"
         text += f"\n\n<details><summary>{heading}</summary>\n\n" + "\n".join(rows) + "\n\n</details>"
     return text
+
+
+def _config_change(problems: Sequence[str]) -> str:
+    verdict = "\n> ".join(problems) if problems else "It is valid."
+    return f"> This pull request changes `.kodiai.yml`, which counts from the base branch only. {verdict}"
 
 
 def _table(findings: Sequence[Finding], refused: bool) -> str:

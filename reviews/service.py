@@ -12,9 +12,10 @@ from reviews import config, engines
 from reviews.diff import BadPatch, Hunk, changed, hunks_of, within_one
 from reviews.engines.analyzer import clashing, safe_path
 from reviews.enrichment import enrich
-from reviews.findings import Finding, LeftOut, LeftOutReason, Report
-from reviews.github import MAX_FILES, ChangedFile, Client, PullRequest, Refused, SubmittedReview
+from reviews.findings import Finding, LeftOut, LeftOutReason, Report, Severity
+from reviews.github import MAX_FILES, Blob, ChangedFile, Client, PullRequest, Refused, SubmittedReview
 from reviews.models import Delivery, DeliveryStatus, MissedDelivery, Review
+from reviews.paths import matches, says_that_it_is_generated, written_by_nobody
 from reviews.publishing import find_published, post
 from reviews.redaction import redact, storable
 from reviews.stopping import between_steps
@@ -104,12 +105,18 @@ def load(client: Client, review: Review) -> tuple[PullRequest, list[ChangedFile]
     files = client.changed_files(review.pr_number)
     if review.loaded_at is None:
         settled = _settled(client, pull)
+        problems = settled.problems
+        if engines.unknown(settled.engines.disable):
+            known = ", ".join(f"`{analyzer.name}`" for analyzer in engines.ANALYZERS)
+            problems = (*problems, f"`engines` of `{config.PATH}` names one that Kodiai does not have; it has {known}.")
+        _end_if_not_wanted(review.delivery, settled)
         review.stamp(
             "loaded_at",
             head_sha=pull.head.sha,
             pr_author=pull.user.login if pull.user else "",
             telemetry_enabled=settled.telemetry.enabled,
-            report=Report(config_problems=settled.problems).to_json(),
+            config=settled.to_json(),
+            report=Report(config_problems=problems).to_json(),
         )
     return pull, files
 
@@ -126,6 +133,13 @@ def _settled(client: Client, pull: PullRequest) -> config.RepositoryConfig:
             raise
         problem = f"`{config.PATH}` was not handed over (GitHub answered {refused.status}); the defaults were used."
         return config.RepositoryConfig(problems=(problem,))
+
+
+def _end_if_not_wanted(delivery: Delivery, settled: config.RepositoryConfig) -> None:
+    """Raise `RunEnded` if the repository wants no review for this event. Who asks Kodiai by name gets one."""
+    event, _, action = delivery.event_type.partition(".")
+    if event == "pull_request" and not delivery.addressed and action not in settled.triggers.actions:
+        raise RunEnded(Conclusion.SKIPPED, f"`triggers` of `{config.PATH}` asks for no review when it is {action}")
 
 
 def _later_deliveries(review: Review) -> QuerySet[Delivery]:
@@ -214,13 +228,18 @@ def emit_rate_limit_event(review: Review) -> bool:
 
 def analyse(client: Client, review: Review, files: Sequence[ChangedFile]) -> None:
     """Look at the changed files and store what was found on changed lines."""
+    settled = config.RepositoryConfig.from_json(review.config)
     hunks: dict[str, tuple[Hunk, ...]] = {}
     left_out: list[LeftOut] = []
     present = [file for file in files if file.status != "removed"]
     with_engine = [file for file in present if engines.readable(file.path)]
     clashes = clashing({file.path for file in with_engine})
     for file in with_engine:
-        if not safe_path(file.path) or file.path in clashes:
+        if matches(file.path, settled.paths.ignore):
+            left_out.append(LeftOut(storable(file.path, 1024), LeftOutReason.IGNORED))
+        elif not settled.paths.generated and written_by_nobody(file.path):
+            left_out.append(LeftOut(storable(file.path, 1024), LeftOutReason.GENERATED))
+        elif not safe_path(file.path) or file.path in clashes:
             left_out.append(LeftOut(storable(file.path, 1024), LeftOutReason.UNSAFE_PATH))
         elif file.patch is None:
             left_out.append(LeftOut(file.path, LeftOutReason.NO_DIFF))
@@ -229,8 +248,10 @@ def analyse(client: Client, review: Review, files: Sequence[ChangedFile]) -> Non
                 hunks[file.path] = hunks_of(file.patch)
             except BadPatch:
                 left_out.append(LeftOut(file.path, LeftOutReason.NO_DIFF))
+    proposed = [config.PATH] if any(file.path == config.PATH for file in present) else []
+    wanted = [*hunks, *(path for path in proposed if path not in hunks)]
+    blobs = client.blobs(wanted, review.head_sha) if wanted else {}
     texts: dict[str, str] = {}
-    blobs = client.blobs(list(hunks), review.head_sha) if hunks else {}
     for path in hunks:
         blob = blobs.get(path)
         if blob is None:
@@ -241,23 +262,43 @@ def analyse(client: Client, review: Review, files: Sequence[ChangedFile]) -> Non
             left_out.append(LeftOut(path, LeftOutReason.NOT_TEXT))
         elif LINK_TARGET.fullmatch(blob.text):
             left_out.append(LeftOut(path, LeftOutReason.LINK))
+        elif not settled.paths.generated and says_that_it_is_generated(blob.text):
+            left_out.append(LeftOut(path, LeftOutReason.GENERATED))
         else:
             texts[path] = blob.text
-    found, ran, failures = engines.analyse(texts)
-    said = [placed for finding in found if (placed := _placed(finding, hunks[finding.path]))]
+    found, ran, failures = engines.analyse(texts, disabled=settled.engines.disable)
+    on_changes = [placed for finding in found if (placed := _placed(finding, hunks[finding.path]))]
+    said = [weighed for finding in on_changes if (weighed := _weighed(finding, settled.severities))]
     report = replace(
         Report.from_json(review.report),
         changed_files=len(files),
         looked_at=tuple(sorted(texts)),
         findings=tuple(said),
-        outside_changes=len(found) - len(said),
+        outside_changes=len(found) - len(on_changes),
+        not_wanted=len(on_changes) - len(said),
         left_out=tuple(left_out),
         without_engine=len(present) - len(with_engine),
         engines=tuple(ran),
         engine_failures=tuple(failures),
+        config_change=_problems(blobs.get(config.PATH)) if proposed else None,
         truncated=len(files) >= MAX_FILES,
     )
     review.stamp("analysed_at", report=report.to_json())
+
+
+def _weighed(finding: Finding, severities: config.SeveritiesSection) -> Finding | None:
+    """Give a finding the severity that the repository wants for its rule; None if it wants not to hear of it."""
+    wanted = severities.rules.get(finding.rule, finding.severity)
+    if wanted == "never" or Severity(wanted).rank > Severity(severities.lowest).rank:
+        return None
+    return replace(finding, severity=Severity(wanted))
+
+
+def _problems(proposed: Blob | None) -> tuple[str, ...]:
+    """What is wrong with the configuration that a pull request would bring."""
+    if proposed is None or proposed.text is None or proposed.truncated:
+        return (f"`{config.PATH}` could not be read.",)
+    return config.parse(proposed.text).problems
 
 
 def _placed(finding: Finding, hunks: Sequence[Hunk]) -> Finding | None:
@@ -329,8 +370,9 @@ def _post(client: Client, review: Review) -> SubmittedReview:
     is read beats comments that are not there.
     """
     report = Report.from_json(review.report)
+    comments = config.RepositoryConfig.from_json(review.config).limits.comments
     try:
-        return post(client, review, report)
+        return post(client, review, report, comments=comments)
     except Refused as refused:
         if refused.status != 422:
             raise
@@ -339,7 +381,7 @@ def _post(client: Client, review: Review) -> SubmittedReview:
         if not report.findings:
             raise
     # GitHub said that it has stored nothing. A second review is worse than to ask.
-    return find_published(client, review) or post(client, review, report, inline=False)
+    return find_published(client, review) or post(client, review, report, comments=comments, inline=False)
 
 
 # 6 record
