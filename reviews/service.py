@@ -1,7 +1,6 @@
 """The story of a run, from the pull request to the published review. Read it from top to bottom."""
 
 import logging
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -9,13 +8,11 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from reviews import config, engines
-from reviews.diff import BadPatch, Hunk, changed, hunks_of, within_one
-from reviews.engines.analyzer import clashing, safe_path
+from reviews.analysis import look_at
 from reviews.enrichment import enrich
-from reviews.findings import Finding, LeftOut, LeftOutReason, Report, Severity
-from reviews.github import MAX_FILES, Blob, ChangedFile, Client, PullRequest, Refused, SubmittedReview
+from reviews.findings import Report
+from reviews.github import MAX_FILES, ChangedFile, Client, PullRequest, Refused, SubmittedReview
 from reviews.models import Delivery, DeliveryStatus, MissedDelivery, Review
-from reviews.paths import matches, says_that_it_is_generated, written_by_nobody
 from reviews.publishing import find_published, post
 from reviews.redaction import redact, storable
 from reviews.stopping import between_steps
@@ -23,12 +20,6 @@ from telemetry.models import Conclusion, DegradationPath
 from telemetry.recording import record_execution, record_rate_limit_event
 
 logger = logging.getLogger(__name__)
-
-LINK_TARGET = re.compile(r"[\w./@+-]+")
-"""What a symbolic link holds: a path, without a line break. GitHub's list of changed files does not tell links apart,
-and no program is written like that."""
-LONGEST_RANGE = 10
-"""Lines of an inline comment. A remark on more of them stands on the first that was changed."""
 
 
 class RunEnded(Exception):
@@ -228,95 +219,16 @@ def emit_rate_limit_event(review: Review) -> bool:
 
 def analyse(client: Client, review: Review, files: Sequence[ChangedFile]) -> None:
     """Look at the changed files and store what was found on changed lines."""
-    settled = config.RepositoryConfig.from_json(review.config)
-    hunks: dict[str, tuple[Hunk, ...]] = {}
-    left_out: list[LeftOut] = []
-    present = [file for file in files if file.status != "removed"]
-    with_engine = [file for file in present if engines.readable(file.path)]
-    clashes = clashing({file.path for file in with_engine})
-    for file in with_engine:
-        if matches(file.path, settled.paths.ignore):
-            left_out.append(LeftOut(storable(file.path, 1024), LeftOutReason.IGNORED))
-        elif not settled.paths.generated and written_by_nobody(file.path):
-            left_out.append(LeftOut(storable(file.path, 1024), LeftOutReason.GENERATED))
-        elif not safe_path(file.path) or file.path in clashes:
-            left_out.append(LeftOut(storable(file.path, 1024), LeftOutReason.UNSAFE_PATH))
-        elif file.patch is None:
-            left_out.append(LeftOut(file.path, LeftOutReason.NO_DIFF))
-        else:
-            try:
-                hunks[file.path] = hunks_of(file.patch)
-            except BadPatch:
-                left_out.append(LeftOut(file.path, LeftOutReason.NO_DIFF))
-    proposed = [config.PATH] if any(file.path == config.PATH for file in present) else []
-    wanted = [*hunks, *(path for path in proposed if path not in hunks)]
-    blobs = client.blobs(wanted, review.head_sha) if wanted else {}
-    texts: dict[str, str] = {}
-    for path in hunks:
-        blob = blobs.get(path)
-        if blob is None:
-            left_out.append(LeftOut(path, LeftOutReason.GONE))
-        elif blob.truncated:
-            left_out.append(LeftOut(path, LeftOutReason.TOO_LARGE))
-        elif blob.text is None:
-            left_out.append(LeftOut(path, LeftOutReason.NOT_TEXT))
-        elif LINK_TARGET.fullmatch(blob.text):
-            left_out.append(LeftOut(path, LeftOutReason.LINK))
-        elif not settled.paths.generated and says_that_it_is_generated(blob.text):
-            left_out.append(LeftOut(path, LeftOutReason.GENERATED))
-        else:
-            texts[path] = blob.text
-    found, ran, failures = engines.analyse(texts, disabled=settled.engines.disable)
-    on_changes = [placed for finding in found if (placed := _placed(finding, hunks[finding.path]))]
-    said = [weighed for finding in on_changes if (weighed := _weighed(finding, settled.severities))]
     report = replace(
-        Report.from_json(review.report),
-        changed_files=len(files),
-        looked_at=tuple(sorted(texts)),
-        findings=tuple(said),
-        outside_changes=len(found) - len(on_changes),
-        not_wanted=len(on_changes) - len(said),
-        left_out=tuple(left_out),
-        without_engine=len(present) - len(with_engine),
-        engines=tuple(ran),
-        engine_failures=tuple(failures),
-        config_change=_problems(blobs.get(config.PATH)) if proposed else None,
+        look_at(
+            files,
+            contents=lambda paths: client.blobs(paths, review.head_sha),
+            settled=config.RepositoryConfig.from_json(review.config),
+        ),
+        config_problems=Report.from_json(review.report).config_problems,
         truncated=len(files) >= MAX_FILES,
     )
     review.stamp("analysed_at", report=report.to_json())
-
-
-def _weighed(finding: Finding, severities: config.SeveritiesSection) -> Finding | None:
-    """Give a finding the severity that the repository wants for its rule; None if it wants not to hear of it."""
-    wanted = severities.rules.get(finding.rule, finding.severity)
-    if wanted == "never" or Severity(wanted).rank > Severity(severities.lowest).rank:
-        return None
-    return replace(finding, severity=Severity(wanted))
-
-
-def _problems(proposed: Blob | None) -> tuple[str, ...]:
-    """What is wrong with the configuration that a pull request would bring."""
-    if proposed is None or proposed.text is None or proposed.truncated:
-        return (f"`{config.PATH}` could not be read.",)
-    return config.parse(proposed.text).problems
-
-
-def _placed(finding: Finding, hunks: Sequence[Hunk]) -> Finding | None:
-    """Put a finding on lines that GitHub takes a comment on; None if it is not about a changed line."""
-    if not changed(hunks, finding.start_line, finding.end_line):
-        return None
-    fix = finding.suggestion
-    if (
-        fix is not None
-        and changed(hunks, fix.start_line, fix.end_line)
-        and within_one(hunks, fix.start_line, fix.end_line)
-    ):
-        # GitHub replaces the lines that the comment stands on.
-        return replace(finding, start_line=fix.start_line, end_line=fix.end_line)
-    start, end = finding.start_line, finding.end_line
-    if end - start >= LONGEST_RANGE or not within_one(hunks, start, end):
-        start = end = min(line for hunk in hunks for line in hunk.added if start <= line <= end)
-    return replace(finding, start_line=start, end_line=end, suggestion=None)
 
 
 # 5 publish
