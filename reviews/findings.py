@@ -34,12 +34,12 @@ class Severity(StrEnum):
 class LeftOutReason(StrEnum):
     """Why a changed file was not looked at."""
 
-    NO_DIFF = "GitHub shows no diff (binary, too large, or only renamed)"
+    NO_DIFF = "no diff is shown (binary, too large, or only renamed)"
     NOT_TEXT = "not UTF-8 text"
     TOO_LARGE = "too large"
     UNSAFE_PATH = "its path cannot be written safely"
     LINK = "it seems to be a symbolic link"
-    GONE = "GitHub did not hand over its content"
+    GONE = "its content was not handed over"
     GENERATED = "generated, vendored or a lock file"
     IGNORED = "`.kodiai.yml` says so"
 

@@ -1,13 +1,12 @@
 """The words of a review, in GitHub's Markdown. Names and messages from the pull request are data, never markup."""
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
 from reviews.findings import Finding, Report, Severity
 from reviews.models import AuthorTier, Review
-from reviews.redaction import storable
+from reviews.redaction import storable, visible
 from telemetry.models import DegradationPath
 
 PARTIAL = "Analysis is partial due to API limits."
@@ -23,28 +22,11 @@ _WHY_PARTIAL = {
 LONGEST_PATH = 300
 """Characters of a path that are shown."""
 
-_UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-"""Unicode's categories of what is not seen, or turns round what is: controls, bidirectional and zero-width characters,
-tags, surrogates, what has no character."""
-_FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0") | {
-    chr(selector) for selector in (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))
-}
-"""Letters and marks, by their category, that are not seen either."""
 _CODE = re.compile(r"(?<!`)`(?!`)([^`]+)(?<!`)`(?!`)")
 _MARKUP = re.compile(r"[\\`*_\[\]<>&~|$]")
 _CALLS = re.compile(r"[@#](?=\w)|(?i:\bGH-)(?=\d)|://|(?i:\bwww\.)|(?i:\bmailto:|\bxmpp:)")
 """What GitHub makes a mention, a reference or a link of without any markup. Source: GitHub docs, "Autolinked
 references and URLs", and GitHub Flavored Markdown, "Autolinks"."""
-
-
-def visible(text: str) -> str:
-    """`text` on one line, with a sign in place of each character that is not seen."""
-    return "".join(
-        "\N{REPLACEMENT CHARACTER}"
-        if unicodedata.category(character) in _UNSEEN or character in _FILLERS
-        else character
-        for character in text
-    )
 
 
 def code(text: str) -> str:
