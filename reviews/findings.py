@@ -34,12 +34,14 @@ class Severity(StrEnum):
 class LeftOutReason(StrEnum):
     """Why a changed file was not looked at."""
 
-    NO_DIFF = "GitHub shows no diff (binary, too large, or only renamed)"
+    NO_DIFF = "no diff is shown (binary, too large, or only renamed)"
     NOT_TEXT = "not UTF-8 text"
     TOO_LARGE = "too large"
     UNSAFE_PATH = "its path cannot be written safely"
     LINK = "it seems to be a symbolic link"
-    GONE = "GitHub did not hand over its content"
+    GONE = "its content was not handed over"
+    GENERATED = "generated, vendored or a lock file"
+    IGNORED = "`.kodiai.yml` says so"
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,11 @@ class Report:
     engines: tuple[str, ...] = ()
     engine_failures: tuple[tuple[str, str], ...] = ()
     """Engines that failed, with the reason."""
+    not_wanted: int = 0
+    """Findings on changed lines that are not said because of what `.kodiai.yml` settles."""
     config_problems: tuple[str, ...] = ()
+    config_change: tuple[str, ...] | None = None
+    """The problems of the `.kodiai.yml` that this pull request would bring; None where it brings none."""
     truncated: bool = False
     """GitHub listed only the first files of the pull request."""
 

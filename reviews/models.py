@@ -150,6 +150,9 @@ class Review(models.Model):
     head_sha = models.CharField(max_length=64, blank=True)
     pr_author = models.CharField(max_length=255, blank=True)
     telemetry_enabled = models.BooleanField(default=True)
+    config = models.JSONField(
+        null=True, blank=True, help_text="What .kodiai.yml settled then, where it differs: reviews.config"
+    )
     # 2 enrich
     enriched_at = models.DateTimeField(null=True, blank=True)
     author_tier = models.CharField(max_length=16, choices=AuthorTier, blank=True)

@@ -8,9 +8,6 @@ from reviews.models import Review
 from reviews.payloads import app_login
 from reviews.rendering import comment_body, summary_body
 
-MAX_COMMENTS = 10
-"""Inline comments of one review, the most severe first; the others go into the summary."""
-
 
 def marker(review: Review) -> str:
     """The comment that tells the review of one identity from all others."""
@@ -30,14 +27,15 @@ def find_published(client: Client, review: Review) -> SubmittedReview | None:
     return None
 
 
-def post(client: Client, review: Review, report: Report, *, inline: bool = True) -> SubmittedReview:
+def post(client: Client, review: Review, report: Report, *, comments: int, inline: bool = True) -> SubmittedReview:
     """Post the review of a run: a summary, and a comment on the lines of each finding.
 
-    Without `inline` all findings go into the summary, which says that GitHub took no comments on their lines.
-    Raises `LeaseLost`, with nothing sent, where the run is not ours any more.
+    At most so many `comments`, for the most severe findings; the others are told in the summary. Without `inline` all
+    are, and the summary says that GitHub took no comments on their lines. Raises `LeaseLost`, with nothing sent, where
+    the run is not ours any more.
     """
     ranked = sorted(report.findings, key=lambda finding: (finding.severity.rank, finding.path, finding.start_line))
-    commented, told = (ranked[:MAX_COMMENTS], ranked[MAX_COMMENTS:]) if inline else ([], ranked)
+    commented, told = (ranked[:comments], ranked[comments:]) if inline else ([], ranked)
     submitted = client.create_review(
         review.pr_number,
         commit=review.head_sha,

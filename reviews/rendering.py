@@ -1,13 +1,12 @@
 """The words of a review, in GitHub's Markdown. Names and messages from the pull request are data, never markup."""
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
 from reviews.findings import Finding, Report, Severity
 from reviews.models import AuthorTier, Review
-from reviews.redaction import storable
+from reviews.redaction import storable, visible
 from telemetry.models import DegradationPath
 
 PARTIAL = "Analysis is partial due to API limits."
@@ -23,28 +22,11 @@ _WHY_PARTIAL = {
 LONGEST_PATH = 300
 """Characters of a path that are shown."""
 
-_UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-"""Unicode's categories of what is not seen, or turns round what is: controls, bidirectional and zero-width characters,
-tags, surrogates, what has no character."""
-_FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0") | {
-    chr(selector) for selector in (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))
-}
-"""Letters and marks, by their category, that are not seen either."""
 _CODE = re.compile(r"(?<!`)`(?!`)([^`]+)(?<!`)`(?!`)")
 _MARKUP = re.compile(r"[\\`*_\[\]<>&~|$]")
 _CALLS = re.compile(r"[@#](?=\w)|(?i:\bGH-)(?=\d)|://|(?i:\bwww\.)|(?i:\bmailto:|\bxmpp:)")
 """What GitHub makes a mention, a reference or a link of without any markup. Source: GitHub docs, "Autolinked
 references and URLs", and GitHub Flavored Markdown, "Autolinks"."""
-
-
-def visible(text: str) -> str:
-    """`text` on one line, with a sign in place of each character that is not seen."""
-    return "".join(
-        "\N{REPLACEMENT CHARACTER}"
-        if unicodedata.category(character) in _UNSEEN or character in _FILLERS
-        else character
-        for character in text
-    )
 
 
 def code(text: str) -> str:
@@ -87,6 +69,8 @@ def summary_body(review: Review, report: Report, told_here: Sequence[Finding], r
         parts.append(_table(told_here, refused))
     parts.append(_looked_at(review, report))
     parts += [f"> {problem}" for problem in report.config_problems]
+    if report.config_change is not None:
+        parts.append(_config_change(report.config_change))
     return _shortened("\n\n".join(parts))
 
 
@@ -128,6 +112,8 @@ def _looked_at(review: Review, report: Report) -> str:
     if report.outside_changes:
         on_unchanged = _count(report.outside_changes, "finding")
         lines.append(f"{on_unchanged} on lines that this pull request does not change: not said.")
+    if report.not_wanted:
+        lines.append(f"{_count(report.not_wanted, 'finding')} not said, as `.kodiai.yml` asks.")
     if report.without_engine:
         lines.append(f"{_count(report.without_engine, 'file')} of kinds that no engine reads.")
     if report.truncated:
@@ -145,6 +131,11 @@ def _looked_at(review: Review, report: Report) -> str:
         heading = f"{_count(len(report.left_out), 'file')} left out"
         text += f"\n\n<details><summary>{heading}</summary>\n\n" + "\n".join(rows) + "\n\n</details>"
     return text
+
+
+def _config_change(problems: Sequence[str]) -> str:
+    verdict = "\n> ".join(problems) if problems else "It is valid."
+    return f"> This pull request changes `.kodiai.yml`, which counts from the base branch only. {verdict}"
 
 
 def _table(findings: Sequence[Finding], refused: bool) -> str:

@@ -1,7 +1,6 @@
 """The story of a run, from the pull request to the published review. Read it from top to bottom."""
 
 import logging
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -9,10 +8,9 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from reviews import config, engines
-from reviews.diff import BadPatch, Hunk, changed, hunks_of, within_one
-from reviews.engines.analyzer import clashing, safe_path
+from reviews.analysis import look_at
 from reviews.enrichment import enrich
-from reviews.findings import Finding, LeftOut, LeftOutReason, Report
+from reviews.findings import Report
 from reviews.github import MAX_FILES, ChangedFile, Client, PullRequest, Refused, SubmittedReview
 from reviews.models import Delivery, DeliveryStatus, MissedDelivery, Review
 from reviews.publishing import find_published, post
@@ -22,12 +20,6 @@ from telemetry.models import Conclusion, DegradationPath
 from telemetry.recording import record_execution, record_rate_limit_event
 
 logger = logging.getLogger(__name__)
-
-LINK_TARGET = re.compile(r"[\w./@+-]+")
-"""What a symbolic link holds: a path, without a line break. GitHub's list of changed files does not tell links apart,
-and no program is written like that."""
-LONGEST_RANGE = 10
-"""Lines of an inline comment. A remark on more of them stands on the first that was changed."""
 
 
 class RunEnded(Exception):
@@ -104,12 +96,18 @@ def load(client: Client, review: Review) -> tuple[PullRequest, list[ChangedFile]
     files = client.changed_files(review.pr_number)
     if review.loaded_at is None:
         settled = _settled(client, pull)
+        problems = settled.problems
+        if engines.unknown(settled.engines.disable):
+            known = ", ".join(f"`{analyzer.name}`" for analyzer in engines.ANALYZERS)
+            problems = (*problems, f"`engines` of `{config.PATH}` names one that Kodiai does not have; it has {known}.")
+        _end_if_not_wanted(review.delivery, settled)
         review.stamp(
             "loaded_at",
             head_sha=pull.head.sha,
             pr_author=pull.user.login if pull.user else "",
             telemetry_enabled=settled.telemetry.enabled,
-            report=Report(config_problems=settled.problems).to_json(),
+            config=settled.to_json(),
+            report=Report(config_problems=problems).to_json(),
         )
     return pull, files
 
@@ -126,6 +124,13 @@ def _settled(client: Client, pull: PullRequest) -> config.RepositoryConfig:
             raise
         problem = f"`{config.PATH}` was not handed over (GitHub answered {refused.status}); the defaults were used."
         return config.RepositoryConfig(problems=(problem,))
+
+
+def _end_if_not_wanted(delivery: Delivery, settled: config.RepositoryConfig) -> None:
+    """Raise `RunEnded` if the repository wants no review for this event. Who asks Kodiai by name gets one."""
+    event, _, action = delivery.event_type.partition(".")
+    if event == "pull_request" and not delivery.addressed and action not in settled.triggers.actions:
+        raise RunEnded(Conclusion.SKIPPED, f"`triggers` of `{config.PATH}` asks for no review when it is {action}")
 
 
 def _later_deliveries(review: Review) -> QuerySet[Delivery]:
@@ -212,68 +217,16 @@ def emit_rate_limit_event(review: Review) -> bool:
 
 def analyse(client: Client, review: Review, files: Sequence[ChangedFile]) -> None:
     """Look at the changed files and store what was found on changed lines."""
-    hunks: dict[str, tuple[Hunk, ...]] = {}
-    left_out: list[LeftOut] = []
-    present = [file for file in files if file.status != "removed"]
-    with_engine = [file for file in present if engines.readable(file.path)]
-    clashes = clashing({file.path for file in with_engine})
-    for file in with_engine:
-        if not safe_path(file.path) or file.path in clashes:
-            left_out.append(LeftOut(storable(file.path, 1024), LeftOutReason.UNSAFE_PATH))
-        elif file.patch is None:
-            left_out.append(LeftOut(file.path, LeftOutReason.NO_DIFF))
-        else:
-            try:
-                hunks[file.path] = hunks_of(file.patch)
-            except BadPatch:
-                left_out.append(LeftOut(file.path, LeftOutReason.NO_DIFF))
-    texts: dict[str, str] = {}
-    blobs = client.blobs(list(hunks), review.head_sha) if hunks else {}
-    for path in hunks:
-        blob = blobs.get(path)
-        if blob is None:
-            left_out.append(LeftOut(path, LeftOutReason.GONE))
-        elif blob.truncated:
-            left_out.append(LeftOut(path, LeftOutReason.TOO_LARGE))
-        elif blob.text is None:
-            left_out.append(LeftOut(path, LeftOutReason.NOT_TEXT))
-        elif LINK_TARGET.fullmatch(blob.text):
-            left_out.append(LeftOut(path, LeftOutReason.LINK))
-        else:
-            texts[path] = blob.text
-    found, ran, failures = engines.analyse(texts)
-    said = [placed for finding in found if (placed := _placed(finding, hunks[finding.path]))]
     report = replace(
-        Report.from_json(review.report),
-        changed_files=len(files),
-        looked_at=tuple(sorted(texts)),
-        findings=tuple(said),
-        outside_changes=len(found) - len(said),
-        left_out=tuple(left_out),
-        without_engine=len(present) - len(with_engine),
-        engines=tuple(ran),
-        engine_failures=tuple(failures),
+        look_at(
+            files,
+            contents=lambda paths: client.blobs(paths, review.head_sha),
+            settled=config.RepositoryConfig.from_json(review.config),
+        ),
+        config_problems=Report.from_json(review.report).config_problems,
         truncated=len(files) >= MAX_FILES,
     )
     review.stamp("analysed_at", report=report.to_json())
-
-
-def _placed(finding: Finding, hunks: Sequence[Hunk]) -> Finding | None:
-    """Put a finding on lines that GitHub takes a comment on; None if it is not about a changed line."""
-    if not changed(hunks, finding.start_line, finding.end_line):
-        return None
-    fix = finding.suggestion
-    if (
-        fix is not None
-        and changed(hunks, fix.start_line, fix.end_line)
-        and within_one(hunks, fix.start_line, fix.end_line)
-    ):
-        # GitHub replaces the lines that the comment stands on.
-        return replace(finding, start_line=fix.start_line, end_line=fix.end_line)
-    start, end = finding.start_line, finding.end_line
-    if end - start >= LONGEST_RANGE or not within_one(hunks, start, end):
-        start = end = min(line for hunk in hunks for line in hunk.added if start <= line <= end)
-    return replace(finding, start_line=start, end_line=end, suggestion=None)
 
 
 # 5 publish
@@ -327,8 +280,9 @@ def _post(client: Client, review: Review) -> SubmittedReview:
     is read beats comments that are not there.
     """
     report = Report.from_json(review.report)
+    comments = config.RepositoryConfig.from_json(review.config).limits.comments
     try:
-        return post(client, review, report)
+        return post(client, review, report, comments=comments)
     except Refused as refused:
         if refused.status != 422:
             raise
@@ -337,7 +291,7 @@ def _post(client: Client, review: Review) -> SubmittedReview:
         if not report.findings:
             raise
     # GitHub said that it has stored nothing. A second review is worse than to ask.
-    return find_published(client, review) or post(client, review, report, inline=False)
+    return find_published(client, review) or post(client, review, report, comments=comments, inline=False)
 
 
 # 6 record

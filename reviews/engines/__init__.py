@@ -5,17 +5,22 @@ answer: no checkout, no links, no configuration of the pull request, and nothing
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from reviews.engines import ruff
 from reviews.engines.analyzer import Analyzer, AnalyzerFailed, analyse_files
 from reviews.findings import Finding
 
-__all__ = ["ANALYZERS", "analyse", "readable"]
+__all__ = ["ANALYZERS", "analyse", "readable", "unknown"]
 
 logger = logging.getLogger(__name__)
 
 ANALYZERS: tuple[Analyzer, ...] = (ruff.ANALYZER,)
+
+
+def unknown(names: Collection[str]) -> bool:
+    """Tell whether one of `names` is no engine's."""
+    return not {analyzer.name for analyzer in ANALYZERS}.issuperset(names)
 
 
 def readable(path: str) -> bool:
@@ -23,17 +28,19 @@ def readable(path: str) -> bool:
     return any(analyzer.reads(path) for analyzer in ANALYZERS)
 
 
-def analyse(files: Mapping[str, str]) -> tuple[list[Finding], list[str], list[tuple[str, str]]]:
+def analyse(
+    files: Mapping[str, str], disabled: Collection[str] = ()
+) -> tuple[list[Finding], list[str], list[tuple[str, str]]]:
     """Run the engines over files (path → text); return findings, engines that ran, and failures with their reasons.
 
-    An engine that fails loses only its own findings.
+    Those named in `disabled` do not run. An engine that fails loses only its own findings.
     """
     findings: list[Finding] = []
     ran: list[str] = []
     failures: list[tuple[str, str]] = []
     for analyzer in ANALYZERS:
         mine = {path: text for path, text in files.items() if analyzer.reads(path)}
-        if not mine:
+        if not mine or analyzer.name in disabled:
             continue
         try:
             findings += analyse_files(analyzer, mine)

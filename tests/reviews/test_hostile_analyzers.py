@@ -321,6 +321,7 @@ SILENCE = "extend-exclude = ['*.py']\nlint.per-file-ignores = {'*' = ['ALL']}\n"
 @pytest.mark.django_db
 def test_no_configuration_of_the_pull_request_is_obeyed(pull: PullRequest) -> None:
     repo = pull.repository
+    repo.commit({".kodiai.yml": "paths: {generated: true}\n"})
     silent = repo.open_pull_request(
         changes={
             "a.py": "import os\n",
