@@ -9,7 +9,8 @@ from markdown_it.token import Token
 
 from reviews import config
 from reviews.diff import BadPatch, hunks_of
-from reviews.engines import ruff, sarif
+from reviews.engines import sarif
+from reviews.engines.analyzers import ruff
 from reviews.findings import Finding, LeftOut, LeftOutReason, Report, bounded
 from reviews.models import Review
 from reviews.payloads import BadDelivery, read_delivery

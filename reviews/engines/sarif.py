@@ -176,17 +176,13 @@ def read(
     files: Mapping[str, str],
     root: str = "",
     *,
-    severities: Mapping[str, Severity] | None = None,
-    page: str = "",
     lone_returns: bool = False,
     fixes: bool = True,
 ) -> list[Finding]:
     """Return the findings of a SARIF document on `files` (path → text), which were written below `root`.
 
-    `severities` holds an analyzer's chosen rules: the others are left out, and the tool's own levels do not count.
-    `page` is the address of a rule's page, with `{rule}` in it, where the document has none. `lone_returns` says that
-    to the tool a carriage return alone ends a line; `fixes`, that what it would change is safe enough for one click.
-    Results on other files, without a line, suppressed, or that say that all is well are left out.
+    `lone_returns` says that to the tool a carriage return alone ends a line; `fixes`, that what it would change is safe
+    enough for one click. Results on other files, without a line, suppressed, or that say that all is well are left out.
 
     Raises `ValueError` for what is not SARIF 2.1.0.
     """
@@ -207,7 +203,7 @@ def read(
                 continue
             rule_id, rule = rules.of(result)
             place = next(_places(result, path_of), None)
-            if place is None or (severities is not None and rule_id not in severities):
+            if place is None:
                 continue
             path, region, row = place
             source = source_of(path)
@@ -223,10 +219,10 @@ def read(
                     path=path,
                     start_line=start,
                     end_line=max(start, source.line(last_row)),
-                    severity=severities[rule_id] if severities is not None else _severity(result, rule),
+                    severity=_severity(result, rule),
                     rule=rule_id,
                     message=_message(result.message, rule, rules.messages) or _words(rule.short_description) or rule_id,
-                    rule_url=rule.help_uri or page.format(rule=rule_id),
+                    rule_url=rule.help_uri or "",
                     suggestion=source.suggestion(edits),
                     fix=_plain(_words(fix.description)) if fix else "",
                     snippet=source.text(start),

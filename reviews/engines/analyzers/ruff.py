@@ -5,7 +5,6 @@ click. Source: ruff documentation, "Fix safety".
 """
 
 import os
-import sys
 from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict, PositiveInt, TypeAdapter
@@ -102,9 +101,9 @@ def _position(location: _Location) -> Position:
 
 ANALYZER = Analyzer(
     name="ruff",
-    suffixes=(".py", ".pyi"),
+    files=("*.py", "*.pyi"),
     command=(
-        os.path.join(os.path.dirname(sys.executable), "ruff"),
+        "ruff",
         "check",
         # No configuration, of the pull request or of the machine. ruff passes over node_modules, .venv and the like by
         # itself: what a pull request changes there is to be seen too.
@@ -118,4 +117,6 @@ ANALYZER = Analyzer(
         f"--select={RULES}",
     ),
     read=read,
+    url="https://docs.astral.sh/ruff/",
+    licence="MIT",
 )
