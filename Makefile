@@ -58,7 +58,7 @@ lint: install ## Format check, lint, types, import rules, migrations, deployment
 	@$(BIN)/python -m tests.check_deploy
 
 FUZZ_SECONDS ?= 360
-FUZZ_TARGETS := intake patch config engine_output markdown
+FUZZ_TARGETS := intake patch config engine_output sarif markdown
 
 fuzz: install ## Coverage-guided fuzzing of all that reads a stranger's text (FUZZ_SECONDS per target, default 360)
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --only-binary :all: -r requirements-fuzz.txt

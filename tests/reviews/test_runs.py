@@ -63,7 +63,7 @@ def test_a_clean_pull_request_gets_a_short_review_too(repo: Repository) -> None:
 
 
 def test_a_pull_request_without_a_file_that_an_engine_reads_gets_a_review_that_says_so(repo: Repository) -> None:
-    pull = repo.open_pull_request(changes={"README.md": "# Shop\n"})
+    pull = repo.open_pull_request(changes={"logo.svg": "<svg/>\n"})
 
     run(admit(pull))
 
