@@ -11,7 +11,7 @@ from reviews.engines import ruff
 from reviews.engines.analyzer import Analyzer, AnalyzerFailed, analyse_files
 from reviews.findings import Finding
 
-__all__ = ["ANALYZERS", "analyse", "readable"]
+__all__ = ["ANALYZERS", "analyse", "readable", "readers"]
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +21,11 @@ ANALYZERS: tuple[Analyzer, ...] = (ruff.ANALYZER,)
 def readable(path: str) -> bool:
     """Tell whether an engine reads files of this name."""
     return any(analyzer.reads(path) for analyzer in ANALYZERS)
+
+
+def readers(path: str) -> set[str]:
+    """The names of the engines that read files of this name."""
+    return {analyzer.name for analyzer in ANALYZERS if analyzer.reads(path)}
 
 
 def analyse(files: Mapping[str, str]) -> tuple[list[Finding], list[str], list[tuple[str, str]]]:
