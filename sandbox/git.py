@@ -88,10 +88,12 @@ class GitStore:
         message: str,
         author: str,
         renames: Mapping[str, str] | None = None,
+        merged: str | None = None,
     ) -> str:
         """Make a commit on top of `parent`, point `branch` at it, and return its sha.
 
-        `renames` (old path to new path) happen before `changes`. Raises GitError when a renamed path does not exist.
+        `renames` (old path to new path) happen before `changes`; `merged` becomes the second parent. Raises GitError
+        when a renamed path does not exist.
         """
         with self._lock:
             self._commits += 1
@@ -104,6 +106,8 @@ class GitStore:
             ]
             if parent:
                 lines.append(f"from {parent}\n".encode())
+            if merged:
+                lines.append(f"merge {merged}\n".encode())
             for old, new in (renames or {}).items():
                 lines.append(b"R " + _quoted(old) + b" " + _quoted(new) + b"\n")
             for path, content in changes.items():

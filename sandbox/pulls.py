@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox import conversation, payloads, shapes
 from sandbox.app import Json, timestamp
-from sandbox.diffs import MAX_PATCH_LINES, ChangedFile, changed_files
-from sandbox.git import Changes
+from sandbox.diffs import MAX_PATCH_LINES, ChangedFile, FileStatus, changed_files
+from sandbox.git import Changes, Content, GitStore
+from sandbox.threads import Thread
 
 if TYPE_CHECKING:
     from sandbox.repository import Repository
@@ -61,6 +62,7 @@ class PullRequest:
         """Every head and commit this pull request ever had, oldest first, those that a force push dropped included."""
         self.reviews: list[Json] = []
         self.review_comments: list[Json] = []
+        self.threads: list[Thread] = []
         self.comments: list[Json] = []
         self.requested_reviewers: list[str] = []
         self.max_patch_lines = MAX_PATCH_LINES
@@ -126,6 +128,25 @@ class PullRequest:
             self.reviews.append(review)
             return review
 
+    def resolve_thread(self, comment_id: int, by: str) -> None:
+        """Let somebody resolve the thread that a comment began. Raises KeyError where it began none."""
+        self._thread(comment_id).resolved_by = by
+
+    def unresolve_thread(self, comment_id: int) -> None:
+        """Open a thread again. Raises KeyError for a comment that began none."""
+        self._thread(comment_id).resolved_by = None
+
+    def rebase(self, message: str = "Rebase") -> str:
+        """Force-push the pull request's changes on top of the base branch as it is now, and return the new sha.
+
+        Files that both sides changed are as the pull request has them.
+        """
+        return self._replay(message, parents=1)
+
+    def merge_base_branch(self, message: str = "Merge the base branch") -> str:
+        """Merge the base branch as it is now into the head branch, and return the new sha; see `rebase`."""
+        return self._replay(message, parents=2)
+
     def add_comment(self, author: str, body: str) -> Json:
         """Put a comment in the conversation and return it as it is stored."""
         with self.repository.lock:
@@ -141,14 +162,58 @@ class PullRequest:
         """This pull request as GitHub's API shows it."""
         return shapes.pull_request(self)
 
-    def _move_head(self, parent: str, changes: Changes, renames: Mapping[str, str] | None, message: str) -> str:
+    def _thread(self, comment_id: int) -> Thread:
+        for thread in self.threads:
+            if thread.first["id"] == comment_id:
+                return thread
+        raise KeyError(comment_id)
+
+    def _replay(self, message: str, parents: int) -> str:
+        """Put the changes of the pull request and those of the base branch together."""
+        repository, store = self.repository, self.repository.store
+        with repository.lock:
+            base = repository.branches[self.base_ref]
+            mine = _changes(store, self.files())
+            if parents == 1:
+                parent, changes = base, mine
+            else:
+                theirs = _changes(store, changed_files(store, store.merge_base(base, self.head_sha), base))
+                parent = self.head_sha
+                changes = {path: content for path, content in theirs.items() if path not in mine}
+            self.base_sha = base
+            return self._move_head(parent, changes, None, message, merged=base if parents == 2 else None)
+
+    def _move_head(
+        self,
+        parent: str,
+        changes: Changes,
+        renames: Mapping[str, str] | None,
+        message: str,
+        merged: str | None = None,
+    ) -> str:
         repository = self.repository
         with repository.lock:
             sha = repository.store.commit(
-                self._branch, changes, parent=parent, message=message, author=self.author, renames=renames
+                self._branch,
+                changes,
+                parent=parent,
+                message=message,
+                author=self.author,
+                renames=renames,
+                merged=merged,
             )
             if not self.fork:
                 repository.branches[self._branch] = sha
             self.before_sha, self.head_sha, self.updated_at = self.head_sha, sha, timestamp()
             self.commits.append(sha)
             return sha
+
+
+def _changes(store: GitStore, files: list[ChangedFile]) -> dict[str, Content | None]:
+    """What makes these changes again elsewhere."""
+    changes: dict[str, Content | None] = {}
+    for file in files:
+        if file.previous_path is not None:
+            changes[file.previous_path] = None
+        changes[file.path] = None if file.status is FileStatus.REMOVED else store.blob(file.oid)
+    return changes

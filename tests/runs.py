@@ -134,6 +134,7 @@ def process_environment(**more: str) -> dict[str, str]:
         "KODIAI_SECRET_KEY": settings.SECRET_KEY,
         "KODIAI_TASKS_URL": settings.KODIAI_TASKS_URL,
         "KODIAI_GITHUB_API_URL": settings.KODIAI_GITHUB_API_URL,
+        "KODIAI_RESOLVE_THREADS": str(settings.KODIAI_RESOLVE_THREADS),
         "KODIAI_GITHUB_APP_ID": settings.KODIAI_GITHUB_APP_ID,
         "KODIAI_GITHUB_PRIVATE_KEY": settings.KODIAI_GITHUB_PRIVATE_KEY,
         "KODIAI_GITHUB_WEBHOOK_SECRET": settings.KODIAI_GITHUB_WEBHOOK_SECRET[0],

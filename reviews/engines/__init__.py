@@ -14,7 +14,7 @@ from reviews.engines.analyzer import AnalyzerFailed, analyse_files
 from reviews.engines.analyzers import ANALYZERS
 from reviews.findings import Finding
 
-__all__ = ["ANALYZERS", "analyse", "readable", "unknown"]
+__all__ = ["ANALYZERS", "analyse", "readable", "readers", "unknown"]
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +27,11 @@ def unknown(names: Collection[str]) -> bool:
 def readable(path: str) -> bool:
     """Tell whether an engine reads files of this name."""
     return any(analyzer.reads(path) for analyzer in ANALYZERS)
+
+
+def readers(path: str) -> set[str]:
+    """The names of the engines that read files of this name."""
+    return {analyzer.name for analyzer in ANALYZERS if analyzer.reads(path)}
 
 
 def analyse(
