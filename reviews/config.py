@@ -1,7 +1,7 @@
 """`.kodiai.yml`: what a repository may settle for itself. Read from the base branch, never from the pull request."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -21,15 +21,24 @@ class TelemetrySection(BaseModel):
     enabled: bool = True
 
 
+class CheckSection(BaseModel):
+    """`check:`; `fail_on` is the severity from which on a finding makes the check run fail: by default none does."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    fail_on: Literal["critical", "major", "minor", "info", "never"] = "never"
+
+
 @dataclass(frozen=True)
 class RepositoryConfig:
     """A validated configuration; `problems` says what of the file was not used, one sentence each."""
 
     telemetry: TelemetrySection = field(default_factory=TelemetrySection)
+    check: CheckSection = field(default_factory=CheckSection)
     problems: tuple[str, ...] = ()
 
 
-_SECTIONS: dict[str, type[BaseModel]] = {"telemetry": TelemetrySection}
+_SECTIONS: dict[str, type[BaseModel]] = {"telemetry": TelemetrySection, "check": CheckSection}
 
 
 class _Loader(yaml.SafeLoader):

@@ -55,6 +55,7 @@ def complete_runs(github: Sandbox) -> None:
     run(delivery)
     assert run(delivery).published_at is not None
     assert len(again.reviews) == 1
+    assert all(len(repository.check_runs) == 1 for repository in (repo, other, third))
 
 
 @pytest.mark.django_db
@@ -68,7 +69,16 @@ def test_every_token_is_for_one_repository_and_for_what_the_runs_did_there_and_n
     assert MANIFEST["default_permissions"] == permissions | FOR_THE_EVENT
 
     called = {call.route for call in github.calls}
-    assert called >= {"pull", "files", "contents", "graphql", "search", "create_review", "list_reviews"}
+    assert called >= {
+        "pull",
+        "files",
+        "contents",
+        "graphql",
+        "search",
+        "create_review",
+        "list_reviews",
+        "create_check_run",
+    }
     routes = [route for route in ROUTES if route.name in called and route.auth is Auth.INSTALLATION]
     assert all(permitted(route, permissions) for route in routes)
     for name, level in permissions.items():
@@ -86,7 +96,12 @@ def test_a_token_cannot_do_what_no_run_does(github: Sandbox) -> None:
     run(admit(repo.open_pull_request(changes={"a.py": "x = 2\n"}, author="mona")))
 
     (token,) = github.tokens._tokens.values()
-    assert token.permissions == {"contents": "read", "metadata": "read", "pull_requests": "write"}
+    assert token.permissions == {
+        "checks": "write",
+        "contents": "read",
+        "metadata": "read",
+        "pull_requests": "write",
+    }
     assert token.repositories == {"octo/demo"}
 
 
