@@ -40,6 +40,8 @@ class IgnoreReason(models.TextChoices):
     DRAFT = "draft"
     NO_MENTION = "no-mention"
     NOT_A_PULL_REQUEST = "not-a-pull-request"
+    CHECK_OF_ANOTHER_APP = "check-of-another-app"
+    NO_PULL_REQUEST = "no-pull-request"
 
 
 class AuthorTier(models.TextChoices):
@@ -55,12 +57,16 @@ class LeaseLost(Exception):
 
 
 class RunEnded(Exception):
-    """The run is over before its review was published: with which conclusion, and why."""
+    """The run is over before its review was published: with which conclusion, and why.
 
-    def __init__(self, conclusion: Conclusion, reason: str) -> None:
+    `pull_head` is the head commit that the pull request still has, where the run is skipped for another reason.
+    """
+
+    def __init__(self, conclusion: Conclusion, reason: str, pull_head: str = "") -> None:
         super().__init__(reason)
         self.conclusion = conclusion
         self.reason = reason
+        self.pull_head = pull_head
 
 
 class Delivery(models.Model):
@@ -134,6 +140,10 @@ class ReviewQuerySet(models.QuerySet["Review"]):
             finished_at__isnull=False, telemetry_enabled=True, execution_recorded_at__isnull=True
         ).order_by("pk")
 
+    def owing_check_run(self) -> "ReviewQuerySet":
+        """Ended runs whose check run GitHub is to be told now, those that are due for longest first."""
+        return self.filter(check_run_due_at__lte=timezone.now()).order_by("check_run_due_at")
+
 
 class Review(models.Model):
     """One run of the pipeline for one pull request at one head commit.
@@ -187,6 +197,14 @@ class Review(models.Model):
     conclusion = models.CharField(max_length=16, choices=Conclusion, blank=True)
     conclusion_reason = models.TextField(blank=True)
     execution_recorded_at = models.DateTimeField(null=True, blank=True)
+    # 7 tell: the check run on GitHub
+    check_run_due_at = models.DateTimeField(
+        null=True, blank=True, help_text="When it is told, or tried again; empty where none is owed"
+    )
+    check_run_posting_at = models.DateTimeField(
+        null=True, blank=True, help_text="Set before it is posted: from then on GitHub may have it"
+    )
+    check_run_reported_at = models.DateTimeField(null=True, blank=True)
 
     objects = ReviewQuerySet.as_manager()
 
@@ -210,6 +228,11 @@ class Review(models.Model):
                 fields=["id"],
                 name="reviews_owing_execution_idx",
                 condition=Q(finished_at__isnull=False, telemetry_enabled=True, execution_recorded_at__isnull=True),
+            ),
+            models.Index(
+                fields=["check_run_due_at"],
+                name="reviews_owing_check_run_idx",
+                condition=Q(check_run_due_at__isnull=False),
             ),
         ]
 
@@ -239,6 +262,26 @@ class Review(models.Model):
     def later_deliveries(self) -> models.QuerySet[Delivery]:
         """Deliveries about the same pull request that came after that of this run."""
         return Delivery.objects.filter(pk__gt=self.delivery_id, repo=self.repo, pr_number=self.pr_number)
+
+    def store_check_run(self, **values: object) -> None:
+        """Store `values` if the check run of this run, which has ended, is still ours to tell; else raise `LeaseLost`.
+
+        Who sets `check_run_due_at` to a time in the future has it until then.
+        """
+        mine = Review.objects.filter(pk=self.pk, lease_owner="", check_run_due_at=self.check_run_due_at)
+        if self.check_run_due_at is None or not mine.update(**values):
+            raise LeaseLost(f"the check run of {self} is told by another process, or not owed any more")
+        for name, value in values.items():
+            setattr(self, name, value)
+
+    def stamp_check_run(self, step: str, **values: object) -> None:
+        """As `stamp`, for the check run. Raises `LeaseLost`."""
+        self.store_check_run(**values, **{step: timezone.now()})
+
+    @property
+    def told_commit(self) -> str:
+        """The commit that the check run is about: the head commit that was looked at, or else that of the event."""
+        return self.head_sha or self.delivery.head_sha
 
     @property
     def may_be_posted(self) -> bool:

@@ -170,7 +170,7 @@ def end_if_moved_on(client: Client, review: Review) -> None:
     """Ask GitHub, and raise `RunEnded` if the pull request is not what was analysed any more."""
     pull = client.pull_request(review.pr_number)
     if pull.state != "open":
-        raise RunEnded(Conclusion.SKIPPED, "the pull request was closed")
+        raise RunEnded(Conclusion.SKIPPED, "the pull request was closed", pull.head.sha)
     if pull.head.sha != review.head_sha:
         raise RunEnded(Conclusion.SUPERSEDED, f"the head commit is now {pull.head.sha}")
 

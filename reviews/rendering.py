@@ -4,10 +4,12 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from django.conf import settings
+
 from reviews.findings import Finding, Report, Severity
 from reviews.models import AuthorTier, Review
 from reviews.redaction import storable, visible
-from telemetry.models import DegradationPath
+from telemetry.models import Conclusion, DegradationPath
 
 PARTIAL = "Analysis is partial due to API limits."
 LONGEST_BODY = 54_000
@@ -133,6 +135,42 @@ def _gone(findings: Sequence[Finding]) -> str:
         rows.append(f"- and {len(findings) - MOST_GONE} more")
     heading = f"{_count(len(findings), 'finding')} of earlier commits {'is' if len(findings) == 1 else 'are'} gone"
     return f"<details><summary>{heading}</summary>\n\n" + "\n".join(rows) + "\n\n</details>"
+
+
+def check_title(conclusion: Conclusion, report: Report) -> str:
+    """The title of a check run, one line of plain text."""
+    if conclusion == Conclusion.SKIPPED:
+        return "Not reviewed"
+    if conclusion not in (Conclusion.SUCCESS, Conclusion.PARTIAL):
+        return "The review failed"
+    headline = _headline(report)
+    return f"Partial review: {headline}" if conclusion == Conclusion.PARTIAL else headline[0].upper() + headline[1:]
+
+
+def check_summary(review: Review, conclusion: Conclusion, report: Report, annotated: int) -> str:
+    """The summary of a check run. `annotated` is how many of the findings it carries as annotations."""
+    again = f"To run it again, press *Re-run*, or comment {code(f'@{settings.KODIAI_GITHUB_APP_SLUG} review')}."
+    if conclusion == Conclusion.SKIPPED:
+        return _shortened(f"This commit was not reviewed: {prose(review.conclusion_reason)}.\n\n{again}")
+    if conclusion not in (Conclusion.SUCCESS, Conclusion.PARTIAL):
+        return _shortened(f"{_what_failed(review)}. It says nothing about the changes.\n\n{again}")
+    parts = []
+    if review.degradation_path != DegradationPath.NONE:
+        parts.append(f"> **{PARTIAL}** {_WHY_PARTIAL[DegradationPath(review.degradation_path)]}.")
+    if conclusion == Conclusion.PARTIAL:
+        parts.append(again)
+    if more := len(report.findings) - annotated:
+        parts.append(f"The {annotated} most severe findings are annotated here, {more} more are not.")
+    parts.append(_looked_at(review, report))
+    parts += [f"> {problem}" for problem in report.config_problems]
+    return _shortened("\n\n".join(parts))
+
+
+def _what_failed(review: Review) -> str:
+    """Why a run failed, in words for everybody: what GitHub said, but not what went wrong inside of Kodiai."""
+    if review.attempts >= settings.KODIAI_MAX_ATTEMPTS:
+        return f"The review failed {_count(review.attempts, 'time')}; who runs Kodiai finds the reason in its admin"
+    return f"The review failed: {prose(review.conclusion_reason)}"
 
 
 def _headline(report: Report) -> str:

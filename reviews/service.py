@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from django.db import transaction
 
-from reviews import config, engines
+from reviews import check_runs, config, engines
 from reviews.analysis import look_at
 from reviews.enrichment import enrich
 from reviews.findings import Report
@@ -29,34 +29,36 @@ def run_review(review: Review) -> None:
     worker was told to stop, and any other exception when the attempt failed; then nothing is lost, and the next call
     goes on from there.
     """
-    if review.finished_at is None:
-        if review.started_at is None:
-            review.stamp("started_at")
-        try:
-            conclusion, reason = _review_pull_request(review)
-        except RunEnded as ended:
-            conclusion, reason = ended.conclusion, ended.reason
-        except Refused as refused:
-            conclusion, reason = Conclusion.ERROR, str(refused)
-        finish(review, conclusion, reason)
-    record_finished(review)
-
-
-def _review_pull_request(review: Review) -> tuple[Conclusion, str]:
     with Client(review.repo, review.delivery.installation_id) as client:
+        if review.finished_at is None:
+            if review.started_at is None:
+                review.stamp("started_at")
+            pull_head = ""
+            try:
+                conclusion, reason = _review_pull_request(client, review)
+            except RunEnded as ended:
+                conclusion, reason, pull_head = ended.conclusion, ended.reason, ended.pull_head
+            except Refused as refused:
+                conclusion, reason = Conclusion.ERROR, str(refused)
+            finish(review, conclusion, reason, pull_head)
+        record_finished(review)
+        check_runs.tell(client, review)
+
+
+def _review_pull_request(client: Client, review: Review) -> tuple[Conclusion, str]:
+    between_steps()
+    if review.analysed_at is None:
+        pull, files = load(client, review)
         between_steps()
-        if review.analysed_at is None:
-            pull, files = load(client, review)
-            between_steps()
-            if review.enriched_at is None:
-                enrich_author(client, review, pull)
-            emit_rate_limit_event(review)
-            between_steps()
-            analyse(client, review, files)
-            between_steps()
-        told = publish(client, review, config.RepositoryConfig.from_json(review.config).limits.comments)
+        if review.enriched_at is None:
+            enrich_author(client, review, pull)
+        emit_rate_limit_event(review)
         between_steps()
-        tidy(client, review, told)
+        analyse(client, review, files)
+        between_steps()
+    told = publish(client, review, config.RepositoryConfig.from_json(review.config).limits.comments)
+    between_steps()
+    tidy(client, review, told)
     report = Report.from_json(review.report)
     if review.degradation_path != DegradationPath.NONE:
         return Conclusion.PARTIAL, f"degraded: {review.degradation_path}"
@@ -79,14 +81,14 @@ def load(client: Client, review: Review) -> tuple[PullRequest, list[ChangedFile]
             ) from refused
         raise
     if pull.state != "open":
-        raise RunEnded(Conclusion.SKIPPED, "the pull request is closed")
+        raise RunEnded(Conclusion.SKIPPED, "the pull request is closed", pull.head.sha)
     if review.head_sha and review.head_sha != pull.head.sha:
         raise RunEnded(Conclusion.SUPERSEDED, f"the head commit is now {pull.head.sha}")
     if _is_about_an_older_commit(review, pull.head.sha):
         raise RunEnded(Conclusion.SUPERSEDED, f"another delivery is about the head commit {pull.head.sha}")
     if _is_repetition(review, pull.head.sha):
         raise RunEnded(Conclusion.SKIPPED, "this head commit was reviewed already, and nobody asked Kodiai again")
-    files = client.changed_files(review.pr_number)
+    files = client.changed_files(review.pr_number, pull.changed_files)
     if review.loaded_at is None:
         settled = _settled(client, pull)
         problems = settled.problems
@@ -213,8 +215,11 @@ def analyse(client: Client, review: Review, files: Sequence[ChangedFile]) -> Non
 # 6 record
 
 
-def finish(review: Review, conclusion: Conclusion, reason: str = "") -> None:
-    """Give a run its conclusion and close its delivery, in one transaction."""
+def finish(review: Review, conclusion: Conclusion, reason: str = "", pull_head: str = "") -> None:
+    """Give a run its conclusion and close its delivery, in one transaction.
+
+    From then on its check run is owed; for `pull_head` see `check_runs.due_at`.
+    """
     failed = conclusion in (Conclusion.ERROR, Conclusion.TIMEOUT)
     reason = redact(reason)
     with transaction.atomic():
@@ -223,6 +228,7 @@ def finish(review: Review, conclusion: Conclusion, reason: str = "") -> None:
             conclusion=conclusion,
             conclusion_reason=storable(reason),
             deferred_until=None,
+            check_run_due_at=check_runs.due_at(review, conclusion, pull_head),
             lease_owner="",
             lease_expires_at=None,
         )

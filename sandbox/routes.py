@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlencode
 
-from sandbox import conversation, graphql, shapes
+from sandbox import checks, conversation, graphql, shapes
 from sandbox.app import Json
 from sandbox.contents import get_contents
 from sandbox.http import DEFAULT_PER_PAGE, MAX_PER_PAGE, Answer, ApiError, Request, not_found, page
@@ -59,7 +59,8 @@ def _app(state: State, request: Request) -> Answer:
 
 
 def _repository_installation(state: State, request: Request) -> Answer:
-    return Answer(body=shapes.installation(state.app, state.repository(_full_name(request)).owner))
+    repo = state.repository(_full_name(request))
+    return Answer(body=shapes.installation(state.app, repo.owner, state.permissions_of(repo.installation_id)))
 
 
 def _installation_token(state: State, request: Request) -> Answer:
@@ -79,9 +80,10 @@ def _installation_token(state: State, request: Request) -> Answer:
                 "There is at least one repository that does not exist or is not accessible to the parent installation.",
             )
         names = frozenset(chosen)
-    permissions = asked.get("permissions") or state.permissions
+    granted = state.permissions_of(number)
+    permissions = asked.get("permissions") or granted
     for name, level in permissions.items():
-        if not _allows(state.permissions, f"{name}:{level}"):
+        if not _allows(granted, f"{name}:{level}"):
             raise ApiError(422, "The permissions requested are not granted to this installation.")
     token = state.tokens.issue(number, {"metadata": "read"} | permissions, names)
     return Answer(201, token_json(token, [mine[name].json() for name in sorted(names or ())]))
@@ -167,6 +169,27 @@ def _create_comment(state: State, request: Request) -> Answer:
         error = {"resource": "IssueComment", "code": "unprocessable", "field": "data", "message": detail}
         raise ApiError(422, "Validation Failed", [error])
     return Answer(201, pull.add_comment(state.app.bot_login, body))
+
+
+def _create_check_run(state: State, request: Request) -> Answer:
+    repo = state.repository(_full_name(request))
+    return Answer(201, checks.public(checks.create_check_run(repo, request.object())))
+
+
+def _update_check_run(state: State, request: Request) -> Answer:
+    repo, number = state.repository(_full_name(request)), int(request.parameters["id"])
+    return Answer(body=checks.public(checks.update_check_run(repo, number, request.object(), state.app.id)))
+
+
+def _list_check_runs(state: State, request: Request) -> Answer:
+    repo = state.repository(_full_name(request))
+    sha = repo.resolve(request.parameters["ref"])
+    if sha is None:
+        raise ApiError(422, f"No commit found for SHA: {request.parameters['ref']}")
+    found = checks.listed(repo, sha, request)
+    shown, headers = page(request, state.app.api_url, found)
+    body = {"total_count": len(found), "check_runs": [checks.public(kept) for kept in shown]}
+    return Answer(body=body, headers=headers)
 
 
 def _hook_deliveries(state: State, request: Request) -> Answer:
@@ -277,6 +300,9 @@ ROUTES = (
     _route("update_comment", "PATCH", _REPO + r"/pulls/comments/(?P<id>\d+)", _update_comment, _WRITE),
     _route("list_comments", "GET", _ISSUE + "/comments", _list_comments, _READ_ISSUE),
     _route("create_comment", "POST", _ISSUE + "/comments", _create_comment, _WRITE_ISSUE),
+    _route("create_check_run", "POST", _REPO + "/check-runs", _create_check_run, ("checks:write",)),
+    _route("update_check_run", "PATCH", _REPO + r"/check-runs/(?P<id>\d+)", _update_check_run, ("checks:write",)),
+    _route("list_check_runs", "GET", _REPO + r"/commits/(?P<ref>[^/]+)/check-runs", _list_check_runs, ("checks:read",)),
     _route("contents", "GET", _REPO + r"/contents(?:/(?P<path>[\s\S]*))?", _contents, ("contents:read",)),
     _route("graphql", "POST", "/graphql", _graphql, ("contents:read",), limit="graphql"),
     _route("search", "GET", "/search/issues", _search, limit="search"),

@@ -25,6 +25,10 @@ def _login(value: Any) -> Any:
     return storable(value)[:LONGEST_LOGIN] if isinstance(value, str) else value
 
 
+def _count(value: Any) -> int | None:
+    return value if type(value) is int and value >= 0 else None
+
+
 def _address(value: Any) -> str | None:
     usable = isinstance(value, str) and value.startswith(("https://", "http://")) and len(value) <= LONGEST_ADDRESS
     return storable(value) if usable else None
@@ -52,11 +56,12 @@ class Ref(Answer):
 
 
 class PullRequest(Answer):
-    """A pull request. `user` is None where the account is gone."""
+    """A pull request. `user` is None where the account is gone, `changed_files` where GitHub did not count them."""
 
     state: Text = "open"
     user: User | None = None
     author_association: Text = "NONE"
+    changed_files: Annotated[int | None, BeforeValidator(_count)] = None
     head: Ref
     base: Ref
 
@@ -91,6 +96,30 @@ class SubmittedReview(Answer):
     def stored_id(self) -> int | None:
         """The id, None where it is larger than a database holds."""
         return self.id if 0 < self.id <= LARGEST_ID else None
+
+
+class App(Answer):
+    id: int
+    slug: Text = ""
+
+
+class CheckOutput(Answer):
+    title: Text | None = None
+
+
+class CheckRun(Answer):
+    """A check run as GitHub lists it. Nothing that tells whether it is ours may be missing."""
+
+    id: Id
+    external_id: Text | None
+    app: App | None
+    conclusion: Text | None = None
+    completed_at: AwareDatetime | None = None
+    output: CheckOutput = CheckOutput()
+
+
+class CheckRuns(Answer):
+    check_runs: list[CheckRun]
 
 
 class SearchResult(Answer):

@@ -41,6 +41,7 @@ def test_a_first_review_asks_for_no_conversation(github: Sandbox, pull: PullRequ
 
     assert routes(github) == [
         "installation_token", "pull", "files", "contents", "search", "graphql", "create_review",
+        "create_check_run",
     ]  # fmt: skip
 
 
@@ -49,7 +50,7 @@ def test_a_follow_up_reads_the_conversation_with_one_call(github: Sandbox, pull:
     github.reset_calls()
     follow_up(pull, AFTER + "\n\nmore = 1\n")
 
-    assert routes(github) == ["pull", "files", "contents", "graphql", "graphql", "update_review"]
+    assert routes(github) == ["pull", "files", "contents", "graphql", "graphql", "update_review", "create_check_run"]
 
 
 def test_a_long_conversation_is_read_page_by_page(github: Sandbox, repo: Repository) -> None:

@@ -3,6 +3,7 @@
 import pytest
 from pytest_django import Settings
 
+from reviews.check_runs import external_id, tell_owed
 from reviews.models import Delivery, DeliveryStatus, Review
 from reviews.publishing import marker
 from reviews.recovery import record_owed, sweep
@@ -38,13 +39,16 @@ STEPS = [
     "finished_at",
     "execution-written",
     "execution_recorded_at",
+    "check_run_posting_at",
+    "check-run-posted",
+    "check_run_reported_at",
 ]
 
 
 @pytest.mark.ops04
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("point", STEPS)
-def test_a_run_that_is_killed_at_any_point_and_run_again_leaves_one_review_and_one_row_each(
+def test_a_run_that_is_killed_at_any_point_and_run_again_leaves_one_review_one_check_run_and_one_row_each(
     github: Sandbox, pull: PullRequest, point: str
 ) -> None:
     delivery = admit(pull)
@@ -55,8 +59,13 @@ def test_a_run_that_is_killed_at_any_point_and_run_again_leaves_one_review_and_o
     let_waits_be_over()
     process(delivery.pk)
     record_owed()
+    tell_owed()
 
     review = Review.objects.get(delivery=delivery)
+    (check_run,) = pull.repository.check_runs
+    assert (check_run["external_id"], check_run["conclusion"]) == (external_id(review), "neutral")
+    assert review.check_run_reported_at is not None
+    assert not Review.objects.exclude(check_run_due_at=None).exists()
     assert review.conclusion == Conclusion.SUCCESS
     assert len(pull.reviews) == 1
     assert review.github_review_id == pull.reviews[0]["id"]

@@ -292,7 +292,8 @@ def test_the_calls_to_github_do_not_grow_with_the_files(github: Sandbox, repo: R
 
     run(admit(pull))
 
-    assert github.count() == 8 if files == 100 else github.count() <= 7
+    assert github.count() == 8
+    assert github.count("files") == github.count("create_check_run") == 1
 
 
 # The author's tier

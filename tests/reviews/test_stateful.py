@@ -35,6 +35,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from pytest_django import Settings
 
 from reviews import enrichment, periodic, runner, service, stopping
+from reviews.check_runs import tell_owed
 from reviews.github import client as github_client
 from reviews.models import Delivery, DeliveryStatus, MissedDelivery, PeriodicTask, Review
 from reviews.recovery import record_owed, sweep
@@ -53,8 +54,23 @@ LONGEST_EXAMPLE = timedelta(days=10)
 MOST_ROUNDS = 40
 """Rounds, an hour each, in which everything has to come to rest once all faults are over."""
 
-ACTIONS = ("opened", "synchronize", "reopened", "ready_for_review", "asked", "others asked", "mention", "closed")
-ROUTES = ("*", "pull", "files", "contents", "search", "list_reviews", "create_review", "installation_token")
+ACTIONS = (
+    *("opened", "synchronize", "reopened", "ready_for_review", "asked", "others asked", "mention", "re-run"),
+    "closed",
+)
+ROUTES = (
+    "*",
+    "pull",
+    "files",
+    "contents",
+    "search",
+    "list_reviews",
+    "create_review",
+    "installation_token",
+    "list_check_runs",
+    "create_check_run",
+    "update_check_run",
+)
 FAULTS: dict[str, dict[str, Any]] = {
     "primary limit": {"kind": FaultKind.PRIMARY_LIMIT, "reset_in": 60},
     "primary limit that is over at once": {"kind": FaultKind.PRIMARY_LIMIT, "reset_in": 1},
@@ -68,6 +84,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "broken JSON": {"kind": FaultKind.BROKEN_JSON},
     "taken, then reset": {"kind": FaultKind.TAKEN_THEN_RESET},
 }
+POSTS = ("create_review", "create_check_run", "update_check_run")
 HAPPENINGS = (
     "kill",
     "kill",
@@ -84,7 +101,7 @@ HAPPENINGS = (
 # Kills are drawn more often than the others.
 # A worker that stands still for longer than its lease exactly between its last write and its request to GitHub posts
 # nevertheless, since GitHub knows no request that is bound to a claim.
-NOT_TAKEN_OVER_AT = "publishing_at"
+NOT_TAKEN_OVER_AT = ("publishing_at", "check_run_posting_at")
 
 indexes = st.integers(0, 9)
 pull_indexes = st.integers(0, 2)
@@ -141,6 +158,8 @@ class Kodiai(RuleBasedStateMachine):
         about, event = self.pulls[pull], "pull_request"
         if action == "mention":
             event, payload = "issue_comment", about.payload("created", "issue_comment", comment_body="@kodiai please")
+        elif action == "re-run":
+            event, payload = "check_suite", about.payload("rerequested", "check_suite")
         elif action == "asked":
             payload = about.payload("review_requested")
         elif action == "others asked":
@@ -284,7 +303,7 @@ class Kodiai(RuleBasedStateMachine):
             "force push": lambda: self.change_and_tell(PullRequest.force_push),
             "close": lambda: self.change_and_tell(PullRequest.close),
         }
-        if what == "taken over" and point == NOT_TAKEN_OVER_AT:
+        if what == "taken over" and point in NOT_TAKEN_OVER_AT:
             return lambda: None
         note(f"{what} at {point}")
         return happen[what]
@@ -312,6 +331,7 @@ class Kodiai(RuleBasedStateMachine):
         sweep()
         self.time.shift(30)
         self.work_on_everything(3)
+        tell_owed()
         runner._running = running
 
     def change_and_tell(self, change: Callable[[PullRequest], Any]) -> None:
@@ -407,18 +427,21 @@ class Kodiai(RuleBasedStateMachine):
                 status__in=(DeliveryStatus.RECEIVED, DeliveryStatus.QUEUED, DeliveryStatus.RUNNING)
             )
             owed = Review.objects.owing_rate_limit_event().exists() or Review.objects.owing_execution().exists()
+            owed = owed or Review.objects.exclude(check_run_due_at=None).exists()
             if not unfinished.exists() and not owed:
                 break
         self.everything_holds()
         check_at_rest(self.pulls)
-        before = self.github.count("create_review"), RateLimitEvent.objects.count(), Execution.objects.count()
+        before = self.done()
         assert record_owed() == 0
         for sent in self.sent:
             if Delivery.objects.filter(delivery_id=sent[2]).exclude(status=DeliveryStatus.FAILED).exists():
                 self.arrive(*sent)
         assert not self.take_a_task(0), "a task is left that nobody needs"
-        after = self.github.count("create_review"), RateLimitEvent.objects.count(), Execution.objects.count()
-        assert before == after, "something was done twice"
+        assert before == self.done(), "something was done twice"
+
+    def done(self) -> tuple[int, ...]:
+        return (*map(self.github.count, POSTS), RateLimitEvent.objects.count(), Execution.objects.count())
 
     def teardown(self) -> None:
         try:
