@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 WHEELS := --only-binary :all: --no-binary crontab --build-constraints requirements-build.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test lint format lock audit fault-matrix fuzz mutation stateful kill-matrix storm
+.PHONY: help install run demo test lint format lock audit fault-matrix precision fuzz mutation stateful kill-matrix storm
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -33,6 +33,9 @@ test: install ## The test suite on SQLite (KODIAI_TEST_POSTGRES_URL=… for Post
 
 fault-matrix: install ## Write docs/fault-matrix.md from what the tests see
 	@KODIAI_TEST_WRITE_FAULT_MATRIX=1 $(BIN)/python -m pytest -q -n 0 tests/reviews/test_fault_matrix.py
+
+precision: install ## Measure the analyzers on their corpus and write docs/analyzers.md (times as multiples of ruff's)
+	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python -m tests.corpus.precision
 
 stateful: install ## The stateful test at random, for EXAMPLES=2000 examples (some seconds each)
 	@KODIAI_TEST_STATEFUL_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/python -m pytest -n 0 --hypothesis-show-statistics tests/reviews/test_stateful.py
