@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 WHEELS := --only-binary :all: --no-binary crontab --build-constraints requirements-build.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test lint format lock audit fault-matrix schema fuzz mutation stateful kill-matrix storm
+.PHONY: help install run demo test lint format lock audit fault-matrix schema precision fuzz mutation stateful kill-matrix storm
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -36,6 +36,9 @@ fault-matrix: install ## Write docs/fault-matrix.md from what the tests see
 
 schema: install ## Write docs/kodiai.schema.json, the JSON Schema of .kodiai.yml, from the code
 	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python -m tests.schema
+
+precision: install ## Measure the analyzers on their corpus and write docs/analyzers.md (times as multiples of ruff's)
+	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python -m tests.corpus.precision
 
 stateful: install ## The stateful test at random, for EXAMPLES=2000 examples (some seconds each)
 	@KODIAI_TEST_STATEFUL_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/python -m pytest -n 0 --hypothesis-show-statistics tests/reviews/test_stateful.py

@@ -1,5 +1,6 @@
 """Each analyzer as it is installed: it finds what is wrong, obeys nothing of the pull request, counts as git does."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reviews import engines
-from reviews.engines.analyzer import AnalyzerFailed, analyse_files
+from reviews.engines.analyzer import Analyzer, AnalyzerFailed, analyse_files
 from reviews.engines.analyzers import ANALYZERS
 from reviews.findings import Finding, Severity, Suggestion
 
@@ -252,3 +253,23 @@ def test_a_rule_that_is_not_chosen_is_not_told(monkeypatch: pytest.MonkeyPatch) 
     [told] = analyse_files(BY_NAME["hadolint"], {"Dockerfile": dockerfile})
     assert (told.rule, told.severity) == ("DL3006", Severity.MINOR)
     assert told.rule_url == "https://github.com/hadolint/hadolint/wiki/DL3006"
+
+
+PLACE = {"physicalLocation": {"artifactLocation": {"uri": "./a.yml"}, "region": {"startLine": 2}}}
+
+
+def test_the_example_of_the_guide_is_a_declaration_that_works() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "analyzers.md").read_text()
+    example = page.partition("```python\n")[2].partition("```")[0]
+    assert example.count("\n") < 40
+    namespace: dict[str, object] = {}
+    exec(example, namespace)  # noqa: S102
+    analyzer = namespace["ANALYZER"]
+    assert isinstance(analyzer, Analyzer)
+    assert analyzer.reads("deploy/values.yaml")
+    told = {"ruleId": "key-duplicates", "message": {"text": "twice"}, "locations": [PLACE]}
+    left_out = told | {"ruleId": "indentation"}
+    printed = {"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "x"}}, "results": [told, left_out]}]}
+    speaking = replace(analyzer, command=("sh", "-c", 'printf %s "$0"', json.dumps(printed)))
+    [finding] = analyse_files(speaking, {"a.yml": "a: 1\na: 2\n"})
+    assert (finding.severity, finding.start_line) == (Severity.MAJOR, 2)

@@ -15,9 +15,12 @@ from reviews.findings import Finding, Severity
 
 RULES = "E4,E7,E9,F,B,PLE"
 """pycodestyle's statements and errors, pyflakes, bugbear and pylint's errors: what is wrong, not what is taste."""
+TASTE = "E731,E741,B007,B905"
+DEFAULTS = ("fastapi.Depends", "fastapi.Security", "fastapi.Query", "fastapi.Header", "typer.Option", "typer.Argument")
+"""Calls that belong where a default stands (B008)."""
 
 _CRITICAL = ("E9", "F63", "F7", "F82", "PLE", "invalid-syntax")
-_MINOR = ("E4", "E7", "F401", "F541", "F841", "B007", "B9")
+_MINOR = ("E4", "E7", "F401", "F541", "F841", "B9")
 
 
 def _severity(rule: str) -> Severity:
@@ -115,6 +118,8 @@ ANALYZER = Analyzer(
         "--quiet",
         "--output-format=json",
         f"--select={RULES}",
+        f"--ignore={TASTE}",
+        f"--config=lint.flake8-bugbear.extend-immutable-calls={list(DEFAULTS)}",
     ),
     read=read,
     url="https://docs.astral.sh/ruff/",

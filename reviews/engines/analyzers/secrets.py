@@ -33,6 +33,6 @@ ANALYZER = Analyzer(
     files=(*PROSE, *SOURCE, *SETTINGS),
     command=(sys.executable, "-I", "-S", secret_forms.__file__),
     read=read,
-    url="docs/analyzers.md",
+    url="https://docs.github.com/en/code-security/reference/secret-security/supported-secret-scanning-patterns",
     licence="MIT",
 )

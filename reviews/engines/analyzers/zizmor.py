@@ -14,14 +14,15 @@ RULES = {
     for severity, rules in ((Severity.MAJOR, MAJOR), (Severity.MINOR, MINOR))
     for rule in rules.split()
 }
+WHOLE_JOB = "zizmor/excessive-permissions"
 BY_DEFAULT = "default permissions used"
 """What a repository's settings may have limited already, which a workflow does not show."""
 
 
 def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
     return [
-        # A whole job is told of on its first line: not because some other line of it was changed.
-        replace(finding, end_line=finding.start_line)
+        # Of a whole job it is told on its first line, not wherever a line of the job was changed.
+        replace(finding, end_line=finding.start_line) if finding.rule == WHOLE_JOB else finding
         for finding in sarif.read(output, files, root)
         if BY_DEFAULT not in finding.message
     ]
