@@ -9,9 +9,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from django.db.models import Max
+from django.utils import timezone
+
 from reviews.findings import FINGERPRINT, Finding, Report, gist_of
 from reviews.github import Client, SubmittedReview, Thread
-from reviews.models import Review
+from reviews.models import LONGEST_POST, SETTLED_AFTER, NotSettled, Review
 from reviews.payloads import app_login
 
 MOST_REPORTS = 200
@@ -75,10 +78,14 @@ def is_followed_up(review: Review) -> bool:
 
 
 def read(client: Client, review: Review) -> Conversation:
-    """Read the conversation and compare it with what the run found. GitHub is asked where there may be something."""
+    """Read the conversation and compare it with what the run found. GitHub is asked where there may be something.
+
+    Raises `NotSettled` where another run of the pull request may just have added to it.
+    """
     report = Report.from_json(review.report)
     if not is_followed_up(review):
         return compared(report, said=[], earlier=[])
+    _wait_for_others(review)
     threads, reviews = client.conversation(review.pr_number)
     own = [kept for kept in reviews if kept.user and kept.user.login.lower() == app_login()]
     published = review.others().filter(published_at__isnull=False).order_by("-published_at")[:MOST_REPORTS]
@@ -90,6 +97,14 @@ def read(client: Client, review: Review) -> Conversation:
         summary=next((kept for kept in own if review_markers(kept.body or "")), None),
         since=rows[0][0] if rows else "",
     )
+
+
+def _wait_for_others(review: Review) -> None:
+    """Raise `NotSettled` while GitHub may yet show what another run has said: its worker died, or had no answer."""
+    unknown = review.others().filter(publishing_at__isnull=False, published_at__isnull=True)
+    latest = unknown.aggregate(latest=Max("publishing_at"))["latest"]
+    if latest is not None and (until := latest + LONGEST_POST + SETTLED_AFTER) > timezone.now():
+        raise NotSettled(until)
 
 
 def compared(

@@ -4,7 +4,7 @@ These rows, and not the queue, are what Kodiai remembers.
 """
 
 import hashlib
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import models
 from django.db.models import F, Q
@@ -17,6 +17,10 @@ SETTLED_AFTER = timedelta(seconds=12)
 
 GitHub ends a request that takes longer than ten seconds. Source: GitHub REST docs, "Best practices", time-outs.
 """
+
+
+LONGEST_POST = timedelta(seconds=20)
+"""From when a post is begun until its worker gives it up: the time-out of a call."""
 
 
 class DeliveryStatus(models.TextChoices):
@@ -54,6 +58,14 @@ class AuthorTier(models.TextChoices):
 
 class LeaseLost(Exception):
     """Another worker has taken over the run: whoever hears this must leave it alone."""
+
+
+class NotSettled(Exception):
+    """Another run of the pull request may just have posted: what it said is seen on GitHub from `until` on."""
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__(f"another run may have posted, which is seen from {until:%H:%M:%S} UTC on")
+        self.until = until
 
 
 class RunEnded(Exception):

@@ -97,7 +97,7 @@ def _say_once(
         try:
             updated = update_summary(client, review, summary, body, with_marker=not (conversation.new or asked))
         except Refused as error:
-            if error.status != 404:
+            if error.status != 404 or any(kept.id == summary.id for kept in client.reviews(review.pr_number)):
                 raise
             logger.warning("the summary is gone, a new one is posted", extra=review.delivery.log_fields)
         else:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from reviews.conversation import Conversation, Said, finding_marker, is_followed_up, read
 from reviews.github import Client, GitHubError, Refused
-from reviews.models import Review
+from reviews.models import NotSettled, Review
 from reviews.rendering import GONE, comment_body, gone_body
 from reviews.stopping import between_steps
 
@@ -30,7 +30,7 @@ def tidy(client: Client, review: Review, conversation: Conversation | None) -> N
             return
         conversation = conversation or read(client, review)
         _settle(client, review, conversation)
-    except GitHubError as error:
+    except (GitHubError, NotSettled) as error:
         logger.warning("threads are left as they are", extra={**review.delivery.log_fields, "error": str(error)})
 
 

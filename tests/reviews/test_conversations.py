@@ -220,6 +220,7 @@ def test_where_the_summary_is_gone_a_whole_review_is_posted_without_a_repeated_c
         pull.reviews.clear()
     else:
         github.fail("update_review", Fault(FaultKind.STATUS, status=404))
+        github.fail("list_reviews", Fault(FaultKind.WRONG_JSON, body=[]))
     later = follow_up(pull)
 
     whole = pull.reviews[-1]

@@ -28,9 +28,11 @@ from reviews.check_runs import external_id, tell_owed
 from reviews.github import client, connection
 from reviews.models import Delivery, DeliveryStatus, Review
 from reviews.publishing import marker
+from reviews.rendering import GONE
 from reviews.runner import process
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
 from telemetry.models import Conclusion, Execution, RateLimitEvent
+from tests.published import check_said_once
 from tests.reviews.conftest import AFTER, BEFORE
 from tests.runs import admit, let_waits_be_over
 
@@ -38,6 +40,7 @@ pytestmark = pytest.mark.django_db
 
 TABLE = Path(project.BASE_DIR) / "docs" / "fault-matrix.md"
 WRITE = bool(os.environ.get("KODIAI_TEST_WRITE_FAULT_MATRIX"))
+FIXED = AFTER.replace("import os\n\n\n", "")
 MOST_ROUNDS = 30
 """More than any run may need before it ends."""
 
@@ -112,6 +115,10 @@ class Call:
     after: int = 0
     taken: bool = False
     """GitHub acts on the call; the answer is at fault."""
+    follow_up: bool = False
+    """It is a call of a later review of a pull request, in which a finding is gone and nothing is new."""
+    usual: int = 1
+    """Calls of its route where there is no fault, those before it included."""
 
 
 CALLS = [
@@ -122,10 +129,24 @@ CALLS = [
     Call("`.kodiai.yml`", "contents"),
     Call("Search", "search"),
     Call("The files' contents, by GraphQL", "graphql", {**OF_GRAPHQL, **EVERY_FAULT}),
-    Call("A file's content by REST, where GraphQL is not to be had", "contents", after=1),
+    Call("A file's content by REST, where GraphQL is not to be had", "contents", after=1, usual=2),
     Call("The review", "create_review"),
     Call("The review, when GitHub has taken it and the answer is at fault", "create_review", taken=True),
     Call("The list of reviews, after a post of unknown outcome", "list_reviews"),
+    Call(
+        "The conversation, before a later review",
+        "graphql",
+        {**OF_GRAPHQL, **EVERY_FAULT},
+        after=1,
+        follow_up=True,
+        usual=3,
+    ),
+    Call("The summary, brought up to date by a later review", "update_review", follow_up=True),
+    Call(
+        "The summary, when GitHub has taken it and the answer is at fault", "update_review", taken=True, follow_up=True
+    ),
+    Call("A thread that is to be resolved", "graphql", {**OF_GRAPHQL, **EVERY_FAULT}, after=2, follow_up=True, usual=3),
+    Call("A comment on a finding that is gone", "update_comment", follow_up=True),
     Call("The check run", "create_check_run"),
     Call("The check run, when GitHub has taken it and the answer is at fault", "create_check_run", taken=True),
     Call("The list of check runs, after a post of unknown outcome", "list_check_runs"),
@@ -195,9 +216,17 @@ def _cell(github: Sandbox, pull: PullRequest, call: Call, name: str, times: int 
     github.clear_faults()
     for limit in github.limits.values():
         limit.restore()
+    github.graphql_available = call.route != "contents" or call.after == 0
+    Delivery.objects.all().delete()
+    for said in (pull.reviews, pull.review_comments, pull.threads):
+        said.clear()
+    pull.push({"shop.py": AFTER})
+    cache.clear()
+    if call.follow_up:
+        process(admit(pull).pk)
+        assert len(pull.review_comments) == 3
+        pull.push({"shop.py": FIXED})
     github.reset_calls()
-    github.graphql_available = call.after == 0
-    pull.reviews.clear()
     pull.repository.check_runs.clear()
     cache.clear()
     client._tokens.clear()
@@ -283,7 +312,9 @@ def _let_time_pass(review: Review) -> None:
 def _check(github: Sandbox, pull: PullRequest, review: Review) -> None:
     """What must hold for every run that has ended, whatever GitHub did."""
     ours = [kept for kept in pull.reviews if marker(review) in kept["body"]]
-    assert len(pull.reviews) == len(ours) <= 1, "nothing is published twice"
+    assert len(ours) <= 1, "nothing is published twice"
+    assert len(pull.reviews) <= 1, "one review is enough"
+    check_said_once([pull])
     if review.conclusion in (Conclusion.SUCCESS, Conclusion.PARTIAL):
         assert len(ours) == 1
         assert review.github_review_id == ours[0]["id"]
@@ -302,23 +333,32 @@ def _check(github: Sandbox, pull: PullRequest, review: Review) -> None:
     assert not Review.objects.exclude(lease_owner="").exists()
 
 
+def pull_of(review: Review, github: Sandbox) -> PullRequest:
+    return github.repository(review.repo).pulls[review.pr_number]
+
+
 def _outcome(github: Sandbox, review: Review, call: Call) -> str:
     """How the run ended, in a few words."""
     if review.conclusion not in (Conclusion.SUCCESS, Conclusion.PARTIAL):
         reason = review.conclusion_reason.replace(github.url, "")
         reason = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "…", reason)
-        reason = re.sub(r"[0-9a-f]{40}", "…", reason)
+        reason = re.sub(r"[0-9a-f]{40}|(?<=/reviews/)\d+", "…", reason)
         return f"{review.conclusion}: “{reason}”"
     ways = []
     if github.count("list_reviews") and call.route != "list_reviews":
         ways.append("looked for it")
-    elif github.count(call.route) > call.after + 1 and call.route not in OF_CHECK_RUNS:
+    elif github.count(call.route) > call.usual and call.route not in OF_CHECK_RUNS:
         ways.append("asked again")
     if call.route == "graphql" and github.count("contents") > 1:
         ways.append("files by REST")
     if call.route == "installation_token" and not github.count("create_check_run"):
         ways.append("no check run asked for")
+    if github.count("review_comments"):
+        ways.append("by REST")
     ways.append("published")
+    if call.follow_up:
+        gone = any(comment["body"].startswith(GONE) for comment in pull_of(review, github).review_comments)
+        ways.append("comment marked as gone" if gone else "thread left as it was")
     assert review.report is not None
     if review.report["left_out"]:
         ways.append(f"{len(review.report['left_out'])} file left out")
@@ -338,9 +378,10 @@ where this page says something else. A call meets a fault once, or each time tha
 `KODIAI_MAX_ATTEMPTS` is 2 and `KODIAI_MAX_DEFERRAL` 15 minutes; primary limits reset after 10 minutes, and
 `retry-after` says 5. What is put off of a check run is tried again for a day.
 
-In every cell: at most one review on the pull request, one check run and not one comment; one row in `executions`; one
-row in `rate_limit_events` if the author's history was looked up or given up, else none; Search asked at most twice, and
-never again once its outcome is stored; no lease left behind; the delivery `done`, or `failed` where it says error.
+In every cell: at most one review on the pull request, one check run, no comment outside of the review, and none twice;
+one row in `executions`; one row in `rate_limit_events` if the author's history was looked up or given up, else none;
+Search asked at most twice, and never again once its outcome is stored; no lease left behind; the delivery `done`, or
+`failed` where it says error.
 """
 
 SAME = "the same"

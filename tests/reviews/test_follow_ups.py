@@ -9,6 +9,7 @@ import re
 import pytest
 from pytest_django import Settings
 
+from reviews.models import Review
 from reviews.rendering import GONE
 from sandbox import PullRequest, Repository, Sandbox
 from telemetry.models import Conclusion
@@ -90,6 +91,8 @@ def test_rename_the_file(repo: Repository, closed: str, is_new: bool) -> None:
     assert [file.previous_path for file in pull.files()] == [None if is_new else "old.py"]
     review(pull)
     assert state_of(pull) == {"old.py F401": "open"}
+    fingerprints = {kept.report["findings"][0]["fingerprint"] for kept in Review.objects.all()}
+    assert len(fingerprints) == (2 if is_new else 1), "a file keeps the name that it has in the base"
 
     pull.push({"new.py": long + "last = 1\n"})
     review(pull)

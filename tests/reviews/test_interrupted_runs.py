@@ -4,7 +4,7 @@ import pytest
 from pytest_django import Settings
 
 from reviews.check_runs import external_id, tell_owed
-from reviews.models import Delivery, DeliveryStatus, Review
+from reviews.models import LONGEST_POST, SETTLED_AFTER, Delivery, DeliveryStatus, Review
 from reviews.publishing import marker
 from reviews.recovery import record_owed, sweep
 from reviews.rendering import GONE
@@ -144,7 +144,12 @@ def test_a_run_that_comes_before_one_that_was_killed_goes_on_repeats_nothing(pul
     let_leases_run_out()
     sweep()
     pull.push({"shop.py": NEW})
-    assert run(admit(pull, "synchronize")).conclusion == Conclusion.SUCCESS
+    later = admit(pull, "synchronize")
+    early = run(later)
+    assert (early.delivery.status, early.attempts) == (DeliveryStatus.QUEUED, 0)
+    assert early.deferred_until > timezone.now() + timedelta(seconds=15), "GitHub may not show yet what was posted"
+    Review.objects.filter(delivery=killed).update(publishing_at=timezone.now() - LONGEST_POST - SETTLED_AFTER)
+    assert run(later).conclusion == Conclusion.SUCCESS
     last = run(killed)
 
     assert last.conclusion == (Conclusion.SUCCESS if point == "review-posted" else Conclusion.SUPERSEDED)

@@ -44,6 +44,7 @@ from telemetry import recording
 from telemetry.models import Execution, RateLimitEvent
 from tests.invariants import Memory, check_always, check_at_rest, state
 from tests.points import IN_A_RUN, IN_A_SWEEP, Killed, Points
+from tests.published import check_said_once
 from tests.telemetry.stores import default_store
 from tests.webhooks import deliver
 
@@ -59,18 +60,11 @@ ACTIONS = (
     "closed",
 )
 ROUTES = (
-    "*",
-    "pull",
-    "files",
-    "contents",
-    "search",
-    "list_reviews",
-    "create_review",
-    "installation_token",
-    "list_check_runs",
-    "create_check_run",
-    "update_check_run",
-)
+    "*", "pull", "files", "contents", "search", "list_reviews", "create_review", "installation_token",
+    "graphql", "update_review", "update_comment", "list_check_runs", "create_check_run", "update_check_run",
+)  # fmt: skip
+CODE = ("import os\n", "import os\nimport sys\n", "import sys\nvalue = missing\n", "value = 1\n")
+"""What the second pull request has in its Python file, one after the other: findings come, go and come back."""
 FAULTS: dict[str, dict[str, Any]] = {
     "primary limit": {"kind": FaultKind.PRIMARY_LIMIT, "reset_in": 60},
     "primary limit that is over at once": {"kind": FaultKind.PRIMARY_LIMIT, "reset_in": 1},
@@ -84,7 +78,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "broken JSON": {"kind": FaultKind.BROKEN_JSON},
     "taken, then reset": {"kind": FaultKind.TAKEN_THEN_RESET},
 }
-POSTS = ("create_review", "create_check_run", "update_check_run")
+POSTS = ("create_review", "update_review", "create_check_run", "update_check_run")
 HAPPENINGS = (
     "kill",
     "kill",
@@ -146,7 +140,7 @@ class Kodiai(RuleBasedStateMachine):
         self.github.merged_pull_requests[name, "mona"] = 4
         return [
             repo.open_pull_request(changes={"notes.md": "two\n"}, author="mona"),
-            repo.open_pull_request(changes={"more.md": "one\n"}, author="lisa", author_association="FIRST_TIMER"),
+            repo.open_pull_request(changes={"more.py": CODE[0]}, author="lisa", author_association="FIRST_TIMER"),
             other.open_pull_request(changes={"notes.md": "two\n"}, author="mona"),
         ]
 
@@ -299,8 +293,8 @@ class Kodiai(RuleBasedStateMachine):
             "bug": self.fail(ZeroDivisionError("a bug")),
             "database error": self.fail(OperationalError("the disk is full")),
             "taken over": self.take_over,
-            "push": lambda: self.change_and_tell(PullRequest.push),
-            "force push": lambda: self.change_and_tell(PullRequest.force_push),
+            "push": lambda: self.change_and_tell(self.push),
+            "force push": lambda: self.change_and_tell(self.force_push),
             "close": lambda: self.change_and_tell(PullRequest.close),
         }
         if what == "taken over" and point in NOT_TAKEN_OVER_AT:
@@ -344,6 +338,16 @@ class Kodiai(RuleBasedStateMachine):
         change(pull)
         self.delivery(self.pulls.index(pull), "closed" if pull.state == "closed" else "synchronize", late=False)
 
+    def push(self, pull: PullRequest) -> None:
+        pull.push(self.next_code(pull))
+
+    def force_push(self, pull: PullRequest) -> None:
+        pull.force_push(self.next_code(pull))
+
+    def next_code(self, pull: PullRequest) -> dict[str, str]:
+        """New code for the pull request that has any; the others get commits without a change."""
+        return {"more.py": CODE[len(pull.commits) % len(CODE)]} if pull is self.pulls[1] else {}
+
     def note_abandoned(self) -> None:
         self.abandoned |= set(Review.objects.exclude(lease_owner="").values_list("pk", "lease_owner"))
 
@@ -354,7 +358,10 @@ class Kodiai(RuleBasedStateMachine):
         """Somebody pushes, closes or opens again; Kodiai is told now, or not."""
         if change == "close" and self.pulls[pull].state == "closed":
             change = "reopen"
-        getattr(self.pulls[pull], change)()
+        if change in ("push", "force_push"):
+            getattr(self, change)(self.pulls[pull])
+        else:
+            getattr(self.pulls[pull], change)()
         if told:
             event = {"close": "closed", "reopen": "reopened"}.get(change, "synchronize")
             self.delivery(pull, event, late=False)
@@ -410,6 +417,7 @@ class Kodiai(RuleBasedStateMachine):
             now = state(self.pulls)
             self.seen.check(now)
             check_always(now, self.abandoned)
+            check_said_once(self.pulls)
         except BaseException:
             self.at_rest = True
             raise
