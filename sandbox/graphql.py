@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sandbox.app import Json
+from sandbox.git import SUBMODULE_MODE
 from sandbox.http import Request
 from sandbox.repository import Repository
 
@@ -96,7 +97,8 @@ def _find(repo: Repository, expression: str) -> str | None:
         return None
     tree = repo.store.tree(sha)
     if path in tree:
-        return tree[path].oid
+        # The commit that a submodule names is an object of another repository.
+        return None if tree[path].mode == SUBMODULE_MODE else tree[path].oid
     folder = path.rstrip("/")
     return "" if not folder or any(name.startswith(f"{folder}/") for name in tree) else None
 
