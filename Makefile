@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 WHEELS := --only-binary :all: --no-binary crontab --build-constraints requirements-build.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test lint format lock audit fault-matrix schema fuzz mutation stateful kill-matrix storm
+.PHONY: help install run demo test lint format lock audit fault-matrix corpus schema fuzz mutation stateful kill-matrix storm
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -33,6 +33,10 @@ test: install ## The test suite on SQLite (KODIAI_TEST_POSTGRES_URL=… for Post
 
 fault-matrix: install ## Write docs/fault-matrix.md from what the tests see
 	@KODIAI_TEST_WRITE_FAULT_MATRIX=1 $(BIN)/python -m pytest -q -n 0 tests/reviews/test_fault_matrix.py
+
+corpus: install ## Write tests/corpus/reviews and labels.txt anew, and show what is judged of each analyzer
+	@KODIAI_TEST_WRITE_CORPUS=1 $(BIN)/python -m pytest -q -n 0 tests/corpus
+	@$(BIN)/python -m tests.corpus.labels
 
 schema: install ## Write docs/kodiai.schema.json, the JSON Schema of .kodiai.yml, from the code
 	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python -m tests.schema
