@@ -3,6 +3,9 @@
 A start of Django and pytest costs more than the tests. So this process loads what is not Kodiai's own once, and forks
 for each mutant: the child is handed the mutated source in place of the file, which is never touched, and a copy of a
 database that has been migrated. It runs the tests that come by the changed statement and stops at the first that fails.
+Before the mutants the code as it is goes the same way, with all the tests, and has to survive.
+
+The database is SQLite, or PostgreSQL where `KODIAI_TEST_POSTGRES_URL` names a server.
 """
 
 import argparse
@@ -22,14 +25,15 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
+import psycopg
 import pytest
 
 from mutation.targets import TARGETS, Target
 
 OWN = ("kodiai", "reviews", "telemetry", "tests")
 OUT = Path("var/mutation")
+POSTGRES_URL = os.environ.get("KODIAI_TEST_POSTGRES_URL", "")
 NEEDS_DJANGO = (".models", ".admin", "django_tasks", "django_rq", "rest_framework")
-CHILDREN = 1
 MISSED, NOTICED = 0, (1, 2)
 """pytest's exit codes: all passed; one failed, could not be collected. Any other says that no test was asked."""
 
@@ -99,7 +103,30 @@ def use(code: str, target: Target) -> None:
     importlib.machinery.SourceFileLoader.get_code = mutated  # type: ignore[method-assign]
 
 
-def child(target: Target, database: Path, said: Path, code: str, tests: list[str], cpu: int) -> None:
+def database_name(folder: Path, name: str) -> str:
+    return f"kodiai_mutation_{name}" if POSTGRES_URL else str(folder / f"{name}.sqlite3")
+
+
+def copy_database(template: str, name: str) -> None:
+    if POSTGRES_URL:
+        drop_database(name)
+        on_the_server(f"CREATE DATABASE {name} TEMPLATE {template}")
+    else:
+        shutil.copy(template, name)
+
+
+def drop_database(name: str) -> None:
+    """Remove a database on the PostgreSQL server; a file goes with its folder."""
+    if POSTGRES_URL:
+        on_the_server(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+def on_the_server(statement: str) -> None:
+    with psycopg.connect(POSTGRES_URL, autocommit=True) as server:
+        server.execute(statement)
+
+
+def child(target: Target, database: str, folder: Path, code: str, tests: list[str], cpu: int) -> None:
     """Run `tests` on the mutant and end this process with pytest's exit code."""
     os.setsid()
     resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu))
@@ -109,11 +136,11 @@ def child(target: Target, database: Path, said: Path, code: str, tests: list[str
     use(code, target)
     from django.conf import settings
 
-    settings.DATABASES["default"]["NAME"] = settings.DATABASES["default"]["TEST"]["NAME"] = str(database)
+    settings.DATABASES["default"] |= {"NAME": database, "TEST": {"NAME": database}}
     first = FirstFailure()
     options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:hypothesispytest", "--no-header"]
-    ended = pytest.main([*options, f"--basetemp={database.parent / 'tmp'}", *tests], plugins=[first, Database()])
-    said.write_text(first.said)
+    ended = pytest.main([*options, f"--basetemp={folder / 'tmp'}", *tests], plugins=[first, Database()])
+    (folder / "said").write_text(first.said)
     os._exit(int(ended))
 
 
@@ -122,10 +149,9 @@ def watched_run(target: Target, out: Path) -> dict[str, Any]:
     pid = os.fork()
     if pid == 0:
         watch = Watch(str(Path(target.path).resolve()))
-        database = out / "template.sqlite3"
         from django.conf import settings
 
-        settings.DATABASES["default"]["NAME"] = settings.DATABASES["default"]["TEST"]["NAME"] = str(database)
+        settings.DATABASES["default"] |= {"TEST": {"NAME": database_name(out, "template")}}
         options = [
             "-q",
             "-p",
@@ -177,54 +203,61 @@ def run(name: str, target: Target, only: set[int]) -> None:
     out = (OUT / name).resolve()
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
-    (OUT / f"{name}.results.jsonl").unlink(missing_ok=True)
+    so_far = OUT / f"{name}.results.jsonl"
+    so_far.unlink(missing_ok=True)
     mutants = json.loads((OUT / f"{name}.mutants.json").read_text())
     seen = watched_run(target, out)
-    in_functions = function_lines(Path(target.path).read_text())
-    at_import = {line for mutant in mutants for line in range(mutant["first"], mutant["last"] + 1)} - in_functions
-    wall = max(20.0, 5 * sum(seen["seconds"].values()))
-    cpu = max(20, round(5 * seen["cpu"]))
+    source = Path(target.path).read_text()
+    at_import = {line for mutant in mutants for line in range(mutant["first"], mutant["last"] + 1)} - function_lines(
+        source
+    )
     print(
         f"== {name}: {len(mutants)} mutants, {len(seen['lines'])} tests in {sum(seen['seconds'].values()):.1f} s",
         flush=True,
     )
-    waiting = [mutant for mutant in mutants if not only or mutant["id"] in only]
-    running: dict[int, tuple[dict[str, Any], float, Path]] = {}
+    control = outcome(target, out, {"id": 0, "code": source}, sorted(seen["lines"]), seen)
+    if control != ("survived", ""):
+        sys.exit(f"{target.path}: run like a mutant, the code as it is has to survive, but: {' '.join(control)}")
     done: list[dict[str, Any]] = []
-    while waiting or running:
-        while waiting and len(running) < CHILDREN:
-            mutant = waiting.pop(0)
-            tests = tests_for(mutant, seen, at_import)
-            if not tests:
-                done.append({**mutant, "outcome": "survived", "by": "no test comes by"})
-                continue
-            folder = out / str(mutant["id"])
-            folder.mkdir()
-            shutil.copy(out / "template.sqlite3", folder / "db.sqlite3")
-            pid = os.fork()
-            if pid == 0:
-                child(target, folder / "db.sqlite3", folder / "said", mutant["code"], tests, cpu)
-            running[pid] = (mutant, time.monotonic() + wall, folder)
-        pid, status = os.waitpid(-1, os.WNOHANG)
-        if pid == 0:
-            for late, (_, until, _) in running.items():
-                if time.monotonic() > until:
-                    os.killpg(late, signal.SIGKILL)
-            time.sleep(0.02)
+    for mutant in mutants:
+        if only and mutant["id"] not in only:
             continue
-        mutant, _, folder = running.pop(pid)
-        ended = os.waitstatus_to_exitcode(status)
-        outcome = (
-            "survived" if ended == MISSED else "killed" if ended in NOTICED else "timed out" if ended < 0 else "broken"
-        )
-        said = (folder / "said").read_text() if (folder / "said").exists() else ""
-        if outcome == "killed" and not said:
-            outcome = "broken"  # the test run, and not the mutant
-        done.append({**mutant, "outcome": outcome, "by": said})
-        with (OUT / f"{name}.results.jsonl").open("a") as so_far:
-            so_far.write(json.dumps({**done[-1], "code": ""}) + "\n")
-        shutil.rmtree(folder)
-    report(name, sorted(done, key=lambda mutant: mutant["id"]))
+        tests = tests_for(mutant, seen, at_import)
+        ended, by = outcome(target, out, mutant, tests, seen) if tests else ("survived", "no test comes by")
+        done.append({**mutant, "code": "", "outcome": ended, "by": by})
+        with so_far.open("a") as lines:
+            lines.write(json.dumps(done[-1]) + "\n")
+    drop_database(database_name(out, "template"))
+    report(name, done)
+
+
+def outcome(
+    target: Target, out: Path, mutant: dict[str, Any], tests: list[str], seen: dict[str, Any]
+) -> tuple[str, str]:
+    """Run `tests` on a mutant in a child; return how that ended, and what the test that failed said."""
+    folder = out / str(mutant["id"])
+    folder.mkdir()
+    database = database_name(folder, "mutant")
+    copy_database(database_name(out, "template"), database)
+    until = time.monotonic() + max(20.0, 5 * sum(seen["seconds"].values()))
+    pid = os.fork()
+    if pid == 0:
+        cpu = max(20, round(5 * seen["cpu"]))
+        child(target, database, folder, mutant["code"], tests, cpu)
+    while (ended := os.waitpid(pid, os.WNOHANG)) == (0, 0):
+        if time.monotonic() > until:
+            os.killpg(pid, signal.SIGKILL)
+        time.sleep(0.02)
+    code = os.waitstatus_to_exitcode(ended[1])
+    said = (folder / "said").read_text() if (folder / "said").exists() else ""
+    drop_database(database)
+    shutil.rmtree(folder)
+    if code < 0:
+        return "timed out", said
+    if code == MISSED:
+        return "survived", said
+    # Without the name of a test it was the test run that failed, and not the mutant.
+    return "killed" if code in NOTICED and said else "broken", said
 
 
 def function_lines(source: str) -> set[int]:
@@ -236,9 +269,7 @@ def function_lines(source: str) -> set[int]:
 
 
 def report(name: str, done: list[dict[str, Any]]) -> None:
-    (OUT / f"{name}.results.json").write_text(
-        json.dumps([{key: value for key, value in mutant.items() if key != "code"} for mutant in done], indent=1)
-    )
+    (OUT / f"{name}.results.json").write_text(json.dumps(done, indent=1))
     counts = {
         outcome: sum(mutant["outcome"] == outcome for mutant in done)
         for outcome in ("killed", "timed out", "survived", "broken")

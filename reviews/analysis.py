@@ -7,7 +7,7 @@ from dataclasses import replace
 from reviews import config, engines
 from reviews.diff import BadPatch, Hunk, changed, hunks_of, within_one
 from reviews.engines.analyzer import clashing, safe_path
-from reviews.findings import Finding, LeftOut, LeftOutReason, Report, Severity
+from reviews.findings import Finding, LeftOut, LeftOutReason, Report, Severity, fingerprinted
 from reviews.github import Blob, ChangedFile
 from reviews.paths import matches, says_that_it_is_generated, written_by_nobody
 from reviews.redaction import storable
@@ -44,7 +44,13 @@ def look_at(
             texts[path] = text
     found, ran, failures = engines.analyse(texts, disabled=settled.engines.disable)
     found = [_within(finding, texts[finding.path]) for finding in found]
-    on_changes = [placed for finding in found if (placed := _placed(finding, hunks[finding.path]))]
+    in_base = {file.path: file.previous_path or file.path for file in present if file.status == "renamed"}
+    on_changes = [
+        fingerprinted(placed, in_base.get(placed.path, placed.path))
+        for finding in found
+        if (placed := _placed(finding, hunks[finding.path]))
+    ]
+    failed = {engine for engine, _ in failures}
     said = [weighed for finding in on_changes if (weighed := _weighed(finding, settled.severities))]
     return Report(
         changed_files=len(files),
@@ -56,6 +62,7 @@ def look_at(
         without_engine=len(present) - len(with_engine),
         engines=tuple(ran),
         engine_failures=tuple(failures),
+        half_read=tuple(sorted(path for path in texts if failed & engines.readers(path))),
         config_change=_problems(blobs.get(config.PATH)) if changes_config else None,
     )
 

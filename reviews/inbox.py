@@ -8,9 +8,10 @@ from reviews.payloads import Incoming
 from reviews.tasks import enqueue
 
 
-def store(incoming: Incoming) -> str:
-    """Store a delivery and queue its task in one transaction; return `queued`, `duplicate`, `requeued` or `ignored`.
+def store(incoming: Incoming) -> tuple[str, str]:
+    """Store a delivery and queue its task in one transaction.
 
+    Return what became of it, `queued`, `duplicate`, `requeued` or `ignored`, and why it is ignored, empty if it is not.
     Of several equal deliveries at the same time the constraint on the identity lets one in; the others find its row.
     """
     identity = {"delivery_id": incoming.delivery_id, "event_type": incoming.event_type}
@@ -22,11 +23,12 @@ def store(incoming: Incoming) -> str:
         except IntegrityError:
             known = Delivery.objects.get(**identity)
     if known.status == DeliveryStatus.IGNORED:
-        return "ignored"
-    return "requeued" if requeue(known) else "duplicate"
+        # Not what would be said today: the settings may have changed since.
+        return "ignored", known.ignore_reason
+    return "requeued" if requeue(known) else "duplicate", ""
 
 
-def _admit(incoming: Incoming) -> str:
+def _admit(incoming: Incoming) -> tuple[str, str]:
     delivery = Delivery.objects.create(
         delivery_id=incoming.delivery_id,
         event=incoming.event,
@@ -41,11 +43,11 @@ def _admit(incoming: Incoming) -> str:
         status=DeliveryStatus.IGNORED if incoming.ignore else DeliveryStatus.QUEUED,
     )
     if incoming.ignore:
-        return "ignored"
+        return "ignored", incoming.ignore
     if incoming.pr_number is not None:
         Review.objects.create(delivery=delivery, repo=incoming.repo, pr_number=incoming.pr_number)
     enqueue(delivery)
-    return "queued"
+    return "queued", ""
 
 
 def requeue(delivery: Delivery) -> bool:

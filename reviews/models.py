@@ -54,6 +54,15 @@ class LeaseLost(Exception):
     """Another worker has taken over the run: whoever hears this must leave it alone."""
 
 
+class RunEnded(Exception):
+    """The run is over before its review was published: with which conclusion, and why."""
+
+    def __init__(self, conclusion: Conclusion, reason: str) -> None:
+        super().__init__(reason)
+        self.conclusion = conclusion
+        self.reason = reason
+
+
 class Delivery(models.Model):
     """One webhook delivery.
 
@@ -218,6 +227,18 @@ class Review(models.Model):
     def stamp(self, step: str, **values: object) -> None:
         """Store `values` and the time at which `step` (the name of a time stamp) was done. Raises `LeaseLost`."""
         self.store(**values, **{step: timezone.now()})
+
+    def prove_claim(self) -> None:
+        """Raise `LeaseLost` if this run is not ours any more: a filtered write that changes nothing."""
+        self.store(lease_owner=self.lease_owner)
+
+    def others(self) -> ReviewQuerySet:
+        """The other runs of the same pull request."""
+        return Review.objects.filter(repo=self.repo, pr_number=self.pr_number).exclude(pk=self.pk)
+
+    def later_deliveries(self) -> models.QuerySet[Delivery]:
+        """Deliveries about the same pull request that came after that of this run."""
+        return Delivery.objects.filter(pk__gt=self.delivery_id, repo=self.repo, pr_number=self.pr_number)
 
     @property
     def may_be_posted(self) -> bool:

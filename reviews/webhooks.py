@@ -43,13 +43,13 @@ def github_webhook(request: HttpRequest) -> HttpResponse:
         return JsonResponse({"delivery": incoming.delivery_id, "status": "pong"})
     try:
         with bounded():
-            status = store(incoming)
+            status, reason = store(incoming)
     except (DatabaseError, InterfaceError):
         logger.exception("delivery not stored", extra={"delivery_id": incoming.delivery_id})
         return _refuse(503, "the delivery could not be stored; send it again")
     answer = {"delivery": incoming.delivery_id, "status": status}
-    if status == "ignored":
-        answer["reason"] = str(incoming.ignore)
+    if reason:
+        answer["reason"] = reason
     return JsonResponse(answer, status=202)
 
 

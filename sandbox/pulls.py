@@ -9,6 +9,7 @@ from sandbox import conversation, payloads, shapes
 from sandbox.app import Json, timestamp
 from sandbox.diffs import MAX_PATCH_LINES, ChangedFile, changed_files
 from sandbox.git import Changes, GitError
+from sandbox.threads import Thread
 
 if TYPE_CHECKING:
     from sandbox.repository import Repository
@@ -61,6 +62,7 @@ class PullRequest:
         """Every head and commit this pull request ever had, oldest first, those that a force push dropped included."""
         self.reviews: list[Json] = []
         self.review_comments: list[Json] = []
+        self.threads: list[Thread] = []
         self.comments: list[Json] = []
         self.requested_reviewers: list[str] = []
         self.max_patch_lines = MAX_PATCH_LINES
@@ -154,6 +156,14 @@ class PullRequest:
             self.reviews.append(review)
             return review
 
+    def resolve_thread(self, comment_id: int, by: str) -> None:
+        """Let somebody resolve the thread that a comment began. Raises KeyError where it began none."""
+        self._thread(comment_id).resolved_by = by
+
+    def unresolve_thread(self, comment_id: int) -> None:
+        """Open a thread again. Raises KeyError for a comment that began none."""
+        self._thread(comment_id).resolved_by = None
+
     def add_comment(self, author: str, body: str) -> Json:
         """Put a comment in the conversation and return it as it is stored."""
         with self.repository.lock:
@@ -168,6 +178,12 @@ class PullRequest:
     def json(self) -> Json:
         """This pull request as GitHub's API shows it."""
         return shapes.pull_request(self)
+
+    def _thread(self, comment_id: int) -> Thread:
+        for thread in self.threads:
+            if thread.first["id"] == comment_id:
+                return thread
+        raise KeyError(comment_id)
 
     def _move_head(
         self,

@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from sandbox import shapes
 from sandbox.app import App
 from sandbox.faults import FaultPlan
 from sandbox.http import not_found
@@ -44,6 +45,8 @@ class State:
         """(owner/name, login) to the number of merged pull requests that Search answers."""
         self.refused_lines: set[tuple[str, int]] = set()
         self.graphql_available = True
+        self.permissions = dict(shapes.PERMISSIONS)
+        """What the App was granted where it is installed; tokens can have no more."""
         self.limits = {key: Limit(key) for key in LIMITS}
         self.tokens = Tokens()
         self.hook = Hook(app)

@@ -147,7 +147,7 @@ def _bounded(using: str) -> Iterator[None]:
     """Let the database give up soon, and roll back no more than a savepoint where the caller has a transaction."""
     connection = connections[using]
     if connection.vendor == "postgresql":
-        with transaction.atomic(using=using), _postgres_timeouts(connection):
+        with transaction.atomic(using=using), _postgres_timeout(connection):
             yield
     else:
         # No transaction of its own: it would begin with SQLite's write lock, which a replay, a mere read, can spare.
@@ -157,22 +157,19 @@ def _bounded(using: str) -> Iterator[None]:
 
 
 @contextmanager
-def _postgres_timeouts(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    """Lower PostgreSQL's time-outs inside the transaction or savepoint that is open."""
+def _postgres_timeout(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """Lower PostgreSQL's time-out, which bounds waits for locks too, in the transaction or savepoint that is open."""
     with connection.cursor() as cursor:
 
-        def set_local(lock_timeout: str, statement_timeout: str) -> None:
-            cursor.execute(
-                "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true)",
-                [lock_timeout, statement_timeout],
-            )
+        def set_local(timeout: str) -> None:
+            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [timeout])
 
-        cursor.execute("SELECT current_setting('lock_timeout'), current_setting('statement_timeout')")
-        before = cursor.fetchone()
-        set_local(f"{POSTGRES_TIMEOUT_MS}ms", f"{POSTGRES_TIMEOUT_MS}ms")
+        cursor.execute("SHOW statement_timeout")
+        (before,) = cursor.fetchone()
+        set_local(f"{POSTGRES_TIMEOUT_MS}ms")
         yield
-        # A rollback undoes the settings by itself; a released savepoint would leave them to the caller's transaction.
-        set_local(*before)
+        # A rollback undoes the setting by itself; a released savepoint would leave it to the caller's transaction.
+        set_local(before)
 
 
 @contextmanager

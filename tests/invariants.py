@@ -1,6 +1,5 @@
 """What is true of Kodiai at any moment between two steps, whatever happened before; and what is true at rest."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,8 +12,8 @@ from django.utils import timezone
 from reviews.models import Delivery, DeliveryStatus, Review
 from sandbox import PullRequest
 from telemetry.models import Conclusion, Execution, RateLimitEvent
+from tests.published import MARKER, app_reviews, check_said_once
 
-MARKER = re.compile(r"<!-- kodiai:review (\w+) -->")
 ENDED_BEFORE_PUBLISHING = (Conclusion.SKIPPED, Conclusion.SUPERSEDED)
 EXECUTION_FINAL = ("created_at", "delivery_id", "event_type", "repo", "pr_number")
 FINAL_WHEN = {
@@ -77,7 +76,8 @@ def check_always(now: State, abandoned: set[tuple[int, str]]) -> None:
         assert len(posted) == 1, f"published {len(posted)} times: {review.delivery}"
         assert review.publishing_at is not None, "posted before it was stored that GitHub may have it"
         assert review.conclusion not in ENDED_BEFORE_PUBLISHING, f"published though it ended: {review}"
-        assert posted[0]["commit_id"] == review.head_sha, "published on another commit"
+        if MARKER.findall(posted[0]["body"])[0] == marker:  # and not one that joined a summary later
+            assert posted[0]["commit_id"] == review.head_sha, "published on another commit"
     events = {_identity(event): event for event in now.events}
     executions = {_identity(execution): execution for execution in now.executions}
     assert len(events) == len(now.events), "an identity with two events"
@@ -148,6 +148,7 @@ def check_at_rest(pulls: Iterable[PullRequest]) -> None:
         assert conclusions == [review.conclusion] * owes, f"{conclusions}, not {review.conclusion}: {review}"
         if review.conclusion in (Conclusion.SUCCESS, Conclusion.PARTIAL):
             assert len(published[review.delivery.identity_digest]) == 1, f"not published: {review}"
+    check_said_once(pulls)
     for pull in pulls:
         _check_head_is_reviewed(pull)
 
@@ -166,17 +167,6 @@ def _check_head_is_reviewed(pull: PullRequest) -> None:
         f"no run published for the head commit of {pull.number}: "
         f"{list(told.values_list('delivery__event_type', 'conclusion', 'conclusion_reason'))}"
     )
-
-
-def app_reviews(pulls: Iterable[PullRequest]) -> dict[str, list[dict[str, Any]]]:
-    """The reviews that the App has on GitHub, by marker."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for pull in pulls:
-        for review in pull.reviews:
-            markers = MARKER.findall(review["body"])
-            assert len(markers) == 1, "a review without its marker"
-            found.setdefault(markers[0], []).append(review)
-    return found
 
 
 def _identity(row: Delivery | RateLimitEvent | Execution) -> tuple[str | None, str]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django_tasks_db.models import DBTaskResult
 
-from reviews import inbox, recovery, runner, service
+from reviews import inbox, publishing, recovery, runner, service, threads
 from reviews.models import Review
 
 STAMPS = (
@@ -25,8 +25,16 @@ STAMPS = (
     "finished_at",
     "execution_recorded_at",
 )
-IN_A_RUN = ("given-out", "claimed", *STAMPS, "event-written", "review-posted", "execution-written", "put-back")
-"""`given-out`: a worker has the task and not yet the claim. Three lie between an effect and its time stamp.
+EFFECTS = (
+    "event-written",
+    "summary-updated",
+    "review-posted",
+    "threads-resolved",
+    "comment-edited",
+    "execution-written",
+)
+IN_A_RUN = ("given-out", "claimed", *STAMPS, *EFFECTS, "put-back")
+"""`given-out`: a worker has the task and not yet the claim. Effects: right after each, before its time stamp is stored.
 `put-back`: the attempt has ended, its claim has not."""
 IN_A_SWEEP = ("swept", "queued")
 """`swept`: the sweep has taken a dead worker's claim. `queued`: a task was made, its transaction is not committed."""
@@ -57,7 +65,10 @@ class Points:
         for module, name, point in (
             (runner, "claim", "claimed"),
             (service, "record_rate_limit_event", "event-written"),
-            (service, "post", "review-posted"),
+            (publishing, "update_summary", "summary-updated"),
+            (publishing, "post", "review-posted"),
+            (threads, "resolve", "threads-resolved"),
+            (threads, "edit", "comment-edited"),
             (service, "record_execution", "execution-written"),
             (inbox, "enqueue", "queued"),
             (runner, "enqueue", "queued"),

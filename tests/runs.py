@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,6 +19,7 @@ from django_tasks_db.models import DBTaskResult
 from reviews.inbox import store
 from reviews.models import Delivery, Review
 from reviews.payloads import read_delivery
+from reviews.recovery import sweep
 from reviews.runner import process
 from sandbox import PullRequest
 from telemetry.models import Execution, RateLimitEvent
@@ -37,6 +38,17 @@ def admit(pull: PullRequest, action: str = "opened", *, delivery_id: str | None 
 def let_waits_be_over() -> None:
     """Let the time have come for whatever was put off."""
     Review.objects.filter(deferred_until__gt=timezone.now()).update(deferred_until=timezone.now())
+
+
+def let_leases_run_out() -> None:
+    """Let every worker have been silent for longer than its lease."""
+    Review.objects.exclude(lease_owner="").update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+
+
+def put_back() -> int:
+    """Sweep; return how many runs and deliveries were queued again."""
+    swept = sweep()
+    return swept["runs put back"] + swept["deliveries queued again"]
 
 
 def run(delivery: Delivery) -> Review:
@@ -122,6 +134,7 @@ def process_environment(**more: str) -> dict[str, str]:
         "KODIAI_SECRET_KEY": settings.SECRET_KEY,
         "KODIAI_TASKS_URL": settings.KODIAI_TASKS_URL,
         "KODIAI_GITHUB_API_URL": settings.KODIAI_GITHUB_API_URL,
+        "KODIAI_RESOLVE_THREADS": str(settings.KODIAI_RESOLVE_THREADS),
         "KODIAI_GITHUB_APP_ID": settings.KODIAI_GITHUB_APP_ID,
         "KODIAI_GITHUB_PRIVATE_KEY": settings.KODIAI_GITHUB_PRIVATE_KEY,
         "KODIAI_GITHUB_WEBHOOK_SECRET": settings.KODIAI_GITHUB_WEBHOOK_SECRET[0],

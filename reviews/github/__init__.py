@@ -4,6 +4,7 @@ from reviews.github.answers import Blob, ChangedFile, HookDelivery, PullRequest,
 from reviews.github.app import AppClient
 from reviews.github.client import MAX_FILES, Client
 from reviews.github.errors import GitHubError, NotConfigured, RateLimited, Refused, Unavailable
+from reviews.github.threads import Thread
 
 __all__ = [
     "MAX_FILES",
@@ -18,5 +19,6 @@ __all__ = [
     "RateLimited",
     "Refused",
     "SubmittedReview",
+    "Thread",
     "Unavailable",
 ]

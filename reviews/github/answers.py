@@ -31,6 +31,8 @@ def _address(value: Any) -> str | None:
 
 
 Text = Annotated[str, BeforeValidator(_storable)]
+Address = Annotated[str | None, BeforeValidator(_address)]
+"""A web address, None where it is none that can be stored."""
 Login = Annotated[str, BeforeValidator(_login)]
 Sha = Annotated[str, StringConstraints(pattern="^[0-9a-f]{40,64}$")]
 Id = Annotated[int, Field(strict=True, gt=0, le=LARGEST_ID)]
@@ -66,6 +68,8 @@ class ChangedFile(Answer):
     path: str = Field(alias="filename")
     status: Text = "modified"
     patch: Text | None = None
+    previous_path: str | None = Field(default=None, alias="previous_filename")
+    """Its name in the base, where it was renamed since."""
 
 
 class Blob(Answer):
@@ -81,7 +85,7 @@ class SubmittedReview(Answer):
     id: int = Field(strict=True)
     body: Text | None
     user: User | None
-    html_url: Annotated[str | None, BeforeValidator(_address)] = None
+    html_url: Address = None
 
     @property
     def stored_id(self) -> int | None:

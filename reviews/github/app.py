@@ -20,6 +20,8 @@ PER_PAGE = 100
 """Entries per page, the most that GitHub gives. Source: GitHub REST docs, "Using pagination"."""
 TOKEN_PERMISSIONS = {"contents": "read", "metadata": "read", "pull_requests": "write"}
 """All that a run needs, so that a token that got out could do no more. docs/app-manifest.json has them too."""
+RESOLVING_THREADS = {"contents": "write"}
+"""What GitHub asks for where an App resolves threads (`KODIAI_RESOLVE_THREADS`). Source: github/gh-aw issue 35726."""
 OWNER = "app"
 """Whose limits count: the App has its own, beside those of its installations."""
 
@@ -48,7 +50,8 @@ class AppClient:
     def installation_token(self, installation_id: int, repo: str) -> Token:
         """Return a new token that opens `repo` (owner/name) and no other repository, for what a run does there."""
         path = f"/app/installations/{installation_id}/access_tokens"
-        asked = {"repositories": [repo.partition("/")[2]], "permissions": TOKEN_PERMISSIONS}
+        permissions = TOKEN_PERMISSIONS | (RESOLVING_THREADS if settings.KODIAI_RESOLVE_THREADS else {})
+        asked = {"repositories": [repo.partition("/")[2]], "permissions": permissions}
         return self._call("POST", path, form(Token), json=asked)
 
     def hook_deliveries(self, since: datetime) -> Iterator[HookDelivery]:

@@ -25,6 +25,7 @@ from reviews.github.answers import (
 from reviews.github.app import PER_PAGE, AppClient
 from reviews.github.connection import Connection, form, json_of, validated
 from reviews.github.errors import GraphQLUnusable, Refused, Unavailable
+from reviews.github.threads import CONVERSATION, ConversationPage, ReviewComment, Thread, done, resolution
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +33,8 @@ MAX_FILES = 3000
 """Files that GitHub lists for a pull request. Source: GitHub REST docs, "List pull requests files"."""
 MAX_REVIEWS = 10_000
 """Reviews that are looked through for one's own. Past them it is not known whether it is there."""
+MAX_CONVERSATION_PAGES = 20
+"""Pages, of a hundred threads and a hundred reviews, that are read of a conversation. What comes after is not known."""
 FILES_PER_QUERY = 100
 """Files fetched with one GraphQL query: the calls of a review do not grow with its files up to this."""
 TOKEN_RESERVE = timedelta(minutes=2)
@@ -125,16 +128,103 @@ class Client:
         `before` is called right before anything is sent, with the connection open; what it raises is raised.
         """
         payload = {"commit_id": commit, "body": body, "event": "COMMENT", "comments": list(comments)}
-        path = f"/repos/{self.repo}/pulls/{number}/reviews"
+        return self._change(
+            "POST", f"/repos/{self.repo}/pulls/{number}/reviews", form(SubmittedReview), payload, before
+        )
+
+    def update_review(self, number: int, review_id: int, body: str, before: Callable[[], None]) -> SubmittedReview:
+        """Give the App's own review another body. `before` is as in `create_review`."""
+        path = f"/repos/{self.repo}/pulls/{number}/reviews/{review_id}"
+        return self._change("PUT", path, form(SubmittedReview), {"body": body}, before)
+
+    def update_comment(self, comment_id: int, body: str, before: Callable[[], None]) -> None:
+        """Give the App's own comment on lines another body. `before` is as in `create_review`."""
+        path = f"/repos/{self.repo}/pulls/comments/{comment_id}"
+        self._change("PATCH", path, lambda response: None, {"body": body}, before)
+
+    def conversation(self, number: int) -> tuple[list[Thread], list[SubmittedReview]]:
+        """Return the threads on lines of a pull request, and its reviews, oldest first.
+
+        By GraphQL, a hundred of each in a call; by REST where GraphQL is not to be had. At most
+        `MAX_CONVERSATION_PAGES` calls of a kind.
+        """
         try:
-            return self._connection().call("POST", path, form(SubmittedReview), json=payload, tries=1, before=before)
+            return self._conversation_by_graphql(number)
+        except (Refused, Unavailable, GraphQLUnusable) as error:
+            logger.info("GraphQL is not to be had, the conversation is read by REST", extra={"error": str(error)})
+        limit = MAX_CONVERSATION_PAGES * PER_PAGE
+        comments = self._pages(f"/repos/{self.repo}/pulls/{number}/comments", ReviewComment, limit)
+        threads = [comment.thread for page in comments for comment in page if comment.in_reply_to_id is None]
+        reviews = self._pages(f"/repos/{self.repo}/pulls/{number}/reviews", SubmittedReview, limit)
+        return threads, [review for page in reviews for review in page]
+
+    def settle_threads(self, resolve: Sequence[str], unresolve: Sequence[str], before: Callable[[], None]) -> set[str]:
+        """Resolve some threads (their ids) and open others again, with one call; return those that it was done to.
+
+        GitHub allows it only to a token with `contents: write`. `before` is as in `create_review`.
+        """
+        query, variables = resolution(resolve, unresolve)
+
+        def settled(answer: Any, response: httpx.Response) -> set[str]:
+            return done(answer.get("data") if isinstance(answer, dict) else None, variables)
+
+        return self._graphql(query, variables, settled, tries=1, before=before)
+
+    # How it asks
+
+    def _change(
+        self,
+        method: str,
+        path: str,
+        read: Callable[[httpx.Response], T],
+        payload: Mapping[str, Any],
+        before: Callable[[], None],
+    ) -> T:
+        """Make a call that changes something, once: whoever may make it again asks first whether that is wanted."""
+        try:
+            return self._connection().call(method, path, read, json=payload, tries=1, before=before)
         except Refused as refused:
             if refused.status != 401:
                 raise
             self._forget_token()
             raise Unavailable(str(refused)) from refused
 
-    # How it asks
+    def _graphql(
+        self, query: str, variables: Mapping[str, Any], read: Callable[[Any, httpx.Response], T], **kwargs: Any
+    ) -> T:
+        """Ask GraphQL; return what `read` makes of the answer. Its limit, which comes with 200, is told from others."""
+
+        def answer(response: httpx.Response) -> T:
+            told = json_of(response)
+            if _tells_of_limit(told.get("errors") if isinstance(told, dict) else None):
+                raise limits.met(self._connection().owner, "graphql", response)
+            return read(told, response)
+
+        asked_for = {"query": query, "variables": variables}
+        return self._call("POST", _graphql_url(), answer, json=asked_for, resource="graphql", **kwargs)
+
+    def _conversation_by_graphql(self, number: int) -> tuple[list[Thread], list[SubmittedReview]]:
+        owner, _, name = self.repo.partition("/")
+        variables: dict[str, Any] = {"owner": owner, "name": name, "number": number}
+        threads: dict[str, Thread] = {}
+        reviews: dict[int, SubmittedReview] = {}
+
+        def pull_request(answer: Any, response: httpx.Response) -> ConversationPage:
+            found = _repository_of(answer).get("pullRequest")
+            if not isinstance(found, dict):
+                raise GraphQLUnusable(f"no pull request in the answer; errors: {answer.get('errors')}"[:500])
+            return validated(found, ConversationPage, response)
+
+        for _ in range(MAX_CONVERSATION_PAGES):
+            page = self._graphql(CONVERSATION, variables, pull_request)
+            threads |= {thread.id: thread for thread in page.threads}
+            reviews |= {review.id: review for review in page.reviews}
+            ends = {"threads": page.threads_page.page, "reviews": page.reviews_page.page}
+            if not any(end.more for end in ends.values()):
+                break
+            # A list that is at its end is asked for what comes after it: nothing.
+            variables |= {name: end.end or variables.get(name) for name, end in ends.items()}
+        return list(threads.values()), list(reviews.values())
 
     def _pages(self, path: str, model: type[T], limit: int) -> Iterator[list[T]]:
         page, seen = 1, 0
@@ -156,22 +246,16 @@ class Client:
         variables = {"owner": owner, "name": name}
         variables |= {alias: f"{commit}:{path}" for alias, path in zip(names, paths, strict=True)}
 
-        def files(response: httpx.Response) -> dict[str, Blob]:
-            answer = json_of(response)
-            errors = answer.get("errors") if isinstance(answer, dict) else None
-            if _tells_of_limit(errors):
-                raise limits.met(self._connection().owner, "graphql", response)
-            data = answer.get("data") if isinstance(answer, dict) and not errors else None
-            repository = data.get("repository") if isinstance(data, dict) else None
-            if not isinstance(repository, dict) or not repository.keys() >= set(names):
-                raise GraphQLUnusable(f"no answer to what was asked; errors: {errors}"[:500])
+        def files(answer: Any, response: httpx.Response) -> dict[str, Blob]:
+            repository = _repository_of(answer)
+            if not repository.keys() >= set(names):
+                raise GraphQLUnusable("an answer without what was asked for")
             blobs = zip(paths, (repository[alias] for alias in names), strict=True)
             # A directory or a submodule answers with an object without `text`: it is no file to look at.
             found = {path: blob for path, blob in blobs if isinstance(blob, dict) and "text" in blob}
             return {path: validated(blob, Blob, response) for path, blob in found.items()}
 
-        asked_for = {"query": query, "variables": variables}
-        return self._call("POST", _graphql_url(), files, json=asked_for, resource="graphql")
+        return self._graphql(query, variables, files)
 
     def _blobs_by_rest(self, paths: Sequence[str], commit: str) -> dict[str, Blob]:
         found = {}
@@ -229,6 +313,16 @@ def _text_of_file(response: httpx.Response) -> str | None:
     """The text of what is at a path; None for what is no text file. A list is what is in a directory."""
     answer = json_of(response)
     return None if isinstance(answer, list) else decoded(validated(answer, Content, response))
+
+
+def _repository_of(answer: Any) -> dict[str, Any]:
+    """The repository in an answer of GraphQL. Raises `GraphQLUnusable` where there are errors, or is none."""
+    errors = answer.get("errors") if isinstance(answer, dict) else None
+    data = answer.get("data") if isinstance(answer, dict) and not errors else None
+    repository = data.get("repository") if isinstance(data, dict) else None
+    if not isinstance(repository, dict):
+        raise GraphQLUnusable(f"no answer to what was asked; errors: {errors}"[:500])
+    return repository
 
 
 def _tells_of_limit(errors: Any) -> bool:

@@ -22,6 +22,7 @@ from tests.corpus.reviewing import Published, lines_of, published
 WRITE = bool(os.environ.get("KODIAI_TEST_WRITE_CORPUS"))
 HINT = "run `make corpus` and read what changed"
 JUDGED = labels.judged()
+NOT_YET_CLEAN = {"clean-translation": "typos takes German and French for misspelled English"}
 MOST_CALLS = 8
 """For a pull request of up to a hundred files: token, pull request, files, configuration, Search, contents, review, and
 one to spare."""
@@ -97,6 +98,13 @@ def test_every_finding_is_judged(outcome: Published) -> None:
     if not WRITE:
         assert labels.labelled(outcome, JUDGED) == sorted(mine), f"{HINT}, and judge what is new in labels.txt"
         assert {label.judgement for label in mine} <= {labels.WANTED, labels.NOISE}, "judge it in labels.txt"
+
+
+def test_nothing_is_said_of_what_is_good(outcome: Published, request: pytest.FixtureRequest) -> None:
+    if outcome.declared.name in NOT_YET_CLEAN:
+        request.applymarker(pytest.mark.xfail(strict=True, reason=NOT_YET_CLEAN[outcome.declared.name]))
+    if outcome.declared.name.startswith("clean-"):
+        assert outcome.report.findings == ()
 
 
 def test_at_most_a_tenth_of_the_findings_is_noise() -> None:

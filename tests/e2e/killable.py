@@ -64,7 +64,7 @@ def order_path(folder: Path, delivery_id: str, point: str) -> Path:
 
 
 def _hook() -> None:
-    from reviews import recovery, runner, service, worker
+    from reviews import publishing, recovery, runner, service, worker
     from reviews.models import Delivery, Review
 
     def then(name: str, function: Callable[..., Any], delivery_id: Callable[..., str]) -> Callable[..., Any]:
@@ -101,7 +101,7 @@ def _hook() -> None:
     runner.claim = watched_claim
     Review.stamp = dying_stamp  # type: ignore[method-assign]
     recovery.use_attempt = dying_sweep
-    service.post = then("review-posted", service.post, lambda _, review, *__: review.delivery.delivery_id)
+    publishing.post = then("review-posted", publishing.post, lambda _, review, *__: review.delivery.delivery_id)
     finish = then("finished", service.finish, lambda review, *_, **__: review.delivery.delivery_id)
     service.finish = runner.finish = finish
     service.record_rate_limit_event = then(

@@ -23,6 +23,7 @@ from rich.table import Table
 from sandbox import PullRequest
 from tests.e2e.conftest import Kodiai, free_port, running_kodiai
 from tests.e2e.killable import LOG
+from tests.published import check_said_once
 
 # `python -m tests.e2e.storm` and its like are started without pytest, which names the settings by itself.
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
@@ -207,8 +208,9 @@ def tasks_left(kodiai: Kodiai) -> int:
 def violations(kodiai: Kodiai, sent: Mapping[str, PullRequest]) -> list[str]:
     """What is not as promised, after everything has ended; `sent` are the pull requests by accepted delivery id.
 
-    Nothing is lost: each is there and done. Nothing is twice: a run that published has one review of the App, any other
-    none; each has one execution, and one rate-limit event from the moment its enrichment was final.
+    Nothing is lost: each is there and done. Nothing is twice: the marker of a run that published stands in one review
+    of the App, that of any other in none; no finding is said twice on the lines of a pull request, and there is one
+    summary; each run has one execution, and one rate-limit event from the moment its enrichment was final.
     """
     found = runs(kodiai)
     wrong = [
@@ -232,7 +234,7 @@ def violations(kodiai: Kodiai, sent: Mapping[str, PullRequest]) -> list[str]:
         for what, is_so in {
             "done": run.status == "done",
             "held by nobody": run.lease_owner == "",
-            "one review" if published else "no review": len(reviews) == published,
+            "in one review" if published else "in no review": len(reviews) == published,
             "the row knows its review": reviews == ([run.github_review_id] if published else []),
             "one execution": executions[run.delivery_id] == 1,
             "one event": events[run.delivery_id] == (run.enriched_at is not None),
@@ -242,6 +244,10 @@ def violations(kodiai: Kodiai, sent: Mapping[str, PullRequest]) -> list[str]:
                     f"{run.delivery_id}: not '{what}': {run}, reviews {reviews}, executions "
                     f"{executions[run.delivery_id]}, events {events[run.delivery_id]}"
                 )
+    try:
+        check_said_once({id(pull): pull for pull in sent.values()}.values())
+    except AssertionError as twice:
+        wrong.append(str(twice))
     if len(events) < sum(events.values()) or len(executions) < sum(executions.values()):
         wrong.append("a telemetry row is there twice")
     return wrong

@@ -155,20 +155,6 @@ def test_three_hundred_files_are_all_looked_at_and_ten_comments_are_made(github:
     assert github.count() <= 12
 
 
-def test_a_comment_that_github_refuses_moves_to_the_summary(github: Sandbox) -> None:
-    repo = github.create_repository("octo/refused", files={"a.py": "x = 1\n"})
-    pull = repo.open_pull_request(changes={"a.py": UNUSED})
-    github.refuse_line("a.py", 1)
-
-    run(admit(pull))
-
-    (published,) = pull.reviews
-    assert published["comments"] == []
-    assert "GitHub took no comment on these lines" in published["body"]
-    assert "`a.py:1`" in published["body"]
-    assert "F401" in published["body"]
-
-
 def test_a_remark_on_several_lines_stands_on_them_if_they_are_in_one_hunk(github: Sandbox) -> None:
     repo = github.create_repository("octo/several", files={"a.py": TEN})
     pull = repo.open_pull_request(changes={"a.py": TEN + "try:\n    raise ValueError(\n        'x',\n    )\nexcept KeyError:\n    raise ValueError(\n        'y'\n    )\n"})  # fmt: skip  # noqa: E501
@@ -267,7 +253,8 @@ def test_an_analyzer_sees_nothing_of_the_environment_and_no_configuration(
     found, ran, failures = analyse({"a.py": UNUSED})
 
     assert [finding.rule for finding in found] == ["F401"]
-    assert (ran, failures) == (["ruff"], [])
+    assert "ruff" in ran
+    assert failures == []
 
 
 def test_a_syntax_error_is_a_critical_finding_on_its_line() -> None:

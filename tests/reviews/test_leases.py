@@ -7,47 +7,60 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from datetime import timedelta
-from uuid import uuid4
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
-from django.db import IntegrityError, InterfaceError, OperationalError
+from django.db import IntegrityError, OperationalError, connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
-from django.utils.crypto import get_random_string
-from django_tasks_db.models import DBTaskResult
 from pytest_django import Settings
 
-from reviews import lease, recovery, runner, service
+from reviews import lease, runner, service
 from reviews.lease import claim, renewed
-from reviews.models import SETTLED_AFTER, Delivery, DeliveryStatus, LeaseLost, Review
+from reviews.models import Delivery, DeliveryStatus, LeaseLost, Review
 from reviews.recovery import sweep
 from reviews.runner import process
 from reviews.service import run_review
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
 from telemetry.models import Conclusion, Execution, RateLimitEvent
 from tests.reviews.conftest import AFTER
-from tests.runs import ROOT, admit, forget_tasks, process_environment, queued_tasks, run, take_tasks_and_die
+from tests.runs import (
+    ROOT,
+    admit,
+    let_leases_run_out,
+    process_environment,
+    put_back,
+    queued_tasks,
+    run,
+)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.ops04]
 
 
-def let_leases_run_out() -> None:
-    Review.objects.exclude(lease_owner="").update(lease_expires_at=timezone.now() - timedelta(seconds=1))
-
-
-def put_back() -> int:
-    """Sweep; return how many runs and deliveries were queued again."""
-    swept = sweep()
-    return swept["runs put back"] + swept["deliveries queued again"]
-
-
-def test_a_run_is_claimed_once(pull: PullRequest) -> None:
+def test_a_run_is_claimed_once_and_comes_with_its_delivery(
+    pull: PullRequest, django_assert_num_queries: Callable[[int], AbstractContextManager[object]]
+) -> None:
     delivery = admit(pull)
 
-    assert claim(delivery.pk, "one") is not None
+    claimed = claim(delivery.pk, "one")
+
+    assert claimed is not None
+    with django_assert_num_queries(0):
+        assert (claimed.delivery, claimed.delivery.status) == (delivery, DeliveryStatus.RUNNING)
     assert claim(delivery.pk, "two") is None
-    delivery.refresh_from_db()
-    assert delivery.status == DeliveryStatus.RUNNING
+
+
+def test_a_claim_lasts_for_one_lease(pull: PullRequest, settings: Settings) -> None:
+    lease_time = timedelta(seconds=settings.KODIAI_LEASE_SECONDS)
+    before = timezone.now()
+
+    claimed = claim(admit(pull).pk, "at work")
+
+    assert claimed is not None
+    assert claimed.lease_expires_at is not None
+    assert before + lease_time <= claimed.lease_expires_at <= timezone.now() + lease_time
 
 
 def test_what_is_stored_of_one_run_that_nobody_claimed_is_not_stored_of_another(
@@ -163,24 +176,55 @@ def come_true(condition: Callable[[], bool]) -> bool:
     return held
 
 
-def renewing() -> bool:
-    return any(thread.name == "lease" for thread in threading.enumerate())
+def renewing() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "lease"]
+
+
+def expiry() -> datetime | None:
+    return Review.objects.values_list("lease_expires_at", flat=True).get()
+
+
+def is_renewed(before: datetime | None) -> bool:
+    return expiry() != before
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_lease_is_renewed_again_and_again_while_its_worker_works(pull: PullRequest, settings: Settings) -> None:
+    settings.KODIAI_LEASE_SECONDS = 3.6
+    review = claim(admit(pull).pk, "at work")
+    assert review is not None
+
+    with renewed(review):
+        [thread] = renewing()
+        assert thread.daemon  # must not keep a worker from ending
+        for _ in range(2):
+            assert come_true(partial(is_renewed, expiry()))
+    assert not renewing()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_goes_on_when_the_renewal_that_is_under_way_has_ended_and_closed_its_connection(
+    pull: PullRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings.KODIAI_LEASE_SECONDS = 0.3
     review = claim(admit(pull).pk, "at work")
     assert review is not None
-    seen: set[object] = set()
+    under_way, ended, until = threading.Event(), threading.Event(), lease._expiry()
+    opened: list[BaseDatabaseWrapper] = []
 
-    def three_times() -> bool:
-        seen.add(Review.objects.values_list("lease_expires_at", flat=True).get())
-        return len(seen) > 3
+    def take_a_while() -> object:
+        under_way.set()
+        connection.ensure_connection()
+        opened.append(connections["default"])  # that of this thread
+        ended.wait(10)
+        return until
 
+    monkeypatch.setattr(lease, "_expiry", take_a_while)
     with renewed(review):
-        assert come_true(three_times)
-    assert not renewing()
+        assert under_way.wait(10)
+        threading.Timer(0.2, ended.set).start()
+    assert ended.is_set()
+    assert [each.connection for each in opened] == [None]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -193,7 +237,7 @@ def test_a_worker_whose_run_was_taken_over_renews_nobodys_lease_any_more(pull: P
 
     with renewed(review):
         assert come_true(lambda: not renewing())
-    assert Review.objects.get().lease_expires_at == until
+    assert expiry() == until
 
 
 @pytest.mark.django_db(transaction=True)
@@ -201,143 +245,32 @@ def test_a_lease_that_the_database_did_not_take_is_renewed_soon_after(
     pull: PullRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.KODIAI_LEASE_SECONDS = 3.0
-    monkeypatch.setattr(lease, "RETRY_SECONDS", 0.05)
-    review = claim(admit(pull).pk, "at work")
+    monkeypatch.setattr(lease, "RETRY_SECONDS", lease.RETRY_SECONDS / 20)
+    delivery = admit(pull)
+    review = claim(delivery.pk, "at work")
     assert review is not None
-    first, expiry = review.lease_expires_at, lease._expiry
-    failures = iter([OperationalError("the server is away"), InterfaceError("connection already closed")])
+    first, new_expiry = expiry(), lease._expiry
+
+    def the_server_is_away() -> None:
+        raise OperationalError("the server is away")
+
+    def the_connection_breaks() -> None:
+        connection.ensure_connection()
+        connection.connection.close()
+
+    failures = iter([the_server_is_away, the_connection_breaks])
 
     def expiry_of_a_database_that_fails_twice() -> object:
-        for failure in failures:
-            raise failure
-        return expiry()
+        for fail in failures:
+            fail()
+            break
+        return new_expiry()
 
     monkeypatch.setattr(lease, "_expiry", expiry_of_a_database_that_fails_twice)
     with renewed(review):
-        assert come_true(lambda: Review.objects.get().lease_expires_at != first)
-    assert [entry.message for entry in caplog.records].count("lease not renewed") == 2
-
-
-def test_a_sweep_leaves_a_living_worker_alone(pull: PullRequest) -> None:
-    delivery = admit(pull)
-    assert claim(delivery.pk, "alive")
-
-    assert put_back() == 0
-
-
-def test_a_sweep_that_dies_while_it_puts_a_run_back_leaves_it_to_the_next(
-    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert claim(admit(pull).pk, "gone")
-    let_leases_run_out()
-
-    def die(*args: object) -> None:
-        raise SystemExit
-
-    with monkeypatch.context() as patch:
-        patch.setattr(recovery, "use_attempt", die)
-        with pytest.raises(SystemExit):
-            sweep()
-
-    assert put_back() == 1
-    assert Review.objects.get().attempts == 1
-
-
-def test_a_run_whose_workers_die_again_and_again_is_given_up_and_can_be_queued_again(
-    pull: PullRequest, settings: Settings
-) -> None:
-    settings.KODIAI_MAX_ATTEMPTS = 3
-    delivery = admit(pull, delivery_id="unlucky")
-    for _ in range(3):
-        assert claim(delivery.pk, "short-lived")
-        let_leases_run_out()
-        assert put_back() == 1
-
-    review = Review.objects.select_related("delivery").get(delivery=delivery)
-    assert (review.conclusion, review.delivery.status) == (Conclusion.ERROR, DeliveryStatus.FAILED)
-    assert "short-lived" in review.conclusion_reason
-    assert run(admit(pull, delivery_id="unlucky")).conclusion == Conclusion.SUCCESS
-
-
-def test_a_delivery_whose_worker_died_before_it_claimed_the_run_is_queued_again(
-    pull: PullRequest, settings: Settings
-) -> None:
-    delivery = admit(pull)
-    long_ago = timezone.now() - timedelta(seconds=settings.KODIAI_LEASE_SECONDS + 1)
-    take_tasks_and_die(long_ago)
-    Delivery.objects.update(queued_at=long_ago)
-
-    assert put_back() == 1
-    assert put_back() == 0
-
-    assert [task.delivery_pk for task in queued_tasks()] == [delivery.pk]
-    assert not DBTaskResult.objects.running().exists()
-    assert run(delivery).conclusion == Conclusion.SUCCESS
-
-
-def test_a_delivery_that_the_queue_forgot_is_queued_again_once(pull: PullRequest, settings: Settings) -> None:
-    delivery = admit(pull)
-    forget_tasks()
-    assert put_back() == 0
-    Delivery.objects.update(queued_at=timezone.now() - timedelta(seconds=settings.KODIAI_LEASE_SECONDS + 1))
-
-    assert [put_back(), put_back()] == [1, 0]
-    assert [task.delivery_pk for task in queued_tasks()] == [delivery.pk]
-
-
-def test_a_delivery_whose_task_is_in_the_queue_of_another_setting_is_queued_again(
-    pull: PullRequest, settings: Settings
-) -> None:
-    delivery = admit(pull)
-    forget_tasks()
-    long_ago = timezone.now() - timedelta(seconds=settings.KODIAI_LEASE_SECONDS + 1)
-    for task_id in (str(uuid4()), get_random_string(32)):
-        Delivery.objects.update(task_id=task_id, queued_at=long_ago)
-
-        assert put_back() == 1
-
-    assert [task.delivery_pk for task in queued_tasks()] == [delivery.pk] * 2
-
-
-def test_a_deferred_run_is_not_forgotten(github: Sandbox, pull: PullRequest, settings: Settings) -> None:
-    delivery = admit(pull)
-    github.fail("files", Fault(FaultKind.PRIMARY_LIMIT, reset_in=3000))
-    run(delivery)
-
-    assert put_back() == 0
-    # Its time is long over, and no worker has come to it.
-    Delivery.objects.update(queued_at=timezone.now() - timedelta(seconds=settings.KODIAI_LEASE_SECONDS + 1))
-    assert put_back() == 0
-
-
-def test_a_newer_head_commit_supersedes_an_older_run_before_it_begins(pull: PullRequest) -> None:
-    old = admit(pull)
-    pull.push({"shop.py": "x = 1\n"})
-    new = admit(pull, "synchronize")
-
-    assert run(old).conclusion == Conclusion.SUPERSEDED
-    assert pull.reviews == []
-    assert run(new).conclusion == Conclusion.SUCCESS
-
-
-def test_a_newer_head_commit_supersedes_an_older_run_before_it_publishes(
-    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    old = admit(pull)
-    analyse = service.analyse
-
-    def analyse_while_somebody_pushes(*args: object) -> None:
-        analyse(*args)  # type: ignore[arg-type]
-        pull.push({"shop.py": "x = 1\n"})
-        admit(pull, "synchronize")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(service, "analyse", analyse_while_somebody_pushes)
-        review = run(old)
-
-    assert review.conclusion == Conclusion.SUPERSEDED
-    assert pull.reviews == []
-    assert RateLimitEvent.objects.filter(delivery_id=old.delivery_id).count() == 1
+        assert come_true(partial(is_renewed, first))
+    told = [vars(entry) for entry in caplog.records if entry.message == "lease not renewed"]
+    assert [entry["delivery_id"] for entry in told] == [delivery.delivery_id] * 2
 
 
 def run_in_a_process_that_is_stopped(delivery: Delivery, point: str) -> "subprocess.Popen[str]":
@@ -465,21 +398,6 @@ def test_a_delivery_that_was_done_while_its_worker_was_stopped_is_not_queued_aga
 
     second.refresh_from_db()
     assert second.status == DeliveryStatus.DONE
-
-
-def test_a_run_that_may_be_posted_waits_from_when_its_worker_is_known_to_be_gone(pull: PullRequest) -> None:
-    """A slow worker may have sent the post long after it stored that it would."""
-    delivery = admit(pull)
-    assert claim(delivery.pk, "slow")
-    Review.objects.update(publishing_at=timezone.now() - SETTLED_AFTER)
-    let_leases_run_out()
-    gone = timezone.now()
-
-    assert put_back() == 1
-
-    deferred_until = Review.objects.get().deferred_until
-    assert deferred_until is not None
-    assert deferred_until >= gone + SETTLED_AFTER
 
 
 def test_runs_of_other_pull_requests_go_on_beside_a_claimed_one(pull: PullRequest, repo: Repository) -> None:

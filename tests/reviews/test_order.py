@@ -72,6 +72,48 @@ def test_a_closing_of_another_pull_request_costs_a_run_no_call(
     assert github.count("pull") == 1
 
 
+def test_a_closing_in_another_repository_costs_a_run_no_call(
+    github: Sandbox, pull: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = github.create_repository("octo/other", files={"a.py": "x = 1\n"}).open_pull_request(changes={"b.py": ""})
+    assert other.number == pull.number
+    delivery = admit(pull)
+    meanwhile(monkeypatch, lambda: admit(other, "closed"))
+
+    run(delivery)
+
+    assert github.count("pull") == 1
+
+
+def test_deliveries_about_the_same_commit_cost_a_run_no_call_and_nor_do_earlier_ones(
+    github: Sandbox, pull: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admit(pull)
+    pull.push({"shop.py": "import os\n"})
+    delivery = admit(pull, "synchronize")
+    meanwhile(monkeypatch, lambda: admit(pull, "reopened"))
+
+    run(delivery)
+
+    assert github.count("pull") == 1
+
+
+def test_a_push_on_which_nobody_will_act_does_not_keep_a_review_from_being_published(
+    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery = admit(pull)
+
+    def be_pushed_to_by_kodiai() -> None:
+        pull.push({"shop.py": "x = 1\n"})
+        ignored = admit(pull, "synchronize", sender="kodiai[bot]")
+        assert ignored.status == DeliveryStatus.IGNORED
+
+    meanwhile(monkeypatch, be_pushed_to_by_kodiai)
+
+    assert run(delivery).conclusion == Conclusion.SUCCESS
+    assert len(pull.reviews) == 1
+
+
 def test_an_older_push_that_is_heard_of_late_does_not_supersede_the_run_of_the_newest(
     pull: PullRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -97,3 +139,35 @@ def test_an_older_push_whose_newer_one_was_missed_is_answered_with_a_review_of_t
 
     assert run(older).conclusion == Conclusion.SUCCESS
     assert pull.reviews[0]["commit_id"] == pull.head_sha
+
+
+@pytest.mark.ops04
+def test_a_newer_head_commit_supersedes_an_older_run_before_it_begins(pull: PullRequest) -> None:
+    old = admit(pull)
+    pull.push({"shop.py": "x = 1\n"})
+    new = admit(pull, "synchronize")
+
+    assert run(old).conclusion == Conclusion.SUPERSEDED
+    assert pull.reviews == []
+    assert run(new).conclusion == Conclusion.SUCCESS
+
+
+@pytest.mark.ops04
+def test_a_newer_head_commit_supersedes_an_older_run_before_it_publishes(
+    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = admit(pull)
+    analyse = service.analyse
+
+    def analyse_while_somebody_pushes(*args: object) -> None:
+        analyse(*args)  # type: ignore[arg-type]
+        pull.push({"shop.py": "x = 1\n"})
+        admit(pull, "synchronize")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(service, "analyse", analyse_while_somebody_pushes)
+        review = run(old)
+
+    assert review.conclusion == Conclusion.SUPERSEDED
+    assert pull.reviews == []
+    assert RateLimitEvent.objects.filter(delivery_id=old.delivery_id).count() == 1

@@ -26,14 +26,16 @@ def nothing_stored() -> bool:
 
 @pytest.mark.parametrize("action", ["opened", "reopened", "ready_for_review", "synchronize", "review_requested"])
 def test_it_queues_a_pull_request_event_with_its_delivery_review_and_task(client: Client, action: str) -> None:
-    answer = deliver(client, pull_request_payload(action), delivery_id="abc")
+    answer = deliver(client, pull_request_payload(action, head={"sha": "a" * 40}), delivery_id="abc")
 
     assert answer.status_code == 202
     assert answer.json() == {"delivery": "abc", "status": "queued"}
     delivery = Delivery.objects.get()
-    assert (delivery.delivery_id, delivery.event_type) == ("abc", f"pull_request.{action}")
+    assert (delivery.delivery_id, delivery.event) == ("abc", "pull_request")
+    assert delivery.event_type == f"pull_request.{action}"
     assert (delivery.repo, delivery.pr_number, delivery.installation_id) == ("octo/demo", 7, 99)
-    assert delivery.status == DeliveryStatus.QUEUED
+    assert (delivery.head_sha, delivery.sender) == ("a" * 40, "mona")
+    assert (delivery.status, delivery.ignore_reason) == (DeliveryStatus.QUEUED, "")
     assert (delivery.review.repo, delivery.review.pr_number) == ("octo/demo", 7)
     assert DBTaskResult.objects.get().args_kwargs["args"] == [delivery.pk]
 
@@ -55,13 +57,11 @@ def test_it_answers_duplicate_and_queues_nothing_when_a_delivery_comes_again(
 def test_it_requeues_a_delivery_that_failed(client: Client) -> None:
     deliver(client, pull_request_payload())
     Delivery.objects.update(status=DeliveryStatus.FAILED)
-    Review.objects.update(attempts=5, conclusion="error")
 
     answer = deliver(client, pull_request_payload())
 
-    assert (answer.status_code, answer.json()["status"]) == (202, "requeued")
+    assert (answer.status_code, answer.json()) == (202, {"delivery": "d-1", "status": "requeued"})
     assert Delivery.objects.get().status == DeliveryStatus.QUEUED
-    assert Review.objects.get().attempts == 0
     assert DBTaskResult.objects.count() == 2
     assert deliver(client, pull_request_payload()).json()["status"] == "duplicate"
 
@@ -94,6 +94,7 @@ def test_the_same_delivery_id_with_another_event_type_is_another_delivery(client
         ("issue_comment", comment_payload() | {"action": "edited"}, IgnoreReason.ACTION),
         ("issue_comment", comment_payload("Looks good"), IgnoreReason.NO_MENTION),
         ("issue_comment", comment_payload("> @kodiai please\nno need"), IgnoreReason.NO_MENTION),
+        ("issue_comment", comment_payload("  > @kodiai please"), IgnoreReason.NO_MENTION),
         ("issue_comment", comment_payload("mail me@kodiai.example or ask @kodiai-fan"), IgnoreReason.NO_MENTION),
         ("issue_comment", comment_payload(None), IgnoreReason.NO_MENTION),
         ("issue_comment", comment_payload(pull_request=None), IgnoreReason.NOT_A_PULL_REQUEST),
@@ -110,6 +111,17 @@ def test_it_ignores_what_it_does_not_act_on_and_says_why(
     assert (delivery.status, delivery.ignore_reason) == (DeliveryStatus.IGNORED, reason)
     assert not DBTaskResult.objects.exists()
     assert not Review.objects.exists()
+    assert deliver(client, payload, event=event).json() == answer.json()
+
+
+def test_an_ignored_delivery_that_comes_again_hears_the_same_whatever_the_settings_have_become(
+    client: Client, settings: Settings
+) -> None:
+    payload = pull_request_payload() | {"sender": {"login": "renovate[bot]", "type": "Bot"}}
+    answer = deliver(client, payload)
+    settings.KODIAI_BOT_ALLOW_LIST = ["renovate"]
+
+    assert deliver(client, payload).json() == answer.json()
 
 
 def test_a_bot_on_the_allow_list_is_reviewed(client: Client, settings: Settings) -> None:
@@ -137,12 +149,12 @@ def test_installation_events_are_queued(client: Client, event: str, action: str)
 def test_ping_is_answered_with_200_and_not_stored(client: Client) -> None:
     answer = deliver(client, {"zen": "Keep it logically awesome.", "hook_id": 1}, event="ping")
 
-    assert answer.status_code == 200
+    assert (answer.status_code, answer.json()) == (200, {"delivery": "d-1", "status": "pong"})
     assert nothing_stored()
 
 
 @pytest.mark.parametrize(
-    "signature", [None, "sha256=", "sha256=" + "0" * 64, "sha1=" + "0" * 40, "nonsense", "sha256=ü"]
+    "signature", [None, "sha256=", "sha256=" + "0" * 64, "sha1=" + "0" * 40, "nonsense", "sha256=ü", "sha256=\udcff"]
 )
 def test_a_missing_or_wrong_signature_is_answered_with_401_and_nothing_is_stored(
     client: Client, signature: str | None
@@ -203,21 +215,24 @@ def _without(payload: dict[str, Any], *path: str) -> dict[str, Any]:
         (b"\xff\xfe{}", "not UTF-8"),
         (_without(pull_request_payload(), "action"), "action"),
         (pull_request_payload() | {"action": 5}, "action"),
-        (_without(pull_request_payload(), "pull_request"), "pull_request"),
+        (pull_request_payload(""), "action"),
+        (_without(pull_request_payload(), "pull_request"), "pull_request is missing"),
         (_without(pull_request_payload(), "pull_request", "number"), "pull_request.number"),
         (pull_request_payload(number="7"), "pull_request.number"),
         (pull_request_payload(number=True), "pull_request.number"),
         (pull_request_payload(number=0), "pull_request.number"),
         (pull_request_payload(number=2**63), "pull_request.number"),
         (pull_request_payload(number=float("nan")), "pull_request.number"),
-        (_without(pull_request_payload(), "repository"), "repository"),
+        (_without(pull_request_payload(), "repository"), "repository is missing"),
         (pull_request_payload() | {"repository": {"full_name": "no-owner"}}, "repository.full_name"),
+        (pull_request_payload() | {"repository": {"full_name": "octo/."}}, "repository.full_name"),
         (pull_request_payload() | {"repository": {"full_name": "../.."}}, "repository.full_name"),
         (pull_request_payload() | {"repository": {"full_name": "octo/de\0mo"}}, "repository.full_name"),
         (pull_request_payload() | {"installation": {"id": "x"}}, "installation.id"),
         (pull_request_payload() | {"installation": []}, "installation"),
         (pull_request_payload() | {"sender": {"login": "a\0b"}}, "NUL"),
         (pull_request_payload() | {"sender": {"login": "\ud800"}}, "Unicode"),
+        (pull_request_payload() | {"sender": {"login": "mona\udfff"}}, "Unicode"),
         (pull_request_payload() | {"sender": {"login": "x" * 256}}, "longer than"),
         (pull_request_payload("x" * 101), "longer than"),
     ],
@@ -285,8 +300,25 @@ def test_a_body_of_25_mib_is_taken_and_one_byte_more_is_answered_with_413(client
     assert Delivery.objects.count() == 1
 
 
+class _EndsEarly:
+    def read(self, size: int) -> bytes:
+        raise ConnectionResetError
+
+    readline = read
+
+
+def test_a_body_that_ends_early_is_answered_with_400(client: Client) -> None:
+    """The stream stands for a connection that breaks while its body is read."""
+    answer = client.post("/webhooks/github", b"{}", content_type="application/json", **{"wsgi.input": _EndsEarly()})
+
+    assert answer.status_code == 400
+    assert "ended early" in answer.json()["error"]
+
+
 @pytest.mark.django_db(transaction=True)
-def test_a_database_that_cannot_be_written_is_answered_with_503_and_nothing_is_half_stored(client: Client) -> None:
+def test_a_database_that_cannot_be_written_is_answered_with_503_and_nothing_is_half_stored(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
     """The task's table is away, so that the delivery row is written and its task is not."""
     table = DBTaskResult._meta.db_table
     with connection.cursor() as cursor:
@@ -299,6 +331,7 @@ def test_a_database_that_cannot_be_written_is_answered_with_503_and_nothing_is_h
 
     assert answer.status_code == 503
     assert nothing_stored()
+    assert [getattr(line, "delivery_id", "") for line in caplog.records if line.exc_info] == ["d-1"]
     assert deliver(client, pull_request_payload()).json()["status"] == "queued"
 
 

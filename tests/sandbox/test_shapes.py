@@ -28,7 +28,11 @@ def test_answers_about_pull_requests_fit_githubs_description(kit: GitHub, github
     assert len(rest.pulls.list_files(*place).parsed_data) == 4
     created = rest.pulls.create_review(*place, event="COMMENT", body="Hi", comments=[comment]).parsed_data
     assert rest.pulls.list_reviews(*place).parsed_data == [created]
-    assert rest.pulls.list_review_comments(*place).parsed_data[0].body == "Why?"
+    [comment] = rest.pulls.list_review_comments(*place).parsed_data
+    assert comment.body == "Why?"
+    assert rest.pulls.update_review_comment("octo", "demo", comment.id, body="So.").parsed_data.body == "So."
+    assert rest.pulls.get_review_comment("octo", "demo", comment.id).parsed_data.body == "So."
+    assert rest.pulls.update_review(*place, created.id, body="Hello").parsed_data.body == "Hello"
     assert rest.issues.create_comment(*place, body="Hi").parsed_data.body == "Hi"
     assert len(rest.issues.list_comments(*place).parsed_data) == 1
     found = rest.search.issues_and_pull_requests(q="repo:octo/demo author:mona is:pr").parsed_data

@@ -17,12 +17,34 @@ BOTH = [
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("delivery_id", ["d-1", None])
 @pytest.mark.parametrize(("record", "model", "values", "kind"), BOTH)
-def test_it_stores_every_value_and_returns_the_row(record: Any, model: Any, values: Any, kind: str) -> None:
-    row = record(**values())
+def test_it_stores_every_value_and_returns_the_row(
+    record: Any, model: Any, values: Any, kind: str, delivery_id: str | None
+) -> None:
+    row = record(**values(delivery_id=delivery_id))
 
-    assert model.objects.values(*values()).get(pk=row.pk) == values()
+    assert model.objects.values(*values()).get(pk=row.pk) == values(delivery_id=delivery_id)
     assert row.created_at is not None
+
+
+@pytest.mark.django_db
+def test_what_a_run_did_not_use_is_stored_as_zero() -> None:
+    measured = dict.fromkeys(
+        [
+            "duration_ms",
+            "input_tokens",
+            "output_tokens",
+            "cache_read_tokens",
+            "cache_creation_tokens",
+            "cost_usd",
+        ],
+        0,
+    )
+
+    record_execution(**{name: value for name, value in execution_values().items() if name not in measured})
+
+    assert Execution.objects.values(*measured).get() == measured
 
 
 @pytest.mark.ops04
@@ -95,6 +117,8 @@ def test_it_logs_one_warning_with_the_whole_event_whatever_is_raised(
     assert warning.getMessage() == f"{kind.replace('_', '-')} not recorded"
     assert getattr(warning, kind) == values()
     assert warning.error == f"{type(error).__name__}: {error}"
+    assert warning.exc_info is not None
+    assert warning.exc_info[1] is error
 
 
 @pytest.mark.ops05
@@ -112,10 +136,13 @@ def test_it_lets_through_what_ends_the_process(interrupt: type[BaseException], m
 
 @pytest.mark.ops05
 @pytest.mark.django_db(transaction=True)
-def test_a_failure_takes_nothing_of_the_callers_transaction_with_it(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("delivery_id", ["bad", None])
+def test_a_failure_takes_nothing_of_the_callers_transaction_with_it(
+    delivery_id: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
     with transaction.atomic():
         RateLimitEventFactory(delivery_id="before")
-        assert record_rate_limit_event(**event_values(delivery_id="bad", cache_hit_rate=2.0)) is None
+        assert record_rate_limit_event(**event_values(delivery_id=delivery_id, cache_hit_rate=2.0)) is None
         RateLimitEventFactory(delivery_id="after")
 
     assert set(RateLimitEvent.objects.values_list("delivery_id", flat=True)) == {"before", "after"}
@@ -136,11 +163,11 @@ def test_it_goes_away_with_the_callers_transaction() -> None:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("values", [event_values(), event_values(cache_hit_rate=2.0)], ids=["stored", "refused"])
 @pytest.mark.parametrize("in_transaction", [True, False])
-def test_it_leaves_the_time_outs_of_the_connection_as_they_were(values: dict[str, Any], in_transaction: bool) -> None:
-    def time_outs() -> list[tuple[Any, ...]]:
+def test_it_leaves_the_time_out_of_the_connection_as_it_was(values: dict[str, Any], in_transaction: bool) -> None:
+    def time_out() -> list[tuple[Any, ...]]:
         with connection.cursor() as cursor:
             if connection.vendor == "postgresql":
-                cursor.execute("SELECT current_setting('lock_timeout'), current_setting('statement_timeout')")
+                cursor.execute("SHOW statement_timeout")
             else:
                 cursor.execute("PRAGMA busy_timeout")
             return cursor.fetchall()
@@ -148,11 +175,10 @@ def test_it_leaves_the_time_outs_of_the_connection_as_they_were(values: dict[str
     def observe() -> None:
         if connection.vendor == "postgresql" and in_transaction:
             with connection.cursor() as cursor:
-                cursor.execute("SET LOCAL lock_timeout = '7s'")
                 cursor.execute("SET LOCAL statement_timeout = '1min'")
-        before = time_outs()
+        before = time_out()
         record_rate_limit_event(**values)
-        assert time_outs() == before
+        assert time_out() == before
 
     if in_transaction:
         with transaction.atomic():

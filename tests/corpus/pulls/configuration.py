@@ -9,7 +9,7 @@ WRONG = code("""
 
     def area(width, height, cache={}):
         print(f"area")
-        return cache.setdefault((width, height), width * hight)
+        return cache.setdefault((width, height), width * depth)
 """)
 
 
@@ -50,8 +50,8 @@ def settled_limits(github: Sandbox) -> PullRequest:
 
 @pull_request
 def settled_that_nothing_runs(github: Sandbox) -> PullRequest:
-    """The engine is turned off: nothing is said but that nothing ran."""
-    return _pull(github, "engines: {disable: [ruff]}\n")
+    """All that reads these files is turned off: nothing is said but that nothing ran."""
+    return _pull(github, "engines: {disable: [ruff, secrets, typos]}\n")
 
 
 @pull_request
