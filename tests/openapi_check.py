@@ -50,6 +50,19 @@ def test_every_request_is_as_github_describes_it(github: Sandbox, name: str) -> 
 
 
 @pytest.mark.django_db
+def test_so_is_what_a_follow_up_asks(github: Sandbox) -> None:
+    pull = DECLARED["django-view"].opened(github)
+    run(admit(pull))
+    github.reset_calls()
+    pull.push({"library/forms.py": "import os\n"})
+    run(admit(pull, "synchronize"))
+
+    calls = [call for call in github.calls if (call.method, call.path) not in NOT_DESCRIBED]
+    assert {"update_review", "create_review"} <= {call.route for call in calls}
+    assert [complaint for call in calls for complaint in complaints(call)] == []
+
+
+@pytest.mark.django_db
 def test_so_is_what_is_asked_when_something_went_wrong(github: Sandbox) -> None:
     """Looking for a review of one's own, files one by one, deliveries, sending one again."""
     pull = DECLARED["payment-service"].opened(github)
