@@ -43,6 +43,7 @@ def look_at(
         else:
             texts[path] = text
     found, ran, failures = engines.analyse(texts, disabled=settled.engines.disable)
+    found = [_within(finding, texts[finding.path]) for finding in found]
     in_base = {file.path: file.previous_path or file.path for file in present if file.status == "renamed"}
     on_changes = [
         fingerprinted(placed, in_base.get(placed.path, placed.path))
@@ -103,6 +104,14 @@ def _text(blob: Blob | None, paths: config.PathsSection) -> str | LeftOutReason:
     if not paths.generated and says_that_it_is_generated(blob.text):
         return LeftOutReason.GENERATED
     return blob.text
+
+
+def _within(finding: Finding, text: str) -> Finding:
+    """Put on the last line what is said past it: where a bracket is open at the end, analyzers name the line after."""
+    last = max(1, text.count("\n") + (not text.endswith("\n")))
+    if finding.end_line <= last:
+        return finding
+    return replace(finding, start_line=min(finding.start_line, last), end_line=last)
 
 
 def _placed(finding: Finding, hunks: Sequence[Hunk]) -> Finding | None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from sandbox import threads
 from sandbox.app import Json
+from sandbox.git import SUBMODULE_MODE
 from sandbox.graphql_document import DocumentError, Field, Operation, read
 from sandbox.http import ApiError, Request, not_found
 from sandbox.pulls import PullRequest
@@ -115,7 +116,8 @@ def _find(repo: Repository, expression: str) -> str | None:
         return None
     tree = repo.store.tree(sha)
     if path in tree:
-        return tree[path].oid
+        # The commit that a submodule names is an object of another repository.
+        return None if tree[path].mode == SUBMODULE_MODE else tree[path].oid
     folder = path.rstrip("/")
     return "" if not folder or any(name.startswith(f"{folder}/") for name in tree) else None
 

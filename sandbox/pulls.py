@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox import conversation, payloads, shapes
 from sandbox.app import Json, timestamp
-from sandbox.diffs import MAX_PATCH_LINES, ChangedFile, FileStatus, changed_files
-from sandbox.git import Changes, Content, GitStore
+from sandbox.diffs import MAX_PATCH_LINES, ChangedFile, changed_files
+from sandbox.git import Changes, GitError
 from sandbox.threads import Thread
 
 if TYPE_CHECKING:
@@ -92,6 +92,34 @@ class PullRequest:
         """Put a new commit in place of the head commit, whose changes are gone with it, and return the new sha."""
         return self._move_head(self.repository.store.parent(self.head_sha), changes or {}, renames, message)
 
+    def merge_base_branch(self, message: str = "Merge the base branch") -> str:
+        """Merge the base branch as it is now into the head branch, and return the new sha.
+
+        Raises GitError, with nothing moved, where they conflict.
+        """
+        with self.repository.lock:
+            base = self.repository.branches[self.base_ref]
+            tree = self.repository.store.merge(self.head_sha, base)
+            return self._move_head(self.head_sha, {}, None, message, merged=base, tree=tree, base=base)
+
+    def rebase(self, message: str = "Rebase") -> str:
+        """Force-push the head branch with its commits made anew on the base branch as it is now; return the new sha.
+
+        The last of them gets `message`. Raises GitError, with nothing moved, where they conflict, and for a merge.
+        """
+        with self.repository.lock:
+            store, base = self.repository.store, self.repository.branches[self.base_ref]
+            onto, made = base, []
+            mine = store.commits_between(self.base_sha, self.head_sha)
+            if any(store.has_two_parents(sha) for sha in mine):
+                raise GitError("the sandbox rebases no merges")
+            for sha in reversed(mine):
+                tree = store.applied(sha, onto)
+                onto = store.commit("rebase", {}, parent=onto, message=message, author=self.author, tree=tree)
+                made.append(onto)
+            self.commits += made[:-1]
+            return self._point_head_at(onto, base)
+
     def close(self, *, merged: bool = False) -> None:
         """Close the pull request. `merged` only sets the state; the base branch stays as it is."""
         with self.repository.lock:
@@ -136,17 +164,6 @@ class PullRequest:
         """Open a thread again. Raises KeyError for a comment that began none."""
         self._thread(comment_id).resolved_by = None
 
-    def rebase(self, message: str = "Rebase") -> str:
-        """Force-push the pull request's changes on top of the base branch as it is now, and return the new sha.
-
-        Files that both sides changed are as the pull request has them.
-        """
-        return self._replay(message, parents=1)
-
-    def merge_base_branch(self, message: str = "Merge the base branch") -> str:
-        """Merge the base branch as it is now into the head branch, and return the new sha; see `rebase`."""
-        return self._replay(message, parents=2)
-
     def add_comment(self, author: str, body: str) -> Json:
         """Put a comment in the conversation and return it as it is stored."""
         with self.repository.lock:
@@ -168,21 +185,6 @@ class PullRequest:
                 return thread
         raise KeyError(comment_id)
 
-    def _replay(self, message: str, parents: int) -> str:
-        """Put the changes of the pull request and those of the base branch together."""
-        repository, store = self.repository, self.repository.store
-        with repository.lock:
-            base = repository.branches[self.base_ref]
-            mine = _changes(store, self.files())
-            if parents == 1:
-                parent, changes = base, mine
-            else:
-                theirs = _changes(store, changed_files(store, store.merge_base(base, self.head_sha), base))
-                parent = self.head_sha
-                changes = {path: content for path, content in theirs.items() if path not in mine}
-            self.base_sha = base
-            return self._move_head(parent, changes, None, message, merged=base if parents == 2 else None)
-
     def _move_head(
         self,
         parent: str,
@@ -190,10 +192,12 @@ class PullRequest:
         renames: Mapping[str, str] | None,
         message: str,
         merged: str | None = None,
+        tree: str | None = None,
+        base: str | None = None,
     ) -> str:
-        repository = self.repository
-        with repository.lock:
-            sha = repository.store.commit(
+        store = self.repository.store
+        with self.repository.lock:
+            sha = store.commit(
                 self._branch,
                 changes,
                 parent=parent,
@@ -201,19 +205,16 @@ class PullRequest:
                 author=self.author,
                 renames=renames,
                 merged=merged,
+                tree=tree,
             )
+            return self._point_head_at(sha, base or self.base_sha)
+
+    def _point_head_at(self, sha: str, base: str) -> str:
+        repository = self.repository
+        with repository.lock:
+            self.base_sha = base
             if not self.fork:
                 repository.branches[self._branch] = sha
             self.before_sha, self.head_sha, self.updated_at = self.head_sha, sha, timestamp()
             self.commits.append(sha)
             return sha
-
-
-def _changes(store: GitStore, files: list[ChangedFile]) -> dict[str, Content | None]:
-    """What makes these changes again elsewhere."""
-    changes: dict[str, Content | None] = {}
-    for file in files:
-        if file.previous_path is not None:
-            changes[file.previous_path] = None
-        changes[file.path] = None if file.status is FileStatus.REMOVED else store.blob(file.oid)
-    return changes

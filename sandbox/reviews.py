@@ -56,7 +56,8 @@ def create_review(pull: PullRequest, body: Json, author: str, refused: Set[tuple
         raise _unprocessable("User can only have one pending review per pull request")
     if commit_id not in pull.commits:
         raise _unprocessable(f"The commit {commit_id} is not part of the pull request")
-    files = {file.path: file for file in pull.files(commit_id)}
+    # How GitHub takes a path that it had to replace bytes in is not documented; no file has that name.
+    files = {file.path: file for file in pull.files(commit_id) if file.is_utf8}
     places = [_place(files, comment, refused) for comment in comments]
     review = conversation.review(
         pull, author=author, body=text, state=_STATES[event], commit_id=commit_id, event=event, comments=comments

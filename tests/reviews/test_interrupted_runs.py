@@ -1,6 +1,9 @@
 """Runs that were interrupted, at any point of them, and go on: nothing twice, nothing lost."""
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 from pytest_django import Settings
 
 from reviews.check_runs import external_id, tell_owed
