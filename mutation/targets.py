@@ -20,11 +20,10 @@ class Target:
 
 PUBLISHING_TESTS = (
     "tests/reviews/test_publishing.py",
-    "tests/reviews/test_runs.py",
     "tests/reviews/test_order.py",
     "tests/reviews/test_refusals.py",
-    "tests/reviews/test_leases.py",
     "tests/reviews/test_interrupted_runs.py",
+    "tests/reviews/test_missed.py",
 )
 INTAKE_TESTS = (
     "tests/reviews/test_webhook_answers.py",
@@ -52,7 +51,7 @@ TARGETS = {
     "publishing": Target("reviews/publishing.py", PUBLISHING_TESTS),
     "service": Target(
         "reviews/service.py",
-        (*PUBLISHING_TESTS, "tests/reviews/test_missed.py", "tests/reviews/test_recovery.py"),
+        PUBLISHING_TESTS,
         ("publish", "_may_be_published", "_later_deliveries", "_end_if_overtaken", "_end_if_moved_on", "_post"),
     ),
     "webhooks": Target("reviews/webhooks.py", INTAKE_TESTS, deselected=INTAKE_DESELECTED),
