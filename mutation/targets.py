@@ -20,13 +20,12 @@ class Target:
 
 PUBLISHING_TESTS = (
     "tests/reviews/test_publishing.py",
-    "tests/reviews/test_runs.py",
     "tests/reviews/test_order.py",
     "tests/reviews/test_refusals.py",
-    "tests/reviews/test_leases.py",
     "tests/reviews/test_interrupted_runs.py",
     "tests/reviews/test_follow_ups.py",
     "tests/reviews/test_conversations.py",
+    "tests/reviews/test_missed.py",
 )
 INTAKE_TESTS = (
     "tests/reviews/test_webhook_answers.py",

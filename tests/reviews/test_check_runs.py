@@ -377,6 +377,7 @@ def test_an_installation_that_is_removed_is_not_told(github: Sandbox, pull: Pull
 def test_re_run_reviews_the_pull_request_once_more_and_says_nothing_else(github: Sandbox, pull: PullRequest) -> None:
     github.fail("create_review", Fault(FaultKind.STATUS, status=403))
     run(admit(pull))
+    Review.objects.update(publishing_at=timezone.now() - LONGEST_POST - SETTLED_AFTER)
 
     delivery = admit(pull, "rerequested", event="check_run", sender="octocat")
     assert (delivery.event_type, delivery.head_sha, delivery.addressed) == (
