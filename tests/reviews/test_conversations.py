@@ -129,6 +129,19 @@ def test_findings_beyond_the_comments_stand_in_the_summary_and_are_not_said_late
     assert "1 finding of earlier commits is gone" in summary["body"]
 
 
+def test_what_stood_in_the_summary_only_is_not_said_later_under_another_name_of_the_file(repo: Repository) -> None:
+    lines = [f"def f{number}():\n    return missing_{number}\n\n\n" for number in range(MAX_COMMENTS + 2)]
+    pull = repo.open_pull_request(changes={"old.py": "".join(lines)}, author="mona")
+    run(admit(pull))
+    pull.push(renames={"old.py": "new.py"})
+    run(admit(pull, "synchronize"))
+
+    (summary,) = pull.reviews
+    assert "### Kodiai: 12 findings (12 critical)" in summary["body"]
+    assert summary["body"].count("`new.py:") == 2
+    assert "gone" not in summary["body"]
+
+
 def test_the_longest_summary_keeps_its_markers_and_is_taken(
     github: Sandbox, repo: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
