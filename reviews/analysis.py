@@ -7,7 +7,7 @@ from dataclasses import replace
 from reviews import config, engines
 from reviews.diff import BadPatch, Hunk, changed, hunks_of, within_one
 from reviews.engines.analyzer import clashing, safe_path
-from reviews.findings import Finding, LeftOut, LeftOutReason, Report, Severity
+from reviews.findings import Finding, LeftOut, LeftOutReason, Report, Severity, fingerprinted
 from reviews.github import Blob, ChangedFile
 from reviews.paths import matches, says_that_it_is_generated, written_by_nobody
 from reviews.redaction import storable
@@ -43,7 +43,14 @@ def look_at(
         else:
             texts[path] = text
     found, ran, failures = engines.analyse(texts, disabled=settled.engines.disable)
-    on_changes = [placed for finding in found if (placed := _placed(finding, hunks[finding.path]))]
+    found = [_within(finding, texts[finding.path]) for finding in found]
+    in_base = {file.path: file.previous_path or file.path for file in present if file.status == "renamed"}
+    on_changes = [
+        fingerprinted(placed, in_base.get(placed.path, placed.path))
+        for finding in found
+        if (placed := _placed(finding, hunks[finding.path]))
+    ]
+    failed = {engine for engine, _ in failures}
     said = [weighed for finding in on_changes if (weighed := _weighed(finding, settled.severities))]
     return Report(
         changed_files=len(files),
@@ -55,6 +62,7 @@ def look_at(
         without_engine=len(present) - len(with_engine),
         engines=tuple(ran),
         engine_failures=tuple(failures),
+        half_read=tuple(sorted(path for path in texts if failed & engines.readers(path))),
         config_change=_problems(blobs.get(config.PATH)) if changes_config else None,
     )
 
@@ -96,6 +104,14 @@ def _text(blob: Blob | None, paths: config.PathsSection) -> str | LeftOutReason:
     if not paths.generated and says_that_it_is_generated(blob.text):
         return LeftOutReason.GENERATED
     return blob.text
+
+
+def _within(finding: Finding, text: str) -> Finding:
+    """Put on the last line what is said past it: where a bracket is open at the end, analyzers name the line after."""
+    last = max(1, text.count("\n") + (not text.endswith("\n")))
+    if finding.end_line <= last:
+        return finding
+    return replace(finding, start_line=min(finding.start_line, last), end_line=last)
 
 
 def _placed(finding: Finding, hunks: Sequence[Hunk]) -> Finding | None:

@@ -83,6 +83,14 @@ class TriggersSection(Section):
     )
 
 
+class CheckSection(Section):
+    """`check:` what the check run says to branch protection."""
+
+    fail_on: Literal["critical", "major", "minor", "info", "never"] = Field(
+        default="never", description="Findings of this severity or a higher one make the check run fail."
+    )
+
+
 class Sections(Section):
     """Settings of a repository for Kodiai: `.kodiai.yml` on the base branch."""
 
@@ -92,6 +100,7 @@ class Sections(Section):
     severities: SeveritiesSection = SeveritiesSection()
     limits: LimitsSection = LimitsSection()
     triggers: TriggersSection = TriggersSection()
+    check: CheckSection = CheckSection()
 
 
 class RepositoryConfig(Sections):

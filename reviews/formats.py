@@ -19,10 +19,7 @@ _ACTIONS_LEVELS = {level: "notice" if name == "note" else name for level, name i
 
 def as_json(report: Report) -> str:
     """The whole report, each finding with its fingerprint."""
-    document = report.to_json()
-    for told, finding in zip(document["findings"], report.findings, strict=True):
-        told["fingerprint"] = finding.fingerprint
-    return json.dumps(document, indent=2)
+    return json.dumps(report.to_json(), indent=2)
 
 
 def as_sarif(report: Report) -> str:

@@ -253,7 +253,8 @@ def test_an_analyzer_sees_nothing_of_the_environment_and_no_configuration(
     found, ran, failures = analyse({"a.py": UNUSED})
 
     assert [finding.rule for finding in found] == ["F401"]
-    assert (ran, failures) == (["ruff"], [])
+    assert "ruff" in ran
+    assert failures == []
 
 
 def test_a_syntax_error_is_a_critical_finding_on_its_line() -> None:

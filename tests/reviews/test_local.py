@@ -205,9 +205,7 @@ def report(git: Git, directory: Path) -> Report:
 
 def test_json_is_the_whole_report(report: Report) -> None:
     document = json.loads(formats.as_json(report))
-    assert [finding.pop("fingerprint") for finding in document["findings"]] == [
-        finding.fingerprint for finding in report.findings
-    ]
+    assert all(finding["fingerprint"] for finding in document["findings"])
     assert Report.from_json(document) == report
 
 
