@@ -14,7 +14,7 @@ from pytest_django import Settings
 from reviews import runner, service
 from reviews.check_runs import check_run_of, conclusion_of
 from reviews.findings import Finding, Report, Severity
-from reviews.models import SETTLED_AFTER, Review
+from reviews.models import LONGEST_POST, SETTLED_AFTER, Review
 from reviews.recovery import sweep
 from reviews.runner import process
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
