@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -26,7 +25,15 @@ from reviews.service import run_review
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
 from telemetry.models import Conclusion, Execution, RateLimitEvent
 from tests.reviews.conftest import AFTER
-from tests.runs import ROOT, admit, forget_tasks, process_environment, queued_tasks, run, take_tasks_and_die
+from tests.runs import (
+    admit,
+    forget_tasks,
+    queued_tasks,
+    run,
+    run_in_a_process_that_is_stopped,
+    take_tasks_and_die,
+    wait_until_stopped,
+)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.ops04]
 
@@ -340,17 +347,6 @@ def test_a_newer_head_commit_supersedes_an_older_run_before_it_publishes(
     assert RateLimitEvent.objects.filter(delivery_id=old.delivery_id).count() == 1
 
 
-def run_in_a_process_that_is_stopped(delivery: Delivery, point: str) -> "subprocess.Popen[str]":
-    """Begin to process a delivery in a process of its own, which gets SIGSTOP at `point` if it comes to it."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.killed_run", str(delivery.pk), point, "SIGSTOP"],
-        env=process_environment(),
-        cwd=ROOT,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 def continue_after_the_run_was_taken_over(stopped: "subprocess.Popen[str]") -> None:
     """Let a stopped process go on: it notices by itself that the run is not its own any more."""
     os.kill(stopped.pid, signal.SIGCONT)
@@ -429,7 +425,7 @@ def test_a_worker_that_was_stopped_past_its_lease_between_two_steps_goes_on_with
     delivery = admit(pull)
     stopped = run_in_a_process_that_is_stopped(delivery, point)
     try:
-        assert os.waitid(os.P_PID, stopped.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT).si_code == os.CLD_STOPPED
+        wait_until_stopped(stopped)
         let_leases_run_out()
         assert put_back() == 1
         assert run(delivery).conclusion == Conclusion.SUCCESS
