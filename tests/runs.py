@@ -174,3 +174,19 @@ def run_in_a_process_that_is_killed(delivery: Delivery, point: str) -> None:
         text=True,
     )
     assert done.returncode == -9, f"the process was not killed at {point}: {done.stderr[-2000:]}"
+
+
+def run_in_a_process_that_is_stopped(delivery: Delivery, point: str) -> "subprocess.Popen[str]":
+    """Begin to process a delivery in a process of its own, which gets SIGSTOP at `point` if it comes to it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.killed_run", str(delivery.pk), point, "SIGSTOP"],
+        env=process_environment(),
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_until_stopped(process: "subprocess.Popen[str]") -> None:
+    """Return when a process was stopped (SIGSTOP); fail if it ended instead."""
+    assert os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT).si_code == os.CLD_STOPPED

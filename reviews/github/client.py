@@ -92,9 +92,9 @@ class Client:
     def changed_files(self, number: int, count: int | None = None) -> list[ChangedFile]:
         """Return the changed files, at most `MAX_FILES`.
 
-        `count` is how many GitHub says there are: where that is a page at most, no second one is asked for.
+        `count` is how many GitHub says there are (None: it does not): no page after the last of them is asked for.
         """
-        limit = PER_PAGE if count is not None and count <= PER_PAGE else MAX_FILES
+        limit = MAX_FILES if count is None else min(max(count, 1), MAX_FILES)
         pages = self._pages(f"/repos/{self.repo}/pulls/{number}/files", form(list[ChangedFile]), limit)
         return [file for page in pages for file in page]
 

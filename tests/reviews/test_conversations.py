@@ -130,7 +130,7 @@ def test_findings_beyond_the_comments_stand_in_the_summary_and_are_not_said_late
 
 
 def test_what_stood_in_the_summary_only_is_not_said_later_under_another_name_of_the_file(repo: Repository) -> None:
-    lines = [f"def f{number}():\n    return missing_{number}\n\n\n" for number in range(MAX_COMMENTS + 2)]
+    lines = [f"def f{number}():\n    return missing_{number}\n\n\n" for number in range(12)]
     pull = repo.open_pull_request(changes={"old.py": "".join(lines)}, author="mona")
     run(admit(pull))
     pull.push(renames={"old.py": "new.py"})

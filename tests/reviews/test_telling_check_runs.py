@@ -1,5 +1,7 @@
 """That a check run is told, once, later if not at once, and that no run waits for it or fails by it."""
 
+import os
+import signal
 from datetime import timedelta
 
 import pytest
@@ -12,10 +14,18 @@ from reviews import check_runs
 from reviews.check_runs import GIVEN_UP_AFTER, external_id, tell_owed
 from reviews.github import client as github_client
 from reviews.inbox import requeue
-from reviews.models import SETTLED_AFTER, DeliveryStatus, LeaseLost, Review
+from reviews.models import SETTLED_AFTER, DeliveryStatus, LeaseLost, MissedDelivery, Review
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
 from telemetry.models import Conclusion
-from tests.runs import admit, let_waits_be_over, only_check_run, run, tell_check_runs
+from tests.runs import (
+    admit,
+    let_waits_be_over,
+    only_check_run,
+    run,
+    run_in_a_process_that_is_stopped,
+    tell_check_runs,
+    wait_until_stopped,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -193,6 +203,41 @@ def test_a_process_that_has_lost_it_to_another_posts_nothing(github: Sandbox, pu
             check_runs.post(client, slow, None)
 
     assert only_check_run(pull)["external_id"] == external_id(slow)
+
+
+def test_one_that_a_restored_backup_does_not_know_of_is_found(github: Sandbox, pull: PullRequest) -> None:
+    review = run(admit(pull))
+    identity = {"delivery_id": review.delivery.delivery_id, "event_type": review.delivery.event_type}
+    MissedDelivery.objects.create(**identity, delivered_at=timezone.now(), status_code=502)
+    Review.objects.update(check_run_due_at=timezone.now(), check_run_posting_at=None, check_run_reported_at=None)
+
+    assert tell_check_runs() == {"told": 1}
+    assert only_check_run(pull)["external_id"] == external_id(review)
+    assert (github.count("create_check_run"), github.count("update_check_run")) == (1, 0)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("point", ["execution_recorded_at", "check-run-posted"])
+def test_a_worker_that_was_stopped_for_longer_than_it_had_it_tells_it_no_second_time(
+    github: Sandbox, pull: PullRequest, point: str
+) -> None:
+    """A real process is stopped (SIGSTOP) before it begins to tell, or before it can say that it has."""
+    delivery = admit(pull)
+    stopped = run_in_a_process_that_is_stopped(delivery, point)
+    try:
+        wait_until_stopped(stopped)
+        assert tell_check_runs() == {"told": 1}
+        before = Review.objects.values().get()
+        os.kill(stopped.pid, signal.SIGCONT)
+        _, log = stopped.communicate(timeout=60)
+    finally:
+        stopped.kill()
+
+    assert stopped.returncode == 0, log
+    assert "Traceback" not in log
+    assert only_check_run(pull)["conclusion"] == "neutral"
+    assert github.count("create_check_run") == 1
+    assert Review.objects.values().get() == before
 
 
 def test_one_that_was_queued_again_meanwhile_is_left_to_its_next_end(github: Sandbox, pull: PullRequest) -> None:
