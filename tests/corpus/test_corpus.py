@@ -22,7 +22,6 @@ from tests.corpus.reviewing import Published, lines_of, published
 WRITE = bool(os.environ.get("KODIAI_TEST_WRITE_CORPUS"))
 HINT = "run `make corpus` and read what changed"
 JUDGED = labels.judged()
-NOT_YET_CLEAN = {"clean-translation": "typos takes German and French for misspelled English"}
 MOST_CALLS = 8
 """For a pull request of up to a hundred files: token, pull request, files, configuration, Search, contents, review, and
 one to spare."""
@@ -100,9 +99,7 @@ def test_every_finding_is_judged(outcome: Published) -> None:
         assert {label.judgement for label in mine} <= {labels.WANTED, labels.NOISE}, "judge it in labels.txt"
 
 
-def test_nothing_is_said_of_what_is_good(outcome: Published, request: pytest.FixtureRequest) -> None:
-    if outcome.declared.name in NOT_YET_CLEAN:
-        request.applymarker(pytest.mark.xfail(strict=True, reason=NOT_YET_CLEAN[outcome.declared.name]))
+def test_nothing_is_said_of_what_is_good(outcome: Published) -> None:
     if outcome.declared.name.startswith("clean-"):
         assert outcome.report.findings == ()
 
