@@ -1,5 +1,0 @@
-FROM busybox:1.36
-RUN echo one \
-    && echo two
-RUNN echo three
-CMD ["sh"]
