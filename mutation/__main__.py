@@ -1,4 +1,4 @@
-"""Run the tests of each target against its mutants: `make mutation`, or `python -m mutation [TARGET …]`.
+"""Run the tests of each target against its mutants: `make mutation`, or `python -m mutation TARGET [--only NUMBER …]`.
 
 A start of Django and pytest costs more than the tests. So this process loads what is not Kodiai's own once, and forks
 for each mutant: the child is handed the mutated source in place of the file, which is never touched, and a copy of a
@@ -9,6 +9,7 @@ The database is SQLite, or PostgreSQL where `KODIAI_TEST_POSTGRES_URL` names a s
 """
 
 import argparse
+import ast
 import importlib
 import importlib.machinery
 import json
@@ -33,19 +34,19 @@ from mutation.targets import TARGETS, Target
 OWN = ("kodiai", "reviews", "telemetry", "tests")
 OUT = Path("var/mutation")
 POSTGRES_URL = os.environ.get("KODIAI_TEST_POSTGRES_URL", "")
-NEEDS_DJANGO = (".models", ".admin", "django_tasks", "django_rq", "rest_framework")
+QUIET = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist")
+NEEDS_DJANGO = (".models", ".admin", "django_tasks", "django_rq")
 MISSED, NOTICED = 0, (1, 2)
 """pytest's exit codes: all passed; one failed, could not be collected. Any other says that no test was asked."""
 
 
 @dataclass(eq=False)  # pytest needs a hash
 class Watch:
-    """A pytest plugin: which test comes by which lines of a file, how long it takes, and which failed first."""
+    """A pytest plugin: which test comes by which lines of a file, and how long it takes."""
 
     path: str
     lines: dict[str, list[int]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
-    failed: str = ""
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
@@ -138,7 +139,7 @@ def child(target: Target, database: str, folder: Path, code: str, tests: list[st
 
     settings.DATABASES["default"] |= {"NAME": database, "TEST": {"NAME": database}}
     first = FirstFailure()
-    options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:hypothesispytest", "--no-header"]
+    options = [*QUIET, "-x", "-p", "no:hypothesispytest", "--no-header"]
     ended = pytest.main([*options, f"--basetemp={folder / 'tmp'}", *tests], plugins=[first, Database()])
     (folder / "said").write_text(first.said)
     os._exit(int(ended))
@@ -152,17 +153,7 @@ def watched_run(target: Target, out: Path) -> dict[str, Any]:
         from django.conf import settings
 
         settings.DATABASES["default"] |= {"TEST": {"NAME": database_name(out, "template")}}
-        options = [
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            "-p",
-            "no:xdist",
-            "--create-db",
-            "--reuse-db",
-            "-k",
-            f"not ({target.deselected})",
-        ]
+        options = [*QUIET, "--create-db", "--reuse-db", "-k", f"not ({target.deselected})"]
         started = time.process_time()
         ended = pytest.main([*options, f"--basetemp={out / 'tmp'}", *target.tests], plugins=[watch])
         modules = [name for name in sys.modules if name.partition(".")[0] not in OWN]
@@ -262,8 +253,6 @@ def outcome(
 
 def function_lines(source: str) -> set[int]:
     """The lines inside of functions, which do not run when the file is imported."""
-    import ast
-
     functions = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
     return {line for each in functions for line in range(each.body[0].lineno, (each.end_lineno or 0) + 1)}
 

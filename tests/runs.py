@@ -4,18 +4,21 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import pytest
 from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 from django_tasks import TaskResultStatus
 from django_tasks_db.models import DBTaskResult
 
+from reviews import service
 from reviews.inbox import store
 from reviews.models import Delivery, Review
 from reviews.payloads import read_delivery
@@ -49,6 +52,17 @@ def put_back() -> int:
     """Sweep; return how many runs and deliveries were queued again."""
     swept = sweep()
     return swept["runs put back"] + swept["deliveries queued again"]
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, happen: Callable[[], object]) -> None:
+    """Let something happen while the next run is at work: right after it has analysed."""
+    analyse = service.analyse
+
+    def analyse_meanwhile(*args: Any) -> None:
+        analyse(*args)
+        happen()
+
+    monkeypatch.setattr(service, "analyse", analyse_meanwhile)
 
 
 def run(delivery: Delivery) -> Review:

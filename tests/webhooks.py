@@ -33,6 +33,16 @@ def comment_payload(body: Any = "@kodiai please", **issue: Any) -> dict[str, Any
     }
 
 
+def without(payload: dict[str, Any], *path: str) -> dict[str, Any]:
+    """A copy of a body that lacks what is at the end of `path`."""
+    payload = json.loads(json.dumps(payload))
+    inner = payload
+    for name in path[:-1]:
+        inner = inner[name]
+    del inner[path[-1]]
+    return payload
+
+
 def sign(body: bytes, secret: str | None = None) -> str:
     key = (secret or settings.KODIAI_GITHUB_WEBHOOK_SECRET[0]).encode()
     return "sha256=" + hmac.new(key, body, hashlib.sha256).hexdigest()

@@ -1,19 +1,17 @@
 """`manage.py recover`: what dead workers left goes on, what has failed is told and can be queued again."""
 
 import io
-from datetime import timedelta
 
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
-from django.utils import timezone
 from pytest_django import Settings
 
 from reviews import service
 from reviews.lease import claim
-from reviews.models import Delivery, DeliveryStatus, Review
+from reviews.models import Delivery, DeliveryStatus
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
-from tests.runs import admit, run
+from tests.runs import admit, let_leases_run_out, run
 
 pytestmark = pytest.mark.django_db
 
@@ -55,7 +53,7 @@ def test_it_says_that_all_is_well(pull: PullRequest) -> None:
 def test_it_puts_back_what_a_dead_worker_left(pull: PullRequest) -> None:
     delivery = admit(pull)
     claim(delivery.pk, "dead")
-    Review.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+    let_leases_run_out()
 
     assert "Runs put back: 1" in recover()
     delivery.refresh_from_db()

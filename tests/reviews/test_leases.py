@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
@@ -17,7 +16,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 from pytest_django import Settings
 
-from reviews import lease, runner, service
+from reviews import lease, runner
 from reviews.lease import claim, renewed
 from reviews.models import Delivery, DeliveryStatus, LeaseLost, Review
 from reviews.recovery import sweep
@@ -25,11 +24,13 @@ from reviews.runner import process
 from reviews.service import run_review
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
 from telemetry.models import Conclusion, Execution, RateLimitEvent
+from tests.e2e.load import wait_until
 from tests.reviews.conftest import AFTER
 from tests.runs import (
     ROOT,
     admit,
     let_leases_run_out,
+    meanwhile,
     process_environment,
     put_back,
     queued_tasks,
@@ -151,29 +152,19 @@ def test_a_worker_that_loses_its_run_right_before_it_publishes_does_not_publish(
     delivery = admit(pull)
     stale = claim(delivery.pk, "slow")
     assert stale is not None
-    analyse = service.analyse
 
-    def analyse_for_too_long(*args: object) -> None:
-        analyse(*args)  # type: ignore[arg-type]
+    def be_taken_for_dead() -> None:
         let_leases_run_out()
         sweep()
 
     with monkeypatch.context() as patch:
-        patch.setattr(service, "analyse", analyse_for_too_long)
+        meanwhile(patch, be_taken_for_dead)
         with pytest.raises(LeaseLost):
             run_review(stale)
 
     assert pull.reviews == []
     assert run(delivery).conclusion == Conclusion.SUCCESS
     assert len(pull.reviews) == 1
-
-
-def come_true(condition: Callable[[], bool]) -> bool:
-    """Wait until the condition holds, for ten seconds at most."""
-    deadline = time.monotonic() + 10
-    while not (held := condition()) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return held
 
 
 def renewing() -> list[threading.Thread]:
@@ -198,7 +189,7 @@ def test_a_lease_is_renewed_again_and_again_while_its_worker_works(pull: PullReq
         [thread] = renewing()
         assert thread.daemon  # must not keep a worker from ending
         for _ in range(2):
-            assert come_true(partial(is_renewed, expiry()))
+            assert wait_until(partial(is_renewed, expiry()), 10)
     assert not renewing()
 
 
@@ -236,7 +227,7 @@ def test_a_worker_whose_run_was_taken_over_renews_nobodys_lease_any_more(pull: P
     Review.objects.update(lease_owner="another", lease_expires_at=until)
 
     with renewed(review):
-        assert come_true(lambda: not renewing())
+        assert wait_until(lambda: not renewing(), 10)
     assert expiry() == until
 
 
@@ -268,7 +259,7 @@ def test_a_lease_that_the_database_did_not_take_is_renewed_soon_after(
 
     monkeypatch.setattr(lease, "_expiry", expiry_of_a_database_that_fails_twice)
     with renewed(review):
-        assert come_true(partial(is_renewed, first))
+        assert wait_until(partial(is_renewed, first), 10)
     told = [vars(entry) for entry in caplog.records if entry.message == "lease not renewed"]
     assert [entry["delivery_id"] for entry in told] == [delivery.delivery_id] * 2
 

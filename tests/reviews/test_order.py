@@ -2,24 +2,12 @@
 
 import pytest
 
-from reviews import service
 from reviews.models import Delivery, DeliveryStatus
 from sandbox import PullRequest, Sandbox
 from telemetry.models import Conclusion, Execution, RateLimitEvent
-from tests.runs import admit, run
+from tests.runs import admit, meanwhile, run
 
 pytestmark = pytest.mark.django_db
-
-
-def meanwhile(monkeypatch: pytest.MonkeyPatch, happen: object) -> None:
-    """Let something happen while the next run analyses."""
-    analyse = service.analyse
-
-    def analyse_meanwhile(*args: object) -> None:
-        analyse(*args)  # type: ignore[arg-type]
-        happen()  # type: ignore[operator]
-
-    monkeypatch.setattr(service, "analyse", analyse_meanwhile)
 
 
 def test_a_pull_request_that_is_closed_ends_its_waiting_runs(pull: PullRequest) -> None:
@@ -157,17 +145,13 @@ def test_a_newer_head_commit_supersedes_an_older_run_before_it_publishes(
     pull: PullRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = admit(pull)
-    analyse = service.analyse
 
-    def analyse_while_somebody_pushes(*args: object) -> None:
-        analyse(*args)  # type: ignore[arg-type]
+    def be_pushed_to() -> None:
         pull.push({"shop.py": "x = 1\n"})
         admit(pull, "synchronize")
 
-    with monkeypatch.context() as patch:
-        patch.setattr(service, "analyse", analyse_while_somebody_pushes)
-        review = run(old)
+    meanwhile(monkeypatch, be_pushed_to)
 
-    assert review.conclusion == Conclusion.SUPERSEDED
+    assert run(old).conclusion == Conclusion.SUPERSEDED
     assert pull.reviews == []
     assert RateLimitEvent.objects.filter(delivery_id=old.delivery_id).count() == 1

@@ -8,7 +8,7 @@ import pytest
 
 from reviews.models import IgnoreReason
 from reviews.payloads import BadDelivery, Incoming, read_delivery
-from tests.webhooks import comment_payload, pull_request_payload
+from tests.webhooks import comment_payload, pull_request_payload, without
 
 NOTHING = {
     "delivery_id": "d-1",
@@ -28,10 +28,6 @@ SHA = "0123456789abcdef" * 4
 
 def read(event: str, payload: dict[str, Any]) -> Incoming:
     return read_delivery("d-1", event, json.dumps(payload).encode())
-
-
-def without(payload: dict[str, Any], name: str) -> dict[str, Any]:
-    return {key: value for key, value in payload.items() if key != name}
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from reviews.runner import hand_back, process
 from reviews.stopping import Stopped
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
 from telemetry.models import Conclusion, Execution, RateLimitEvent
-from tests.runs import admit, run
+from tests.runs import admit, let_leases_run_out, meanwhile, run
 
 pytestmark = [pytest.mark.django_db, pytest.mark.ops04]
 
@@ -80,7 +80,7 @@ def test_the_queue_s_row_of_a_dead_worker_is_closed_and_that_of_a_living_one_is_
     claim(delivery.pk, "alive, and long at work")
 
     assert sweep()["tasks of dead workers ended"] == 0
-    Review.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+    let_leases_run_out()
     assert sweep() == {"runs put back": 1, "deliveries queued again": 0, "tasks of dead workers ended": 1}
 
 
@@ -174,7 +174,7 @@ def test_a_worker_that_is_told_to_stop_while_the_database_fails_ends_and_loses_n
         process(delivery.pk)
     monkeypatch.undo()
     # The lease of the run could not be given up either. It runs out.
-    Review.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+    let_leases_run_out()
     sweep()
 
     assert run(delivery).conclusion == Conclusion.SUCCESS
@@ -326,16 +326,14 @@ def test_a_run_that_is_handed_back_in_the_middle_of_a_step_stores_and_publishes_
     pull: PullRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     delivery = admit(pull)
-    analyse = service.analyse
 
-    def analyse_for_too_long(*args: Any) -> None:
-        analyse(*args)
+    def be_handed_back() -> None:
         other = threading.Thread(target=lambda: (hand_back(), connection.close()))
         other.start()
         other.join()
 
     with monkeypatch.context() as patch:
-        patch.setattr(service, "analyse", analyse_for_too_long)
+        meanwhile(patch, be_handed_back)
         review = run(delivery)
 
     assert (review.attempts, review.lease_owner, review.publishing_at) == (0, "", None)

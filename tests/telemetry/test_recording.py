@@ -163,11 +163,11 @@ def test_it_goes_away_with_the_callers_transaction() -> None:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("values", [event_values(), event_values(cache_hit_rate=2.0)], ids=["stored", "refused"])
 @pytest.mark.parametrize("in_transaction", [True, False])
-def test_it_leaves_the_time_out_of_the_connection_as_it_was(values: dict[str, Any], in_transaction: bool) -> None:
-    def time_out() -> list[tuple[Any, ...]]:
+def test_it_leaves_the_time_outs_of_the_connection_as_they_were(values: dict[str, Any], in_transaction: bool) -> None:
+    def time_outs() -> list[tuple[Any, ...]]:
         with connection.cursor() as cursor:
             if connection.vendor == "postgresql":
-                cursor.execute("SHOW statement_timeout")
+                cursor.execute("SELECT current_setting('lock_timeout'), current_setting('statement_timeout')")
             else:
                 cursor.execute("PRAGMA busy_timeout")
             return cursor.fetchall()
@@ -175,10 +175,11 @@ def test_it_leaves_the_time_out_of_the_connection_as_it_was(values: dict[str, An
     def observe() -> None:
         if connection.vendor == "postgresql" and in_transaction:
             with connection.cursor() as cursor:
+                cursor.execute("SET LOCAL lock_timeout = '7s'")
                 cursor.execute("SET LOCAL statement_timeout = '1min'")
-        before = time_out()
+        before = time_outs()
         record_rate_limit_event(**values)
-        assert time_out() == before
+        assert time_outs() == before
 
     if in_transaction:
         with transaction.atomic():
