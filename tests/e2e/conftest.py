@@ -92,8 +92,9 @@ class Kodiai:
             return connection.execute(query).fetchall()
 
     def events(self) -> list[dict[str, Any]]:
-        """The log so far, one dict a line."""
-        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        """The log so far, one dict a line. A line whose end is not written yet is not told yet."""
+        lines = self.log.read_text().splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("\n")]
 
 
 @contextmanager

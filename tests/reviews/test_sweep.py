@@ -4,7 +4,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 from django.utils.crypto import get_random_string
 from django_tasks_db.models import DBTaskResult
@@ -22,11 +22,11 @@ pytestmark = [pytest.mark.django_db, pytest.mark.ops04]
 
 
 def test_a_sweep_looks_at_the_claimed_runs_only_by_an_index_of_them() -> None:
-    with connection.cursor() as cursor:
+    with transaction.atomic():  # as long as SET LOCAL holds, also where the test itself is no transaction
         if connection.vendor == "postgresql":
-            cursor.execute("SET LOCAL enable_seqscan = off")  # which is as good where there are no rows
-
-    plan = Review.objects.filter(expired()).explain()
+            with connection.cursor() as cursor:
+                cursor.execute("SET LOCAL enable_seqscan = off")  # which is as good where there are no rows
+        plan = Review.objects.filter(expired()).explain()
 
     assert "reviews_lease_idx" in plan or "reviews_one_run_per_pull_request" in plan
 
