@@ -24,6 +24,8 @@ READY_SECONDS = 60.0
 """The longest that a new web server may take until it serves; then the old one stays."""
 BACKLOG = 1024
 """Connections that may wait in the socket."""
+SILENT_SECONDS = 60
+"""How long a connection on which nothing was sent waits in the socket; then a web server takes it all the same."""
 PR_SET_PDEATHSIG = 1
 """Source: prctl(2)."""
 ROOT = Path(__file__).resolve().parent.parent
@@ -210,7 +212,12 @@ class Supervisor:
 def listen(host: str, port: int) -> socket.socket:
     """Open the socket of the web server. Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    if sys.platform == "linux":
+        # A web server that is told to end closes what it took and has read nothing of. So it takes nothing before
+        # there is something to read, and what is not used until then is left to the next web server.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, SILENT_SECONDS)
+    return listening
 
 
 def child_environment() -> dict[str, str]:

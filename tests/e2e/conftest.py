@@ -71,11 +71,15 @@ class Kodiai:
 
     def workers(self) -> list[int]:
         """The worker processes, which are children of the supervisor."""
+        return self._children("manage.py worker")
+
+    def web_servers(self) -> list[int]:
+        """The processes that serve, or are about to end: one, but for the time of a replacement."""
+        return self._children("kodiai.web")
+
+    def _children(self, command: str) -> list[int]:
         found = subprocess.run(
-            ["pgrep", "-P", str(self.process.pid), "-f", "manage.py worker"],
-            capture_output=True,
-            text=True,
-            check=False,
+            ["pgrep", "-P", str(self.process.pid), "-f", command], capture_output=True, text=True, check=False
         )
         return [int(pid) for pid in found.stdout.split()]
 

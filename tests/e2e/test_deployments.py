@@ -1,6 +1,8 @@
 """Deployments under load: processes are replaced, or stopped and started, and no delivery is refused or lost."""
 
 import signal
+import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,19 @@ def test_all_processes_are_replaced_under_load_and_every_delivery_is_accepted_an
 
         assert set(sent.statuses) == {202}
         all_are_done_once(kodiai, "replaced", pulls, sorted(sent.accepted))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux leaves a connection with the socket until it is used")
+def test_a_connection_that_was_opened_before_a_replacement_is_answered_after_it(tmp_path: Path) -> None:
+    with running_kodiai(tmp_path) as kodiai:
+        first = kodiai.web_servers()
+        with socket.create_connection(("127.0.0.1", int(kodiai.url.rpartition(":")[2])), timeout=60) as opened:
+            replace_all(kodiai)
+            eventually(lambda: not set(first) & set(kodiai.web_servers()), "the first web server has ended")
+
+            opened.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+
+            assert opened.recv(100).startswith(b"HTTP/1.1 200")
 
 
 def test_kodiai_is_stopped_under_load_and_what_it_accepted_is_done_by_the_next(tmp_path: Path) -> None:

@@ -1,0 +1,127 @@
+"""ruff: Python, with fixes that become committable suggestions.
+
+Its own JSON is read, not its SARIF: only there does a fix say whether it is safe, and an unsafe one is not for one
+click. Source: ruff documentation, "Fix safety".
+"""
+
+import os
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict, PositiveInt, TypeAdapter
+
+from reviews.engines.analyzer import Analyzer
+from reviews.engines.source import Edit, Position, Source
+from reviews.findings import Finding, Severity
+
+RULES = "E4,E7,E9,F,B,PLE"
+"""pycodestyle's statements and errors, pyflakes, bugbear and pylint's errors: what is wrong, not what is taste."""
+TASTE = "E731,E741,B007,B905"
+DEFAULTS = ("fastapi.Depends", "fastapi.Security", "fastapi.Query", "fastapi.Header", "typer.Option", "typer.Argument")
+"""Calls that belong where a default stands (B008)."""
+
+_CRITICAL = ("E9", "F63", "F7", "F82", "PLE", "invalid-syntax")
+_MINOR = ("E4", "E7", "F401", "F541", "F841", "B9")
+
+
+def _severity(rule: str) -> Severity:
+    if rule.startswith(_CRITICAL):
+        return Severity.CRITICAL
+    return Severity.MINOR if rule.startswith(_MINOR) else Severity.MAJOR
+
+
+class _Location(BaseModel):
+    """1-based. Columns count characters."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    row: PositiveInt
+    column: PositiveInt
+
+
+class _Edit(BaseModel):
+    content: str
+    location: _Location
+    end_location: _Location
+
+
+class _Fix(BaseModel):
+    applicability: str
+    message: str | None = None
+    edits: list[_Edit] = []
+
+
+class _Entry(BaseModel):
+    """One finding in ruff's JSON: the fields that are read."""
+
+    filename: str
+    location: _Location
+    end_location: _Location
+    code: str | None = None
+    message: str
+    url: str | None = None
+    fix: _Fix | None = None
+
+
+_OUTPUT = TypeAdapter(list[_Entry])
+
+
+def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
+    """Turn ruff's JSON, in which paths are absolute, into findings on `files`, which were written below `root`."""
+    findings = []
+    sources: dict[str, Source] = {}
+    for entry in _OUTPUT.validate_json(output):
+        path = os.path.relpath(entry.filename, root)
+        source = sources.get(path) or sources.setdefault(path, Source(files[path], lone_returns=True))
+        start, end = source.line(entry.location.row), source.line(entry.end_location.row)
+        rule = entry.code or "invalid-syntax"
+        fix = entry.fix
+        edits = [_edit(edit) for edit in fix.edits] if fix and fix.applicability == "safe" else []
+        findings.append(
+            Finding(
+                path=path,
+                start_line=start,
+                # An end in the first column is the end of the line before.
+                end_line=max(start, end - 1 if entry.end_location.column == 1 else end),
+                severity=_severity(rule),
+                rule=rule,
+                rule_url=entry.url or "",
+                message=entry.message,
+                fix=(fix.message or "") if fix else "",
+                suggestion=source.suggestion(edits),
+                snippet=source.text(start),
+            )
+        )
+    return findings
+
+
+def _edit(edit: _Edit) -> Edit:
+    return Edit(_position(edit.location), _position(edit.end_location), edit.content)
+
+
+def _position(location: _Location) -> Position:
+    return location.row, location.column
+
+
+ANALYZER = Analyzer(
+    name="ruff",
+    files=("*.py", "*.pyi"),
+    command=(
+        "ruff",
+        "check",
+        # No configuration, of the pull request or of the machine. ruff passes over node_modules, .venv and the like by
+        # itself: what a pull request changes there is to be seen too.
+        "--isolated",
+        "--config=exclude=[]",
+        "--no-respect-gitignore",
+        "--no-cache",
+        "--exit-zero",
+        "--quiet",
+        "--output-format=json",
+        f"--select={RULES}",
+        f"--ignore={TASTE}",
+        f"--config=lint.flake8-bugbear.extend-immutable-calls={list(DEFAULTS)}",
+    ),
+    read=read,
+    url="https://docs.astral.sh/ruff/",
+    licence="MIT",
+)

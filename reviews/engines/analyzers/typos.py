@@ -1,0 +1,131 @@
+"""typos: known misspellings, in English prose and in the sentences of source. The words of a line are one finding.
+
+In source typos does not know a name from a word: there it is told of sentences only, and without a suggestion.
+"""
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt
+
+from reviews.engines.analyzer import Analyzer
+from reviews.engines.kinds import PROSE, SOURCE
+from reviews.engines.source import Edit, Source
+from reviews.findings import LONGEST_SUGGESTION, Finding, Severity
+
+SHORTEST = 4
+"""Letters. Shorter words are abbreviations more often than mistakes, unless it is the order of the letters: "teh"."""
+MOST_CORRECTIONS = 3
+"""Of a word that may be any of seven nobody knows that it is wrong."""
+COMMON = frozenset(["the", "of", "and", "to", "that", "it", "with", "this", "are", "be", "is", "not", "for", "by"])
+LEAST_COMMON = 0.04
+"""The share of these words in a text. English has some 20 %, French and German have none of them."""
+LONGEST_SAMPLE = 20_000
+"""Characters of a text by which its language is told."""
+_WORD = re.compile(r"[^\W\d_]+")
+_SENTENCE = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*[,:;]?(?: [^\W\d_]+(?:['’-][^\W\d_]+)*[,:;]?){3,}")
+"""Four words in a row, as a comment or a message has them and names in source have not."""
+
+
+class _Entry(BaseModel):
+    """A line of its JSON. `byte_offset` is within the line."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    type: str
+    path: str = ""
+    line_num: PositiveInt = 1
+    byte_offset: NonNegativeInt = 0
+    typo: str = ""
+    corrections: list[str] = []
+
+
+def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
+    """Turn typos' lines of JSON, which tell where a word is and what it may be, into findings."""
+    foreign = {path for path, text in files.items() if _is_prose(path) and not _is_english(text)}
+    sources: dict[str, Source] = {}
+    by_line: defaultdict[tuple[str, int], list[_Entry]] = defaultdict(list)
+    for line in output.splitlines():
+        word = _Entry.model_validate_json(line)
+        path = word.path.removeprefix("./")
+        if word.type != "typo" or path in foreign or not _is_a_mistake(word):
+            continue
+        source = sources.get(path) or sources.setdefault(path, Source(files[path]))
+        if _is_prose(path) or _in_a_sentence(word, source.text(word.line_num)):
+            by_line[path, word.line_num].append(word)
+    return [_finding(path, line, words, sources[path]) for (path, line), words in by_line.items()]
+
+
+def _finding(path: str, line: int, words: list[_Entry], source: Source) -> Finding:
+    text = source.text(line)
+    edits = []
+    if _is_prose(path) and all(len(word.corrections) == 1 for word in words):
+        for word in words:
+            column = _column(word, text)
+            edits.append(Edit((line, column), (line, column + len(word.typo)), word.corrections[0]))
+    said = dict.fromkeys(f"`{word.typo}` should be {_either(word.corrections)}" for word in words)
+    return Finding(
+        path=path,
+        start_line=line,
+        end_line=line,
+        severity=Severity.INFO,
+        rule="typo",
+        message=f"{', '.join(said)}.",
+        suggestion=source.suggestion(edits),
+        snippet=text,
+    )
+
+
+def _either(corrections: list[str]) -> str:
+    return " or ".join(f"`{right}`" for right in corrections)
+
+
+def _is_a_mistake(word: _Entry) -> bool:
+    swapped = [sorted(word.typo.lower())] == [sorted(right.lower()) for right in word.corrections]
+    return len(word.corrections) <= MOST_CORRECTIONS and (swapped or len(word.typo) >= SHORTEST)
+
+
+def _is_english(text: str) -> bool:
+    """Tell whether a text seems to be English; a list of names and another language are not."""
+    words = _WORD.findall(text[:LONGEST_SAMPLE].lower())
+    return sum(word in COMMON for word in words) >= max(1, LEAST_COMMON * len(words))
+
+
+def _in_a_sentence(word: _Entry, line: str) -> bool:
+    """Tell whether a word in source is one of an English sentence, in a comment or a message, and not a name."""
+    at = _column(word, line) - 1
+    return any(
+        found.start() <= at < found.end() and _is_english(found[0])
+        for found in _SENTENCE.finditer(line[:LONGEST_SUGGESTION])
+    )
+
+
+def _column(word: _Entry, line: str) -> int:
+    return len(line.encode()[: word.byte_offset].decode(errors="replace")) + 1
+
+
+def _is_prose(path: str) -> bool:
+    return any(fnmatchcase(path.rpartition("/")[2], glob) for glob in PROSE)
+
+
+ANALYZER = Analyzer(
+    name="typos",
+    files=(*PROSE, *SOURCE),
+    command=(
+        "typos",
+        "--isolated",
+        f"--config={os.path.join(os.path.dirname(__file__), 'typos.toml')}",
+        "--no-check-filenames",
+        "--format=json",
+    ),
+    read=read,
+    # By name: from "." it would pass over what is hidden or ignored.
+    names_files=True,
+    # 2: it found something.
+    success_codes=(0, 2),
+    url="https://github.com/crate-ci/typos",
+    licence="MIT OR Apache-2.0",
+)

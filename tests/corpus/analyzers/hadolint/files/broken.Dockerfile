@@ -1,0 +1,5 @@
+FROM busybox:1.36
+RUN echo one \
+    && echo two
+RUNN echo three
+CMD ["sh"]

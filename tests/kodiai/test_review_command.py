@@ -1,0 +1,81 @@
+"""`manage.py review` as somebody calls it: no settings, no database, a repository and a terminal or none."""
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+MANAGE = Path(settings.BASE_DIR) / "manage.py"
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A repository whose branch brings one finding of minor severity, and text that a terminal would obey."""
+    who = {f"GIT_{who}_{what}": "octo@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+
+    def git(*arguments: str) -> None:
+        subprocess.run(["git", *arguments], cwd=tmp_path, env={**os.environ, **who}, check=True, capture_output=True)
+
+    git("init", "--quiet", "--initial-branch=main")
+    git("commit", "--quiet", "--allow-empty", "--message=first")
+    (tmp_path / "a\x1b[31m.py").write_text("import os\n")
+    git("add", ".")
+    return tmp_path
+
+
+def call(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(MANAGE), "review", *arguments],
+        cwd=cwd,
+        env={"PATH": os.environ["PATH"], "KODIAI_ENV_FILE": os.devnull, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_it_needs_no_settings_and_shows_what_was_found(repository: Path) -> None:
+    done = call(cwd=repository)
+    assert done.returncode == 0, done.stderr
+    assert "a\N{REPLACEMENT CHARACTER}[31m.py:1: minor F401 `os` imported but unused" in done.stdout
+    assert "1 finding (1 minor) in 1 of 1 changed file, by ruff" in done.stdout
+    assert "\x1b" not in done.stdout + done.stderr
+    assert done.stderr.startswith("main...(the files as they are): 1 changed file\n")
+
+
+@pytest.mark.parametrize(("fail_on", "status"), [("minor", 1), ("info", 1), ("major", 0)])
+def test_its_status_tells_whether_a_finding_is_severe_enough(repository: Path, fail_on: str, status: int) -> None:
+    assert call("main", "--fail-on", fail_on, cwd=repository).returncode == status
+
+
+def test_in_github_actions_it_annotates(repository: Path) -> None:
+    done = call(cwd=repository, GITHUB_ACTIONS="true")
+    assert done.stdout.startswith("::warning file=")
+
+
+def test_what_cannot_be_reviewed_is_a_sentence_and_another_status(repository: Path) -> None:
+    done = call("nowhere", cwd=repository)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "CommandError: git knows no commit nowhere here\n"
+
+
+def test_on_a_terminal_it_is_coloured(repository: Path) -> None:
+    ours, theirs = pty.openpty()
+    subprocess.run(
+        [sys.executable, str(MANAGE), "review"],
+        cwd=repository,
+        env={"PATH": os.environ["PATH"], "KODIAI_ENV_FILE": os.devnull, "TERM": "xterm-256color"},
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=subprocess.DEVNULL,
+        check=True,
+    )
+    os.close(theirs)
+    shown = os.read(ours, 65536)
+    os.close(ours)
+    assert b"\x1b[33mminor" in shown
+    assert b"\x1b[31m.py" not in shown

@@ -1,0 +1,231 @@
+"""Reviews of git ranges on one's own machine: real repositories, read by git, and nothing else needed."""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from reviews import formats
+from reviews.findings import LeftOutReason, Report
+from reviews.local import GitRepository, NotAReview, review
+
+Git = Callable[..., str]
+
+CLEAN = "def f(a):\n    return a\n"
+UNUSED = "import os\n\n\ndef f(a):\n    return a\n"
+WHO = {f"GIT_{who}_{what}": "octo@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+@pytest.fixture
+def git(directory: Path) -> Git:
+    """git in a repository with one commit on main, on the branch `feature`."""
+
+    def run(*arguments: str) -> str:
+        environment = {**os.environ, **WHO, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+        return subprocess.run(
+            ["git", *arguments], cwd=directory, env=environment, check=True, capture_output=True, text=True
+        ).stdout.strip()
+
+    run("init", "--quiet", "--initial-branch=main")
+    (directory / "a.py").write_text(CLEAN)
+    run("add", ".")
+    run("commit", "--quiet", "--message=first")
+    run("checkout", "--quiet", "-b", "feature")
+    return run
+
+
+def reviewed(directory: Path, text: str | None = None) -> Report:
+    repository = GitRepository(directory)
+    compared = repository.range(text)
+    return review(repository, compared, repository.changed_files(compared))
+
+
+def places(report: Report) -> list[tuple[str, int, str]]:
+    return [(finding.path, finding.start_line, finding.rule) for finding in report.findings]
+
+
+# What is compared
+
+
+def test_without_a_range_it_is_all_that_the_default_branch_does_not_have(git: Git, directory: Path) -> None:
+    (directory / "b.py").write_text(UNUSED)
+    git("add", ".")
+    git("commit", "--quiet", "--message=second")
+    (directory / "a.py").write_text(UNUSED)
+
+    assert places(reviewed(directory)) == [("a.py", 1, "F401"), ("b.py", 1, "F401")]
+
+
+def test_what_came_to_the_default_branch_meanwhile_is_nobodys_change_here(git: Git, directory: Path) -> None:
+    git("checkout", "--quiet", "main")
+    (directory / "theirs.py").write_text(UNUSED)
+    git("add", ".")
+    git("commit", "--quiet", "--message=theirs")
+    git("checkout", "--quiet", "feature")
+
+    assert reviewed(directory).changed_files == 0
+    assert reviewed(directory, "main...feature").changed_files == 0
+    assert reviewed(directory, "feature...main").changed_files == 1
+
+
+def test_two_commits_are_compared_whatever_lies_in_the_directory(git: Git, directory: Path) -> None:
+    (directory / "a.py").write_text(UNUSED)
+    git("commit", "--quiet", "--all", "--message=second")
+    (directory / "a.py").write_text("import re\nimport sys\n")
+
+    assert places(reviewed(directory, "main..HEAD")) == [("a.py", 1, "F401")]
+    assert places(reviewed(directory, "HEAD")) == [("a.py", 1, "F401"), ("a.py", 2, "F401")]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("nowhere", "git knows no commit nowhere here"),
+        ("main..nowhere", "git knows no commit nowhere here"),
+        ("nowhere...main", "git knows no commit nowhere here"),
+        ("--output=/tmp/x", "is no name of a commit"),
+        ("main..--help", "is no name of a commit"),
+    ],
+)
+def test_a_range_that_is_none_is_refused_with_a_sentence(git: Git, directory: Path, text: str, complaint: str) -> None:
+    with pytest.raises(NotAReview, match=complaint):
+        reviewed(directory, text)
+
+
+def test_a_directory_in_no_repository_is_refused(directory: Path) -> None:
+    with pytest.raises(NotAReview, match="is in no git repository"):
+        GitRepository(directory)
+
+
+def test_a_repository_without_a_default_branch_asks_what_to_compare(git: Git, directory: Path) -> None:
+    git("branch", "--quiet", "--move", "main", "trunk")
+    with pytest.raises(NotAReview, match="name what to compare"):
+        reviewed(directory)
+    assert reviewed(directory, "trunk").changed_files == 0
+
+
+def test_branches_without_a_commit_in_common_are_told_so(git: Git, directory: Path) -> None:
+    git("checkout", "--quiet", "--orphan", "other")
+    git("commit", "--quiet", "--message=other")
+    with pytest.raises(NotAReview, match="have no commit in common"):
+        reviewed(directory, "main...other")
+
+
+# What is read
+
+
+def test_files_of_every_kind_are_read_or_left_out_with_a_reason(git: Git, directory: Path) -> None:
+    (directory / "gone.py").write_text("x = 1\n")
+    (directory / "old.py").write_text(CLEAN * 5)
+    git("add", ".")
+    git("commit", "--quiet", "--message=more")
+    git("checkout", "--quiet", "-B", "main")
+    (directory / "gone.py").unlink()
+    (directory / "old.py").rename(directory / "new name.py")
+    (directory / "binary.py").write_bytes(b"\0\1\2")
+    (directory / "latin.py").write_bytes("x = 'é'\n".encode("latin-1"))
+    (directory / "ünï.py").write_text(UNUSED)
+    (directory / "huge.py").write_text("x = 1\n" * 200_000)
+    (directory / "link.py").symlink_to("/etc/passwd")
+    (directory / "crlf.py").write_bytes(UNUSED.replace("\n", "\r\n").encode())
+    (directory / os.fsdecode(b"\xff.py")).write_text(UNUSED)
+    git("add", ".")
+
+    report = reviewed(directory, "HEAD")
+
+    assert places(report) == [("crlf.py", 1, "F401"), ("ünï.py", 1, "F401")]
+    assert {left.path: left.reason for left in report.left_out} == {
+        "new name.py": LeftOutReason.NO_DIFF,
+        "binary.py": LeftOutReason.NO_DIFF,
+        "latin.py": LeftOutReason.NOT_TEXT,
+        "huge.py": LeftOutReason.NO_DIFF,
+        "link.py": LeftOutReason.NO_DIFF,
+        "\N{REPLACEMENT CHARACTER}.py": LeftOutReason.GONE,
+    }
+
+
+def test_nothing_outside_of_the_repository_is_read_through_a_link(git: Git, directory: Path) -> None:
+    outside = directory.parent / "outside"
+    outside.mkdir()
+    (outside / "b.py").write_text(UNUSED)
+    (directory / "src").mkdir()
+    (directory / "src" / "b.py").write_text(UNUSED)
+    git("add", ".")
+    (directory / "src" / "b.py").unlink()
+    (directory / "src").rmdir()
+    (directory / "src").symlink_to(outside)
+
+    assert GitRepository(directory).contents(GitRepository(directory).range(None), ["src/b.py"]) == {}
+
+
+def test_the_configuration_counts_as_it_is_at_the_base(git: Git, directory: Path) -> None:
+    (directory / ".kodiai.yml").write_text("severities: {rules: {F401: never}}")
+    (directory / "a.py").write_text(UNUSED)
+    git("add", ".")
+    report = reviewed(directory, "HEAD")
+    assert (len(report.findings), report.config_change) == (1, ())
+
+    git("commit", "--quiet", "--message=settle")
+    (directory / "b.py").write_text(UNUSED)
+    git("add", ".")
+    report = reviewed(directory, "HEAD")
+    assert (len(report.findings), report.not_wanted) == (0, 1)
+
+
+def test_what_the_repository_configures_for_git_is_not_run(git: Git, directory: Path) -> None:
+    evil = directory.parent / "evil"
+    git("config", "diff.external", f"touch {evil};")
+    git("config", "diff.evil.textconv", f"touch {evil};")
+    git("config", "core.fsmonitor", f"touch {evil};")
+    git("config", "core.pager", f"touch {evil};")
+    (directory / ".gitattributes").write_text("*.py diff=evil\n")
+    (directory / "a.py").write_text(UNUSED)
+
+    assert len(reviewed(directory).findings) == 1
+    assert not evil.exists()
+
+
+# What is printed
+
+
+@pytest.fixture
+def report(git: Git, directory: Path) -> Report:
+    (directory / "a, b:c%.py").write_text("import os\nx = f''\n")
+    git("add", ".")
+    return reviewed(directory)
+
+
+def test_json_is_the_whole_report(report: Report) -> None:
+    document = json.loads(formats.as_json(report))
+    assert all(finding["fingerprint"] for finding in document["findings"])
+    assert Report.from_json(document) == report
+
+
+def test_sarif_places_each_finding_and_brings_its_fix(report: Report) -> None:
+    document = json.loads(formats.as_sarif(report))
+    (told,) = document["runs"]
+    assert document["version"] == "2.1.0"
+    assert {rule["id"] for rule in told["tool"]["driver"]["rules"]} == {"F401", "F541"}
+    first, _ = told["results"]
+    place = first["locations"][0]["physicalLocation"]
+    assert place["artifactLocation"]["uri"] == "a%2C%20b%3Ac%25.py"
+    assert place["region"] == {"startLine": 1, "endLine": 1}
+    (replacement,) = first["fixes"][0]["artifactChanges"][0]["replacements"]
+    assert replacement == {
+        "deletedRegion": {"startLine": 1, "startColumn": 1, "endLine": 2, "endColumn": 1},
+        "insertedContent": {"text": ""},
+    }
+
+
+def test_annotations_escape_what_github_actions_would_obey(report: Report) -> None:
+    assert formats.as_annotations(report).splitlines()[0] == (
+        "::warning file=a%2C b%3Ac%25.py,line=1,endLine=1,title=F401 (minor)::`os` imported but unused"
+    )

@@ -1,0 +1,207 @@
+"""Check runs: what is stored, what is refused, what is listed, and the webhooks of a re-run."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from sandbox import PullRequest, Repository, Sandbox
+
+PATH = "/repos/octo/demo/check-runs"
+ANNOTATION = {
+    "path": "helper.py",
+    "start_line": 1,
+    "end_line": 1,
+    "annotation_level": "warning",
+    "title": "F401",
+    "message": "`os` imported but unused",
+}
+
+
+def check_run(pull: PullRequest, **fields: Any) -> dict[str, Any]:
+    return {
+        "name": "Kodiai",
+        "head_sha": pull.head_sha,
+        "external_id": "1:abc",
+        "status": "completed",
+        "conclusion": "neutral",
+        "started_at": "2026-01-01T10:00:00Z",
+        "completed_at": "2026-01-01T10:00:05Z",
+        "output": {"title": "1 finding", "summary": "Look.", "annotations": [ANNOTATION]},
+    } | fields
+
+
+def test_a_check_run_is_kept_as_it_was_posted(client: httpx.Client, pull: PullRequest) -> None:
+    answer = client.post(PATH, json=check_run(pull))
+
+    assert answer.status_code == 201
+    [kept] = pull.repository.check_runs
+    assert (kept["conclusion"], kept["external_id"], kept["annotations"]) == ("neutral", "1:abc", [ANNOTATION])
+    body = answer.json()
+    assert (body["id"], body["status"], body["completed_at"]) == (kept["id"], "completed", "2026-01-01T10:00:05Z")
+    assert body["output"]["annotations_count"] == 1
+    assert "annotations" not in body
+    assert (body["app"]["slug"], body["pull_requests"][0]["number"]) == ("kodiai", pull.number)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"name": ""},
+        {"name": None},
+        {"head_sha": None},
+        {"head_sha": "0" * 40},
+        {"head_sha": "main"},
+        {"status": "done"},
+        {"conclusion": None},
+        {"conclusion": "fine"},
+        {"conclusion": "stale"},
+        {"started_at": "yesterday"},
+        {"completed_at": "2026-01-01T10:00:05"},
+        {"external_id": 5},
+        {"details_url": "javascript:alert(1)"},
+        {"output": "none"},
+        {"output": {"title": "No summary"}},
+        {"output": {"summary": "No title"}},
+        {"output": {"title": "t", "summary": " "}},
+        {"output": {"title": "t", "summary": "x" * 65_536}},
+        {"output": {"title": "t", "summary": "s", "text": "x" * 65_536}},
+        {"output": {"title": "t", "summary": "s", "annotations": [ANNOTATION] * 51}},
+        {"output": {"title": "t", "summary": "s", "annotations": ["one"]}},
+        {"output": {"title": "t", "summary": "s", "annotations": {}}},
+    ],
+)
+def test_check_runs_that_github_refuses_are_422_and_nothing_is_stored(
+    client: httpx.Client, pull: PullRequest, fields: dict
+) -> None:
+    assert client.post(PATH, json=check_run(pull, **fields)).status_code == 422
+    assert pull.repository.check_runs == []
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"path": None},
+        {"path": ""},
+        {"message": ""},
+        {"annotation_level": "critical"},
+        {"start_line": None},
+        {"start_line": 0},
+        {"start_line": "1"},
+        {"start_line": 2, "end_line": 1},
+        {"end_line": 2, "start_column": 1},
+        {"title": "x" * 256},
+        {"message": "ä" * 32_769},
+    ],
+)
+def test_annotations_that_github_refuses_are_422(client: httpx.Client, pull: PullRequest, fields: dict) -> None:
+    output = {"title": "t", "summary": "s", "annotations": [ANNOTATION, ANNOTATION | fields]}
+
+    assert client.post(PATH, json=check_run(pull, output=output)).status_code == 422
+    assert pull.repository.check_runs == []
+
+
+def test_the_largest_output_is_accepted(client: httpx.Client, pull: PullRequest) -> None:
+    largest = ANNOTATION | {"title": "x" * 255, "message": "x" * 65_536, "end_line": 9}
+    output = {"title": "t", "summary": "x" * 65_535, "annotations": [largest] * 50}
+
+    assert client.post(PATH, json=check_run(pull, output=output)).status_code == 201
+
+
+def test_a_check_run_can_begin_without_a_conclusion_and_is_completed_by_one(
+    client: httpx.Client, pull: PullRequest
+) -> None:
+    body = {"name": "Kodiai", "head_sha": pull.head_sha, "status": "in_progress"}
+    made = client.post(PATH, json=body).json()
+    assert (made["status"], made["conclusion"], made["completed_at"]) == ("in_progress", None, None)
+
+    output = {"summary": "More.", "annotations": [ANNOTATION]}
+    for _ in range(2):
+        answer = client.patch(f"{PATH}/{made['id']}", json={"conclusion": "success", "output": output})
+
+    assert (answer.status_code, answer.json()["status"], answer.json()["conclusion"]) == (200, "completed", "success")
+    assert answer.json()["completed_at"]
+    assert answer.json()["output"]["annotations_count"] == 2, "those of each call are added"
+    assert client.patch(f"{PATH}/{made['id']}", json={"conclusion": "fine"}).status_code == 422
+    assert client.patch(f"{PATH}/{made['id'] + 1}", json={"conclusion": "success"}).status_code == 404
+
+
+def test_a_check_run_of_another_app_cannot_be_changed(client: httpx.Client, pull: PullRequest) -> None:
+    other = pull.repository.add_check_run("ci", pull.head_sha)
+
+    assert client.patch(f"{PATH}/{other['id']}", json={"conclusion": "failure"}).status_code == 403
+    assert other["conclusion"] == "success"
+
+
+def test_the_check_runs_of_a_commit_are_listed_newest_first(client: httpx.Client, pull: PullRequest) -> None:
+    pull.repository.add_check_run("ci", pull.head_sha)
+    made = [client.post(PATH, json=check_run(pull, external_id=str(number))).json()["id"] for number in range(3)]
+    earlier = pull.head_sha
+    pull.push({"helper.py": "import sys\n"})
+    client.post(PATH, json=check_run(pull))
+    path = f"/repos/octo/demo/commits/{earlier}/check-runs"
+
+    def ids(**query: Any) -> list[int]:
+        return [run["id"] for run in client.get(path, params=query).json()["check_runs"]]
+
+    assert ids(check_name="Kodiai", filter="all") == made[::-1]
+    assert ids(check_name="Kodiai") == [made[-1]]
+    assert len(ids()) == 2
+    assert len(ids(filter="all")) == 4
+    first = client.get(path, params={"filter": "all", "per_page": 3})
+    assert (first.json()["total_count"], len(first.json()["check_runs"])) == (4, 3)
+    assert len(client.get(first.links["next"]["url"]).json()["check_runs"]) == 1
+    assert client.get(f"/repos/octo/demo/commits/{'0' * 40}/check-runs").status_code == 422
+
+
+def test_checks_are_a_permission_of_their_own(app: httpx.Client, pull: PullRequest) -> None:
+    def status(method: str, path: str, permissions: dict[str, str]) -> int:
+        tokens = f"/app/installations/{pull.repository.installation_id}/access_tokens"
+        token = app.post(tokens, json={"permissions": permissions}).json()["token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        return app.request(method, path, headers=headers, json=check_run(pull)).status_code
+
+    commits = f"/repos/octo/demo/commits/{pull.head_sha}/check-runs"
+    assert status("POST", PATH, {"pull_requests": "write"}) == 403
+    assert status("POST", PATH, {"checks": "read"}) == 403
+    assert status("POST", PATH, {"checks": "write"}) == 201
+    assert status("GET", commits, {"pull_requests": "write"}) == 403
+    assert status("GET", commits, {"checks": "read"}) == 200
+
+
+def test_a_permission_that_the_owner_has_not_granted_cannot_be_asked_for(
+    app: httpx.Client, github: Sandbox, repo: Repository
+) -> None:
+    path = f"/app/installations/{repo.installation_id}/access_tokens"
+    github.withhold_permission("octo", "checks")
+
+    refused = app.post(path, json={"permissions": {"checks": "write", "contents": "read"}})
+    assert (refused.status_code, "not granted" in refused.json()["message"]) == (422, True)
+    assert "checks" not in app.post(path).json()["permissions"]
+    assert "checks" not in app.get("/repos/octo/demo/installation").json()["permissions"]
+    github.grant_permissions("octo")
+    assert app.post(path, json={"permissions": {"checks": "write"}}).status_code == 201
+
+
+def test_a_re_run_is_told_with_the_check_run_and_its_pull_request(client: httpx.Client, pull: PullRequest) -> None:
+    made = client.post(PATH, json=check_run(pull)).json()
+
+    asked = pull.payload("rerequested", event="check_run", sender="octocat")
+    assert (asked["action"], asked["check_run"]["id"], asked["check_run"]["external_id"]) == (
+        "rerequested",
+        made["id"],
+        "1:abc",
+    )
+    assert [entry["number"] for entry in asked["check_run"]["pull_requests"]] == [pull.number]
+    assert asked["sender"]["login"] == "octocat"
+    suite = pull.payload("rerequested", event="check_suite")["check_suite"]
+    assert (suite["head_sha"], suite["id"]) == (pull.head_sha, made["check_suite"]["id"])
+    assert [entry["number"] for entry in suite["pull_requests"]] == [pull.number]
+
+
+def test_checks_of_a_fork_s_commit_name_no_pull_request(client: httpx.Client, repo: Repository) -> None:
+    pull = repo.open_pull_request(changes={"helper.py": "import os\n"}, fork=True)
+    client.post(PATH, json=check_run(pull))
+
+    assert pull.payload("rerequested", event="check_run")["check_run"]["pull_requests"] == []
+    assert pull.payload("rerequested", event="check_suite")["check_suite"]["pull_requests"] == []

@@ -1,0 +1,245 @@
+"""Threads on lines: by GraphQL they are read and resolved, by REST their comments and the reviews are changed."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from sandbox import PullRequest, Repository, Sandbox
+
+THREADS = (
+    "query($owner:String!,$name:String!,$number:Int!,$after:String){repository(owner:$owner,name:$name)"
+    "{pullRequest(number:$number){reviewThreads(first:2,after:$after){nodes{id isResolved isOutdated resolvedBy{login} "
+    "path line comments(first:1){nodes{fullDatabaseId body author{__typename login}}}} "
+    "pageInfo{hasNextPage endCursor}}}}}"
+)
+RESOLVE = "mutation($id:ID!){resolveReviewThread(input:{threadId:$id}){thread{id isResolved resolvedBy{login}}}}"
+UNRESOLVE = RESOLVE.replace("resolveReviewThread", "unresolveReviewThread")
+LINES = [f"line {number}\n" for number in range(1, 9)]
+
+
+@pytest.fixture
+def pull(repo: Repository) -> PullRequest:
+    return repo.open_pull_request(changes={"new.py": "".join(LINES), "app.py": "a\nB\nc\n"})
+
+
+def comment(client: httpx.Client, pull: PullRequest, *lines: int, path: str = "new.py") -> dict[str, Any]:
+    """Post a review with a comment on each line."""
+    comments = [{"path": path, "line": line, "body": f"About line {line}."} for line in lines]
+    body = {"event": "COMMENT", "body": "Look.", "comments": comments}
+    answer = client.post(f"{pull.api_url}/reviews", json=body)
+    assert answer.status_code == 200
+    return answer.json()
+
+
+def ask(client: httpx.Client, query: str, **variables: Any) -> dict[str, Any]:
+    answer = client.post("/graphql", json={"query": query, "variables": variables})
+    assert answer.status_code == 200
+    return answer.json()
+
+
+def page(client: httpx.Client, after: str | None = None) -> dict[str, Any]:
+    answer = ask(client, THREADS, owner="octo", name="demo", number=1, after=after)
+    return answer["data"]["repository"]["pullRequest"]["reviewThreads"]
+
+
+def lines(client: httpx.Client) -> list[int | None]:
+    return [thread["line"] for thread in page(client)["nodes"]]
+
+
+def writing(github: Sandbox, app: httpx.Client, repo: Repository) -> dict[str, str]:
+    """The header of a token with `contents: write`."""
+    github.permissions["contents"] = "write"
+    token = app.post(f"/app/installations/{repo.installation_id}/access_tokens").json()["token"]
+    return {"Authorization": f"Bearer {token}"}
+
+
+def test_threads_come_in_pages_with_their_first_comment(client: httpx.Client, pull: PullRequest) -> None:
+    comment(client, pull, 1, 3, 5)
+    first = page(client)
+    rest = page(client, first["pageInfo"]["endCursor"])
+    assert [thread["line"] for thread in first["nodes"] + rest["nodes"]] == [1, 3, 5]
+    assert (first["pageInfo"]["hasNextPage"], rest["pageInfo"]["hasNextPage"]) == (True, False)
+    thread = first["nodes"][0]
+    assert (thread["isResolved"], thread["resolvedBy"], thread["path"]) == (False, None, "new.py")
+    assert thread["comments"]["nodes"] == [
+        {
+            "fullDatabaseId": str(pull.review_comments[0]["id"]),
+            "body": "About line 1.",
+            "author": {"__typename": "Bot", "login": "kodiai"},
+        }
+    ]
+
+
+def test_comments_of_a_pending_review_begin_no_thread_yet(client: httpx.Client, pull: PullRequest) -> None:
+    client.post(f"{pull.api_url}/reviews", json={"comments": [{"path": "new.py", "line": 1, "body": "Hm."}]})
+    assert page(client)["nodes"] == []
+
+
+def test_a_thread_moves_with_its_line_and_is_outdated_where_that_has_changed(
+    client: httpx.Client, pull: PullRequest
+) -> None:
+    comment(client, pull, 2, 6)
+    pull.push({"new.py": "".join(["first\n", *LINES])})
+    assert lines(client) == [3, 7]
+    pull.push({"new.py": "".join(["first\n", LINES[0], *LINES[2:5], "changed\n", *LINES[6:]])})
+    assert lines(client) == [None, None]
+    assert [thread["isOutdated"] for thread in page(client)["nodes"]] == [True, True]
+    pull.force_push({"new.py": "".join(LINES[1:])})
+    assert lines(client) == [1, 5]
+
+
+def test_a_thread_on_a_line_that_is_no_longer_in_the_diff_is_outdated(
+    client: httpx.Client, pull: PullRequest, repo: Repository
+) -> None:
+    comment(client, pull, 2, path="app.py")
+    repo.commit({"app.py": "a\nB\nc\n"})
+    pull.merge_base_branch()
+    assert lines(client) == [None]
+
+
+def test_an_app_that_may_write_contents_resolves_threads_and_opens_them_again(
+    client: httpx.Client, app: httpx.Client, github: Sandbox, repo: Repository, pull: PullRequest
+) -> None:
+    comment(client, pull, 1)
+    client.headers.update(writing(github, app, repo))
+    (thread,) = page(client)["nodes"]
+
+    answer = ask(client, RESOLVE, id=thread["id"])
+    assert answer["data"]["resolveReviewThread"]["thread"] == {
+        "id": thread["id"],
+        "isResolved": True,
+        "resolvedBy": {"login": "kodiai"},
+    }
+    assert page(client)["nodes"][0]["isResolved"] is True
+
+    ask(client, UNRESOLVE, id=thread["id"])
+    assert page(client)["nodes"][0]["isResolved"] is False
+
+
+def test_an_app_that_may_only_read_contents_resolves_nothing(client: httpx.Client, pull: PullRequest) -> None:
+    comment(client, pull, 1)
+    (thread,) = page(client)["nodes"]
+    answer = ask(client, RESOLVE, id=thread["id"])
+    assert answer["data"] == {"resolveReviewThread": None}
+    (error,) = answer["errors"]
+    assert (error["type"], error["path"]) == ("FORBIDDEN", ["resolveReviewThread"])
+    assert error["message"] == "Resource not accessible by integration"
+    assert page(client)["nodes"][0]["isResolved"] is False
+
+
+def test_a_thread_that_is_not_there_costs_the_others_nothing(
+    client: httpx.Client, app: httpx.Client, github: Sandbox, repo: Repository, pull: PullRequest
+) -> None:
+    comment(client, pull, 1)
+    client.headers.update(writing(github, app, repo))
+    (thread,) = page(client)["nodes"]
+    both = (
+        "mutation($a:ID!,$b:ID!){a:resolveReviewThread(input:{threadId:$a}){thread{id}} "
+        "b:resolveReviewThread(input:{threadId:$b}){thread{id}}}"
+    )
+    answer = ask(client, both, a="PRRT_nothing", b=thread["id"])
+    assert answer["data"] == {"a": None, "b": {"thread": {"id": thread["id"]}}}
+    assert [error["type"] for error in answer["errors"]] == ["NOT_FOUND"]
+
+
+@pytest.mark.parametrize(
+    "threads",
+    [
+        "reviewThreads{nodes{id}}",
+        "reviewThreads(first:101){nodes{id}}",
+        "reviewThreads(first:0){nodes{id}}",
+        "reviewThreads(first:1){nodes{databaseNumber}}",
+        "reviewThreads(first:1){nodes}",
+        "reviewThreads(first:1){nodes{id{login}}}",
+        'reviewThreads(first:1,after:"nonsense"){nodes{id}}',
+        "reviewThreads(first:$many){nodes{id}}",
+        "reviewThreads(first:1){nodes{id}",
+        "reviewThread(first:1){nodes{id}}",
+    ],
+)
+def test_a_query_that_github_refuses_is_answered_with_errors_only(
+    client: httpx.Client, pull: PullRequest, threads: str
+) -> None:
+    comment(client, pull, 1)
+    query = f'{{repository(owner:"octo",name:"demo"){{pullRequest(number:1){{{threads}}}}}}}'
+    answer = ask(client, query)
+    assert answer["errors"][0]["message"]
+    assert "data" not in answer
+
+
+@pytest.mark.parametrize(
+    ("declared", "given"),
+    [("$number:Int!", {}), ("$number:Int!", {"number": "1"}), ("$number:Int!,$more:Int", {"number": 1})],
+)
+def test_variables_must_fit_and_be_used(
+    client: httpx.Client, pull: PullRequest, declared: str, given: dict[str, Any]
+) -> None:
+    query = f'query({declared}){{repository(owner:"octo",name:"demo"){{pullRequest(number:$number){{number}}}}}}'
+    assert "Variable $" in ask(client, query, **given)["errors"][0]["message"]
+
+
+def test_reviews_come_with_their_authors(client: httpx.Client, pull: PullRequest) -> None:
+    pull.add_review("mona", "Fine.")
+    comment(client, pull, 1)
+    query = (
+        '{repository(owner:"octo",name:"demo"){pullRequest(number:1){reviews(first:100)'
+        "{totalCount nodes{fullDatabaseId body state author{__typename login}}}}}}"
+    )
+    reviews = ask(client, query)["data"]["repository"]["pullRequest"]["reviews"]
+    assert reviews["totalCount"] == 2
+    assert [(review["body"], review["author"]) for review in reviews["nodes"]] == [
+        ("Fine.", {"__typename": "User", "login": "mona"}),
+        ("Look.", {"__typename": "Bot", "login": "kodiai"}),
+    ]
+
+
+def test_an_apps_own_review_gets_another_body(client: httpx.Client, pull: PullRequest) -> None:
+    review = comment(client, pull, 1)
+    answer = client.put(f"{pull.api_url}/reviews/{review['id']}", json={"body": "All is well."})
+    assert answer.status_code == 200
+    assert answer.json() == review | {"body": "All is well."}
+    assert [kept["body"] for kept in pull.reviews] == ["All is well."]
+
+
+def test_an_apps_own_comment_gets_another_body(client: httpx.Client, pull: PullRequest) -> None:
+    comment(client, pull, 1)
+    path = f"/repos/octo/demo/pulls/comments/{pull.review_comments[0]['id']}"
+    answer = client.patch(path, json={"body": "Gone."})
+    assert (answer.status_code, answer.json()["body"]) == (200, "Gone.")
+    assert client.get(path).json() == answer.json() == pull.review_comments[0]
+    assert page(client)["nodes"][0]["comments"]["nodes"][0]["body"] == "Gone."
+
+
+@pytest.mark.parametrize("body", [{}, {"body": None}, {"body": " "}, {"body": 1}, {"body": "x" * 65_537}])
+def test_a_blank_or_endless_body_is_422_and_changes_nothing(
+    client: httpx.Client, pull: PullRequest, body: dict[str, Any]
+) -> None:
+    review = comment(client, pull, 1)
+    kept = pull.review_comments[0]
+    assert client.put(f"{pull.api_url}/reviews/{review['id']}", json=body).status_code == 422
+    assert client.patch(f"/repos/octo/demo/pulls/comments/{kept['id']}", json=body).status_code == 422
+    assert (pull.reviews[0]["body"], kept["body"]) == ("Look.", "About line 1.")
+
+
+def test_what_is_not_there_is_404_and_what_is_somebody_elses_403(client: httpx.Client, pull: PullRequest) -> None:
+    theirs = pull.add_review("mona", "Fine.")
+    body = {"body": "Mine now."}
+    assert client.put(f"{pull.api_url}/reviews/{theirs['id']}", json=body).status_code == 403
+    assert client.put(f"{pull.api_url}/reviews/1", json=body).status_code == 404
+    assert client.patch("/repos/octo/demo/pulls/comments/1", json=body).status_code == 404
+    assert client.get("/repos/octo/demo/pulls/comments/1").status_code == 404
+    assert pull.reviews[0]["body"] == "Fine."
+
+
+def test_a_rebase_and_a_merge_leave_the_changes_as_they_were(repo: Repository, pull: PullRequest) -> None:
+    before = [(file.path, file.patch) for file in pull.files()]
+    repo.commit({"more.py": "x\n"})
+    rebased = pull.rebase()
+    assert repo.store.parent(rebased) == repo.head_sha
+    assert [(file.path, file.patch) for file in pull.files()] == before
+    repo.commit({"more.py": "y\n"})
+    pull.merge_base_branch()
+    assert repo.store.merge_base(pull.head_sha, repo.head_sha) == repo.head_sha
+    assert repo.store.parent(pull.head_sha) == rebased
+    assert [(file.path, file.patch) for file in pull.files()] == before
