@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 WHEELS := --only-binary :all: --no-binary crontab --build-constraints requirements-build.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test lint format lock audit fault-matrix fuzz mutation stateful kill-matrix storm
+.PHONY: help install run demo test lint format lock audit fault-matrix corpus schema precision openapi fuzz mutation stateful kill-matrix storm
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -34,6 +34,20 @@ test: install ## The test suite on SQLite (KODIAI_TEST_POSTGRES_URL=… for Post
 fault-matrix: install ## Write docs/fault-matrix.md from what the tests see
 	@KODIAI_TEST_WRITE_FAULT_MATRIX=1 $(BIN)/python -m pytest -q -n 0 tests/reviews/test_fault_matrix.py
 
+corpus: install ## Write tests/corpus/reviews and labels.txt anew, and show what is judged of each analyzer
+	@KODIAI_TEST_WRITE_CORPUS=1 $(BIN)/python -m pytest -q -n 0 tests/corpus
+	@$(BIN)/python -m tests.corpus.labels
+
+schema: install ## Write docs/kodiai.schema.json, the JSON Schema of .kodiai.yml, from the code
+	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python -m tests.schema
+
+precision: install ## Measure the analyzers on their corpus and write docs/analyzers.md (times as multiples of ruff's)
+	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python -m tests.corpus.precision
+
+openapi: install ## Hold what Kodiai asks of GitHub to GitHub's OpenAPI description (OPENAPI=…/api.github.com.json)
+	@test -n "$(OPENAPI)" || { echo "Set OPENAPI to the description: npm install @octokit/openapi has it as generated/api.github.com.json"; exit 1; }
+	@KODIAI_TEST_OPENAPI="$(OPENAPI)" $(BIN)/python -m pytest -q -n 0 tests/openapi_check.py
+
 stateful: install ## The stateful test at random, for EXAMPLES=2000 examples (some seconds each)
 	@KODIAI_TEST_STATEFUL_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/python -m pytest -n 0 --hypothesis-show-statistics tests/reviews/test_stateful.py
 
@@ -55,13 +69,13 @@ lint: install ## Format check, lint, types, import rules, migrations, deployment
 	@$(BIN)/python -m tests.check_deploy
 
 FUZZ_SECONDS ?= 360
-FUZZ_TARGETS := intake patch config engine_output markdown
+FUZZ_TARGETS := intake patch config engine_output sarif markdown
 
 fuzz: install ## Coverage-guided fuzzing of all that reads a stranger's text (FUZZ_SECONDS per target, default 360)
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --only-binary :all: -r requirements-fuzz.txt
 	@for target in $(FUZZ_TARGETS); do echo "== $$target"; $(BIN)/python -m fuzz $$target -max_total_time=$(FUZZ_SECONDS) || exit 1; done
 
-MODULE ?= recording lease models publishing service webhooks inbox payloads
+MODULE ?= recording lease models publishing conversation threads webhooks inbox payloads
 
 mutation: install ## Break the code in many small ways and see the tests notice (MODULE=recording, ONLY="1 2" …)
 	@mkdir -p var/mutation

@@ -43,6 +43,10 @@ def engine_output(data: bytes) -> None:
     hostile.check_engine_output(data, FILES, ROOT)
 
 
+def sarif(data: bytes) -> None:
+    hostile.check_sarif(data, FILES, ROOT)
+
+
 def markdown(data: bytes) -> None:
     """Half of the input picks pieces of markup, so that the fuzzer need not find them letter by letter."""
     provider = atheris.FuzzedDataProvider(data)
@@ -74,9 +78,11 @@ def markdown(data: bytes) -> None:
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    target.__name__: target for target in (intake, patch, config, engine_output, markdown)
+    target.__name__: target for target in (intake, patch, config, engine_output, sarif, markdown)
 }
 LOCATION = {"row": 1, "column": 1}
+PLACE = {"artifactLocation": {"uri": "a.py", "uriBaseId": "A", "index": 0}, "region": {"startLine": 1, "endColumn": 7}}
+CHANGE = {"deletedRegion": PLACE["region"], "insertedContent": {"text": "x"}}
 SEEDS: dict[str, list[bytes]] = {
     "intake": [
         b"\0" + json.dumps(pull_request_payload()).encode(),
@@ -111,6 +117,42 @@ SEEDS: dict[str, list[bytes]] = {
             ]
         ).encode()
         for name in FILES
+    ],
+    "sarif": [
+        json.dumps(
+            {
+                "version": "2.1.0",
+                "runs": [
+                    {
+                        "tool": {
+                            "driver": {"name": "x", "rules": [{"id": "R", "messageStrings": {"m": {"text": "{0}"}}}]},
+                            "extensions": [{"name": "y", "rules": [{"id": "S", "helpUri": hostile.RULE_URL}]}],
+                        },
+                        "artifacts": [{"location": {"uri": "cr.py"}}],
+                        "originalUriBaseIds": {"A": {"uri": f"file://{ROOT}/", "uriBaseId": "B"}},
+                        "columnKind": "utf16CodeUnits",
+                        "results": [
+                            {
+                                "ruleId": "S/1",
+                                "rule": {"index": 0, "toolComponent": {"index": 0}},
+                                "message": {"id": "m", "arguments": ["[x](1)"]},
+                                "level": "note",
+                                "locations": [{"physicalLocation": PLACE}],
+                                "fixes": [
+                                    {
+                                        "description": {"markdown": "`x`"},
+                                        "artifactChanges": [
+                                            {"artifactLocation": {"uri": "a.py"}, "replacements": [CHANGE]}
+                                        ],
+                                    }
+                                ],
+                                "suppressions": [{"status": "rejected"}],
+                            }
+                        ],
+                    }
+                ],
+            }
+        ).encode()
     ],
     "markdown": [bytes(range(256)), b"\xff" * 64],
 }

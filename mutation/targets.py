@@ -20,11 +20,12 @@ class Target:
 
 PUBLISHING_TESTS = (
     "tests/reviews/test_publishing.py",
-    "tests/reviews/test_runs.py",
     "tests/reviews/test_order.py",
     "tests/reviews/test_refusals.py",
-    "tests/reviews/test_leases.py",
     "tests/reviews/test_interrupted_runs.py",
+    "tests/reviews/test_follow_ups.py",
+    "tests/reviews/test_conversations.py",
+    "tests/reviews/test_missed.py",
 )
 INTAKE_TESTS = (
     "tests/reviews/test_webhook_answers.py",
@@ -50,11 +51,8 @@ TARGETS = {
     ),
     "models": Target("reviews/models.py", ("tests/reviews/test_leases.py",), ("store", "stamp")),
     "publishing": Target("reviews/publishing.py", PUBLISHING_TESTS),
-    "service": Target(
-        "reviews/service.py",
-        (*PUBLISHING_TESTS, "tests/reviews/test_missed.py", "tests/reviews/test_recovery.py"),
-        ("publish", "_may_be_published", "_later_deliveries", "_end_if_overtaken", "_end_if_moved_on", "_post"),
-    ),
+    "conversation": Target("reviews/conversation.py", PUBLISHING_TESTS),
+    "threads": Target("reviews/threads.py", PUBLISHING_TESTS),
     "webhooks": Target("reviews/webhooks.py", INTAKE_TESTS, deselected=INTAKE_DESELECTED),
     "inbox": Target("reviews/inbox.py", INTAKE_TESTS, deselected=INTAKE_DESELECTED),
     "payloads": Target("reviews/payloads.py", INTAKE_TESTS, deselected=INTAKE_DESELECTED),

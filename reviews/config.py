@@ -1,10 +1,9 @@
 """`.kodiai.yml`: what a repository may settle for itself. Read from the base branch, never from the pull request."""
 
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 PATH = ".kodiai.yml"
 LARGEST = 64 * 1024
@@ -12,24 +11,123 @@ LARGEST = 64 * 1024
 DEEPEST = 20
 """Levels of lists and mappings within each other."""
 
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._/:@*-]{1,100}$")]
+Pattern = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f]{1,200}$")]
+"""A pattern of paths, see `reviews.paths.matches`: `docs/`, `*.sql`, `api/*/generated.py`."""
 
-class TelemetrySection(BaseModel):
-    """`telemetry:`; `enabled: false` means that runs of this repository leave no telemetry rows."""
+
+class Section(BaseModel):
+    """One section of the file: unknown keys and values of another type are refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    enabled: bool = True
+
+class TelemetrySection(Section):
+    """`telemetry:` what Kodiai records about its own runs."""
+
+    enabled: bool = Field(default=True, description="false: runs of this repository leave no telemetry rows.")
 
 
-@dataclass(frozen=True)
-class RepositoryConfig:
+class EnginesSection(Section):
+    """`engines:` who looks at the changed files."""
+
+    disable: list[Name] = Field(
+        default=[], max_length=50, description="Names of engines that do not run, as the summary tells them."
+    )
+
+
+class PathsSection(Section):
+    """`paths:` which changed files are looked at."""
+
+    ignore: list[Pattern] = Field(
+        default=[],
+        max_length=100,
+        description="Files that are not looked at: docs/ is all in a directory, * stands for any text, slashes too.",
+    )
+    generated: bool = Field(
+        default=False,
+        description="true: generated and vendored files and lock files are looked at too.",
+    )
+
+
+class SeveritiesSection(Section):
+    """`severities:` what a rule's findings weigh here, and which are not said at all."""
+
+    rules: dict[Name, Literal["critical", "major", "minor", "info", "never"]] = Field(
+        default={},
+        max_length=200,
+        description="Rule, as a comment names it, to severity, or never: it is not said.",
+    )
+    lowest: Literal["critical", "major", "minor", "info"] = Field(
+        default="info", description="Findings below this severity are not said."
+    )
+
+
+class LimitsSection(Section):
+    """`limits:` how much is said."""
+
+    comments: int = Field(
+        default=10,
+        ge=0,
+        le=50,
+        description="Inline comments of one review, the most severe first; the others are in the summary.",
+    )
+
+
+class TriggersSection(Section):
+    """`triggers:` what starts a review. Who asks for Kodiai by name gets one in any case."""
+
+    actions: list[Literal["opened", "reopened", "ready_for_review", "synchronize", "review_requested"]] = Field(
+        default=["opened", "reopened", "ready_for_review", "synchronize", "review_requested"],
+        description="Actions of pull_request events; synchronize is a push.",
+    )
+
+
+class CheckSection(Section):
+    """`check:` what the check run says to branch protection."""
+
+    fail_on: Literal["critical", "major", "minor", "info", "never"] = Field(
+        default="never", description="Findings of this severity or a higher one make the check run fail."
+    )
+
+
+class Sections(Section):
+    """Settings of a repository for Kodiai: `.kodiai.yml` on the base branch."""
+
+    telemetry: TelemetrySection = TelemetrySection()
+    engines: EnginesSection = EnginesSection()
+    paths: PathsSection = PathsSection()
+    severities: SeveritiesSection = SeveritiesSection()
+    limits: LimitsSection = LimitsSection()
+    triggers: TriggersSection = TriggersSection()
+    check: CheckSection = CheckSection()
+
+
+class RepositoryConfig(Sections):
     """A validated configuration; `problems` says what of the file was not used, one sentence each."""
 
-    telemetry: TelemetrySection = field(default_factory=TelemetrySection)
     problems: tuple[str, ...] = ()
 
+    def to_json(self) -> dict[str, Any]:
+        """What differs from the defaults, as it is stored on the `Review` row."""
+        return self.model_dump(mode="json", exclude_defaults=True, exclude={"problems"})
 
-_SECTIONS: dict[str, type[BaseModel]] = {"telemetry": TelemetrySection}
+    @staticmethod
+    def from_json(data: dict[str, Any] | None) -> "RepositoryConfig":
+        return RepositoryConfig.model_validate(data or {})
+
+
+_SECTIONS: dict[str, Any] = {name: field.annotation for name, field in Sections.model_fields.items()}
+_NAMES = {name for section in _SECTIONS.values() for name in section.model_fields}
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the file, for editors. Published as `docs/kodiai.schema.json`."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Sections.model_json_schema(),
+        "title": "Kodiai: .kodiai.yml",
+    }
 
 
 class _Loader(yaml.SafeLoader):
@@ -97,8 +195,11 @@ def parse(text: str | None) -> RepositoryConfig:
 
 def _complaint(detail: Any) -> str:
     # Names of the file's own are not repeated: they are a stranger's text, and the message says enough.
-    place = ".".join(str(part) for part in detail["loc"]) if detail["type"] != "extra_forbidden" else "an unknown key"
-    return f"{place}: {detail['msg']}" if place else detail["msg"]
+    ours = [str(part) if isinstance(part, int) or part in _NAMES else "…" for part in detail["loc"]]
+    place = ".".join(ours) if detail["type"] != "extra_forbidden" else "an unknown key"
+    # pydantic would show the regular expression, which says less.
+    what = "not of the form that is wanted" if detail["type"] == "string_pattern_mismatch" else detail["msg"]
+    return f"{place}: {what}" if place else what
 
 
 def _place(error: Exception) -> str:

@@ -4,6 +4,7 @@ import hashlib
 import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -16,6 +17,12 @@ LONGEST_SNIPPET = 200
 LONGEST_SUGGESTION = 5000
 """Characters of a suggestion. GitHub takes 65,536 for a comment, and nobody reads that many before one click."""
 
+FINGERPRINT = 32
+"""Hexadecimal digits of a fingerprint."""
+GIST = 24
+"""Of them those that tell what was found, and not in which file."""
+
+_NUMBER = re.compile(r"\d+")
 _RULE_URL = re.compile(r"https://[\w.-]+(/[\w./#=-]*)?", re.ASCII)
 
 
@@ -34,12 +41,14 @@ class Severity(StrEnum):
 class LeftOutReason(StrEnum):
     """Why a changed file was not looked at."""
 
-    NO_DIFF = "GitHub shows no diff (binary, too large, or only renamed)"
+    NO_DIFF = "no diff is shown (binary, too large, or only renamed)"
     NOT_TEXT = "not UTF-8 text"
     TOO_LARGE = "too large"
     UNSAFE_PATH = "its path cannot be written safely"
     LINK = "it seems to be a symbolic link"
-    GONE = "GitHub did not hand over its content"
+    GONE = "its content was not handed over"
+    GENERATED = "generated, vendored or a lock file"
+    IGNORED = "`.kodiai.yml` says so"
 
 
 @dataclass(frozen=True)
@@ -70,12 +79,29 @@ class Finding:
     """What the engine's fix would do, in words; also where it cannot be offered as a suggestion."""
     snippet: str = ""
     """The first line it is about, as it stands in the file."""
+    fingerprint: str = ""
+    """What stays the same when its line moves or its file is renamed; `fingerprinted` gives it. Equal findings on equal
+    lines of one file share it."""
 
     @property
-    def fingerprint(self) -> str:
-        """What stays the same when the line moves: path, rule, message and the line's own text."""
-        said = "\n".join((self.path, self.rule, self.message, self.snippet.strip()))
-        return hashlib.sha256(said.encode()).hexdigest()[:32]
+    def gist(self) -> str:
+        """The part of the fingerprint that tells what was found; the rest tells in which file."""
+        return gist_of(self.fingerprint)
+
+
+def fingerprinted(finding: Finding, path_in_base: str) -> Finding:
+    """Give a finding its fingerprint: rule, message, the line's own text, and the file by its name in the base.
+
+    Numbers in the message do not count: messages quote other lines by number.
+    """
+    said = "\n".join((finding.rule, _NUMBER.sub("0", finding.message), finding.snippet.strip()))
+    what, where = (hashlib.sha256(text.encode(errors="replace")).hexdigest() for text in (said, path_in_base))
+    return replace(finding, fingerprint=what[:GIST] + where[: FINGERPRINT - GIST])
+
+
+def gist_of(fingerprint: str) -> str:
+    """The part of a fingerprint that two files can share."""
+    return fingerprint[:GIST]
 
 
 def bounded(finding: Finding) -> Finding:
@@ -118,9 +144,30 @@ class Report:
     engines: tuple[str, ...] = ()
     engine_failures: tuple[tuple[str, str], ...] = ()
     """Engines that failed, with the reason."""
+    not_wanted: int = 0
+    """Findings on changed lines that are not said because of what `.kodiai.yml` settles."""
+    half_read: tuple[str, ...] = ()
+    """Files among `looked_at` that an engine which failed should have read: what it does not say may still be true."""
     config_problems: tuple[str, ...] = ()
+    config_change: tuple[str, ...] | None = None
+    """The problems of the `.kodiai.yml` that this pull request would bring; None where it brings none."""
     truncated: bool = False
     """GitHub listed only the first files of the pull request."""
+
+    def changes(self, path: str) -> bool:
+        """Tell whether the pull request may change a file of this name: GitHub listed it, or did not list all."""
+        return self.truncated or path in self._looked_at or any(left.path == path for left in self.left_out)
+
+    def is_sure_of(self, path: str) -> bool:
+        """Tell whether a finding on this file that is not in the report is gone: all that reads the file has read it,
+        or it is not part of the pull request any more, under its name."""
+        if path in self._looked_at:
+            return path not in self.half_read
+        return not self.changes(path) and not self.half_read
+
+    @cached_property
+    def _looked_at(self) -> frozenset[str]:
+        return frozenset(self.looked_at)
 
     def to_json(self) -> Any:
         return _ADAPTER.dump_python(self, mode="json")

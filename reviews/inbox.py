@@ -68,6 +68,9 @@ def requeue(delivery: Delivery) -> bool:
             conclusion="",
             conclusion_reason="",
             execution_recorded_at=None,
+            # GitHub may have been told that it failed. What is told at its next end takes the place of that.
+            check_run_due_at=None,
+            check_run_reported_at=None,
             deferred_since=None,
             deferred_until=until,
         )

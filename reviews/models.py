@@ -4,7 +4,7 @@ These rows, and not the queue, are what Kodiai remembers.
 """
 
 import hashlib
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import models
 from django.db.models import F, Q
@@ -17,6 +17,10 @@ SETTLED_AFTER = timedelta(seconds=12)
 
 GitHub ends a request that takes longer than ten seconds. Source: GitHub REST docs, "Best practices", time-outs.
 """
+
+
+LONGEST_POST = timedelta(seconds=20)
+"""From when a post is begun until its worker gives it up: the time-out of a call."""
 
 
 class DeliveryStatus(models.TextChoices):
@@ -40,6 +44,8 @@ class IgnoreReason(models.TextChoices):
     DRAFT = "draft"
     NO_MENTION = "no-mention"
     NOT_A_PULL_REQUEST = "not-a-pull-request"
+    CHECK_OF_ANOTHER_APP = "check-of-another-app"
+    NO_PULL_REQUEST = "no-pull-request"
 
 
 class AuthorTier(models.TextChoices):
@@ -52,6 +58,27 @@ class AuthorTier(models.TextChoices):
 
 class LeaseLost(Exception):
     """Another worker has taken over the run: whoever hears this must leave it alone."""
+
+
+class NotSettled(Exception):
+    """Another run of the pull request may just have posted: what it said is seen on GitHub from `until` on."""
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__(f"another run may have posted, which is seen from {until:%H:%M:%S} UTC on")
+        self.until = until
+
+
+class RunEnded(Exception):
+    """The run is over before its review was published: with which conclusion, and why.
+
+    `pull_head` is the head commit that the pull request still has, where the run is skipped for another reason.
+    """
+
+    def __init__(self, conclusion: Conclusion, reason: str, pull_head: str = "") -> None:
+        super().__init__(reason)
+        self.conclusion = conclusion
+        self.reason = reason
+        self.pull_head = pull_head
 
 
 class Delivery(models.Model):
@@ -125,6 +152,10 @@ class ReviewQuerySet(models.QuerySet["Review"]):
             finished_at__isnull=False, telemetry_enabled=True, execution_recorded_at__isnull=True
         ).order_by("pk")
 
+    def owing_check_run(self) -> "ReviewQuerySet":
+        """Ended runs whose check run GitHub is to be told now, those that are due for longest first."""
+        return self.filter(check_run_due_at__lte=timezone.now()).order_by("check_run_due_at")
+
 
 class Review(models.Model):
     """One run of the pipeline for one pull request at one head commit.
@@ -150,6 +181,9 @@ class Review(models.Model):
     head_sha = models.CharField(max_length=64, blank=True)
     pr_author = models.CharField(max_length=255, blank=True)
     telemetry_enabled = models.BooleanField(default=True)
+    config = models.JSONField(
+        null=True, blank=True, help_text="What .kodiai.yml settled then, where it differs: reviews.config"
+    )
     # 2 enrich
     enriched_at = models.DateTimeField(null=True, blank=True)
     author_tier = models.CharField(max_length=16, choices=AuthorTier, blank=True)
@@ -175,6 +209,14 @@ class Review(models.Model):
     conclusion = models.CharField(max_length=16, choices=Conclusion, blank=True)
     conclusion_reason = models.TextField(blank=True)
     execution_recorded_at = models.DateTimeField(null=True, blank=True)
+    # 7 tell: the check run on GitHub
+    check_run_due_at = models.DateTimeField(
+        null=True, blank=True, help_text="When it is told, or tried again; empty where none is owed"
+    )
+    check_run_posting_at = models.DateTimeField(
+        null=True, blank=True, help_text="Set before it is posted: from then on GitHub may have it"
+    )
+    check_run_reported_at = models.DateTimeField(null=True, blank=True)
 
     objects = ReviewQuerySet.as_manager()
 
@@ -199,6 +241,11 @@ class Review(models.Model):
                 name="reviews_owing_execution_idx",
                 condition=Q(finished_at__isnull=False, telemetry_enabled=True, execution_recorded_at__isnull=True),
             ),
+            models.Index(
+                fields=["check_run_due_at"],
+                name="reviews_owing_check_run_idx",
+                condition=Q(check_run_due_at__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -215,6 +262,38 @@ class Review(models.Model):
     def stamp(self, step: str, **values: object) -> None:
         """Store `values` and the time at which `step` (the name of a time stamp) was done. Raises `LeaseLost`."""
         self.store(**values, **{step: timezone.now()})
+
+    def prove_claim(self) -> None:
+        """Raise `LeaseLost` if this run is not ours any more: a filtered write that changes nothing."""
+        self.store(lease_owner=self.lease_owner)
+
+    def others(self) -> ReviewQuerySet:
+        """The other runs of the same pull request."""
+        return Review.objects.filter(repo=self.repo, pr_number=self.pr_number).exclude(pk=self.pk)
+
+    def later_deliveries(self) -> models.QuerySet[Delivery]:
+        """Deliveries about the same pull request that came after that of this run."""
+        return Delivery.objects.filter(pk__gt=self.delivery_id, repo=self.repo, pr_number=self.pr_number)
+
+    def store_check_run(self, **values: object) -> None:
+        """Store `values` if the check run of this run, which has ended, is still ours to tell; else raise `LeaseLost`.
+
+        Who sets `check_run_due_at` to a time in the future has it until then.
+        """
+        mine = Review.objects.filter(pk=self.pk, lease_owner="", check_run_due_at=self.check_run_due_at)
+        if self.check_run_due_at is None or not mine.update(**values):
+            raise LeaseLost(f"the check run of {self} is told by another process, or not owed any more")
+        for name, value in values.items():
+            setattr(self, name, value)
+
+    def stamp_check_run(self, step: str, **values: object) -> None:
+        """As `stamp`, for the check run. Raises `LeaseLost`."""
+        self.store_check_run(**values, **{step: timezone.now()})
+
+    @property
+    def told_commit(self) -> str:
+        """The commit that the check run is about: the head commit that was looked at, or else that of the event."""
+        return self.head_sha or self.delivery.head_sha
 
     @property
     def may_be_posted(self) -> bool:

@@ -15,10 +15,13 @@ from reviews.models import IgnoreReason
 
 PULL_REQUEST_ACTIONS = frozenset({"opened", "reopened", "ready_for_review", "synchronize", "review_requested"})
 INSTALLATION_EVENTS = frozenset({"installation", "installation_repositories"})
+CHECK_EVENTS = frozenset({"check_run", "check_suite"})
 LONGEST_ID = 255
 LONGEST_NAME = 100
 LARGEST_NUMBER = 2**63 - 1
 _COMMIT = re.compile(r"[0-9a-f]{40,64}")
+_EXTERNAL_ID = re.compile(r"([1-9][0-9]{0,18}):[0-9a-f]{32}", re.ASCII)
+"""Source: `reviews.check_runs.external_id`."""
 _REPOSITORY = re.compile(r"[A-Za-z0-9._-]{1,100}/[A-Za-z0-9._-]{1,100}")
 
 
@@ -64,6 +67,8 @@ def read_delivery(delivery_id: str | None, event: str | None, body: bytes) -> In
         return _read_pull_request(incoming, payload)
     if event == "issue_comment":
         return _read_issue_comment(incoming, payload)
+    if event in CHECK_EVENTS:
+        return _read_check(incoming, payload)
     if event == "ping":
         return incoming
     action = payload.get("action")
@@ -111,6 +116,42 @@ def _read_issue_comment(incoming: Incoming, payload: dict[str, Any]) -> Incoming
     return replace(incoming, ignore=ignore)
 
 
+def _read_check(incoming: Incoming, payload: dict[str, Any]) -> Incoming:
+    """Read a check run or a check suite, which people want to be run again."""
+    incoming = _read_common(incoming, payload)
+    if incoming.action != "rerequested":
+        return replace(incoming, ignore=IgnoreReason.ACTION)
+    check = _object(payload, incoming.event)
+    incoming = replace(incoming, repo=_repository(payload), head_sha=_commit(check))
+    app = check.get("app")
+    if not isinstance(app, dict) or not is_own_app(app.get("id"), app.get("slug")):
+        return replace(incoming, ignore=IgnoreReason.CHECK_OF_ANOTHER_APP)
+    incoming = replace(incoming, pr_number=_pull_request_of(check, incoming.event))
+    ignore = _ignored_sender(payload, incoming)
+    if ignore is None and incoming.pr_number is None:
+        ignore = IgnoreReason.NO_PULL_REQUEST
+    return replace(incoming, ignore=ignore)
+
+
+def _pull_request_of(check: dict[str, Any], event: str) -> int | None:
+    """The pull request that a check is about: as the external id of the App's own check run says, or else GitHub.
+
+    GitHub knows none for the commits of forks.
+    """
+    named = _EXTERNAL_ID.fullmatch(str(check.get("external_id")))
+    if named is not None and int(named[1]) <= LARGEST_NUMBER:
+        return int(named[1])
+    pulls = check.get("pull_requests")
+    if not isinstance(pulls, list):
+        raise BadDelivery(f"{event}.pull_requests is missing or not a list")
+    if not pulls:
+        return None
+    name = f"{event}.pull_requests[0]"
+    if not isinstance(pulls[0], dict):
+        raise BadDelivery(f"{name} is not an object")
+    return _number(pulls[0], "number", f"{name}.number")
+
+
 def _read_installation(incoming: Incoming, payload: dict[str, Any]) -> Incoming:
     incoming = _read_common(incoming, payload)
     if incoming.installation_id is None:
@@ -148,6 +189,12 @@ def _ignored_sender(payload: dict[str, Any], incoming: Incoming) -> IgnoreReason
 def app_login() -> str:
     """The login under which the App acts on GitHub, in lower case."""
     return f"{settings.KODIAI_GITHUB_APP_SLUG}[bot]".lower()
+
+
+def is_own_app(number: Any, slug: Any) -> bool:
+    """Tell whether an App that GitHub names by number and slug is this one. Either may be set in another form."""
+    named = isinstance(slug, str) and slug.lower() == settings.KODIAI_GITHUB_APP_SLUG.lower()
+    return named or (type(number) is int and str(number) == str(settings.KODIAI_GITHUB_APP_ID))
 
 
 def _names_app(reviewer: Any) -> bool:
@@ -204,7 +251,11 @@ def _number(payload: dict[str, Any], key: str, name: str) -> int:
 def _head_sha(pull: dict[str, Any]) -> str:
     """The head commit; empty where the body does not tell it in a form that can be one."""
     head = pull.get("head")
-    sha = head.get("sha") if isinstance(head, dict) else None
+    return _commit({"head_sha": head.get("sha")}) if isinstance(head, dict) else ""
+
+
+def _commit(check: dict[str, Any]) -> str:
+    sha = check.get("head_sha")
     return sha if isinstance(sha, str) and _COMMIT.fullmatch(sha) else ""
 
 

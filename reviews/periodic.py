@@ -16,7 +16,7 @@ from django.db import connection
 from django.db.models import Q
 from django.utils import timezone
 
-from reviews import missed
+from reviews import check_runs, missed
 from reviews.models import PeriodicTask
 from reviews.recovery import next_expiry, record_owed, sweep
 from reviews.redaction import redact, storable
@@ -56,7 +56,13 @@ PERIODIC = (
     Periodic("sweep", sweep, lambda: settings.KODIAI_SWEEP_SECONDS, longest=5, earlier=next_expiry),
     # Not held for long after an outage in which it could not be given back: what is owed is looked for after outages.
     Periodic("owed-telemetry", _telemetry, lambda: settings.KODIAI_SWEEP_SECONDS, longest=15),
-    # Where the App is not set up there is nobody to ask.
+    # Where the App is not set up there is nobody to tell, or to ask.
+    Periodic(
+        "check-runs",
+        check_runs.tell_owed,
+        lambda: settings.KODIAI_SWEEP_SECONDS if settings.KODIAI_GITHUB_APP_ID else 0,
+        longest=300,
+    ),
     Periodic(
         missed.TASK,
         missed.ask_for_missed,

@@ -8,6 +8,7 @@ import html
 import json
 import os
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
 from urllib.parse import quote, unquote, urlsplit
@@ -18,6 +19,13 @@ REDACTED = "[redacted]"
 SHORTEST = 8
 """Characters. A shorter secret is a word: to blank it everywhere would make logs unreadable and hide nothing."""
 
+_UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+"""Unicode's categories of what is not seen, or turns round what is: controls, bidirectional and zero-width characters,
+tags, surrogates, what has no character."""
+_FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0") | {
+    chr(selector) for selector in (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))
+}
+"""Letters and marks, by their category, that are not seen either."""
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _FORMS = (
     # Line ends may be written out, as in JSON, and the end may have been cut off.
@@ -46,6 +54,16 @@ def storable(text: str, longest: int | None = None) -> str:
     if longest is not None and len(text) > longest:
         text = text[: longest - 1] + "…"
     return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def visible(text: str) -> str:
+    """`text` on one line, with a sign in place of each character that is not seen."""
+    return "".join(
+        "\N{REPLACEMENT CHARACTER}"
+        if unicodedata.category(character) in _UNSEEN or character in _FILLERS
+        else character
+        for character in text
+    )
 
 
 def _known() -> Iterator[str]:

@@ -1,50 +1,42 @@
 """The words of a review, in GitHub's Markdown. Names and messages from the pull request are data, never markup."""
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
+from django.conf import settings
+
 from reviews.findings import Finding, Report, Severity
 from reviews.models import AuthorTier, Review
-from reviews.redaction import storable
-from telemetry.models import DegradationPath
+from reviews.redaction import storable, visible
+from telemetry.models import Conclusion, DegradationPath
 
 PARTIAL = "Analysis is partial due to API limits."
-LONGEST_BODY = 60_000
-"""Characters. GitHub refuses bodies over 65,536. Source: GitHub's answer to longer ones, "body is too long"."""
+LONGEST_BODY = 54_000
+"""Characters, without the markers at its end. GitHub refuses bodies over 65,536. Source: GitHub's answer to longer
+ones, "body is too long"."""
 MOST_LEFT_OUT = 20
+MOST_GONE = 20
 MOST_TABLED = 100
 
 _WHY_PARTIAL = {
     DegradationPath.SEARCH_RATE_LIMIT: "GitHub's Search limit was exhausted",
     DegradationPath.SEARCH_ERROR: "GitHub's Search could not be reached",
 }
+GONE = "**Gone** at"
+"""What the comment on a finding begins with that is not there any more."""
+SHORT_SHA = 7
+"""Digits of a commit in a sentence, as GitHub shows it."""
 LONGEST_PATH = 300
 """Characters of a path that are shown."""
 
-_UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-"""Unicode's categories of what is not seen, or turns round what is: controls, bidirectional and zero-width characters,
-tags, surrogates, what has no character."""
-_FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0") | {
-    chr(selector) for selector in (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))
-}
-"""Letters and marks, by their category, that are not seen either."""
 _CODE = re.compile(r"(?<!`)`(?!`)([^`]+)(?<!`)`(?!`)")
 _MARKUP = re.compile(r"[\\`*_\[\]<>&~|$]")
+_ADDRESS = re.compile(r"https?://[\w.:-]+(?:/[\w./#-]*)?", re.ASCII)
+_SUGGESTION = re.compile(r"^(`{3,})suggestion$", re.MULTILINE)
 _CALLS = re.compile(r"[@#](?=\w)|(?i:\bGH-)(?=\d)|://|(?i:\bwww\.)|(?i:\bmailto:|\bxmpp:)")
 """What GitHub makes a mention, a reference or a link of without any markup. Source: GitHub docs, "Autolinked
 references and URLs", and GitHub Flavored Markdown, "Autolinks"."""
-
-
-def visible(text: str) -> str:
-    """`text` on one line, with a sign in place of each character that is not seen."""
-    return "".join(
-        "\N{REPLACEMENT CHARACTER}"
-        if unicodedata.category(character) in _UNSEEN or character in _FILLERS
-        else character
-        for character in text
-    )
 
 
 def code(text: str) -> str:
@@ -72,10 +64,13 @@ def _plain(text: str) -> str:
     return _MARKUP.sub(lambda found: f"&#{ord(found[0])};", text)
 
 
-def summary_body(review: Review, report: Report, told_here: Sequence[Finding], refused: bool) -> str:
+def summary_body(
+    review: Review, report: Report, told_here: Sequence[Finding], refused: bool, gone: Sequence[Finding] = ()
+) -> str:
     """The body of the review. `told_here` are the findings that are not inline comments.
 
-    `refused` says that they are told here because GitHub took no comment on their lines.
+    `refused` says that they are told here because GitHub took no comment on their lines. `gone` are findings of earlier
+    commits.
     """
     parts = [f"### Kodiai: {_headline(report)}"]
     if review.degradation_path != DegradationPath.NONE:
@@ -85,8 +80,12 @@ def summary_body(review: Review, report: Report, told_here: Sequence[Finding], r
         parts.append("Thank you for contributing. Each remark names the rule behind it and links its explanation.")
     if told_here:
         parts.append(_table(told_here, refused))
+    if gone:
+        parts.append(_gone(gone))
     parts.append(_looked_at(review, report))
     parts += [f"> {problem}" for problem in report.config_problems]
+    if report.config_change is not None:
+        parts.append(_config_change(report.config_change))
     return _shortened("\n\n".join(parts))
 
 
@@ -100,6 +99,78 @@ def comment_body(finding: Finding) -> str:
     elif finding.fix:
         lines += ["", f"A fix: {prose(finding.fix)}."]
     return "\n".join(lines)
+
+
+def follow_up_body(review: Review, new: int, since: str, summary_url: str | None, *, refused: bool = False) -> str:
+    """What is said above the new comments of a later review: one sentence, the summary has the rest.
+
+    `since` is the head commit that was reviewed before. `refused` is as in `summary_body`.
+    """
+    news = _count(new, "new finding") if new else "Nothing new"
+    if since:
+        news += f" {'at' if since == review.head_sha else 'since'} {code(since[:SHORT_SHA])}"
+    usable = summary_url if summary_url and _ADDRESS.fullmatch(summary_url) else ""
+    summary = f"[summary]({usable})" if usable else "summary"
+    rest = (
+        f"GitHub took no comment on these lines, the {summary} has them" if refused else f"the {summary} is up to date"
+    )
+    degraded = f" {PARTIAL}" if review.degradation_path != DegradationPath.NONE else ""
+    return f"{news}: {rest}.{degraded}"
+
+
+def gone_body(review: Review, body: str) -> str:
+    """The body of a comment whose finding is not there any more: `body`, Kodiai's own, put away."""
+    # What it suggested is for nobody to commit now.
+    put_away = _SUGGESTION.sub(r"\1", body)
+    head = f"{GONE} {code(review.head_sha[:SHORT_SHA])}."
+    return f"{head}\n\n<details><summary>What it was</summary>\n\n{put_away}\n\n</details>"
+
+
+def _gone(findings: Sequence[Finding]) -> str:
+    rows = [
+        f"- {code(storable(finding.path, LONGEST_PATH))}: {_rule(finding)} {prose(finding.message)}"
+        for finding in findings[:MOST_GONE]
+    ]
+    if len(findings) > MOST_GONE:
+        rows.append(f"- and {len(findings) - MOST_GONE} more")
+    heading = f"{_count(len(findings), 'finding')} of earlier commits {'is' if len(findings) == 1 else 'are'} gone"
+    return f"<details><summary>{heading}</summary>\n\n" + "\n".join(rows) + "\n\n</details>"
+
+
+def check_title(conclusion: Conclusion, report: Report) -> str:
+    """The title of a check run, one line of plain text."""
+    if conclusion == Conclusion.SKIPPED:
+        return "Not reviewed"
+    if conclusion not in (Conclusion.SUCCESS, Conclusion.PARTIAL):
+        return "The review failed"
+    headline = _headline(report)
+    return f"Partial review: {headline}" if conclusion == Conclusion.PARTIAL else headline[0].upper() + headline[1:]
+
+
+def check_summary(review: Review, conclusion: Conclusion, report: Report, annotated: int) -> str:
+    """The summary of a check run. `annotated` is how many of the findings it carries as annotations."""
+    again = f"To run it again, press *Re-run*, or comment {code(f'@{settings.KODIAI_GITHUB_APP_SLUG} review')}."
+    if conclusion == Conclusion.SKIPPED:
+        return _shortened(f"This commit was not reviewed: {prose(review.conclusion_reason)}.\n\n{again}")
+    if conclusion not in (Conclusion.SUCCESS, Conclusion.PARTIAL):
+        return _shortened(f"{_what_failed(review)}. It says nothing about the changes.\n\n{again}")
+    parts = []
+    if review.degradation_path != DegradationPath.NONE:
+        parts.append(f"> **{PARTIAL}** {_WHY_PARTIAL[DegradationPath(review.degradation_path)]}.")
+    if conclusion == Conclusion.PARTIAL:
+        parts.append(again)
+    if more := len(report.findings) - annotated:
+        parts.append(f"The {annotated} most severe findings are annotated here, {more} more are not.")
+    parts.append(_looked_at(review, report))
+    parts += [f"> {problem}" for problem in report.config_problems]
+    return _shortened("\n\n".join(parts))
+
+
+def _what_failed(review: Review) -> str:
+    """Why a run failed, in words for everybody: what GitHub said, but not what went wrong inside of Kodiai."""
+    if review.attempts >= settings.KODIAI_MAX_ATTEMPTS:
+        return f"The review failed {_count(review.attempts, 'time')}; who runs Kodiai finds the reason in its admin"
+    return f"The review failed: {prose(review.conclusion_reason)}"
 
 
 def _headline(report: Report) -> str:
@@ -128,6 +199,8 @@ def _looked_at(review: Review, report: Report) -> str:
     if report.outside_changes:
         on_unchanged = _count(report.outside_changes, "finding")
         lines.append(f"{on_unchanged} on lines that this pull request does not change: not said.")
+    if report.not_wanted:
+        lines.append(f"{_count(report.not_wanted, 'finding')} not said, as `.kodiai.yml` asks.")
     if report.without_engine:
         lines.append(f"{_count(report.without_engine, 'file')} of kinds that no engine reads.")
     if report.truncated:
@@ -145,6 +218,11 @@ def _looked_at(review: Review, report: Report) -> str:
         heading = f"{_count(len(report.left_out), 'file')} left out"
         text += f"\n\n<details><summary>{heading}</summary>\n\n" + "\n".join(rows) + "\n\n</details>"
     return text
+
+
+def _config_change(problems: Sequence[str]) -> str:
+    verdict = "\n> ".join(problems) if problems else "It is valid."
+    return f"> This pull request changes `.kodiai.yml`, which counts from the base branch only. {verdict}"
 
 
 def _table(findings: Sequence[Finding], refused: bool) -> str:

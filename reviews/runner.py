@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from reviews.github import RateLimited
 from reviews.lease import claim, renewed
-from reviews.models import SETTLED_AFTER, Delivery, DeliveryStatus, LeaseLost, Review
+from reviews.models import SETTLED_AFTER, Delivery, DeliveryStatus, LeaseLost, NotSettled, Review
 from reviews.payloads import INSTALLATION_EVENTS
 from reviews.redaction import redact, storable
 from reviews.service import finish, record_finished, run_review
@@ -85,6 +85,9 @@ def _attempt(review: Review) -> None:
         run_review(review)
     except RateLimited as limited:
         defer(review, limited.retry_at, str(limited))
+    except NotSettled as early:
+        logger.info("run put back", extra={**review.delivery.log_fields, "reason": str(early)})
+        put_back(review, early.until)
     except Stopped:
         logger.info("run handed back, the worker was told to stop", extra=review.delivery.log_fields)
         put_back(review, timezone.now())

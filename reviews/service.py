@@ -1,42 +1,25 @@
 """The story of a run, from the pull request to the published review. Read it from top to bottom."""
 
 import logging
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
 
-from reviews import config, engines
-from reviews.diff import BadPatch, Hunk, changed, hunks_of, within_one
-from reviews.engines.analyzer import clashing, safe_path
+from reviews import check_runs, config, engines
+from reviews.analysis import look_at
 from reviews.enrichment import enrich
-from reviews.findings import Finding, LeftOut, LeftOutReason, Report
-from reviews.github import MAX_FILES, ChangedFile, Client, PullRequest, Refused, SubmittedReview
-from reviews.models import Delivery, DeliveryStatus, MissedDelivery, Review
-from reviews.publishing import find_published, post
+from reviews.findings import Report
+from reviews.github import MAX_FILES, ChangedFile, Client, PullRequest, Refused
+from reviews.models import Delivery, DeliveryStatus, Review, RunEnded
+from reviews.publishing import publish
 from reviews.redaction import redact, storable
 from reviews.stopping import between_steps
+from reviews.threads import tidy
 from telemetry.models import Conclusion, DegradationPath
 from telemetry.recording import record_execution, record_rate_limit_event
 
 logger = logging.getLogger(__name__)
-
-LINK_TARGET = re.compile(r"[\w./@+-]+")
-"""What a symbolic link holds: a path, without a line break. GitHub's list of changed files does not tell links apart,
-and no program is written like that."""
-LONGEST_RANGE = 10
-"""Lines of an inline comment. A remark on more of them stands on the first that was changed."""
-
-
-class RunEnded(Exception):
-    """The run is over before its review was published: with which conclusion, and why."""
-
-    def __init__(self, conclusion: Conclusion, reason: str) -> None:
-        super().__init__(reason)
-        self.conclusion = conclusion
-        self.reason = reason
 
 
 def run_review(review: Review) -> None:
@@ -46,32 +29,36 @@ def run_review(review: Review) -> None:
     worker was told to stop, and any other exception when the attempt failed; then nothing is lost, and the next call
     goes on from there.
     """
-    if review.finished_at is None:
-        if review.started_at is None:
-            review.stamp("started_at")
-        try:
-            conclusion, reason = _review_pull_request(review)
-        except RunEnded as ended:
-            conclusion, reason = ended.conclusion, ended.reason
-        except Refused as refused:
-            conclusion, reason = Conclusion.ERROR, str(refused)
-        finish(review, conclusion, reason)
-    record_finished(review)
-
-
-def _review_pull_request(review: Review) -> tuple[Conclusion, str]:
     with Client(review.repo, review.delivery.installation_id) as client:
+        if review.finished_at is None:
+            if review.started_at is None:
+                review.stamp("started_at")
+            pull_head = ""
+            try:
+                conclusion, reason = _review_pull_request(client, review)
+            except RunEnded as ended:
+                conclusion, reason, pull_head = ended.conclusion, ended.reason, ended.pull_head
+            except Refused as refused:
+                conclusion, reason = Conclusion.ERROR, str(refused)
+            finish(review, conclusion, reason, pull_head)
+        record_finished(review)
+        check_runs.tell(client, review)
+
+
+def _review_pull_request(client: Client, review: Review) -> tuple[Conclusion, str]:
+    between_steps()
+    if review.analysed_at is None:
+        pull, files = load(client, review)
         between_steps()
-        if review.analysed_at is None:
-            pull, files = load(client, review)
-            between_steps()
-            if review.enriched_at is None:
-                enrich_author(client, review, pull)
-            emit_rate_limit_event(review)
-            between_steps()
-            analyse(client, review, files)
-            between_steps()
-        publish(client, review)
+        if review.enriched_at is None:
+            enrich_author(client, review, pull)
+        emit_rate_limit_event(review)
+        between_steps()
+        analyse(client, review, files)
+        between_steps()
+    told = publish(client, review, config.RepositoryConfig.from_json(review.config).limits.comments)
+    between_steps()
+    tidy(client, review, told)
     report = Report.from_json(review.report)
     if review.degradation_path != DegradationPath.NONE:
         return Conclusion.PARTIAL, f"degraded: {review.degradation_path}"
@@ -94,22 +81,28 @@ def load(client: Client, review: Review) -> tuple[PullRequest, list[ChangedFile]
             ) from refused
         raise
     if pull.state != "open":
-        raise RunEnded(Conclusion.SKIPPED, "the pull request is closed")
+        raise RunEnded(Conclusion.SKIPPED, "the pull request is closed", pull.head.sha)
     if review.head_sha and review.head_sha != pull.head.sha:
         raise RunEnded(Conclusion.SUPERSEDED, f"the head commit is now {pull.head.sha}")
     if _is_about_an_older_commit(review, pull.head.sha):
         raise RunEnded(Conclusion.SUPERSEDED, f"another delivery is about the head commit {pull.head.sha}")
     if _is_repetition(review, pull.head.sha):
         raise RunEnded(Conclusion.SKIPPED, "this head commit was reviewed already, and nobody asked Kodiai again")
-    files = client.changed_files(review.pr_number)
+    files = client.changed_files(review.pr_number, pull.changed_files)
     if review.loaded_at is None:
         settled = _settled(client, pull)
+        problems = settled.problems
+        if engines.unknown(settled.engines.disable):
+            known = ", ".join(f"`{analyzer.name}`" for analyzer in engines.ANALYZERS)
+            problems = (*problems, f"`engines` of `{config.PATH}` names one that Kodiai does not have; it has {known}.")
+        _end_if_not_wanted(review.delivery, settled)
         review.stamp(
             "loaded_at",
             head_sha=pull.head.sha,
             pr_author=pull.user.login if pull.user else "",
             telemetry_enabled=settled.telemetry.enabled,
-            report=Report(config_problems=settled.problems).to_json(),
+            config=settled.to_json(),
+            report=Report(config_problems=problems).to_json(),
         )
     return pull, files
 
@@ -128,9 +121,11 @@ def _settled(client: Client, pull: PullRequest) -> config.RepositoryConfig:
         return config.RepositoryConfig(problems=(problem,))
 
 
-def _later_deliveries(review: Review) -> QuerySet[Delivery]:
-    """Deliveries about the same pull request that came after that of this run."""
-    return Delivery.objects.filter(pk__gt=review.delivery_id, repo=review.repo, pr_number=review.pr_number)
+def _end_if_not_wanted(delivery: Delivery, settled: config.RepositoryConfig) -> None:
+    """Raise `RunEnded` if the repository wants no review for this event. Who asks Kodiai by name gets one."""
+    event, _, action = delivery.event_type.partition(".")
+    if event == "pull_request" and not delivery.addressed and action not in settled.triggers.actions:
+        raise RunEnded(Conclusion.SKIPPED, f"`triggers` of `{config.PATH}` asks for no review when it is {action}")
 
 
 def _is_about_an_older_commit(review: Review, head_sha: str) -> bool:
@@ -140,10 +135,8 @@ def _is_about_an_older_commit(review: Review, head_sha: str) -> bool:
     """
     if review.delivery.head_sha in ("", head_sha):
         return False
-    acted_on = _later_deliveries(review).exclude(status=DeliveryStatus.IGNORED)
-    reviewed = Review.objects.filter(
-        repo=review.repo, pr_number=review.pr_number, head_sha=head_sha, published_at__isnull=False
-    ).exclude(pk=review.pk)
+    acted_on = review.later_deliveries().exclude(status=DeliveryStatus.IGNORED)
+    reviewed = review.others().filter(head_sha=head_sha, published_at__isnull=False)
     return acted_on.filter(head_sha=head_sha).exists() or reviewed.exists()
 
 
@@ -156,12 +149,7 @@ def _is_repetition(review: Review, head_sha: str) -> bool:
     return (
         delivery.event_type == "pull_request.review_requested"
         and not delivery.addressed
-        and Review.objects.filter(
-            repo=review.repo,
-            pr_number=review.pr_number,
-            head_sha=head_sha,
-            published_at__isnull=False,
-        ).exists()
+        and review.others().filter(head_sha=head_sha, published_at__isnull=False).exists()
     )
 
 
@@ -212,139 +200,26 @@ def emit_rate_limit_event(review: Review) -> bool:
 
 def analyse(client: Client, review: Review, files: Sequence[ChangedFile]) -> None:
     """Look at the changed files and store what was found on changed lines."""
-    hunks: dict[str, tuple[Hunk, ...]] = {}
-    left_out: list[LeftOut] = []
-    present = [file for file in files if file.status != "removed"]
-    with_engine = [file for file in present if engines.readable(file.path)]
-    clashes = clashing({file.path for file in with_engine})
-    for file in with_engine:
-        if not safe_path(file.path) or file.path in clashes:
-            left_out.append(LeftOut(storable(file.path, 1024), LeftOutReason.UNSAFE_PATH))
-        elif file.patch is None:
-            left_out.append(LeftOut(file.path, LeftOutReason.NO_DIFF))
-        else:
-            try:
-                hunks[file.path] = hunks_of(file.patch)
-            except BadPatch:
-                left_out.append(LeftOut(file.path, LeftOutReason.NO_DIFF))
-    texts: dict[str, str] = {}
-    blobs = client.blobs(list(hunks), review.head_sha) if hunks else {}
-    for path in hunks:
-        blob = blobs.get(path)
-        if blob is None:
-            left_out.append(LeftOut(path, LeftOutReason.GONE))
-        elif blob.truncated:
-            left_out.append(LeftOut(path, LeftOutReason.TOO_LARGE))
-        elif blob.text is None:
-            left_out.append(LeftOut(path, LeftOutReason.NOT_TEXT))
-        elif LINK_TARGET.fullmatch(blob.text):
-            left_out.append(LeftOut(path, LeftOutReason.LINK))
-        else:
-            texts[path] = blob.text
-    found, ran, failures = engines.analyse(texts)
-    said = [placed for finding in found if (placed := _placed(finding, hunks[finding.path]))]
     report = replace(
-        Report.from_json(review.report),
-        changed_files=len(files),
-        looked_at=tuple(sorted(texts)),
-        findings=tuple(said),
-        outside_changes=len(found) - len(said),
-        left_out=tuple(left_out),
-        without_engine=len(present) - len(with_engine),
-        engines=tuple(ran),
-        engine_failures=tuple(failures),
+        look_at(
+            files,
+            contents=lambda paths: client.blobs(paths, review.head_sha),
+            settled=config.RepositoryConfig.from_json(review.config),
+        ),
+        config_problems=Report.from_json(review.report).config_problems,
         truncated=len(files) >= MAX_FILES,
     )
     review.stamp("analysed_at", report=report.to_json())
 
 
-def _placed(finding: Finding, hunks: Sequence[Hunk]) -> Finding | None:
-    """Put a finding on lines that GitHub takes a comment on; None if it is not about a changed line."""
-    if not changed(hunks, finding.start_line, finding.end_line):
-        return None
-    fix = finding.suggestion
-    if (
-        fix is not None
-        and changed(hunks, fix.start_line, fix.end_line)
-        and within_one(hunks, fix.start_line, fix.end_line)
-    ):
-        # GitHub replaces the lines that the comment stands on.
-        return replace(finding, start_line=fix.start_line, end_line=fix.end_line)
-    start, end = finding.start_line, finding.end_line
-    if end - start >= LONGEST_RANGE or not within_one(hunks, start, end):
-        start = end = min(line for hunk in hunks for line in hunk.added if start <= line <= end)
-    return replace(finding, start_line=start, end_line=end, suggestion=None)
-
-
-# 5 publish
-
-
-def publish(client: Client, review: Review) -> None:
-    """Publish the review, once: after an attempt of unknown outcome, GitHub is asked before it is posted."""
-    if review.published_at is not None:
-        return
-    submitted = find_published(client, review) if _may_be_published(review) else None
-    if submitted is None:
-        _end_if_overtaken(client, review)
-        submitted = _post(client, review)
-    review.stamp("published_at", github_review_id=submitted.stored_id, github_review_url=submitted.html_url or "")
-
-
-def _may_be_published(review: Review) -> bool:
-    """Tell whether GitHub may have the review of this identity already.
-
-    After an attempt of unknown outcome; and where the inbox had to ask for the delivery, because it may have been
-    restored from a backup that does not know of a run that was made.
-    """
-    identity = {"delivery_id": review.delivery.delivery_id, "event_type": review.delivery.event_type}
-    return review.publishing_at is not None or MissedDelivery.objects.filter(**identity).exists()
-
-
-def _end_if_overtaken(client: Client, review: Review) -> None:
-    """Raise `RunEnded` if the pull request was closed, or its head commit has moved on, since it was loaded.
-
-    GitHub is asked only where a later delivery says so, since deliveries can come late and in any order.
-    """
-    moved_on = ~Q(status=DeliveryStatus.IGNORED) & ~Q(head_sha__in=("", review.head_sha))
-    if _later_deliveries(review).filter(moved_on | Q(event_type="pull_request.closed")).exists():
-        _end_if_moved_on(client, review)
-
-
-def _end_if_moved_on(client: Client, review: Review) -> None:
-    """Ask GitHub, and raise `RunEnded` if the pull request is not what was analysed any more."""
-    pull = client.pull_request(review.pr_number)
-    if pull.state != "open":
-        raise RunEnded(Conclusion.SKIPPED, "the pull request was closed")
-    if pull.head.sha != review.head_sha:
-        raise RunEnded(Conclusion.SUPERSEDED, f"the head commit is now {pull.head.sha}")
-
-
-def _post(client: Client, review: Review) -> SubmittedReview:
-    """Post the review; where GitHub does not take it as it is (422), find out why and do what helps.
-
-    GitHub says neither which comment it was nor whether it was one. A head commit that was pushed away is not part of
-    the pull request any more: then the run is superseded. Else all findings go into the summary, because a review that
-    is read beats comments that are not there.
-    """
-    report = Report.from_json(review.report)
-    try:
-        return post(client, review, report)
-    except Refused as refused:
-        if refused.status != 422:
-            raise
-        logger.info("GitHub did not take the review", extra={**review.delivery.log_fields, "error": str(refused)})
-        _end_if_moved_on(client, review)
-        if not report.findings:
-            raise
-    # GitHub said that it has stored nothing. A second review is worse than to ask.
-    return find_published(client, review) or post(client, review, report, inline=False)
-
-
 # 6 record
 
 
-def finish(review: Review, conclusion: Conclusion, reason: str = "") -> None:
-    """Give a run its conclusion and close its delivery, in one transaction."""
+def finish(review: Review, conclusion: Conclusion, reason: str = "", pull_head: str = "") -> None:
+    """Give a run its conclusion and close its delivery, in one transaction.
+
+    From then on its check run is owed; for `pull_head` see `check_runs.due_at`.
+    """
     failed = conclusion in (Conclusion.ERROR, Conclusion.TIMEOUT)
     reason = redact(reason)
     with transaction.atomic():
@@ -353,6 +228,7 @@ def finish(review: Review, conclusion: Conclusion, reason: str = "") -> None:
             conclusion=conclusion,
             conclusion_reason=storable(reason),
             deferred_until=None,
+            check_run_due_at=check_runs.due_at(review, conclusion, pull_head),
             lease_owner="",
             lease_expires_at=None,
         )

@@ -9,7 +9,7 @@ with Sandbox() as github:
 
 from sandbox.box import Sandbox
 from sandbox.faults import ANY_ROUTE, Fault, FaultKind
-from sandbox.git import Symlink
+from sandbox.git import Executable, GitError, Submodule, Symlink
 from sandbox.pulls import PullRequest
 from sandbox.repository import Repository
 from sandbox.state import Call
@@ -18,12 +18,15 @@ from sandbox.webhooks import HookDelivery, WebhookRequest, WebhookResponse, sign
 __all__ = [
     "ANY_ROUTE",
     "Call",
+    "Executable",
     "Fault",
     "FaultKind",
+    "GitError",
     "HookDelivery",
     "PullRequest",
     "Repository",
     "Sandbox",
+    "Submodule",
     "Symlink",
     "WebhookRequest",
     "WebhookResponse",

@@ -131,6 +131,16 @@ class Sandbox(State):
         with self.lock:
             self.removed_installations.add(installation_id(owner))
 
+    def withhold_permission(self, owner: str, name: str) -> None:
+        """The account's owner has not granted (yet) what the App asks for under `name`."""
+        with self.lock:
+            self.withheld_permissions.setdefault(installation_id(owner), set()).add(name)
+
+    def grant_permissions(self, owner: str) -> None:
+        """The account's owner grants all that the App asks for."""
+        with self.lock:
+            self.withheld_permissions.pop(installation_id(owner), None)
+
     def refuse_line(self, path: str, line: int) -> None:
         """Refuse review comments on this line with 422, though it is in the diff."""
         with self.lock:
@@ -141,9 +151,10 @@ class Sandbox(State):
     ) -> Json:
         """The body of a webhook about a pull request or a repository, `installation` and `sender` included.
 
-        `pull_request` with any action, `issue_comment` `created` (`comment_body=`, `commenter=`), `installation`
-        `created` or `deleted`, `installation_repositories`, `ping` (action None). `sender=`, `requested_reviewer=` and
-        `before=` fit where GitHub has them; anything else is put in at the top of the body as it is.
+        `pull_request` with any action, `issue_comment` `created` (`comment_body=`, `commenter=`), `check_run`
+        (`check_run=`) and `check_suite` with any action, `installation` `created` or `deleted`,
+        `installation_repositories`, `ping` (action None). `sender=`, `requested_reviewer=` and `before=` fit where
+        GitHub has them; anything else is put in at the top of the body as it is.
         """
         return payloads.payload(self.app, event, action, subject, **overrides)
 

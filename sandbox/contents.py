@@ -1,12 +1,13 @@
 """Files of a commit: GET /repos/{owner}/{repo}/contents/{path}."""
 
 import base64
+import configparser
 import posixpath
 import textwrap
 from urllib.parse import quote
 
 from sandbox.app import WEB_URL, Json
-from sandbox.git import SYMLINK_MODE, Entry
+from sandbox.git import SUBMODULE_MODE, SYMLINK_MODE, Entry
 from sandbox.http import Answer, ApiError, Request, not_found
 from sandbox.repository import Repository
 
@@ -21,7 +22,7 @@ MAX_DIRECTORY_ENTRIES = 1000
 
 
 def get_contents(repo: Repository, request: Request) -> Answer:
-    """A file with its content in base64, a directory as a list, or a symlink that leads nowhere as itself."""
+    """A file with its content in base64, a directory as a list; a submodule, or a symlink to nowhere, as itself."""
     ref = request.query.get("ref") or repo.default_branch
     path = posixpath.normpath(request.parameters.get("path") or ".").strip("/")
     path = "" if path == "." else path
@@ -32,10 +33,13 @@ def get_contents(repo: Repository, request: Request) -> Answer:
     entry = tree.get(path)
     if entry is None:
         return Answer(body=_directory(repo, ref, tree, path))
+    if entry.mode == SUBMODULE_MODE:
+        address = {"submodule_git_url": _submodule_url(repo, tree, path)}
+        return Answer(body=_entry(repo, ref, path, "submodule", entry.oid, 0) | address)
     if entry.mode == SYMLINK_MODE:
         target = repo.store.blob(entry.oid).decode("utf-8", "replace")
         aim = tree.get(posixpath.normpath(posixpath.join(posixpath.dirname(path), target)))
-        if aim is None or aim.mode == SYMLINK_MODE:
+        if aim is None or aim.mode in (SYMLINK_MODE, SUBMODULE_MODE):
             return Answer(body=_entry(repo, ref, path, "symlink", entry.oid, entry.size) | {"target": target})
         # The documentation promises the content of the file that the link leads to.
         entry = aim
@@ -60,17 +64,31 @@ def _directory(repo: Repository, ref: str, tree: dict[str, Entry], path: str) ->
     for name, entry in tree.items():
         if not name.startswith(prefix):
             continue
+        name = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         first, below, _ = name[len(prefix) :].partition("/")
         full = prefix + first
         if below:
             # A tree's own object id is of no use to a client of this sandbox; its place in the list is.
             found.setdefault(full, _entry(repo, ref, full, "dir", entry.oid, 0))
         else:
+            # A submodule in a list is a "file", "for backwards compatibility". Source: GitHub REST docs, as above.
             kind = "symlink" if entry.mode == SYMLINK_MODE else "file"
             found[full] = _entry(repo, ref, full, kind, entry.oid, entry.size)
     if not found:
         raise not_found()
     return [found[name] for name in sorted(found)][:MAX_DIRECTORY_ENTRIES]
+
+
+def _submodule_url(repo: Repository, tree: dict[str, Entry], path: str) -> str | None:
+    """What `.gitmodules` says where a submodule comes from."""
+    if ".gitmodules" not in tree:
+        return None
+    modules = configparser.ConfigParser(strict=False, interpolation=None)
+    try:
+        modules.read_string(repo.store.blob(tree[".gitmodules"].oid).decode("utf-8", "replace"))
+    except configparser.Error:
+        return None
+    return next((part.get("url") for _, part in modules.items() if part.get("path") == path), None)
 
 
 def _entry(repo: Repository, ref: str, path: str, kind: str, oid: str, size: int) -> Json:

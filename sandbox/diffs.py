@@ -54,7 +54,8 @@ class PatchLine:
 class ChangedFile:
     """One entry of "List pull requests files". `patch` is None for binary, empty, merely renamed and too large files.
 
-    `oid` is the blob of the head, or of the base where the file was removed.
+    `oid` is the blob of the head, or of the base where the file was removed. Bytes of `path` that are not UTF-8 are
+    replaced, as in all of GitHub's JSON; by such a path the file is not found again, and `is_utf8` is false.
     """
 
     path: str
@@ -64,6 +65,7 @@ class ChangedFile:
     deletions: int
     patch: str | None
     previous_path: str | None = None
+    is_utf8: bool = True
 
     @property
     def lines(self) -> list[PatchLine]:
@@ -80,7 +82,7 @@ def changed_files(store: GitStore, base: str, head: str, max_patch_lines: int = 
     field = next(fields, b"")
     while field.startswith(b":"):
         _old_mode, _new_mode, old_oid, new_oid, letter = field.decode("ascii").split(" ")
-        paths = [next(fields).decode("utf-8", "replace") for _ in range(2 if letter[0] == "R" else 1)]
+        paths = [next(fields) for _ in range(2 if letter[0] == "R" else 1)]
         raw.append((letter[0], old_oid if letter[0] == "D" else new_oid, paths))
         field = next(fields, b"")
     patches = iter(_sections(store.run("diff-tree", "--patch", *options)))
@@ -96,13 +98,14 @@ def changed_files(store: GitStore, base: str, head: str, max_patch_lines: int = 
             patch = None
         files.append(
             ChangedFile(
-                path=paths[-1],
+                path=paths[-1].decode("utf-8", "replace"),
                 status=_STATUSES[letter],
                 oid=oid,
                 additions=_count(added),
                 deletions=_count(deleted),
                 patch=patch,
-                previous_path=paths[0] if letter == "R" else None,
+                previous_path=paths[0].decode("utf-8", "replace") if letter == "R" else None,
+                is_utf8=_is_utf8(paths[-1]),
             )
         )
         field = next(fields, b"")
@@ -137,6 +140,14 @@ def patch_lines(patch: str) -> list[PatchLine]:
             lines.append(PatchLine(position, hunk, left, right))
             left, right = left + 1, right + 1
     return lines
+
+
+def _is_utf8(path: bytes) -> bool:
+    try:
+        path.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _count(number: bytes) -> int:

@@ -12,7 +12,9 @@ FIRST_COMMIT_AT = 1_700_000_000
 """Commits are dated by count from here, so that no two of them are alike."""
 
 FILE_MODE = "100644"
+EXECUTABLE_MODE = "100755"
 SYMLINK_MODE = "120000"
+SUBMODULE_MODE = "160000"
 
 _SHA = re.compile(r"[0-9a-f]{7,40}")
 
@@ -25,17 +27,31 @@ class Symlink:
 
 
 @dataclass(frozen=True)
+class Executable:
+    """A file that may be executed, where a file's content is expected."""
+
+    content: str | bytes
+
+
+@dataclass(frozen=True)
+class Submodule:
+    """A commit of another repository, where a file's content is expected. Its address is told by `.gitmodules`."""
+
+    commit: str
+
+
+@dataclass(frozen=True)
 class Entry:
-    """A file in a commit's tree: git mode, object id and size in bytes."""
+    """A file in a commit's tree: git mode, object id and size in bytes. A submodule's object lies elsewhere."""
 
     mode: str
     oid: str
     size: int
 
 
-Content = str | bytes | Symlink
+Content = str | bytes | Executable | Symlink | Submodule
 Changes = Mapping[str, Content | None]
-"""Path to new content; None deletes the path."""
+"""Path to new content; None deletes the path. Bytes of a path that are not UTF-8 are as `os.fsdecode` has them."""
 
 
 class GitError(RuntimeError):
@@ -76,7 +92,9 @@ class GitStore:
             command, cwd=self.folder, env=self._environment, input=stdin, capture_output=True, check=False
         )
         if done.returncode:
-            raise GitError(f"git {arguments[0]}: {done.stderr.decode('utf-8', 'replace').strip()}")
+            # A merge tells of its conflicts on standard output.
+            said = (done.stderr.strip() or done.stdout.strip()).decode("utf-8", "replace")
+            raise GitError(f"git {arguments[0]}: {said}")
         return done.stdout
 
     def commit(
@@ -88,10 +106,13 @@ class GitStore:
         message: str,
         author: str,
         renames: Mapping[str, str] | None = None,
+        merged: str | None = None,
+        tree: str | None = None,
     ) -> str:
         """Make a commit on top of `parent`, point `branch` at it, and return its sha.
 
-        `renames` (old path to new path) happen before `changes`. Raises GitError when a renamed path does not exist.
+        `renames` (old path to new path) happen before `changes`, and before them all `tree` takes the place of what
+        `parent` has; `merged` becomes the second parent. Raises GitError when a renamed path does not exist.
         """
         with self._lock:
             self._commits += 1
@@ -104,6 +125,10 @@ class GitStore:
             ]
             if parent:
                 lines.append(f"from {parent}\n".encode())
+            if merged:
+                lines.append(f"merge {merged}\n".encode())
+            if tree:
+                lines.append(f'M 040000 {tree} ""\n'.encode())
             for old, new in (renames or {}).items():
                 lines.append(b"R " + _quoted(old) + b" " + _quoted(new) + b"\n")
             for path, content in changes.items():
@@ -117,6 +142,25 @@ class GitStore:
     def parent(self, sha: str) -> str:
         """The first parent of a commit. Raises GitError for the first commit of all."""
         return self.run("rev-parse", "--verify", "--quiet", f"{sha}^").decode("ascii").strip()
+
+    def merge(self, ours: str, theirs: str) -> str:
+        """The tree that git makes of two commits and their common ancestor. Raises GitError where they conflict."""
+        return self.run("merge-tree", "--write-tree", ours, theirs).decode("ascii").strip()
+
+    def applied(self, sha: str, onto: str) -> str:
+        """The tree of `onto` with the change that a commit made. Raises GitError where they conflict."""
+        parent = self.parent(sha)
+        # git takes the ancestor of a merge from the commits' own history: so `onto` becomes a child of that parent.
+        stand_in = self.commit("stand-in", {}, parent=parent, message="", author="git", tree=self.tree_id(onto))
+        return self.merge(stand_in, sha)
+
+    def tree_id(self, sha: str) -> str:
+        """The id of a commit's tree."""
+        return self.run("rev-parse", "--verify", "--quiet", f"{sha}^{{tree}}").decode("ascii").strip()
+
+    def has_two_parents(self, sha: str) -> bool:
+        """Tell whether a commit is a merge."""
+        return len(self.run("rev-list", "--no-walk", "--parents", sha).split()) > 2
 
     def find_commit(self, sha: str) -> str | None:
         """The full sha if the repository has this commit; abbreviations of at least seven digits are understood."""
@@ -145,7 +189,7 @@ class GitStore:
             return self._ranges[base, head]
 
     def tree(self, sha: str) -> dict[str, Entry]:
-        """Every file of a commit: path to entry."""
+        """Every file of a commit: path (see `Changes`) to entry."""
         with self._lock:
             if sha not in self._trees:
                 self._trees[sha] = dict(_entries(self.run("ls-tree", "-r", "-l", "-z", sha)))
@@ -171,7 +215,7 @@ def _data(content: bytes) -> bytes:
 
 def _quoted(path: str) -> bytes:
     escaped = path.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return b'"' + escaped.encode() + b'"'
+    return b'"' + escaped.encode("utf-8", "surrogateescape") + b'"'
 
 
 def _file_command(path: str, content: Content | None) -> bytes:
@@ -179,8 +223,11 @@ def _file_command(path: str, content: Content | None) -> bytes:
         return b"D " + _quoted(path) + b"\n"
     if isinstance(content, Symlink):
         return f"M {SYMLINK_MODE} inline ".encode() + _quoted(path) + b"\n" + _data(content.target.encode())
-    raw = content.encode() if isinstance(content, str) else content
-    return f"M {FILE_MODE} inline ".encode() + _quoted(path) + b"\n" + _data(raw)
+    if isinstance(content, Submodule):
+        return f"M {SUBMODULE_MODE} {content.commit} ".encode() + _quoted(path) + b"\n"
+    mode, inside = (EXECUTABLE_MODE, content.content) if isinstance(content, Executable) else (FILE_MODE, content)
+    raw = inside.encode() if isinstance(inside, str) else inside
+    return f"M {mode} inline ".encode() + _quoted(path) + b"\n" + _data(raw)
 
 
 def _entries(output: bytes) -> list[tuple[str, Entry]]:
@@ -188,7 +235,7 @@ def _entries(output: bytes) -> list[tuple[str, Entry]]:
     for record in output.split(b"\0")[:-1]:
         fields, path = record.split(b"\t", 1)
         mode, _kind, oid, size = fields.decode("ascii").split()
-        entries.append((path.decode("utf-8", "replace"), Entry(mode, oid, 0 if size == "-" else int(size))))
+        entries.append((path.decode("utf-8", "surrogateescape"), Entry(mode, oid, 0 if size == "-" else int(size))))
     return entries
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sandbox import conversation, shapes
+from sandbox import checks, conversation, shapes
 from sandbox.app import App, Json, account, node_id, timestamp
 
 if TYPE_CHECKING:
@@ -26,17 +26,22 @@ def payload(
     comment_body: str | None = None,
     commenter: str | None = None,
     before: str | None = None,
+    check_run: Json | None = None,
     **overrides: Any,
 ) -> Json:
     """The body of `event` with `action` about a pull request or a repository.
 
-    Events: `pull_request` (any action), `issue_comment` (about a pull request), `installation`,
-    `installation_repositories`, `ping` (which needs no subject). `sender`, `requested_reviewer` and `commenter` are
-    logins. Anything else in `overrides` is put in at the top of the body as it is. Raises ValueError for another event.
+    Events: `pull_request` (any action), `issue_comment` (about a pull request), `check_run` and `check_suite` (of the
+    head commit of a pull request), `installation`, `installation_repositories`, `ping` (which needs no subject).
+    `sender`, `requested_reviewer` and `commenter` are logins; `check_run` is one that the repository keeps, by default
+    the newest of the head commit. Anything else in `overrides` is put in at the top of the body as it is. Raises
+    ValueError for another event.
     """
     builders = {
         "pull_request": _pull_request,
         "issue_comment": _issue_comment,
+        "check_run": _check_run,
+        "check_suite": _check_suite,
         "installation": _installation,
         "installation_repositories": _installation_repositories,
         "ping": _ping,
@@ -48,6 +53,7 @@ def payload(
         "comment_body": comment_body,
         "commenter": commenter,
         "before": before,
+        "check_run": check_run,
     }
     body: Json = {"action": action} if action else {}
     body.update(builders[event](app, action, subject, details))
@@ -88,6 +94,19 @@ def _issue_comment(app: App, action: str | None, subject: Any, details: Json) ->
     commenter = details["commenter"] or pull.author
     comment = conversation.issue_comment(pull, author=commenter, body=details["comment_body"] or f"@{app.slug} review")
     return {"issue": conversation.issue(pull), "comment": comment} | _surroundings(app, pull.repository, commenter)
+
+
+def _check_run(app: App, action: str | None, subject: Any, details: Json) -> Json:
+    pull: PullRequest = subject
+    repo = pull.repository
+    kept = details["check_run"] or next(run for run in reversed(repo.check_runs) if run["head_sha"] == pull.head_sha)
+    return {"check_run": checks.in_webhook(repo, kept)} | _surroundings(app, repo, pull.author)
+
+
+def _check_suite(app: App, action: str | None, subject: Any, details: Json) -> Json:
+    pull: PullRequest = subject
+    repo = pull.repository
+    return {"check_suite": checks.suite(repo, pull.head_sha)} | _surroundings(app, repo, pull.author)
 
 
 def _installation(app: App, action: str | None, subject: Any, details: Json) -> Json:

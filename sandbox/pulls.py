@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from sandbox import conversation, payloads, shapes
 from sandbox.app import Json, timestamp
 from sandbox.diffs import MAX_PATCH_LINES, ChangedFile, changed_files
-from sandbox.git import Changes
+from sandbox.git import Changes, GitError
+from sandbox.threads import Thread
 
 if TYPE_CHECKING:
     from sandbox.repository import Repository
@@ -61,6 +62,7 @@ class PullRequest:
         """Every head and commit this pull request ever had, oldest first, those that a force push dropped included."""
         self.reviews: list[Json] = []
         self.review_comments: list[Json] = []
+        self.threads: list[Thread] = []
         self.comments: list[Json] = []
         self.requested_reviewers: list[str] = []
         self.max_patch_lines = MAX_PATCH_LINES
@@ -89,6 +91,34 @@ class PullRequest:
     ) -> str:
         """Put a new commit in place of the head commit, whose changes are gone with it, and return the new sha."""
         return self._move_head(self.repository.store.parent(self.head_sha), changes or {}, renames, message)
+
+    def merge_base_branch(self, message: str = "Merge the base branch") -> str:
+        """Merge the base branch as it is now into the head branch, and return the new sha.
+
+        Raises GitError, with nothing moved, where they conflict.
+        """
+        with self.repository.lock:
+            base = self.repository.branches[self.base_ref]
+            tree = self.repository.store.merge(self.head_sha, base)
+            return self._move_head(self.head_sha, {}, None, message, merged=base, tree=tree, base=base)
+
+    def rebase(self, message: str = "Rebase") -> str:
+        """Force-push the head branch with its commits made anew on the base branch as it is now; return the new sha.
+
+        The last of them gets `message`. Raises GitError, with nothing moved, where they conflict, and for a merge.
+        """
+        with self.repository.lock:
+            store, base = self.repository.store, self.repository.branches[self.base_ref]
+            onto, made = base, []
+            mine = store.commits_between(self.base_sha, self.head_sha)
+            if any(store.has_two_parents(sha) for sha in mine):
+                raise GitError("the sandbox rebases no merges")
+            for sha in reversed(mine):
+                tree = store.applied(sha, onto)
+                onto = store.commit("rebase", {}, parent=onto, message=message, author=self.author, tree=tree)
+                made.append(onto)
+            self.commits += made[:-1]
+            return self._point_head_at(onto, base)
 
     def close(self, *, merged: bool = False) -> None:
         """Close the pull request. `merged` only sets the state; the base branch stays as it is."""
@@ -126,6 +156,14 @@ class PullRequest:
             self.reviews.append(review)
             return review
 
+    def resolve_thread(self, comment_id: int, by: str) -> None:
+        """Let somebody resolve the thread that a comment began. Raises KeyError where it began none."""
+        self._thread(comment_id).resolved_by = by
+
+    def unresolve_thread(self, comment_id: int) -> None:
+        """Open a thread again. Raises KeyError for a comment that began none."""
+        self._thread(comment_id).resolved_by = None
+
     def add_comment(self, author: str, body: str) -> Json:
         """Put a comment in the conversation and return it as it is stored."""
         with self.repository.lock:
@@ -141,12 +179,40 @@ class PullRequest:
         """This pull request as GitHub's API shows it."""
         return shapes.pull_request(self)
 
-    def _move_head(self, parent: str, changes: Changes, renames: Mapping[str, str] | None, message: str) -> str:
+    def _thread(self, comment_id: int) -> Thread:
+        for thread in self.threads:
+            if thread.first["id"] == comment_id:
+                return thread
+        raise KeyError(comment_id)
+
+    def _move_head(
+        self,
+        parent: str,
+        changes: Changes,
+        renames: Mapping[str, str] | None,
+        message: str,
+        merged: str | None = None,
+        tree: str | None = None,
+        base: str | None = None,
+    ) -> str:
+        store = self.repository.store
+        with self.repository.lock:
+            sha = store.commit(
+                self._branch,
+                changes,
+                parent=parent,
+                message=message,
+                author=self.author,
+                renames=renames,
+                merged=merged,
+                tree=tree,
+            )
+            return self._point_head_at(sha, base or self.base_sha)
+
+    def _point_head_at(self, sha: str, base: str) -> str:
         repository = self.repository
         with repository.lock:
-            sha = repository.store.commit(
-                self._branch, changes, parent=parent, message=message, author=self.author, renames=renames
-            )
+            self.base_sha = base
             if not self.fork:
                 repository.branches[self._branch] = sha
             self.before_sha, self.head_sha, self.updated_at = self.head_sha, sha, timestamp()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sandbox import payloads, shapes
+from sandbox import checks, payloads, shapes
 from sandbox.app import App, Json, installation_id, timestamp
 from sandbox.git import Changes, Content, GitStore
 from sandbox.pulls import PullRequest
@@ -26,6 +26,9 @@ class Repository:
         self.installation_id = installation_id(self.owner)
         self.created_at = timestamp()
         self.pulls: dict[int, PullRequest] = {}
+        self.check_runs: list[Json] = []
+        """What was posted, oldest first: GitHub's fields, and `annotations` as they were posted."""
+        self._check_suites: dict[tuple[str, int], int] = {}
         self.lock = threading.RLock()
         self.store = GitStore(folder, folder.parent, label=full_name)
         first = self.store.commit(DEFAULT_BRANCH, dict(files), parent=None, message="First commit", author=self.owner)
@@ -102,6 +105,19 @@ class Repository:
                 return self.head_sha
             ref = ref.removeprefix("refs/heads/").removeprefix("heads/")
             return self.branches.get(ref) or self.store.find_commit(ref)
+
+    def check_suite_id(self, sha: str, app_id: int) -> int:
+        """The id of the check suite of a commit and an App, of which there is one."""
+        with self.lock:
+            if (sha, app_id) not in self._check_suites:
+                self._check_suites[sha, app_id] = self.app.next_id()
+            return self._check_suites[sha, app_id]
+
+    def add_check_run(self, app: str, head_sha: str, **fields: Any) -> Json:
+        """Put a check run of another App there, and return it as it is stored. Raises ApiError as GitHub would."""
+        with self.lock:
+            body = {"name": app, "head_sha": head_sha, "conclusion": "success"} | fields
+            return checks.create_check_run(self, body, checks.other_app(self.app, app))
 
     def payload(self, event: str, action: str | None = None, **overrides: Any) -> Json:
         """The body of a webhook about this repository (`installation`, `ping`)."""

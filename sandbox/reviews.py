@@ -1,14 +1,18 @@
-"""POST /repos/{owner}/{repo}/pulls/{number}/reviews with GitHub's own checks: all of a review is stored, or nothing."""
+"""Reviews and their comments are made and changed with GitHub's own checks: all of it is stored, or nothing.
+
+Source: GitHub REST docs, "REST API endpoints for pull request reviews" and "… for pull request review comments".
+"""
 
 from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any
 
 from sandbox import conversation
-from sandbox.app import Json
+from sandbox.app import Json, timestamp
 from sandbox.diffs import ChangedFile, PatchLine, Side
 from sandbox.http import ApiError
 from sandbox.pulls import PullRequest
+from sandbox.threads import Thread
 
 MAX_BODY_CHARACTERS = 65_536
 """Length of a review's or comment's body. Source: GitHub's error "Body is too long (maximum is 65536 characters)"."""
@@ -52,17 +56,46 @@ def create_review(pull: PullRequest, body: Json, author: str, refused: Set[tuple
         raise _unprocessable("User can only have one pending review per pull request")
     if commit_id not in pull.commits:
         raise _unprocessable(f"The commit {commit_id} is not part of the pull request")
-    files = {file.path: file for file in pull.files(commit_id)}
+    # How GitHub takes a path that it had to replace bytes in is not documented; no file has that name.
+    files = {file.path: file for file in pull.files(commit_id) if file.is_utf8}
     places = [_place(files, comment, refused) for comment in comments]
     review = conversation.review(
         pull, author=author, body=text, state=_STATES[event], commit_id=commit_id, event=event, comments=comments
     )
     pull.reviews.append(review)
-    pull.review_comments += [
+    made = [
         conversation.review_comment(pull, review, place.posted, position=place.position, diff_hunk=place.diff_hunk)
         for place in places
     ]
+    pull.review_comments += made
+    pull.threads += [Thread([comment], is_published=event is not None) for comment in made]
     return review
+
+
+def update_review(kept: Json, body: Json, author: str) -> None:
+    """Change the body of a review. Raises ApiError 422 for one that is blank or too long, 403 for somebody else's."""
+    if kept["user"]["login"] != author:
+        raise ApiError(403, "Resource not accessible by integration")
+    kept["body"] = _new_body(body)
+
+
+def update_comment(comment: Json, body: Json, author: str) -> None:
+    """Change the body of a comment on lines. Raises ApiError as `update_review`."""
+    if comment["user"]["login"] != author:
+        raise ApiError(403, "Resource not accessible by integration")
+    comment["body"], comment["updated_at"] = _new_body(body), timestamp()
+
+
+def _new_body(body: Json) -> str:
+    text = body.get("body")
+    if not isinstance(text, str):
+        wrong = '"body" wasn\'t supplied.' if text is None else "For 'properties/body', a string is expected."
+        raise ApiError(422, f"Invalid request.\n\n{wrong}")
+    if not text.strip():
+        raise _unprocessable("Body can't be blank")
+    if len(text) > MAX_BODY_CHARACTERS:
+        raise _unprocessable(f"Body is too long (maximum is {MAX_BODY_CHARACTERS} characters)")
+    return text
 
 
 def _place(files: dict[str, ChangedFile], comment: Any, refused: Set[tuple[str, int]]) -> _Place:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlencode
 
-from sandbox import conversation, graphql, shapes
+from sandbox import checks, conversation, graphql, shapes
 from sandbox.app import Json
 from sandbox.contents import get_contents
 from sandbox.http import DEFAULT_PER_PAGE, MAX_PER_PAGE, Answer, ApiError, Request, not_found, page
 from sandbox.pulls import PullRequest
-from sandbox.reviews import MAX_BODY_CHARACTERS, create_review
+from sandbox.reviews import MAX_BODY_CHARACTERS, create_review, update_comment, update_review
 from sandbox.search import search_issues
 from sandbox.state import State
 from sandbox.tokens import token_json
@@ -59,7 +59,8 @@ def _app(state: State, request: Request) -> Answer:
 
 
 def _repository_installation(state: State, request: Request) -> Answer:
-    return Answer(body=shapes.installation(state.app, state.repository(_full_name(request)).owner))
+    repo = state.repository(_full_name(request))
+    return Answer(body=shapes.installation(state.app, repo.owner, state.permissions_of(repo.installation_id)))
 
 
 def _installation_token(state: State, request: Request) -> Answer:
@@ -79,9 +80,10 @@ def _installation_token(state: State, request: Request) -> Answer:
                 "There is at least one repository that does not exist or is not accessible to the parent installation.",
             )
         names = frozenset(chosen)
-    permissions = asked.get("permissions") or shapes.PERMISSIONS
+    granted = state.permissions_of(number)
+    permissions = asked.get("permissions") or granted
     for name, level in permissions.items():
-        if not _allows(shapes.PERMISSIONS, f"{name}:{level}"):
+        if not _allows(granted, f"{name}:{level}"):
             raise ApiError(422, "The permissions requested are not granted to this installation.")
     token = state.tokens.issue(number, {"metadata": "read"} | permissions, names)
     return Answer(201, token_json(token, [mine[name].json() for name in sorted(names or ())]))
@@ -104,21 +106,8 @@ def _contents(state: State, request: Request) -> Answer:
 def _graphql(state: State, request: Request) -> Answer:
     if not state.graphql_available:
         raise not_found()
-    try:
-        query, variables = graphql.parse(request)
-        full_name = graphql.repository_name(query, variables)
-        try:
-            repo = state.repository(full_name)
-            if not state.tokens.authenticate(request).opens(repo.full_name, repo.installation_id):
-                raise not_found()
-        except ApiError:
-            error = graphql.GraphQLError(
-                f"Could not resolve to a Repository with the name '{full_name}'.", kind="NOT_FOUND", path=["repository"]
-            )
-            return Answer(body={"data": {"repository": None}, "errors": [error.error]})
-        return Answer(body={"data": {"repository": graphql.objects(repo, query, variables)}})
-    except graphql.GraphQLError as error:
-        return Answer(body={"errors": [error.error]})
+    granted = state.tokens.authenticate(request).permissions
+    return Answer(body=graphql.answer(state, request, lambda wanted: _allows(granted, wanted)))
 
 
 def _search(state: State, request: Request) -> Answer:
@@ -142,11 +131,26 @@ def _create_review(state: State, request: Request) -> Answer:
     return Answer(body=conversation.public_review(kept))
 
 
+def _update_review(state: State, request: Request) -> Answer:
+    pull = _pull_request(state, request)
+    kept = _with_id(pull.reviews, request)
+    update_review(kept, request.object(), state.app.bot_login)
+    return Answer(body=conversation.public_review(kept))
+
+
+def _review_comment(state: State, request: Request) -> Answer:
+    return Answer(body=_comment_on_lines(state, request))
+
+
+def _update_comment(state: State, request: Request) -> Answer:
+    comment = _comment_on_lines(state, request)
+    update_comment(comment, request.object(), state.app.bot_login)
+    return Answer(body=comment)
+
+
 def _review_comments(state: State, request: Request) -> Answer:
     pull = _pull_request(state, request)
-    submitted = {kept["id"] for kept in pull.reviews if kept["state"] != "PENDING"}
-    shown = [comment for comment in pull.review_comments if comment["pull_request_review_id"] in submitted]
-    return _list(state, request, shown)
+    return _list(state, request, _submitted_comments(pull))
 
 
 def _list_comments(state: State, request: Request) -> Answer:
@@ -165,6 +169,27 @@ def _create_comment(state: State, request: Request) -> Answer:
         error = {"resource": "IssueComment", "code": "unprocessable", "field": "data", "message": detail}
         raise ApiError(422, "Validation Failed", [error])
     return Answer(201, pull.add_comment(state.app.bot_login, body))
+
+
+def _create_check_run(state: State, request: Request) -> Answer:
+    repo = state.repository(_full_name(request))
+    return Answer(201, checks.public(checks.create_check_run(repo, request.object())))
+
+
+def _update_check_run(state: State, request: Request) -> Answer:
+    repo, number = state.repository(_full_name(request)), int(request.parameters["id"])
+    return Answer(body=checks.public(checks.update_check_run(repo, number, request.object(), state.app.id)))
+
+
+def _list_check_runs(state: State, request: Request) -> Answer:
+    repo = state.repository(_full_name(request))
+    sha = repo.resolve(request.parameters["ref"])
+    if sha is None:
+        raise ApiError(422, f"No commit found for SHA: {request.parameters['ref']}")
+    found = checks.listed(repo, sha, request)
+    shown, headers = page(request, state.app.api_url, found)
+    body = {"total_count": len(found), "check_runs": [checks.public(kept) for kept in shown]}
+    return Answer(body=body, headers=headers)
 
 
 def _hook_deliveries(state: State, request: Request) -> Answer:
@@ -214,6 +239,23 @@ def _pull_request(state: State, request: Request) -> PullRequest:
     return state.pull(_full_name(request), request.parameters["number"])
 
 
+def _submitted_comments(pull: PullRequest) -> list[Json]:
+    submitted = {kept["id"] for kept in pull.reviews if kept["state"] != "PENDING"}
+    return [comment for comment in pull.review_comments if comment["pull_request_review_id"] in submitted]
+
+
+def _comment_on_lines(state: State, request: Request) -> Json:
+    pulls = state.repository(_full_name(request)).pulls.values()
+    return _with_id([comment for pull in pulls for comment in _submitted_comments(pull)], request)
+
+
+def _with_id(items: list[Json], request: Request) -> Json:
+    found = [item for item in items if item["id"] == int(request.parameters["id"])]
+    if not found:
+        raise not_found()
+    return found[0]
+
+
 def _allows(granted: Json, wanted: str) -> bool:
     name, _, level = wanted.partition(":")
     return granted.get(name) in ({"write"} if level == "write" else {"read", "write"})
@@ -252,9 +294,15 @@ ROUTES = (
     _route("files", "GET", _PULL + "/files", _files, _READ),
     _route("list_reviews", "GET", _PULL + "/reviews", _list_reviews, _READ),
     _route("create_review", "POST", _PULL + "/reviews", _create_review, _WRITE),
+    _route("update_review", "PUT", _PULL + r"/reviews/(?P<id>\d+)", _update_review, _WRITE),
     _route("review_comments", "GET", _PULL + "/comments", _review_comments, _READ),
+    _route("review_comment", "GET", _REPO + r"/pulls/comments/(?P<id>\d+)", _review_comment, _READ),
+    _route("update_comment", "PATCH", _REPO + r"/pulls/comments/(?P<id>\d+)", _update_comment, _WRITE),
     _route("list_comments", "GET", _ISSUE + "/comments", _list_comments, _READ_ISSUE),
     _route("create_comment", "POST", _ISSUE + "/comments", _create_comment, _WRITE_ISSUE),
+    _route("create_check_run", "POST", _REPO + "/check-runs", _create_check_run, ("checks:write",)),
+    _route("update_check_run", "PATCH", _REPO + r"/check-runs/(?P<id>\d+)", _update_check_run, ("checks:write",)),
+    _route("list_check_runs", "GET", _REPO + r"/commits/(?P<ref>[^/]+)/check-runs", _list_check_runs, ("checks:read",)),
     _route("contents", "GET", _REPO + r"/contents(?:/(?P<path>[\s\S]*))?", _contents, ("contents:read",)),
     _route("graphql", "POST", "/graphql", _graphql, ("contents:read",), limit="graphql"),
     _route("search", "GET", "/search/issues", _search, limit="search"),

@@ -12,10 +12,16 @@ if TYPE_CHECKING:
     from sandbox.pulls import PullRequest
     from sandbox.repository import Repository
 
-PERMISSIONS = {"contents": "read", "issues": "write", "metadata": "read", "pull_requests": "write"}
+PERMISSIONS = {
+    "checks": "write",
+    "contents": "read",
+    "issues": "write",
+    "metadata": "read",
+    "pull_requests": "write",
+}
 """What the App may do where it is installed."""
 
-EVENTS = ["issue_comment", "pull_request"]
+EVENTS = ["check_run", "check_suite", "issue_comment", "pull_request"]
 """The events that the App subscribes to."""
 
 _REPOSITORY_LINKS = {
@@ -218,8 +224,8 @@ def changed_file(pull: PullRequest, file: ChangedFile) -> Json:
     return entry
 
 
-def installation(app: App, owner: str) -> Json:
-    """The App's installation on an account."""
+def installation(app: App, owner: str, permissions: Json | None = None) -> Json:
+    """The App's installation on an account; `permissions` are all that the App asks for, unless told."""
     number = installation_id(owner)
     holder = account(owner, app.api_url)
     return {
@@ -233,7 +239,7 @@ def installation(app: App, owner: str) -> Json:
         "app_slug": app.slug,
         "target_id": holder["id"],
         "target_type": "User",
-        "permissions": PERMISSIONS,
+        "permissions": PERMISSIONS if permissions is None else permissions,
         "events": EVENTS,
         "created_at": timestamp(),
         "updated_at": timestamp(),

@@ -5,12 +5,13 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.app import App
+from sandbox.app import App, Json
 from sandbox.faults import FaultPlan
 from sandbox.http import not_found
 from sandbox.limits import LIMITS, Limit
 from sandbox.pulls import PullRequest
 from sandbox.repository import Repository
+from sandbox.shapes import PERMISSIONS
 from sandbox.tokens import Tokens
 from sandbox.webhooks import Hook
 
@@ -40,10 +41,14 @@ class State:
         self.repositories: dict[str, Repository] = {}
         """By full name in lower case, as GitHub's names are case-insensitive."""
         self.removed_installations: set[int] = set()
+        self.withheld_permissions: dict[int, set[str]] = {}
+        """By installation, what the account's owner has not granted of what the App asks for."""
         self.merged_pull_requests: dict[tuple[str, str], int] = {}
         """(owner/name, login) to the number of merged pull requests that Search answers."""
         self.refused_lines: set[tuple[str, int]] = set()
         self.graphql_available = True
+        self.permissions = dict(PERMISSIONS)
+        """What the App asks for where it is installed; tokens can have no more."""
         self.limits = {key: Limit(key) for key in LIMITS}
         self.tokens = Tokens()
         self.hook = Hook(app)
@@ -91,6 +96,11 @@ class State:
             for repo in self.repositories.values()
             if repo.installation_id not in self.removed_installations
         }
+
+    def permissions_of(self, installation_id: int) -> Json:
+        """What the App may do in an installation."""
+        withheld = self.withheld_permissions.get(installation_id, set())
+        return {name: level for name, level in self.permissions.items() if name not in withheld}
 
     def repository(self, full_name: str) -> Repository:
         """A repository that the App is installed on. Raises ApiError 404 for any other."""

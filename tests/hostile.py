@@ -9,7 +9,8 @@ from markdown_it.token import Token
 
 from reviews import config
 from reviews.diff import BadPatch, hunks_of
-from reviews.engines import ruff
+from reviews.engines import sarif
+from reviews.engines.analyzers import ruff
 from reviews.findings import Finding, LeftOut, LeftOutReason, Report, bounded
 from reviews.models import Review
 from reviews.payloads import BadDelivery, read_delivery
@@ -152,6 +153,18 @@ def check_engine_output(output: bytes, files: dict[str, str], root: str) -> None
         findings = ruff.read(output, files, root)
     except (ValueError, KeyError):
         return
+    _check_findings(findings, files)
+
+
+def check_sarif(output: bytes, files: dict[str, str], root: str) -> None:
+    try:
+        findings = sarif.read(output, files, root)
+    except ValueError:
+        return
+    _check_findings(findings, files)
+
+
+def _check_findings(findings: Iterable[Finding], files: Collection[str]) -> None:
     for finding in map(bounded, findings):
         assert finding.path in files
         assert 1 <= finding.start_line <= finding.end_line

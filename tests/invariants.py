@@ -1,6 +1,5 @@
 """What is true of Kodiai at any moment between two steps, whatever happened before; and what is true at rest."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,11 +9,12 @@ from django.conf import settings
 from django.db.models import Model, Q
 from django.utils import timezone
 
+from reviews.check_runs import check_run_of, external_id
 from reviews.models import Delivery, DeliveryStatus, Review
 from sandbox import PullRequest
 from telemetry.models import Conclusion, Execution, RateLimitEvent
+from tests.published import MARKER, app_reviews, check_said_once
 
-MARKER = re.compile(r"<!-- kodiai:review (\w+) -->")
 ENDED_BEFORE_PUBLISHING = (Conclusion.SKIPPED, Conclusion.SUPERSEDED)
 EXECUTION_FINAL = ("created_at", "delivery_id", "event_type", "repo", "pr_number")
 FINAL_WHEN = {
@@ -35,15 +35,19 @@ class State:
     executions: list[Execution]
     published: dict[str, list[dict[str, Any]]]
     """Reviews of the App by the digest in their marker."""
+    check_runs: dict[str, list[dict[str, Any]]]
+    """Check runs by their external id."""
 
 
 def state(pulls: Iterable[PullRequest]) -> State:
     """Read what is there now."""
+    pulls = list(pulls)
     return State(
         list(Review.objects.select_related("delivery")),
         list(RateLimitEvent.objects.all()),
         list(Execution.objects.all()),
         app_reviews(pulls),
+        app_check_runs(pulls),
     )
 
 
@@ -77,7 +81,8 @@ def check_always(now: State, abandoned: set[tuple[int, str]]) -> None:
         assert len(posted) == 1, f"published {len(posted)} times: {review.delivery}"
         assert review.publishing_at is not None, "posted before it was stored that GitHub may have it"
         assert review.conclusion not in ENDED_BEFORE_PUBLISHING, f"published though it ended: {review}"
-        assert posted[0]["commit_id"] == review.head_sha, "published on another commit"
+        if MARKER.findall(posted[0]["body"])[0] == marker:  # and not one that joined a summary later
+            assert posted[0]["commit_id"] == review.head_sha, "published on another commit"
     events = {_identity(event): event for event in now.events}
     executions = {_identity(execution): execution for execution in now.executions}
     assert len(events) == len(now.events), "an identity with two events"
@@ -87,6 +92,7 @@ def check_always(now: State, abandoned: set[tuple[int, str]]) -> None:
         identity = _identity(review.delivery)
         _check_run(review, now.published.get(marker, []), events.get(identity), executions.get(identity))
     _check_claims([review for review in now.reviews if review.lease_owner], abandoned)
+    _check_check_runs(now)
 
 
 def _check_run(
@@ -117,6 +123,23 @@ def _check_run(
         assert given_up or "KODIAI_MAX_DEFERRAL" in reason or reason.startswith("GitHub answered"), reason
 
 
+def _check_check_runs(now: State) -> None:
+    """Each run has one check run at most, which was announced in the database before; what is said to be told is."""
+    runs = {external_id(review): review for review in now.reviews}
+    for identity, told in now.check_runs.items():
+        review = runs[identity]
+        assert len(told) == 1, f"told {len(told)} times: {review.delivery}"
+        assert review.check_run_posting_at is not None, "told before it was stored that GitHub may have it"
+        assert told[0]["head_sha"] == review.told_commit, "told of another commit"
+    for review in now.reviews:
+        if review.check_run_reported_at is not None:
+            assert review.check_run_due_at is None, f"owed though it was told: {review}"
+            said, body = now.check_runs[external_id(review)][0], check_run_of(review)
+            assert said["conclusion"] == body["conclusion"], f"told that it is {said['conclusion']}: {review}"
+            assert said["output"]["title"] == body["output"]["title"], f"told of an earlier end: {review}"
+            assert len(said["annotations"]) == len(body["output"]["annotations"]), f"annotated twice: {review}"
+
+
 def _check_claims(claimed: list[Review], abandoned: set[tuple[int, str]]) -> None:
     """Between two steps nobody works: each claim is one of a killed worker, and ends by itself."""
     held_by_nobody = {(review.pk, review.lease_owner) for review in claimed} - abandoned
@@ -140,6 +163,7 @@ def check_at_rest(pulls: Iterable[PullRequest]) -> None:
     assert not Review.objects.exclude(lease_owner="").exists(), "a claim on a run that has ended"
     assert not Review.objects.owing_rate_limit_event().exists(), "events are owed for ever"
     assert not Review.objects.owing_execution().exists(), "executions are owed for ever"
+    assert not Review.objects.exclude(check_run_due_at=None).exists(), "check runs are owed for ever"
     for review in Review.objects.select_related("delivery"):
         identity = dict(zip(("delivery_id", "event_type"), _identity(review.delivery), strict=True))
         owes = review.telemetry_enabled
@@ -148,6 +172,7 @@ def check_at_rest(pulls: Iterable[PullRequest]) -> None:
         assert conclusions == [review.conclusion] * owes, f"{conclusions}, not {review.conclusion}: {review}"
         if review.conclusion in (Conclusion.SUCCESS, Conclusion.PARTIAL):
             assert len(published[review.delivery.identity_digest]) == 1, f"not published: {review}"
+    check_said_once(pulls)
     for pull in pulls:
         _check_head_is_reviewed(pull)
 
@@ -168,14 +193,12 @@ def _check_head_is_reviewed(pull: PullRequest) -> None:
     )
 
 
-def app_reviews(pulls: Iterable[PullRequest]) -> dict[str, list[dict[str, Any]]]:
-    """The reviews that the App has on GitHub, by marker."""
+def app_check_runs(pulls: Iterable[PullRequest]) -> dict[str, list[dict[str, Any]]]:
+    """The check runs that the App has on GitHub, by external id."""
     found: dict[str, list[dict[str, Any]]] = {}
-    for pull in pulls:
-        for review in pull.reviews:
-            markers = MARKER.findall(review["body"])
-            assert len(markers) == 1, "a review without its marker"
-            found.setdefault(markers[0], []).append(review)
+    for repository in {pull.repository.full_name: pull.repository for pull in pulls}.values():
+        for check_run in repository.check_runs:
+            found.setdefault(check_run["external_id"], []).append(check_run)
     return found
 
 

@@ -1,7 +1,8 @@
 """A process that runs one delivery and is killed at one point of it: `python -m tests.killed_run <delivery> <point>`.
 
-A point is a time stamp of `Review` (the process dies right after it is stored), or one of three between an effect and
-its time stamp: `event-written`, `review-posted`, `execution-written`. A third argument names another signal: SIGSTOP.
+A point is a time stamp of `Review` (the process dies right after it is stored), or one right after an effect:
+`event-written`, `summary-updated`, `review-posted`, `threads-resolved`, `comment-edited`, `execution-written`,
+`check-run-posted`. A third argument names another signal: SIGSTOP.
 """
 
 import os
@@ -16,7 +17,7 @@ delivery_pk, point = int(sys.argv[1]), sys.argv[2]
 deadly = signal.Signals[sys.argv[3]] if len(sys.argv) > 3 else signal.SIGKILL
 django.setup()
 
-from reviews import service  # noqa: E402
+from reviews import check_runs, publishing, service, threads  # noqa: E402
 from reviews.models import Review  # noqa: E402
 from reviews.runner import process  # noqa: E402
 
@@ -31,17 +32,22 @@ def dying_after(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-stamp = Review.stamp
+def dying_at_its_step(stamp: Callable[..., None]) -> Callable[..., None]:
+    def dying_stamp(review: Review, step: str, **values: object) -> None:
+        stamp(review, step, **values)
+        if point == step:
+            os.kill(os.getpid(), deadly)
+
+    return dying_stamp
 
 
-def dying_stamp(review: Review, step: str, **values: object) -> None:
-    stamp(review, step, **values)
-    if point == step:
-        os.kill(os.getpid(), deadly)
-
-
-Review.stamp = dying_stamp  # type: ignore[method-assign]
+Review.stamp = dying_at_its_step(Review.stamp)  # type: ignore[method-assign]
+Review.stamp_check_run = dying_at_its_step(Review.stamp_check_run)  # type: ignore[method-assign]
 service.record_rate_limit_event = dying_after("event-written", service.record_rate_limit_event)
-service.post = dying_after("review-posted", service.post)
+publishing.update_summary = dying_after("summary-updated", publishing.update_summary)
+publishing.post = dying_after("review-posted", publishing.post)
+threads.resolve = dying_after("threads-resolved", threads.resolve)
+threads.edit = dying_after("comment-edited", threads.edit)
 service.record_execution = dying_after("execution-written", service.record_execution)
+check_runs.post = dying_after("check-run-posted", check_runs.post)
 process(delivery_pk)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django_tasks_db.models import DBTaskResult
 
-from reviews import inbox, recovery, runner, service
+from reviews import check_runs, inbox, publishing, recovery, runner, service, threads
 from reviews.models import Review
 
 STAMPS = (
@@ -24,9 +24,20 @@ STAMPS = (
     "published_at",
     "finished_at",
     "execution_recorded_at",
+    "check_run_posting_at",
+    "check_run_reported_at",
 )
-IN_A_RUN = ("given-out", "claimed", *STAMPS, "event-written", "review-posted", "execution-written", "put-back")
-"""`given-out`: a worker has the task and not yet the claim. Three lie between an effect and its time stamp.
+EFFECTS = (
+    "event-written",
+    "summary-updated",
+    "review-posted",
+    "threads-resolved",
+    "comment-edited",
+    "execution-written",
+    "check-run-posted",
+)
+IN_A_RUN = ("given-out", "claimed", *STAMPS, *EFFECTS, "put-back")
+"""`given-out`: a worker has the task and not yet the claim. Effects: right after each, before its time stamp is stored.
 `put-back`: the attempt has ended, its claim has not."""
 IN_A_SWEEP = ("swept", "queued")
 """`swept`: the sweep has taken a dead worker's claim. `queued`: a task was made, its transaction is not committed."""
@@ -41,24 +52,32 @@ class Points:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._plan: dict[str, Callable[[], None]] = {}
-        stamp, set_failed = Review.stamp, DBTaskResult.set_failed
+        set_failed = DBTaskResult.set_failed
 
-        def stamp_then(review: Review, step: str, **values: object) -> None:
-            stamp(review, step, **values)
-            self.reach(step)
+        def then_reached(stamp: Callable[..., None]) -> Callable[..., None]:
+            def stamp_then(review: Review, step: str, **values: object) -> None:
+                stamp(review, step, **values)
+                self.reach(step)
+
+            return stamp_then
 
         def set_failed_if_alive(task: Any, error: BaseException) -> None:
             if isinstance(error, Killed):
                 raise error
             set_failed(task, error)
 
-        monkeypatch.setattr(Review, "stamp", stamp_then)
+        for name in ("stamp", "stamp_check_run"):
+            monkeypatch.setattr(Review, name, then_reached(getattr(Review, name)))
         monkeypatch.setattr(DBTaskResult, "set_failed", set_failed_if_alive)
         for module, name, point in (
             (runner, "claim", "claimed"),
             (service, "record_rate_limit_event", "event-written"),
-            (service, "post", "review-posted"),
+            (publishing, "update_summary", "summary-updated"),
+            (publishing, "post", "review-posted"),
+            (threads, "resolve", "threads-resolved"),
+            (threads, "edit", "comment-edited"),
             (service, "record_execution", "execution-written"),
+            (check_runs, "post", "check-run-posted"),
             (inbox, "enqueue", "queued"),
             (runner, "enqueue", "queued"),
             (recovery, "enqueue", "queued"),

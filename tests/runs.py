@@ -19,6 +19,7 @@ from django_tasks import TaskResultStatus
 from django_tasks_db.models import DBTaskResult
 
 from reviews import service
+from reviews.check_runs import tell_owed
 from reviews.inbox import store
 from reviews.models import Delivery, Review
 from reviews.payloads import read_delivery
@@ -41,6 +42,7 @@ def admit(pull: PullRequest, action: str = "opened", *, delivery_id: str | None 
 def let_waits_be_over() -> None:
     """Let the time have come for whatever was put off."""
     Review.objects.filter(deferred_until__gt=timezone.now()).update(deferred_until=timezone.now())
+    Review.objects.filter(check_run_due_at__gt=timezone.now()).update(check_run_due_at=timezone.now())
 
 
 def let_leases_run_out() -> None:
@@ -127,6 +129,24 @@ def execution_of(delivery: Delivery) -> Execution:
     return Execution.objects.get(delivery_id=delivery.delivery_id, event_type=delivery.event_type)
 
 
+def only_check_run(pull: PullRequest) -> dict[str, Any]:
+    """The one check run of the pull request's repository; fails if there is none or more."""
+    (check_run,) = pull.repository.check_runs
+    return check_run
+
+
+def conclusion_and_title(pull: PullRequest) -> tuple[str, str]:
+    """What the one check run of the repository says in short."""
+    check_run = only_check_run(pull)
+    return check_run["conclusion"], check_run["output"]["title"]
+
+
+def tell_check_runs() -> dict[str, int]:
+    """A round of telling the check runs that are owed, when their time has come; what became of how many."""
+    let_waits_be_over()
+    return {what: count for what, count in tell_owed().items() if count}
+
+
 def body_without_marker(review: dict[str, Any]) -> str:
     """What people see of a published review: its body without the marker, which differs from run to run."""
     return review["body"].partition("<!-- kodiai:review ")[0]
@@ -148,6 +168,7 @@ def process_environment(**more: str) -> dict[str, str]:
         "KODIAI_SECRET_KEY": settings.SECRET_KEY,
         "KODIAI_TASKS_URL": settings.KODIAI_TASKS_URL,
         "KODIAI_GITHUB_API_URL": settings.KODIAI_GITHUB_API_URL,
+        "KODIAI_RESOLVE_THREADS": str(settings.KODIAI_RESOLVE_THREADS),
         "KODIAI_GITHUB_APP_ID": settings.KODIAI_GITHUB_APP_ID,
         "KODIAI_GITHUB_PRIVATE_KEY": settings.KODIAI_GITHUB_PRIVATE_KEY,
         "KODIAI_GITHUB_WEBHOOK_SECRET": settings.KODIAI_GITHUB_WEBHOOK_SECRET[0],
@@ -167,3 +188,19 @@ def run_in_a_process_that_is_killed(delivery: Delivery, point: str) -> None:
         text=True,
     )
     assert done.returncode == -9, f"the process was not killed at {point}: {done.stderr[-2000:]}"
+
+
+def run_in_a_process_that_is_stopped(delivery: Delivery, point: str) -> "subprocess.Popen[str]":
+    """Begin to process a delivery in a process of its own, which gets SIGSTOP at `point` if it comes to it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.killed_run", str(delivery.pk), point, "SIGSTOP"],
+        env=process_environment(),
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_until_stopped(process: "subprocess.Popen[str]") -> None:
+    """Return when a process was stopped (SIGSTOP); fail if it ended instead."""
+    assert os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT).si_code == os.CLD_STOPPED

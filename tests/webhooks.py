@@ -33,6 +33,18 @@ def comment_payload(body: Any = "@kodiai please", **issue: Any) -> dict[str, Any
     }
 
 
+def check_payload(event: str = "check_run", **check: Any) -> dict[str, Any]:
+    """The part of a `check_run` or `check_suite` body about a re-run that Kodiai reads."""
+    about = {"head_sha": "a" * 40, "app": {"id": 1, "slug": "kodiai"}, "pull_requests": [{"number": 7}], **check}
+    return {
+        "action": "rerequested",
+        event: about,
+        "repository": {"full_name": "octo/demo"},
+        "installation": {"id": 99},
+        "sender": {"login": "mona", "type": "User"},
+    }
+
+
 def without(payload: dict[str, Any], *path: str) -> dict[str, Any]:
     """A copy of a body that lacks what is at the end of `path`."""
     payload = json.loads(json.dumps(payload))

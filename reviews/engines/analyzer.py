@@ -3,39 +3,72 @@
 import os
 import shutil
 import signal
+import sys
 import tempfile
+import time
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 from reviews.engines import confinement
 from reviews.engines.confinement import Overrun, run
-from reviews.findings import Finding, bounded
+from reviews.findings import Finding, Severity, bounded
 from reviews.redaction import storable
+
+PROGRAMS = f"{os.path.dirname(sys.executable)}:{confinement.SYSTEM_PATH}"
+"""Where analyzers are: the locked ones in Kodiai's own environment, then the system's."""
 
 
 class AnalyzerFailed(Exception):
     """An analyzer could not be run, ran out of time, or printed what cannot be read. The text says why."""
 
 
+Read = Callable[[bytes, Mapping[str, str], str], list[Finding]]
+
+
 @dataclass(frozen=True)
 class Analyzer:
-    """A command that reads files and prints findings.
+    """A command that reads files and prints findings; docs/analyzers.md shows how one is added.
 
-    `command` gets the scratch directory as its working directory and `.` as its last argument. `read` turns its
-    output, the files (path → text) and that directory into findings; it raises `ValueError` for what it cannot read.
+    `command` runs in a scratch directory that holds nothing but the files, with `.` as its last argument or, if it
+    `names_files`, with their names. `read` turns its output, the files (path → text) and that directory into findings;
+    it raises `ValueError` for what it cannot read.
     """
 
     name: str
-    suffixes: tuple[str, ...]
+    files: tuple[str, ...]
+    """Globs: `*.py` and `Dockerfile` are names in any directory, `.github/workflows/*.yml` is a path."""
     command: tuple[str, ...]
-    read: Callable[[bytes, Mapping[str, str], str], list[Finding]]
+    read: Read
+    rules: Mapping[str, Severity] | None = None
+    """The rules that are told, and how severe they are; None for what `read` says."""
+    page: str = ""
+    """The address of a rule's page, with `{rule}` in it, where `read` knows none."""
+    names_files: bool = False
     success_codes: tuple[int, ...] = (0,)
+    url: str = ""
+    licence: str = ""
+    """Of the tool and its rules, as SPDX writes it."""
 
     def reads(self, path: str) -> bool:
-        return path.endswith(self.suffixes)
+        name = path.rpartition("/")[2]
+        return any(
+            fnmatchcase(name, glob)
+            if "/" not in glob
+            else fnmatchcase(path, glob) and path.count("/") == glob.count("/")
+            for glob in self.files
+        )
+
+    def chosen(self, finding: Finding) -> Finding | None:
+        """A finding as it is told, None if it is of a rule that is not."""
+        if self.rules is not None:
+            if finding.rule not in self.rules:
+                return None
+            finding = replace(finding, severity=self.rules[finding.rule])
+        return replace(finding, rule_url=finding.rule_url or self.page.format(rule=finding.rule))
 
 
 def safe_path(path: str) -> bool:
@@ -72,8 +105,13 @@ def _folded(path: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
 
 
-def analyse_files(analyzer: Analyzer, files: Mapping[str, str]) -> list[Finding]:
-    """Write `files` (safe path → text) into a scratch directory and run the analyzer over it. Raises AnalyzerFailed."""
+def analyse_files(analyzer: Analyzer, files: Mapping[str, str], deadline: float | None = None) -> list[Finding]:
+    """Write `files` (safe path → text) into a scratch directory and run the analyzer over it until `deadline`.
+
+    The deadline is one of `time.monotonic`; without one it has the time of a whole run. Raises `AnalyzerFailed`.
+    """
+    if deadline is None:
+        deadline = time.monotonic() + confinement.TIME_LIMIT
     with (
         tempfile.TemporaryDirectory(prefix="kodiai-", ignore_cleanup_errors=True) as scratch,
         tempfile.TemporaryFile() as output,
@@ -84,10 +122,14 @@ def analyse_files(analyzer: Analyzer, files: Mapping[str, str]) -> list[Finding]
             _write(files, root)
         except (OSError, UnicodeEncodeError) as error:
             raise AnalyzerFailed(f"its files could not be written: {type(error).__name__}") from error
-        if shutil.which(analyzer.command[0], path=confinement.SYSTEM_PATH) is None:
+        program = shutil.which(analyzer.command[0], path=PROGRAMS)
+        if program is None:
             raise AnalyzerFailed("it is not installed")
+        # "./": a name that begins with a dash is no option.
+        names = [f"./{path}" for path in files] if analyzer.names_files else ["."]
         try:
-            status = run([*analyzer.command, "."], root, output, errors)
+            left = max(0.0, deadline - time.monotonic())
+            status = run([program, *analyzer.command[1:], *names], root, output, errors, left)
         except Overrun as error:
             raise AnalyzerFailed(f"it took longer than {confinement.TIME_LIMIT} seconds") from error
         except OSError as error:
@@ -99,7 +141,8 @@ def analyse_files(analyzer: Analyzer, files: Mapping[str, str]) -> list[Finding]
             raise AnalyzerFailed(f"it {_how_it_ended(status)}{_last_words(errors)}")
         output.seek(0)
         try:
-            return [bounded(finding) for finding in analyzer.read(output.read(size), files, root)]
+            found = analyzer.read(output.read(size), files, root)
+            return [bounded(chosen) for finding in found if (chosen := analyzer.chosen(finding))]
         except (ValueError, KeyError, TypeError) as error:
             raise AnalyzerFailed(f"its output cannot be read: {type(error).__name__}") from error
 

@@ -22,7 +22,7 @@ from typing import IO
 logger = logging.getLogger(__name__)
 
 TIME_LIMIT = 60
-"""Seconds that an analyzer may take for one review."""
+"""Seconds that the analyzers, side by side, may take for one review."""
 OUTPUT_LIMIT = 8 * 1024 * 1024
 """Bytes of any file that an analyzer writes, its output included: some 10,000 findings. The kernel holds it to that
 while it runs; more is a failure, not a review of a thousand pages."""
@@ -43,7 +43,8 @@ THREADS = 4
 
 SYSTEM_PATH = "/usr/bin:/bin"
 
-# Ends with the worker, however that ends, and gains no rights by a set-uid program.
+# Ends with the worker, however that ends, and gains no rights by a set-uid program. To the kernel the worker is the
+# thread that started it: that thread has to wait for its end, as `run` does.
 _BOUND = ("setpriv", "--no-new-privs", "--pdeathsig=KILL", "--")
 # Network: none, not even the machine's own addresses. Processes: numbered anew, and when the first ends all others do.
 # User: the same one, without any right over what is outside, so that the worker's /proc/…/environ is closed to it.
@@ -60,11 +61,13 @@ class Overrun(Exception):
     """The command ran out of time."""
 
 
-def run(command: Sequence[str], directory: str, output: IO[bytes], errors: IO[bytes]) -> int:
+def run(
+    command: Sequence[str], directory: str, output: IO[bytes], errors: IO[bytes], seconds: float | None = None
+) -> int:
     """Run a command confined to its limits, in `directory`, until it and all that it started is gone.
 
-    Returns its exit status, negative for a signal. `output` and `errors` are files, not pipes, so that nobody who
-    holds them open is waited for. Raises `Overrun` and `OSError`.
+    It has `seconds`, or the time of a whole run. Returns its exit status, negative for a signal. `output` and `errors`
+    are files, not pipes, so that nobody who holds them open is waited for. Raises `Overrun` and `OSError`.
     """
     way = confinement()
     # A session and group of its own, so that it can be ended as a whole; no descriptor of ours but the three given.
@@ -81,7 +84,7 @@ def run(command: Sequence[str], directory: str, output: IO[bytes], errors: IO[by
     try:
         if not way:
             _limit_late(process.pid)
-        return process.wait(TIME_LIMIT)
+        return process.wait(TIME_LIMIT if seconds is None else seconds)
     except subprocess.TimeoutExpired as error:
         raise Overrun from error
     finally:

@@ -1,15 +1,17 @@
 """Kodiai's one client of GitHub: `Client` as an installation sees a repository, `AppClient` as the App itself."""
 
-from reviews.github.answers import Blob, ChangedFile, HookDelivery, PullRequest, SubmittedReview
+from reviews.github.answers import Blob, ChangedFile, CheckRun, HookDelivery, PullRequest, SubmittedReview
 from reviews.github.app import AppClient
 from reviews.github.client import MAX_FILES, Client
 from reviews.github.errors import GitHubError, NotConfigured, RateLimited, Refused, Unavailable
+from reviews.github.threads import Thread
 
 __all__ = [
     "MAX_FILES",
     "AppClient",
     "Blob",
     "ChangedFile",
+    "CheckRun",
     "Client",
     "GitHubError",
     "HookDelivery",
@@ -18,5 +20,6 @@ __all__ = [
     "RateLimited",
     "Refused",
     "SubmittedReview",
+    "Thread",
     "Unavailable",
 ]

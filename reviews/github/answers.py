@@ -25,12 +25,18 @@ def _login(value: Any) -> Any:
     return storable(value)[:LONGEST_LOGIN] if isinstance(value, str) else value
 
 
+def _count(value: Any) -> int | None:
+    return value if type(value) is int and value >= 0 else None
+
+
 def _address(value: Any) -> str | None:
     usable = isinstance(value, str) and value.startswith(("https://", "http://")) and len(value) <= LONGEST_ADDRESS
     return storable(value) if usable else None
 
 
 Text = Annotated[str, BeforeValidator(_storable)]
+Address = Annotated[str | None, BeforeValidator(_address)]
+"""A web address, None where it is none that can be stored."""
 Login = Annotated[str, BeforeValidator(_login)]
 Sha = Annotated[str, StringConstraints(pattern="^[0-9a-f]{40,64}$")]
 Id = Annotated[int, Field(strict=True, gt=0, le=LARGEST_ID)]
@@ -50,11 +56,12 @@ class Ref(Answer):
 
 
 class PullRequest(Answer):
-    """A pull request. `user` is None where the account is gone."""
+    """A pull request. `user` is None where the account is gone, `changed_files` where GitHub did not count them."""
 
     state: Text = "open"
     user: User | None = None
     author_association: Text = "NONE"
+    changed_files: Annotated[int | None, BeforeValidator(_count)] = None
     head: Ref
     base: Ref
 
@@ -66,6 +73,8 @@ class ChangedFile(Answer):
     path: str = Field(alias="filename")
     status: Text = "modified"
     patch: Text | None = None
+    previous_path: str | None = Field(default=None, alias="previous_filename")
+    """Its name in the base, where it was renamed since."""
 
 
 class Blob(Answer):
@@ -81,12 +90,36 @@ class SubmittedReview(Answer):
     id: int = Field(strict=True)
     body: Text | None
     user: User | None
-    html_url: Annotated[str | None, BeforeValidator(_address)] = None
+    html_url: Address = None
 
     @property
     def stored_id(self) -> int | None:
         """The id, None where it is larger than a database holds."""
         return self.id if 0 < self.id <= LARGEST_ID else None
+
+
+class App(Answer):
+    id: int
+    slug: Text = ""
+
+
+class CheckOutput(Answer):
+    title: Text | None = None
+
+
+class CheckRun(Answer):
+    """A check run as GitHub lists it. Nothing that tells whether it is ours may be missing."""
+
+    id: Id
+    external_id: Text | None
+    app: App | None
+    conclusion: Text | None = None
+    completed_at: AwareDatetime | None = None
+    output: CheckOutput = CheckOutput()
+
+
+class CheckRuns(Answer):
+    check_runs: list[CheckRun]
 
 
 class SearchResult(Answer):

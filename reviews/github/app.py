@@ -18,8 +18,12 @@ from reviews.github.errors import NotConfigured, Refused, Unavailable
 
 PER_PAGE = 100
 """Entries per page, the most that GitHub gives. Source: GitHub REST docs, "Using pagination"."""
-TOKEN_PERMISSIONS = {"contents": "read", "metadata": "read", "pull_requests": "write"}
+TOKEN_PERMISSIONS = {"checks": "write", "contents": "read", "metadata": "read", "pull_requests": "write"}
 """All that a run needs, so that a token that got out could do no more. docs/app-manifest.json has them too."""
+RESOLVING_THREADS = {"contents": "write"}
+"""What GitHub asks for where an App resolves threads (`KODIAI_RESOLVE_THREADS`). Source: github/gh-aw issue 35726."""
+WITHOUT_CHECKS = {name: level for name, level in TOKEN_PERMISSIONS.items() if name != "checks"}
+"""What an installation from before Kodiai had check runs has granted, until its owner accepts more."""
 OWNER = "app"
 """Whose limits count: the App has its own, beside those of its installations."""
 
@@ -45,10 +49,15 @@ class AppClient:
         """Return the number of the installation that `repo` (owner/name) belongs to."""
         return self._call("GET", f"/repos/{repo}/installation", form(Installation)).id
 
-    def installation_token(self, installation_id: int, repo: str) -> Token:
-        """Return a new token that opens `repo` (owner/name) and no other repository, for what a run does there."""
+    def installation_token(self, installation_id: int, repo: str, *, checks: bool = True) -> Token:
+        """Return a new token that opens `repo` (owner/name) and no other repository, for what a run does there.
+
+        With `checks` GitHub refuses it (422) to an installation whose owner has not granted them.
+        """
         path = f"/app/installations/{installation_id}/access_tokens"
-        asked = {"repositories": [repo.partition("/")[2]], "permissions": TOKEN_PERMISSIONS}
+        permissions = TOKEN_PERMISSIONS if checks else WITHOUT_CHECKS
+        permissions = permissions | (RESOLVING_THREADS if settings.KODIAI_RESOLVE_THREADS else {})
+        asked = {"repositories": [repo.partition("/")[2]], "permissions": permissions}
         return self._call("POST", path, form(Token), json=asked)
 
     def hook_deliveries(self, since: datetime) -> Iterator[HookDelivery]:

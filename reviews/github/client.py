@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -15,6 +16,8 @@ from reviews.github import limits
 from reviews.github.answers import (
     Blob,
     ChangedFile,
+    CheckRun,
+    CheckRuns,
     Content,
     PullRequest,
     SearchResult,
@@ -25,6 +28,7 @@ from reviews.github.answers import (
 from reviews.github.app import PER_PAGE, AppClient
 from reviews.github.connection import Connection, form, json_of, validated
 from reviews.github.errors import GraphQLUnusable, Refused, Unavailable
+from reviews.github.threads import CONVERSATION, ConversationPage, ReviewComment, Thread, done, resolution
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +36,10 @@ MAX_FILES = 3000
 """Files that GitHub lists for a pull request. Source: GitHub REST docs, "List pull requests files"."""
 MAX_REVIEWS = 10_000
 """Reviews that are looked through for one's own. Past them it is not known whether it is there."""
+MAX_CONVERSATION_PAGES = 20
+"""Pages, of a hundred threads and a hundred reviews, that are read of a conversation. What comes after is not known."""
+MAX_CHECK_RUNS = 1000
+"""Check runs of one name that GitHub keeps of a commit. Source: GitHub REST docs, "Create a check run"."""
 FILES_PER_QUERY = 100
 """Files fetched with one GraphQL query: the calls of a review do not grow with its files up to this."""
 TOKEN_RESERVE = timedelta(minutes=2)
@@ -39,7 +47,20 @@ TOKEN_RESERVE = timedelta(minutes=2)
 
 T = TypeVar("T")
 
-_tokens: dict[tuple[int, str], Token] = {}
+
+@dataclass(frozen=True)
+class _Held:
+    """A token, and whether it may write check runs."""
+
+    token: Token
+    checks: bool
+
+    @property
+    def good(self) -> bool:
+        return self.token.expires_at - timezone.now() >= TOKEN_RESERVE
+
+
+_tokens: dict[tuple[int, str], _Held] = {}
 """Installation tokens by installation and repository. In this process only: they are secrets."""
 
 
@@ -68,9 +89,13 @@ class Client:
     def pull_request(self, number: int) -> PullRequest:
         return self._call("GET", f"/repos/{self.repo}/pulls/{number}", form(PullRequest))
 
-    def changed_files(self, number: int) -> list[ChangedFile]:
-        """Return the changed files, at most `MAX_FILES`."""
-        pages = self._pages(f"/repos/{self.repo}/pulls/{number}/files", ChangedFile, MAX_FILES)
+    def changed_files(self, number: int, count: int | None = None) -> list[ChangedFile]:
+        """Return the changed files, at most `MAX_FILES`.
+
+        `count` is how many GitHub says there are (None: it does not): no page after the last of them is asked for.
+        """
+        limit = MAX_FILES if count is None else min(max(count, 1), MAX_FILES)
+        pages = self._pages(f"/repos/{self.repo}/pulls/{number}/files", form(list[ChangedFile]), limit)
         return [file for page in pages for file in page]
 
     def file_text(self, path: str, ref: str) -> str | None:
@@ -105,7 +130,8 @@ class Client:
 
     def reviews(self, number: int) -> Iterator[SubmittedReview]:
         """Yield the reviews of a pull request, page by page. Raises `Unavailable` after `MAX_REVIEWS`."""
-        for page in self._pages(f"/repos/{self.repo}/pulls/{number}/reviews", SubmittedReview, MAX_REVIEWS):
+        path = f"/repos/{self.repo}/pulls/{number}/reviews"
+        for page in self._pages(path, form(list[SubmittedReview]), MAX_REVIEWS):
             yield from page
             if len(page) < PER_PAGE:
                 return
@@ -126,21 +152,131 @@ class Client:
         """
         payload = {"commit_id": commit, "body": body, "event": "COMMENT", "comments": list(comments)}
         path = f"/repos/{self.repo}/pulls/{number}/reviews"
+        return self._send_once("POST", path, form(SubmittedReview), payload, before)
+
+    def update_review(self, number: int, review_id: int, body: str, before: Callable[[], None]) -> SubmittedReview:
+        """Give the App's own review another body. `before` is as in `create_review`."""
+        path = f"/repos/{self.repo}/pulls/{number}/reviews/{review_id}"
+        return self._send_once("PUT", path, form(SubmittedReview), {"body": body}, before)
+
+    def update_comment(self, comment_id: int, body: str, before: Callable[[], None]) -> None:
+        """Give the App's own comment on lines another body. `before` is as in `create_review`."""
+        path = f"/repos/{self.repo}/pulls/comments/{comment_id}"
+        self._send_once("PATCH", path, lambda response: None, {"body": body}, before)
+
+    def conversation(self, number: int) -> tuple[list[Thread], list[SubmittedReview]]:
+        """Return the threads on lines of a pull request, and its reviews, oldest first.
+
+        By GraphQL, a hundred of each in a call; by REST where GraphQL is not to be had. At most
+        `MAX_CONVERSATION_PAGES` calls of a kind.
+        """
         try:
-            return self._connection().call("POST", path, form(SubmittedReview), json=payload, tries=1, before=before)
+            return self._conversation_by_graphql(number)
+        except (Refused, Unavailable, GraphQLUnusable) as error:
+            logger.info("GraphQL is not to be had, the conversation is read by REST", extra={"error": str(error)})
+        limit = MAX_CONVERSATION_PAGES * PER_PAGE
+        comments = self._pages(f"/repos/{self.repo}/pulls/{number}/comments", form(list[ReviewComment]), limit)
+        threads = [comment.thread for page in comments for comment in page if comment.in_reply_to_id is None]
+        reviews = self._pages(f"/repos/{self.repo}/pulls/{number}/reviews", form(list[SubmittedReview]), limit)
+        return threads, [review for page in reviews for review in page]
+
+    def settle_threads(self, resolve: Sequence[str], unresolve: Sequence[str], before: Callable[[], None]) -> set[str]:
+        """Resolve some threads (their ids) and open others again, with one call; return those that it was done to.
+
+        GitHub allows it only to a token with `contents: write`. `before` is as in `create_review`.
+        """
+        query, variables = resolution(resolve, unresolve)
+
+        def settled(answer: Any, response: httpx.Response) -> set[str]:
+            return done(answer.get("data") if isinstance(answer, dict) else None, variables)
+
+        return self._graphql(query, variables, settled, tries=1, before=before)
+
+    def may_write_checks(self) -> bool:
+        """Tell whether the installation's owner has granted check runs. Known once there is a token: mostly no call."""
+        self._connection()
+        return self._held().checks
+
+    def check_runs(self, commit: str, name: str) -> Iterator[CheckRun]:
+        """Yield the check runs of a commit under one name, whoever made them. Raises `Unavailable` after the last that
+        GitHub keeps: it may have had others."""
+        path = f"/repos/{self.repo}/commits/{commit}/check-runs"
+        for page in self._pages(path, _listed_check_runs, MAX_CHECK_RUNS, check_name=name, filter="all"):
+            yield from page
+            if len(page) < PER_PAGE:
+                return
+        raise Unavailable(f"the commit has {MAX_CHECK_RUNS} check runs of one name, or more")
+
+    def create_check_run(self, body: Mapping[str, Any], before: Callable[[], None]) -> CheckRun:
+        """Post one check run. Sent once, as a review is; for `before` see `create_review`."""
+        return self._send_once("POST", f"/repos/{self.repo}/check-runs", form(CheckRun), body, before)
+
+    def update_check_run(self, number: int, body: Mapping[str, Any], before: Callable[[], None]) -> CheckRun:
+        """Put another outcome in place of that of a check run. Sent once: annotations are added to those it has."""
+        return self._send_once("PATCH", f"/repos/{self.repo}/check-runs/{number}", form(CheckRun), body, before)
+
+    # How it asks
+
+    def _send_once(
+        self,
+        method: str,
+        path: str,
+        read: Callable[[httpx.Response], T],
+        body: Mapping[str, Any],
+        before: Callable[[], None],
+    ) -> T:
+        """Make a call that changes something, once, whatever comes back. A token that is no good is forgotten."""
+        try:
+            return self._connection().call(method, path, read, json=dict(body), tries=1, before=before)
         except Refused as refused:
             if refused.status != 401:
                 raise
             self._forget_token()
             raise Unavailable(str(refused)) from refused
 
-    # How it asks
+    def _graphql(
+        self, query: str, variables: Mapping[str, Any], read: Callable[[Any, httpx.Response], T], **kwargs: Any
+    ) -> T:
+        """Ask GraphQL; return what `read` makes of the answer. Its limit, which comes with 200, is told from others."""
 
-    def _pages(self, path: str, model: type[T], limit: int) -> Iterator[list[T]]:
+        def answer(response: httpx.Response) -> T:
+            told = json_of(response)
+            if _tells_of_limit(told.get("errors") if isinstance(told, dict) else None):
+                raise limits.met(self._connection().owner, "graphql", response)
+            return read(told, response)
+
+        asked_for = {"query": query, "variables": variables}
+        return self._call("POST", _graphql_url(), answer, json=asked_for, resource="graphql", **kwargs)
+
+    def _conversation_by_graphql(self, number: int) -> tuple[list[Thread], list[SubmittedReview]]:
+        owner, _, name = self.repo.partition("/")
+        variables: dict[str, Any] = {"owner": owner, "name": name, "number": number}
+        threads: dict[str, Thread] = {}
+        reviews: dict[int, SubmittedReview] = {}
+
+        def pull_request(answer: Any, response: httpx.Response) -> ConversationPage:
+            found = _repository_of(answer).get("pullRequest")
+            if not isinstance(found, dict):
+                raise GraphQLUnusable(f"no pull request in the answer; errors: {answer.get('errors')}"[:500])
+            return validated(found, ConversationPage, response)
+
+        for _ in range(MAX_CONVERSATION_PAGES):
+            page = self._graphql(CONVERSATION, variables, pull_request)
+            threads |= {thread.id: thread for thread in page.threads}
+            reviews |= {review.id: review for review in page.reviews}
+            ends = {"threads": page.threads_page.page, "reviews": page.reviews_page.page}
+            if not any(end.more for end in ends.values()):
+                break
+            # A list that is at its end is asked for what comes after it: nothing.
+            variables |= {name: end.end or variables.get(name) for name, end in ends.items()}
+        return list(threads.values()), list(reviews.values())
+
+    def _pages(
+        self, path: str, read: Callable[[httpx.Response], list[T]], limit: int, **params: str
+    ) -> Iterator[list[T]]:
         page, seen = 1, 0
         while seen < limit:
-            read = form(list[model])  # type: ignore[valid-type]
-            entries = self._call("GET", path, read, params={"per_page": PER_PAGE, "page": page})
+            entries = self._call("GET", path, read, params={**params, "per_page": PER_PAGE, "page": page})
             yield entries
             seen += len(entries)
             if len(entries) < PER_PAGE:
@@ -156,22 +292,16 @@ class Client:
         variables = {"owner": owner, "name": name}
         variables |= {alias: f"{commit}:{path}" for alias, path in zip(names, paths, strict=True)}
 
-        def files(response: httpx.Response) -> dict[str, Blob]:
-            answer = json_of(response)
-            errors = answer.get("errors") if isinstance(answer, dict) else None
-            if _tells_of_limit(errors):
-                raise limits.met(self._connection().owner, "graphql", response)
-            data = answer.get("data") if isinstance(answer, dict) and not errors else None
-            repository = data.get("repository") if isinstance(data, dict) else None
-            if not isinstance(repository, dict) or not repository.keys() >= set(names):
-                raise GraphQLUnusable(f"no answer to what was asked; errors: {errors}"[:500])
+        def files(answer: Any, response: httpx.Response) -> dict[str, Blob]:
+            repository = _repository_of(answer)
+            if not repository.keys() >= set(names):
+                raise GraphQLUnusable("an answer without what was asked for")
             blobs = zip(paths, (repository[alias] for alias in names), strict=True)
             # A directory or a submodule answers with an object without `text`: it is no file to look at.
             found = {path: blob for path, blob in blobs if isinstance(blob, dict) and "text" in blob}
             return {path: validated(blob, Blob, response) for path, blob in found.items()}
 
-        asked_for = {"query": query, "variables": variables}
-        return self._call("POST", _graphql_url(), files, json=asked_for, resource="graphql")
+        return self._graphql(query, variables, files)
 
     def _blobs_by_rest(self, paths: Sequence[str], commit: str) -> dict[str, Blob]:
         found = {}
@@ -209,14 +339,15 @@ class Client:
     # Tokens
 
     def _authenticate(self) -> githubkit.TokenAuthStrategy:
+        return githubkit.TokenAuthStrategy(self._held().token.token)
+
+    def _held(self) -> _Held:
         assert self._installation_id is not None  # noqa: S101  # a connection is made for an installation
         key = (self._installation_id, self.repo)
-        token = _tokens.get(key)
-        if token is None or token.expires_at - timezone.now() < TOKEN_RESERVE:
-            with AppClient() as app:
-                token = app.installation_token(*key)
-            _tokens[key] = token
-        return githubkit.TokenAuthStrategy(token.token)
+        held = _tokens.get(key)
+        if held is None or not held.good:
+            held = _tokens[key] = _new_token(*key)
+        return held
 
     def _forget_token(self) -> None:
         if self._installation_id is not None:
@@ -225,10 +356,49 @@ class Client:
             self._open.close()
 
 
+def _new_token(installation_id: int, repo: str) -> _Held:
+    """Ask for a token; for one without check runs where the installation's owner has not granted them.
+
+    GitHub refuses a token (422) that is to have more than the installation has. For as long as a token lives the others
+    of its installation are asked for without check runs at once; after that GitHub is asked whether it still is so.
+    """
+    with AppClient() as app:
+        if _known_without_checks(installation_id):
+            return _Held(app.installation_token(installation_id, repo, checks=False), checks=False)
+        try:
+            return _Held(app.installation_token(installation_id, repo), checks=True)
+        except Refused as refused:
+            if refused.status != 422:
+                raise
+        held = _Held(app.installation_token(installation_id, repo, checks=False), checks=False)
+        logger.info("check runs are not granted, none are made", extra={"installation_id": installation_id})
+        return held
+
+
+def _known_without_checks(installation_id: int) -> bool:
+    # A list first: the periodic tasks have a thread of their own.
+    tokens = list(_tokens.items())
+    return any(of == installation_id and held.good and not held.checks for (of, _), held in tokens)
+
+
+def _listed_check_runs(response: httpx.Response) -> list[CheckRun]:
+    return form(CheckRuns)(response).check_runs
+
+
 def _text_of_file(response: httpx.Response) -> str | None:
     """The text of what is at a path; None for what is no text file. A list is what is in a directory."""
     answer = json_of(response)
     return None if isinstance(answer, list) else decoded(validated(answer, Content, response))
+
+
+def _repository_of(answer: Any) -> dict[str, Any]:
+    """The repository in an answer of GraphQL. Raises `GraphQLUnusable` where there are errors, or is none."""
+    errors = answer.get("errors") if isinstance(answer, dict) else None
+    data = answer.get("data") if isinstance(answer, dict) and not errors else None
+    repository = data.get("repository") if isinstance(data, dict) else None
+    if not isinstance(repository, dict):
+        raise GraphQLUnusable(f"no answer to what was asked; errors: {errors}"[:500])
+    return repository
 
 
 def _tells_of_limit(errors: Any) -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 from sandbox import PullRequest
 from tests.e2e import conftest, load
 from tests.e2e.conftest import Kodiai
-from tests.e2e.killable import AFTER_THE_END, IN_PUBLISH_WINDOW, LOG, POINTS, order_path
+from tests.e2e.killable import AFTER_THE_END, IN_PUBLISH_WINDOW, LOG, OF_THE_CHECK_RUN, POINTS, order_path
 
 PATIENCE = 180.0
 """Seconds for one run to end, or one process to start. Far longer than lease, settling and backoff together: the
@@ -156,12 +156,15 @@ def _searched_again(kodiai: Kodiai, sent: dict[str, PullRequest], deaths: list[D
 
 
 def _recoveries(kodiai: Kodiai, deaths: list[Death]) -> dict[str, list[float]]:
-    ended = {run.delivery_id: run.execution_recorded_at for run in load.runs(kodiai)}
+    runs = load.runs(kodiai)
+    ended = {run.delivery_id: run.execution_recorded_at for run in runs}
+    told = {run.delivery_id: run.check_run_reported_at for run in runs}
     claims = load.logged(kodiai, "claim")
     found: dict[str, list[float]] = {}
     for death in deaths:
         after = [claim["at"] for claim in claims if claim["delivery"] == death.delivery_id and claim["at"] > death.at]
-        recovered = min(after, default=ended[death.delivery_id] or death.at)
+        last = told if death.point in OF_THE_CHECK_RUN else ended
+        recovered = min(after, default=last[death.delivery_id] or death.at)
         # Where one more worker died before that, the time is counted from the last.
         if not any(other.delivery_id == death.delivery_id and death.at < other.at < recovered for other in deaths):
             found.setdefault(death.point, []).append(max(0.0, recovered - death.at))
@@ -173,6 +176,8 @@ def _rank(point: str) -> int:
 
 
 def _waits_for(point: str) -> str:
+    if point in OF_THE_CHECK_RUN:
+        return "lease, and GitHub to settle, of the check run"
     if point in AFTER_THE_END:
         return "what it owes to telemetry"
     if point in IN_PUBLISH_WINDOW or "window" in point:

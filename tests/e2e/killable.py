@@ -33,11 +33,15 @@ POINTS = (
     "finished",
     "execution-written",
     "execution_recorded_at",
+    "check_run_posting_at",
+    "check-run-posted",
+    "check_run_reported_at",
     "taken-over",  # a sweep that has found a run whose worker died, dies too
 )
 """Where a worker can be ordered to die: time stamps of `Review`, and what lies between an effect and its stamp."""
 IN_PUBLISH_WINDOW = ("publishing_at", "review-posted")
-AFTER_THE_END = ("finished", "execution-written", "execution_recorded_at")
+OF_THE_CHECK_RUN = ("check_run_posting_at", "check-run-posted", "check_run_reported_at")
+AFTER_THE_END = ("finished", "execution-written", "execution_recorded_at", *OF_THE_CHECK_RUN)
 """Points at which nobody has to claim the run again."""
 
 LOG = "log"
@@ -64,7 +68,7 @@ def order_path(folder: Path, delivery_id: str, point: str) -> Path:
 
 
 def _hook() -> None:
-    from reviews import recovery, runner, service, worker
+    from reviews import check_runs, publishing, recovery, runner, service, worker
     from reviews.models import Delivery, Review
 
     def then(name: str, function: Callable[..., Any], delivery_id: Callable[..., str]) -> Callable[..., Any]:
@@ -75,7 +79,7 @@ def _hook() -> None:
 
         return wrapped
 
-    run, claim, stamp, use_attempt = worker.Worker.run, runner.claim, Review.stamp, recovery.use_attempt
+    run, claim, use_attempt = worker.Worker.run, runner.claim, recovery.use_attempt
 
     def watched_run(self: worker.Worker) -> None:
         _log(event="start")
@@ -89,9 +93,12 @@ def _hook() -> None:
             _die_if_ordered(review.delivery.delivery_id, "claimed")
         return review
 
-    def dying_stamp(review: Review, step: str, **values: object) -> None:
-        stamp(review, step, **values)
-        _die_if_ordered(review.delivery.delivery_id, step)
+    def dying(stamp: Callable[..., None]) -> Callable[..., None]:
+        def dying_stamp(review: Review, step: str, **values: object) -> None:
+            stamp(review, step, **values)
+            _die_if_ordered(review.delivery.delivery_id, step)
+
+        return dying_stamp
 
     def dying_sweep(review: Review, *args: Any, **kwargs: Any) -> None:
         _die_if_ordered(review.delivery.delivery_id, "taken-over")
@@ -99,9 +106,11 @@ def _hook() -> None:
 
     worker.Worker.run = watched_run  # type: ignore[method-assign]
     runner.claim = watched_claim
-    Review.stamp = dying_stamp  # type: ignore[method-assign]
+    Review.stamp = dying(Review.stamp)  # type: ignore[method-assign]
+    Review.stamp_check_run = dying(Review.stamp_check_run)  # type: ignore[method-assign]
     recovery.use_attempt = dying_sweep
-    service.post = then("review-posted", service.post, lambda _, review, *__: review.delivery.delivery_id)
+    publishing.post = then("review-posted", publishing.post, lambda _, review, *__: review.delivery.delivery_id)
+    check_runs.post = then("check-run-posted", check_runs.post, lambda _, review, *__: review.delivery.delivery_id)
     finish = then("finished", service.finish, lambda review, *_, **__: review.delivery.delivery_id)
     service.finish = runner.finish = finish
     service.record_rate_limit_event = then(

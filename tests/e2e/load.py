@@ -23,6 +23,7 @@ from rich.table import Table
 from sandbox import PullRequest
 from tests.e2e.conftest import Kodiai, free_port, running_kodiai
 from tests.e2e.killable import LOG
+from tests.published import check_said_once
 
 # `python -m tests.e2e.storm` and its like are started without pytest, which names the settings by itself.
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
@@ -161,20 +162,24 @@ class Run:
     enriched_at: float | None
     execution_recorded_at: float | None
     github_review_id: int | None
+    check_run_reported_at: float | None
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(f"{self.delivery_id}\n{self.event_type}".encode()).hexdigest()[:32]
 
     @property
     def marker(self) -> str:
-        digest = hashlib.sha256(f"{self.delivery_id}\n{self.event_type}".encode()).hexdigest()[:32]
-        return f"<!-- kodiai:review {digest} -->"
+        return f"<!-- kodiai:review {self.digest} -->"
 
 
 def runs(kodiai: Kodiai) -> list[Run]:
     rows = kodiai.rows(
         "SELECT d.delivery_id, d.event_type, d.status, r.conclusion, r.lease_owner, r.attempts, r.enriched_at,"
-        " r.execution_recorded_at, r.github_review_id"
+        " r.execution_recorded_at, r.github_review_id, r.check_run_reported_at"
         " FROM reviews_delivery d JOIN reviews_review r ON r.delivery_id = d.id"
     )
-    return [Run(*row[:6], moment(row[6]), moment(row[7]), row[8]) for row in rows]
+    return [Run(*row[:6], moment(row[6]), moment(row[7]), row[8], moment(row[9])) for row in rows]
 
 
 def moment(value: Any) -> float | None:
@@ -185,11 +190,12 @@ def moment(value: Any) -> float | None:
 
 
 def unfinished(kodiai: Kodiai) -> int:
-    """Deliveries that have not ended, or whose execution is not recorded."""
+    """Deliveries that have not ended, whose execution is not recorded, or whose check run is not told."""
     return int(
         kodiai.rows(
             "SELECT count(*) FROM reviews_delivery d JOIN reviews_review r ON r.delivery_id = d.id"
             " WHERE d.status NOT IN ('done', 'failed', 'ignored') OR r.execution_recorded_at IS NULL"
+            " OR r.check_run_due_at IS NOT NULL"
         )[0][0]
     )
 
@@ -207,8 +213,10 @@ def tasks_left(kodiai: Kodiai) -> int:
 def violations(kodiai: Kodiai, sent: Mapping[str, PullRequest]) -> list[str]:
     """What is not as promised, after everything has ended; `sent` are the pull requests by accepted delivery id.
 
-    Nothing is lost: each is there and done. Nothing is twice: a run that published has one review of the App, any other
-    none; each has one execution, and one rate-limit event from the moment its enrichment was final.
+    Nothing is lost: each is there and done. Nothing is twice: the marker of a run that published stands in one review
+    of the App, that of any other in none; no finding is said twice on the lines of a pull request, and there is one
+    summary; the same with check runs, of which one that was skipped may have one too; each run has one execution, and
+    one rate-limit event from the moment its enrichment was final.
     """
     found = runs(kodiai)
     wrong = [
@@ -220,6 +228,8 @@ def violations(kodiai: Kodiai, sent: Mapping[str, PullRequest]) -> list[str]:
         for table in ("rate_limit_events", "executions")
     )
     bot = f"{kodiai.github.app_slug}[bot]"
+    repositories = kodiai.github.repositories.values()
+    check_runs = Counter(kept["external_id"] for repository in repositories for kept in repository.check_runs)
     for run in found:
         if run.delivery_id not in sent:
             continue
@@ -229,19 +239,25 @@ def violations(kodiai: Kodiai, sent: Mapping[str, PullRequest]) -> list[str]:
             if review["user"]["login"] == bot and run.marker in review["body"]
         ]
         published = run.conclusion in ("success", "partial")
+        told = check_runs[f"{sent[run.delivery_id].number}:{run.digest}"]
         for what, is_so in {
             "done": run.status == "done",
             "held by nobody": run.lease_owner == "",
-            "one review" if published else "no review": len(reviews) == published,
+            "in one review" if published else "in no review": len(reviews) == published,
             "the row knows its review": reviews == ([run.github_review_id] if published else []),
+            "one check run, and the row knows it": told == (run.check_run_reported_at is not None) >= published,
             "one execution": executions[run.delivery_id] == 1,
             "one event": events[run.delivery_id] == (run.enriched_at is not None),
         }.items():
             if not is_so:
                 wrong.append(
-                    f"{run.delivery_id}: not '{what}': {run}, reviews {reviews}, executions "
+                    f"{run.delivery_id}: not '{what}': {run}, reviews {reviews}, check runs {told}, executions "
                     f"{executions[run.delivery_id]}, events {events[run.delivery_id]}"
                 )
+    try:
+        check_said_once({id(pull): pull for pull in sent.values()}.values())
+    except AssertionError as twice:
+        wrong.append(str(twice))
     if len(events) < sum(events.values()) or len(executions) < sum(executions.values()):
         wrong.append("a telemetry row is there twice")
     return wrong

@@ -44,6 +44,8 @@ def complete_runs(github: Sandbox) -> None:
     repo = github.create_repository(files={"a.py": "x = 1\n", ".kodiai.yml": "telemetry: {}\n"})
     pull = repo.open_pull_request(changes={"a.py": "import os\nx = 2\n"}, author="mona")
     assert run(admit(pull)).conclusion == Conclusion.SUCCESS
+    pull.push({"a.py": "x = 2\n"})
+    assert run(admit(pull, "synchronize")).conclusion == Conclusion.SUCCESS
     other = github.create_repository("octo/by-rest", files={"a.py": "x = 1\n"})
     github.graphql_available = False
     assert run(admit(other.open_pull_request(changes={"a.py": "x = 2\n"}, author="mona"))).conclusion == "success"
@@ -55,6 +57,7 @@ def complete_runs(github: Sandbox) -> None:
     run(delivery)
     assert run(delivery).published_at is not None
     assert len(again.reviews) == 1
+    assert [len(repository.check_runs) for repository in (repo, other, third)] == [2, 1, 1]
 
 
 @pytest.mark.django_db
@@ -69,6 +72,7 @@ def test_every_token_is_for_one_repository_and_for_what_the_runs_did_there_and_n
 
     called = {call.route for call in github.calls}
     assert called >= {"pull", "files", "contents", "graphql", "search", "create_review", "list_reviews"}
+    assert called >= {"update_review", "update_comment", "create_check_run"}
     routes = [route for route in ROUTES if route.name in called and route.auth is Auth.INSTALLATION]
     assert all(permitted(route, permissions) for route in routes)
     for name, level in permissions.items():
@@ -86,7 +90,12 @@ def test_a_token_cannot_do_what_no_run_does(github: Sandbox) -> None:
     run(admit(repo.open_pull_request(changes={"a.py": "x = 2\n"}, author="mona")))
 
     (token,) = github.tokens._tokens.values()
-    assert token.permissions == {"contents": "read", "metadata": "read", "pull_requests": "write"}
+    assert token.permissions == {
+        "checks": "write",
+        "contents": "read",
+        "metadata": "read",
+        "pull_requests": "write",
+    }
     assert token.repositories == {"octo/demo"}
 
 

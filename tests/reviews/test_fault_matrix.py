@@ -16,6 +16,7 @@ from threading import Event
 
 import httpx
 import pytest
+import time_machine
 from django.conf import settings as project
 from django.core.cache import cache
 from django.utils import timezone
@@ -23,12 +24,15 @@ from django_tasks_db.models import DBTaskResult
 from pytest_django import Settings
 
 from reviews import enrichment
+from reviews.check_runs import external_id, tell_owed
 from reviews.github import client, connection
 from reviews.models import Delivery, DeliveryStatus, Review
 from reviews.publishing import marker
+from reviews.rendering import GONE
 from reviews.runner import process
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
 from telemetry.models import Conclusion, Execution, RateLimitEvent
+from tests.published import check_said_once
 from tests.reviews.conftest import AFTER, BEFORE
 from tests.runs import admit, let_waits_be_over
 
@@ -36,6 +40,7 @@ pytestmark = pytest.mark.django_db
 
 TABLE = Path(project.BASE_DIR) / "docs" / "fault-matrix.md"
 WRITE = bool(os.environ.get("KODIAI_TEST_WRITE_FAULT_MATRIX"))
+FIXED = AFTER.replace("import os\n\n\n", "")
 MOST_ROUNDS = 30
 """More than any run may need before it ends."""
 
@@ -44,6 +49,7 @@ MOST_ROUNDS = 30
 
 def _wrong_types() -> dict[str, object]:
     names = "id token expires_at head base filename total_count type content data body user state"
+    names += " external_id app check_runs"
     return {name: [{}] for name in names.split()}
 
 
@@ -109,6 +115,10 @@ class Call:
     after: int = 0
     taken: bool = False
     """GitHub acts on the call; the answer is at fault."""
+    follow_up: bool = False
+    """It is a call of a later review of a pull request, in which a finding is gone and nothing is new."""
+    usual: int = 1
+    """Calls of its route where there is no fault, those before it included."""
 
 
 CALLS = [
@@ -119,11 +129,29 @@ CALLS = [
     Call("`.kodiai.yml`", "contents"),
     Call("Search", "search"),
     Call("The files' contents, by GraphQL", "graphql", {**OF_GRAPHQL, **EVERY_FAULT}),
-    Call("A file's content by REST, where GraphQL is not to be had", "contents", after=1),
+    Call("A file's content by REST, where GraphQL is not to be had", "contents", after=1, usual=2),
     Call("The review", "create_review"),
     Call("The review, when GitHub has taken it and the answer is at fault", "create_review", taken=True),
     Call("The list of reviews, after a post of unknown outcome", "list_reviews"),
+    Call(
+        "The conversation, before a later review",
+        "graphql",
+        {**OF_GRAPHQL, **EVERY_FAULT},
+        after=1,
+        follow_up=True,
+        usual=3,
+    ),
+    Call("The summary, brought up to date by a later review", "update_review", follow_up=True),
+    Call(
+        "The summary, when GitHub has taken it and the answer is at fault", "update_review", taken=True, follow_up=True
+    ),
+    Call("A thread that is to be resolved", "graphql", {**OF_GRAPHQL, **EVERY_FAULT}, after=2, follow_up=True, usual=3),
+    Call("A comment on a finding that is gone", "update_comment", follow_up=True),
+    Call("The check run", "create_check_run"),
+    Call("The check run, when GitHub has taken it and the answer is at fault", "create_check_run", taken=True),
+    Call("The list of check runs, after a post of unknown outcome", "list_check_runs"),
 ]
+OF_CHECK_RUNS = ("create_check_run", "list_check_runs")
 CELLS = [(call, name) for call in CALLS for name in call.faults]
 
 
@@ -188,22 +216,59 @@ def _cell(github: Sandbox, pull: PullRequest, call: Call, name: str, times: int 
     github.clear_faults()
     for limit in github.limits.values():
         limit.restore()
+    github.graphql_available = call.route != "contents" or call.after == 0
+    Delivery.objects.all().delete()
+    for said in (pull.reviews, pull.review_comments, pull.threads):
+        said.clear()
+    pull.push({"shop.py": AFTER})
+    cache.clear()
+    if call.follow_up:
+        process(admit(pull).pk)
+        assert len(pull.review_comments) == 3
+        pull.push({"shop.py": FIXED})
     github.reset_calls()
-    github.graphql_available = call.after == 0
-    pull.reviews.clear()
+    pull.repository.check_runs.clear()
     cache.clear()
     client._tokens.clear()
     delivery = admit(pull, **({"installation": None} if call.route == "repository_installation" else {}))
     if call.route == "list_reviews":
         github.fail("create_review", Fault(FaultKind.TAKEN_THEN_RESET))
+    if call.route == "list_check_runs":
+        github.fail("create_check_run", Fault(FaultKind.TAKEN_THEN_RESET))
     github.fail(call.route, fault, times, call.after)
     try:
         steps = _live(github, delivery)
+        told = _tell(github, delivery) if call.route in OF_CHECK_RUNS else []
     finally:
         fault.release()
     review = Review.objects.select_related("delivery").get(delivery=delivery)
     _check(github, pull, review)
-    return ", ".join([*steps, _outcome(github, review, call)])
+    return ", ".join([*steps, _outcome(github, review, call), *told])
+
+
+def _tell(github: Sandbox, delivery: Delivery) -> list[str]:
+    """Tell the check run of a run that has ended, five hours later each time, until it is told or given up.
+
+    Return what became of it, in words.
+    """
+    puts_off = 0
+    now = timezone.now()
+    for rounds in range(MOST_ROUNDS):
+        review = Review.objects.get(delivery=delivery)
+        assert review.delivery.status == DeliveryStatus.DONE, "the run has ended, whatever becomes of its check run"
+        if review.check_run_due_at is None:
+            break
+        puts_off += 1
+        cache.clear()
+        with time_machine.travel(now + (rounds + 1) * timedelta(hours=5)):
+            assert review.check_run_due_at < timezone.now(), "it is due within five hours"
+            tell_owed()
+    else:
+        pytest.fail("the check run is neither told nor given up")
+    put_off = ["put off" + (", again and again" if puts_off > 1 else "")] if puts_off else []
+    looked = ["looked for"] if github.count("list_check_runs") else []
+    steps = [*put_off, *looked, "told" if review.check_run_reported_at else "given up"]
+    return [f"its check run {steps[0]}", *steps[1:]]
 
 
 def _live(github: Sandbox, delivery: Delivery) -> list[str]:
@@ -247,13 +312,18 @@ def _let_time_pass(review: Review) -> None:
 def _check(github: Sandbox, pull: PullRequest, review: Review) -> None:
     """What must hold for every run that has ended, whatever GitHub did."""
     ours = [kept for kept in pull.reviews if marker(review) in kept["body"]]
-    assert len(pull.reviews) == len(ours) <= 1, "nothing is published twice"
+    assert len(ours) <= 1, "nothing is published twice"
+    assert len(pull.reviews) <= 1, "one review is enough"
+    check_said_once([pull])
     if review.conclusion in (Conclusion.SUCCESS, Conclusion.PARTIAL):
         assert len(ours) == 1
         assert review.github_review_id == ours[0]["id"]
     else:
         assert review.conclusion_reason, "a run that published nothing says why"
     assert pull.comments == [], "the pull request gets no noise"
+    check_runs = [kept["external_id"] for kept in pull.repository.check_runs]
+    assert len(check_runs) == check_runs.count(external_id(review)) <= 1, "no check run is there twice"
+    assert review.check_run_reported_at is None or check_runs, "what is said to be told is there"
     failed = review.conclusion in (Conclusion.ERROR, Conclusion.TIMEOUT)
     assert review.delivery.status == (DeliveryStatus.FAILED if failed else DeliveryStatus.DONE)
     identity = {"delivery_id": review.delivery.delivery_id, "event_type": review.delivery.event_type}
@@ -263,21 +333,32 @@ def _check(github: Sandbox, pull: PullRequest, review: Review) -> None:
     assert not Review.objects.exclude(lease_owner="").exists()
 
 
+def pull_of(review: Review, github: Sandbox) -> PullRequest:
+    return github.repository(review.repo).pulls[review.pr_number]
+
+
 def _outcome(github: Sandbox, review: Review, call: Call) -> str:
     """How the run ended, in a few words."""
     if review.conclusion not in (Conclusion.SUCCESS, Conclusion.PARTIAL):
         reason = review.conclusion_reason.replace(github.url, "")
         reason = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "…", reason)
-        reason = re.sub(r"[0-9a-f]{40}", "…", reason)
+        reason = re.sub(r"[0-9a-f]{40}|(?<=/reviews/)\d+", "…", reason)
         return f"{review.conclusion}: “{reason}”"
     ways = []
     if github.count("list_reviews") and call.route != "list_reviews":
         ways.append("looked for it")
-    elif github.count(call.route) > call.after + 1:
+    elif github.count(call.route) > call.usual and call.route not in OF_CHECK_RUNS:
         ways.append("asked again")
     if call.route == "graphql" and github.count("contents") > 1:
         ways.append("files by REST")
+    if call.route == "installation_token" and not github.count("create_check_run"):
+        ways.append("no check run asked for")
+    if github.count("review_comments"):
+        ways.append("by REST")
     ways.append("published")
+    if call.follow_up:
+        gone = any(comment["body"].startswith(GONE) for comment in pull_of(review, github).review_comments)
+        ways.append("comment marked as gone" if gone else "thread left as it was")
     assert review.report is not None
     if review.report["left_out"]:
         ways.append(f"{len(review.report['left_out'])} file left out")
@@ -295,11 +376,12 @@ HEAD = """# What Kodiai does when GitHub fails
 Written by `make fault-matrix` from what a run of the tests saw (`tests/reviews/test_fault_matrix.py`); the tests fail
 where this page says something else. A call meets a fault once, or each time that it is made. In these runs
 `KODIAI_MAX_ATTEMPTS` is 2 and `KODIAI_MAX_DEFERRAL` 15 minutes; primary limits reset after 10 minutes, and
-`retry-after` says 5.
+`retry-after` says 5. What is put off of a check run is tried again for a day.
 
-In every cell: at most one review on the pull request and not one comment; one row in `executions`; one row in
-`rate_limit_events` if the author's history was looked up or given up, else none; Search asked at most twice, and
-never again once its outcome is stored; no lease left behind; the delivery `done`, or `failed` where it says error.
+In every cell: at most one review on the pull request, one check run, no comment outside of the review, and none twice;
+one row in `executions`; one row in `rate_limit_events` if the author's history was looked up or given up, else none;
+Search asked at most twice, and never again once its outcome is stored; no lease left behind; the delivery `done`, or
+`failed` where it says error.
 """
 
 SAME = "the same"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from reviews.diff import BadPatch, hunks_of
 from reviews.findings import Finding, Severity, Suggestion, bounded
 from tests import hostile
-from tests.webhooks import comment_payload, pull_request_payload
+from tests.webhooks import check_payload, comment_payload, pull_request_payload
 
 ROOT = "/scratch"
 FILES = {"a.py": "import os\nx = f'a'\n\n", "cr.py": "x = 1\rimport os\r\n\ty = 2", "b/c.py": ""}
@@ -47,14 +47,17 @@ json_values = st.recursive(
 
 @fuzzed
 @given(
-    event=st.sampled_from(["pull_request", "issue_comment", "installation", "ping", "push"]),
-    part=st.sampled_from(["action", "pull_request", "issue", "comment", "repository", "installation", "sender"]),
+    event=st.sampled_from(["pull_request", "issue_comment", "check_run", "installation", "ping", "push"]),
+    part=st.sampled_from(
+        ["action", "pull_request", "issue", "comment", "check_run", "repository", "installation", "sender"]
+    ),
     value=json_values,
     broken=st.binary(max_size=6),
     at=st.integers(0, 400),
 )
 def test_the_intake_reads_or_refuses(event: str, part: str, value: object, broken: bytes, at: int) -> None:
-    base = comment_payload() if event == "issue_comment" else pull_request_payload()
+    payloads = {"issue_comment": comment_payload, "check_run": check_payload}
+    base = payloads.get(event, pull_request_payload)()
     body = json.dumps(base | {part: value}).encode()
     hostile.check_intake("d-1", event, body)
     hostile.check_intake("d-1", event, body[:at] + broken + body[at:])
@@ -140,8 +143,110 @@ def test_the_output_of_an_engine_is_read_or_refused(output: list[object]) -> Non
 @given(json_values, st.binary(max_size=40))
 @example(None, b"[" * 100_000)
 def test_nonsense_from_an_engine_is_refused(output: object, raw: bytes) -> None:
-    hostile.check_engine_output(json.dumps(output).encode(), FILES, ROOT)
-    hostile.check_engine_output(raw, FILES, ROOT)
+    for check in (hostile.check_engine_output, hostile.check_sarif):
+        check(json.dumps(output).encode(), FILES, ROOT)
+        check(raw, FILES, ROOT)
+
+
+# SARIF: each part is in order, a variation of it, absent, or anything at all
+
+indexes = st.integers(-1, 3)
+uris = st.sampled_from([*FILES, f"file://{ROOT}/a.py", "%61.py", "./a.py", "../a.py", "b/", "file://[", "//x:y", ""])
+texts = st.fixed_dictionaries({}, optional={"text": markup | st.just("{0}{1}{{[x](1)"), "markdown": markup})
+messages = texts.flatmap(
+    lambda text: st.fixed_dictionaries(
+        {}, optional={"id": st.just("m"), "arguments": st.lists(markup, max_size=2)}
+    ).map(lambda more: text | more)
+)
+artifacts = st.fixed_dictionaries({}, optional={"uri": uris, "uriBaseId": st.sampled_from("AB"), "index": indexes})
+regions = st.fixed_dictionaries(
+    {},
+    optional={
+        "startLine": st.integers(1, 6),
+        "startColumn": st.integers(1, 9),
+        "endLine": st.integers(1, 6),
+        "endColumn": st.integers(1, 9),
+        "charOffset": indexes,
+    },
+)
+changes = st.fixed_dictionaries(
+    {
+        "artifactLocation": artifacts,
+        "replacements": st.lists(
+            st.fixed_dictionaries({"deletedRegion": regions}, optional={"insertedContent": texts}), max_size=3
+        ),
+    }
+)
+references = st.fixed_dictionaries(
+    {},
+    optional={
+        "id": st.sampled_from(["R", "R/1", ""]),
+        "index": indexes,
+        "toolComponent": st.fixed_dictionaries({}, optional={"index": indexes, "name": st.just("x")}),
+    },
+)
+results = st.fixed_dictionaries(
+    {},
+    optional={
+        "ruleId": st.sampled_from(["R", "R/1"]) | markup,
+        "ruleIndex": indexes,
+        "rule": references,
+        "kind": st.sampled_from(["fail", "pass"]),
+        "level": st.sampled_from(["error", "note", "none"]),
+        "message": messages,
+        "locations": st.lists(
+            st.fixed_dictionaries(
+                {},
+                optional={
+                    "physicalLocation": st.fixed_dictionaries(
+                        {"artifactLocation": artifacts}, optional={"region": regions}
+                    )
+                },
+            ),
+            max_size=3,
+        ),
+        "fixes": st.lists(
+            st.fixed_dictionaries({"artifactChanges": st.lists(changes, max_size=2)}, optional={"description": texts}),
+            max_size=2,
+        ),
+    },
+)
+rules = st.fixed_dictionaries(
+    {"id": st.sampled_from(["R", ""])},
+    optional={
+        "helpUri": st.just(hostile.RULE_URL) | markup,
+        "messageStrings": st.dictionaries(st.just("m"), texts),
+        "properties": st.fixed_dictionaries({"security-severity": st.sampled_from(["nan", "9", 1e308, ""]) | markup}),
+    },
+)
+components = st.fixed_dictionaries({"rules": st.lists(rules, max_size=2)}, optional={"name": st.just("x") | markup})
+runs = st.fixed_dictionaries(
+    {
+        "tool": st.fixed_dictionaries(
+            {"driver": components}, optional={"extensions": st.lists(components, max_size=2)}
+        ),
+        "results": st.lists(results, max_size=4),
+    },
+    optional={
+        "artifacts": st.lists(st.fixed_dictionaries({"location": artifacts}), max_size=3),
+        "originalUriBaseIds": st.dictionaries(st.sampled_from("AB"), artifacts),
+        "columnKind": st.sampled_from(["utf16CodeUnits", "unicodeCodePoints"]),
+    },
+)
+
+
+@fuzzed
+@given(st.lists(runs, max_size=2))
+def test_sarif_of_every_shape_is_read_or_refused(runs: list[object]) -> None:
+    hostile.check_sarif(json.dumps({"version": "2.1.0", "runs": runs}).encode(), FILES, ROOT)
+
+
+@fuzzed
+@given(runs, st.sampled_from(["tool", "results", "artifacts", "originalUriBaseIds", "columnKind"]), json_values)
+def test_sarif_with_anything_in_one_place_is_read_or_refused(
+    run: dict[str, object], part: str, anything: object
+) -> None:
+    hostile.check_sarif(json.dumps({"version": "2.1.0", "runs": [run | {part: anything}]}).encode(), FILES, ROOT)
 
 
 # Markdown

@@ -18,8 +18,9 @@ from pathlib import Path
 import pytest
 
 from reviews import engines
-from reviews.engines import confinement, ruff
+from reviews.engines import confinement
 from reviews.engines.analyzer import Analyzer
+from reviews.engines.analyzers import ruff
 from reviews.findings import Finding
 from sandbox import PullRequest
 from tests.runs import ROOT, admit, run
@@ -70,7 +71,7 @@ def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tu
             printed = output
             return []
 
-        analyzer = Analyzer("hostile", (".py",), (sys.executable, "-I", "-S", str(source)), read)
+        analyzer = Analyzer("hostile", ("*.py",), (sys.executable, "-I", "-S", str(source)), read)
         monkeypatch.setattr(engines, "ANALYZERS", (analyzer, ruff.ANALYZER))
         found, ran, failures = engines.analyse({"a.py": "import os\n"})
         assert [finding.rule for finding in found] == ["F401"]
@@ -289,8 +290,8 @@ with tempfile.TemporaryFile() as out:
 
 
 def test_one_that_is_not_installed_or_prints_nonsense_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    absent = Analyzer("absent", (".py",), ("/nonexistent/analyzer",), ruff.read)
-    nonsense = Analyzer("nonsense", (".py",), ("/bin/echo", "nonsense"), ruff.read)
+    absent = Analyzer("absent", ("*.py",), ("/nonexistent/analyzer",), ruff.read)
+    nonsense = Analyzer("nonsense", ("*.py",), ("/bin/echo", "nonsense"), ruff.read)
     monkeypatch.setattr(engines, "ANALYZERS", (absent, nonsense, ruff.ANALYZER))
     found, ran, failures = engines.analyse({"a.py": "import os\n"})
     assert [finding.rule for finding in found] == ["F401"]
@@ -298,12 +299,47 @@ def test_one_that_is_not_installed_or_prints_nonsense_is_named(monkeypatch: pyte
     assert failures == [("absent", "it is not installed"), ("nonsense", "its output cannot be read: ValidationError")]
 
 
+MEETS = """
+open({here!r}, "w").close()
+while not os.path.exists({there!r}): time.sleep(0.01)
+print("[]")
+"""
+
+
+def test_analyzers_run_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them ends only when the other has started too."""
+    here, there = str(tmp_path / "here"), str(tmp_path / "there")
+
+    def meeting(name: str, **places: str) -> Analyzer:
+        script = tmp_path / f"{name}.py"
+        script.write_text("import os, time\n" + MEETS.format(**places))
+        return Analyzer(name, ("*.py",), (sys.executable, "-I", "-S", str(script)), ruff.read)
+
+    both = meeting("one", here=here, there=there), meeting("other", here=there, there=here)
+    monkeypatch.setattr(engines, "ANALYZERS", (*both, ruff.ANALYZER))
+    found, ran, failures = engines.analyse({"a.py": "import os\n"})
+    assert [finding.rule for finding in found] == ["F401"]
+    assert (ran, failures) == (["one", "other", "ruff"], [])
+
+
+def test_the_time_of_a_run_is_one_for_all_analyzers(monkeypatch: pytest.MonkeyPatch) -> None:
+    # With a budget each, one after another, they would outlast the alarm of these tests.
+    monkeypatch.setattr(confinement, "TIME_LIMIT", 4)
+    waits = (sys.executable, "-I", "-S", "-c", "import time; time.sleep(3600)")
+    waiting = [Analyzer(f"waits-{number}", ("*.py",), waits, ruff.read) for number in range(20)]
+    monkeypatch.setattr(engines, "ANALYZERS", (*waiting, ruff.ANALYZER))
+    found, ran, failures = engines.analyse({"a.py": "import os\n"})
+    assert [finding.rule for finding in found] == ["F401"]
+    assert ran == ["ruff"]
+    assert failures == [(analyzer.name, "it took longer than 4 seconds") for analyzer in waiting]
+
+
 @pytest.mark.django_db
 def test_the_review_is_published_and_names_the_analyzer_that_failed(
     pull: PullRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = "print('@everyone fixes #1 <img src=x>', file=sys.stderr); sys.exit(3)"
-    broken = Analyzer("broken", (".py",), (sys.executable, "-c", f"import sys; {words}", "-"), ruff.read)
+    broken = Analyzer("broken", ("*.py",), (sys.executable, "-c", f"import sys; {words}", "-"), ruff.read)
     monkeypatch.setattr(engines, "ANALYZERS", (broken, ruff.ANALYZER))
 
     review = run(admit(pull))
@@ -321,6 +357,7 @@ SILENCE = "extend-exclude = ['*.py']\nlint.per-file-ignores = {'*' = ['ALL']}\n"
 @pytest.mark.django_db
 def test_no_configuration_of_the_pull_request_is_obeyed(pull: PullRequest) -> None:
     repo = pull.repository
+    repo.commit({".kodiai.yml": "paths: {generated: true}\n"})
     silent = repo.open_pull_request(
         changes={
             "a.py": "import os\n",

@@ -9,7 +9,7 @@ import pytest
 
 from reviews.engines import analyse
 from reviews.engines.analyzer import AnalyzerFailed, analyse_files, clashing, safe_path
-from reviews.engines.ruff import ANALYZER, read
+from reviews.engines.analyzers.ruff import ANALYZER, read
 from reviews.findings import LONGEST_MESSAGE, LONGEST_SNIPPET, LeftOutReason, Report
 from reviews.models import Review
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox, Symlink
@@ -187,7 +187,8 @@ def test_a_thousand_fixes_on_a_line_of_a_megabyte_do_not_copy_it_a_thousand_time
 
 def test_more_findings_than_anybody_reads_are_a_failure_of_the_analyzer_and_not_of_the_review() -> None:
     found, ran, failures = analyse({"a.py": ";".join(["f''"] * 40_000) + "\n"})
-    assert (found, ran) == ([], [])
+    assert found == []
+    assert "ruff" not in ran
     assert failures == [("ruff", "it printed 8388608 bytes and more")]
 
 

@@ -1,13 +1,21 @@
 """Runs that were interrupted, at any point of them, and go on: nothing twice, nothing lost."""
 
-import pytest
+from datetime import timedelta
 
-from reviews.models import DeliveryStatus, Review
+import pytest
+from django.utils import timezone
+from pytest_django import Settings
+
+from reviews.check_runs import external_id, tell_owed
+from reviews.models import LONGEST_POST, SETTLED_AFTER, Delivery, DeliveryStatus, Review
 from reviews.publishing import marker
 from reviews.recovery import record_owed, sweep
+from reviews.rendering import GONE
 from reviews.runner import process
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
 from telemetry.models import Conclusion, Execution, RateLimitEvent
+from tests.published import app_reviews, check_said_once
+from tests.reviews.conftest import AFTER
 from tests.runs import (
     admit,
     event_of,
@@ -34,13 +42,16 @@ STEPS = [
     "finished_at",
     "execution-written",
     "execution_recorded_at",
+    "check_run_posting_at",
+    "check-run-posted",
+    "check_run_reported_at",
 ]
 
 
 @pytest.mark.ops04
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("point", STEPS)
-def test_a_run_that_is_killed_at_any_point_and_run_again_leaves_one_review_and_one_row_each(
+def test_a_run_that_is_killed_at_any_point_and_run_again_leaves_one_review_one_check_run_and_one_row_each(
     github: Sandbox, pull: PullRequest, point: str
 ) -> None:
     delivery = admit(pull)
@@ -51,8 +62,13 @@ def test_a_run_that_is_killed_at_any_point_and_run_again_leaves_one_review_and_o
     let_waits_be_over()
     process(delivery.pk)
     record_owed()
+    tell_owed()
 
     review = Review.objects.get(delivery=delivery)
+    (check_run,) = pull.repository.check_runs
+    assert (check_run["external_id"], check_run["conclusion"]) == (external_id(review), "neutral")
+    assert review.check_run_reported_at is not None
+    assert not Review.objects.exclude(check_run_due_at=None).exists()
     assert review.conclusion == Conclusion.SUCCESS
     assert len(pull.reviews) == 1
     assert review.github_review_id == pull.reviews[0]["id"]
@@ -60,6 +76,89 @@ def test_a_run_that_is_killed_at_any_point_and_run_again_leaves_one_review_and_o
     assert execution_of(delivery).conclusion == "success"
     assert RateLimitEvent.objects.count() == Execution.objects.count() == 1
     assert github.count("search") == 1
+
+
+LESS = AFTER.replace("import os\n\n\n", "")
+NEW = f"{LESS}\n\nvalue = unknown\n"
+"""A finding less; and besides that one more."""
+
+
+def go_on_after_the_kill(delivery: Delivery) -> Review:
+    """Let the lease run out, and the run be done by another worker."""
+    let_leases_run_out()
+    sweep()
+    return run(delivery)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("code", "point"),
+    [
+        *((NEW, point) for point in ("analysed_at", "publishing_at", "summary-updated", "review-posted")),
+        *((NEW, point) for point in ("published_at", "comment-edited")),
+        *((LESS, point) for point in ("publishing_at", "summary-updated", "published_at", "comment-edited")),
+    ],
+)
+def test_a_follow_up_that_is_killed_at_any_point_and_run_again_says_everything_once(
+    pull: PullRequest, code: str, point: str
+) -> None:
+    first = run(admit(pull))
+    pull.push({"shop.py": code})
+    delivery = admit(pull, "synchronize")
+    run_in_a_process_that_is_killed(delivery, point)
+    review = go_on_after_the_kill(delivery)
+
+    assert review.conclusion == Conclusion.SUCCESS
+    check_said_once([pull])
+    published = app_reviews([pull])
+    assert {digest: len(posted) for digest, posted in published.items()} == {
+        first.delivery.identity_digest: 1,
+        delivery.identity_digest: 1,
+    }
+    assert review.github_review_id == published[delivery.identity_digest][0]["id"]
+    assert f"at commit {pull.head_sha[:12]}" in pull.reviews[0]["body"]
+    gone = [comment["body"] for comment in pull.review_comments if comment["body"].startswith(GONE)]
+    assert len(gone) == 1
+    assert "F401" in gone[0]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_follow_up_that_is_killed_while_it_resolves_threads_resolves_them_all(
+    github: Sandbox, pull: PullRequest, settings: Settings
+) -> None:
+    settings.KODIAI_RESOLVE_THREADS = True
+    github.permissions["contents"] = "write"
+    run(admit(pull))
+    pull.push({"shop.py": NEW})
+    delivery = admit(pull, "synchronize")
+    run_in_a_process_that_is_killed(delivery, "threads-resolved")
+
+    assert go_on_after_the_kill(delivery).conclusion == Conclusion.SUCCESS
+    assert [thread.resolved_by for thread in pull.threads].count("kodiai[bot]") == 1
+    check_said_once([pull])
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("point", ["publishing_at", "review-posted"])
+def test_a_run_that_comes_before_one_that_was_killed_goes_on_repeats_nothing(pull: PullRequest, point: str) -> None:
+    """The first run has posted and could not store that it has; a later delivery is worked on before it goes on."""
+    killed = admit(pull)
+    run_in_a_process_that_is_killed(killed, point)
+    let_leases_run_out()
+    sweep()
+    pull.push({"shop.py": NEW})
+    later = admit(pull, "synchronize")
+    early = run(later)
+    assert (early.delivery.status, early.attempts) == (DeliveryStatus.QUEUED, 0)
+    assert early.deferred_until > timezone.now() + timedelta(seconds=15), "GitHub may not show yet what was posted"
+    Review.objects.filter(delivery=killed).update(publishing_at=timezone.now() - LONGEST_POST - SETTLED_AFTER)
+    assert run(later).conclusion == Conclusion.SUCCESS
+    last = run(killed)
+
+    assert last.conclusion == (Conclusion.SUCCESS if point == "review-posted" else Conclusion.SUPERSEDED)
+    check_said_once([pull])
+    assert {len(posted) for posted in app_reviews([pull]).values()} == {1}
+    assert f"at commit {pull.head_sha[:12]}" in pull.reviews[0]["body"]
 
 
 def test_a_forged_marker_of_somebody_else_does_not_keep_a_review_from_being_published(

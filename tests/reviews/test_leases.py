@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -18,7 +17,7 @@ from pytest_django import Settings
 
 from reviews import lease, runner
 from reviews.lease import claim, renewed
-from reviews.models import Delivery, DeliveryStatus, LeaseLost, Review
+from reviews.models import DeliveryStatus, LeaseLost, Review
 from reviews.recovery import sweep
 from reviews.runner import process
 from reviews.service import run_review
@@ -27,14 +26,14 @@ from telemetry.models import Conclusion, Execution, RateLimitEvent
 from tests.e2e.load import wait_until
 from tests.reviews.conftest import AFTER
 from tests.runs import (
-    ROOT,
     admit,
     let_leases_run_out,
     meanwhile,
-    process_environment,
     put_back,
     queued_tasks,
     run,
+    run_in_a_process_that_is_stopped,
+    wait_until_stopped,
 )
 
 pytestmark = [pytest.mark.django_db, pytest.mark.ops04]
@@ -264,17 +263,6 @@ def test_a_lease_that_the_database_did_not_take_is_renewed_soon_after(
     assert [entry["delivery_id"] for entry in told] == [delivery.delivery_id] * 2
 
 
-def run_in_a_process_that_is_stopped(delivery: Delivery, point: str) -> "subprocess.Popen[str]":
-    """Begin to process a delivery in a process of its own, which gets SIGSTOP at `point` if it comes to it."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.killed_run", str(delivery.pk), point, "SIGSTOP"],
-        env=process_environment(),
-        cwd=ROOT,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 def continue_after_the_run_was_taken_over(stopped: "subprocess.Popen[str]") -> None:
     """Let a stopped process go on: it notices by itself that the run is not its own any more."""
     os.kill(stopped.pid, signal.SIGCONT)
@@ -353,7 +341,7 @@ def test_a_worker_that_was_stopped_past_its_lease_between_two_steps_goes_on_with
     delivery = admit(pull)
     stopped = run_in_a_process_that_is_stopped(delivery, point)
     try:
-        assert os.waitid(os.P_PID, stopped.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT).si_code == os.CLD_STOPPED
+        wait_until_stopped(stopped)
         let_leases_run_out()
         assert put_back() == 1
         assert run(delivery).conclusion == Conclusion.SUCCESS

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from reviews.publishing import MAX_COMMENTS, marker
+from reviews.publishing import marker
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
 from telemetry.models import Conclusion
 from tests.runs import admit, run
@@ -37,8 +37,8 @@ def test_a_comment_stands_on_all_lines_of_its_finding_in_the_head_commit(repo: R
 
 
 def test_the_most_severe_findings_are_commented_on_and_the_others_told_in_the_summary(repo: Repository) -> None:
-    unused = {f"m{number:02}.py": "import os\n" for number in range(MAX_COMMENTS + 1)}
-    pull = repo.open_pull_request(changes={**unused, "z.py": "def broken(:\n"})
+    unused = {f"m{number:02}.py": "import os\n" for number in range(11)}
+    pull = repo.open_pull_request(changes={**unused, "z.py": "print(undefined)\n"})
 
     review = published(pull)
 

@@ -35,6 +35,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from pytest_django import Settings
 
 from reviews import enrichment, periodic, runner, service, stopping
+from reviews.check_runs import tell_owed
 from reviews.github import client as github_client
 from reviews.models import Delivery, DeliveryStatus, MissedDelivery, PeriodicTask, Review
 from reviews.recovery import record_owed, sweep
@@ -43,6 +44,7 @@ from telemetry import recording
 from telemetry.models import Execution, RateLimitEvent
 from tests.invariants import Memory, check_always, check_at_rest, state
 from tests.points import IN_A_RUN, IN_A_SWEEP, Killed, Points
+from tests.published import check_said_once
 from tests.telemetry.stores import default_store
 from tests.webhooks import deliver
 
@@ -53,8 +55,16 @@ LONGEST_EXAMPLE = timedelta(days=10)
 MOST_ROUNDS = 40
 """Rounds, an hour each, in which everything has to come to rest once all faults are over."""
 
-ACTIONS = ("opened", "synchronize", "reopened", "ready_for_review", "asked", "others asked", "mention", "closed")
-ROUTES = ("*", "pull", "files", "contents", "search", "list_reviews", "create_review", "installation_token")
+ACTIONS = (
+    *("opened", "synchronize", "reopened", "ready_for_review", "asked", "others asked", "mention", "re-run"),
+    "closed",
+)
+ROUTES = (
+    "*", "pull", "files", "contents", "search", "list_reviews", "create_review", "installation_token",
+    "graphql", "update_review", "update_comment", "list_check_runs", "create_check_run", "update_check_run",
+)  # fmt: skip
+CODE = ("import os\n", "import os\nimport sys\n", "import sys\nvalue = missing\n", "value = 1\n")
+"""What the second pull request has in its Python file, one after the other: findings come, go and come back."""
 FAULTS: dict[str, dict[str, Any]] = {
     "primary limit": {"kind": FaultKind.PRIMARY_LIMIT, "reset_in": 60},
     "primary limit that is over at once": {"kind": FaultKind.PRIMARY_LIMIT, "reset_in": 1},
@@ -68,6 +78,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "broken JSON": {"kind": FaultKind.BROKEN_JSON},
     "taken, then reset": {"kind": FaultKind.TAKEN_THEN_RESET},
 }
+POSTS = ("create_review", "update_review", "create_check_run", "update_check_run")
 HAPPENINGS = (
     "kill",
     "kill",
@@ -84,7 +95,7 @@ HAPPENINGS = (
 # Kills are drawn more often than the others.
 # A worker that stands still for longer than its lease exactly between its last write and its request to GitHub posts
 # nevertheless, since GitHub knows no request that is bound to a claim.
-NOT_TAKEN_OVER_AT = "publishing_at"
+NOT_TAKEN_OVER_AT = ("publishing_at", "check_run_posting_at")
 
 indexes = st.integers(0, 9)
 pull_indexes = st.integers(0, 2)
@@ -129,7 +140,7 @@ class Kodiai(RuleBasedStateMachine):
         self.github.merged_pull_requests[name, "mona"] = 4
         return [
             repo.open_pull_request(changes={"notes.md": "two\n"}, author="mona"),
-            repo.open_pull_request(changes={"more.md": "one\n"}, author="lisa", author_association="FIRST_TIMER"),
+            repo.open_pull_request(changes={"more.py": CODE[0]}, author="lisa", author_association="FIRST_TIMER"),
             other.open_pull_request(changes={"notes.md": "two\n"}, author="mona"),
         ]
 
@@ -141,6 +152,8 @@ class Kodiai(RuleBasedStateMachine):
         about, event = self.pulls[pull], "pull_request"
         if action == "mention":
             event, payload = "issue_comment", about.payload("created", "issue_comment", comment_body="@kodiai please")
+        elif action == "re-run":
+            event, payload = "check_suite", about.payload("rerequested", "check_suite")
         elif action == "asked":
             payload = about.payload("review_requested")
         elif action == "others asked":
@@ -280,11 +293,11 @@ class Kodiai(RuleBasedStateMachine):
             "bug": self.fail(ZeroDivisionError("a bug")),
             "database error": self.fail(OperationalError("the disk is full")),
             "taken over": self.take_over,
-            "push": lambda: self.change_and_tell(PullRequest.push),
-            "force push": lambda: self.change_and_tell(PullRequest.force_push),
+            "push": lambda: self.change_and_tell(self.push),
+            "force push": lambda: self.change_and_tell(self.force_push),
             "close": lambda: self.change_and_tell(PullRequest.close),
         }
-        if what == "taken over" and point == NOT_TAKEN_OVER_AT:
+        if what == "taken over" and point in NOT_TAKEN_OVER_AT:
             return lambda: None
         note(f"{what} at {point}")
         return happen[what]
@@ -312,6 +325,7 @@ class Kodiai(RuleBasedStateMachine):
         sweep()
         self.time.shift(30)
         self.work_on_everything(3)
+        tell_owed()
         runner._running = running
 
     def change_and_tell(self, change: Callable[[PullRequest], Any]) -> None:
@@ -324,6 +338,16 @@ class Kodiai(RuleBasedStateMachine):
         change(pull)
         self.delivery(self.pulls.index(pull), "closed" if pull.state == "closed" else "synchronize", late=False)
 
+    def push(self, pull: PullRequest) -> None:
+        pull.push(self.next_code(pull))
+
+    def force_push(self, pull: PullRequest) -> None:
+        pull.force_push(self.next_code(pull))
+
+    def next_code(self, pull: PullRequest) -> dict[str, str]:
+        """New code for the pull request that has any; the others get commits without a change."""
+        return {"more.py": CODE[len(pull.commits) % len(CODE)]} if pull is self.pulls[1] else {}
+
     def note_abandoned(self) -> None:
         self.abandoned |= set(Review.objects.exclude(lease_owner="").values_list("pk", "lease_owner"))
 
@@ -334,7 +358,10 @@ class Kodiai(RuleBasedStateMachine):
         """Somebody pushes, closes or opens again; Kodiai is told now, or not."""
         if change == "close" and self.pulls[pull].state == "closed":
             change = "reopen"
-        getattr(self.pulls[pull], change)()
+        if change in ("push", "force_push"):
+            getattr(self, change)(self.pulls[pull])
+        else:
+            getattr(self.pulls[pull], change)()
         if told:
             event = {"close": "closed", "reopen": "reopened"}.get(change, "synchronize")
             self.delivery(pull, event, late=False)
@@ -390,6 +417,7 @@ class Kodiai(RuleBasedStateMachine):
             now = state(self.pulls)
             self.seen.check(now)
             check_always(now, self.abandoned)
+            check_said_once(self.pulls)
         except BaseException:
             self.at_rest = True
             raise
@@ -407,18 +435,21 @@ class Kodiai(RuleBasedStateMachine):
                 status__in=(DeliveryStatus.RECEIVED, DeliveryStatus.QUEUED, DeliveryStatus.RUNNING)
             )
             owed = Review.objects.owing_rate_limit_event().exists() or Review.objects.owing_execution().exists()
+            owed = owed or Review.objects.exclude(check_run_due_at=None).exists()
             if not unfinished.exists() and not owed:
                 break
         self.everything_holds()
         check_at_rest(self.pulls)
-        before = self.github.count("create_review"), RateLimitEvent.objects.count(), Execution.objects.count()
+        before = self.done()
         assert record_owed() == 0
         for sent in self.sent:
             if Delivery.objects.filter(delivery_id=sent[2]).exclude(status=DeliveryStatus.FAILED).exists():
                 self.arrive(*sent)
         assert not self.take_a_task(0), "a task is left that nobody needs"
-        after = self.github.count("create_review"), RateLimitEvent.objects.count(), Execution.objects.count()
-        assert before == after, "something was done twice"
+        assert before == self.done(), "something was done twice"
+
+    def done(self) -> tuple[int, ...]:
+        return (*map(self.github.count, POSTS), RateLimitEvent.objects.count(), Execution.objects.count())
 
     def teardown(self) -> None:
         try:

@@ -8,7 +8,7 @@ from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.webhooks import comment_payload, deliver, pull_request_payload
+from tests.webhooks import check_payload, comment_payload, deliver, pull_request_payload
 
 pytestmark = pytest.mark.django_db
 
@@ -21,7 +21,18 @@ values = st.recursive(
 )
 # Header values are what WSGI can carry: characters of one byte, without line breaks.
 headers = st.none() | st.text(st.characters(max_codepoint=255, exclude_characters="\r\n"), max_size=300)
-events = st.sampled_from(["pull_request", "issue_comment", "installation", "installation_repositories", "ping", "push"])
+events = st.sampled_from(
+    [
+        "pull_request",
+        "issue_comment",
+        "check_run",
+        "check_suite",
+        "installation",
+        "installation_repositories",
+        "ping",
+        "push",
+    ]
+)
 relaxed = settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
@@ -41,6 +52,8 @@ PLACES = [
         ("pull_request", pull_request_payload()),
         ("pull_request", pull_request_payload("review_requested") | {"requested_reviewer": {"login": "mona"}}),
         ("issue_comment", comment_payload()),
+        ("check_run", check_payload()),
+        ("check_suite", check_payload("check_suite")),
         ("installation", {"action": "deleted", "installation": {"id": 1}, "sender": {"login": "mona"}}),
     )
     for place in _places(body)

@@ -28,9 +28,22 @@ def test_answers_about_pull_requests_fit_githubs_description(kit: GitHub, github
     assert len(rest.pulls.list_files(*place).parsed_data) == 4
     created = rest.pulls.create_review(*place, event="COMMENT", body="Hi", comments=[comment]).parsed_data
     assert rest.pulls.list_reviews(*place).parsed_data == [created]
-    assert rest.pulls.list_review_comments(*place).parsed_data[0].body == "Why?"
+    [comment] = rest.pulls.list_review_comments(*place).parsed_data
+    assert comment.body == "Why?"
+    assert rest.pulls.update_review_comment("octo", "demo", comment.id, body="So.").parsed_data.body == "So."
+    assert rest.pulls.get_review_comment("octo", "demo", comment.id).parsed_data.body == "So."
+    assert rest.pulls.update_review(*place, created.id, body="Hello").parsed_data.body == "Hello"
     assert rest.issues.create_comment(*place, body="Hi").parsed_data.body == "Hi"
     assert len(rest.issues.list_comments(*place).parsed_data) == 1
+    output = {"title": "None", "summary": "No findings."}
+    check = rest.checks.create(
+        "octo", "demo", name="Kodiai", head_sha=pull.head_sha, conclusion="success", output=output
+    )
+    assert check.parsed_data.conclusion == "success"
+    changed = rest.checks.update("octo", "demo", check.parsed_data.id, data={"conclusion": "neutral"})
+    assert changed.parsed_data.conclusion == "neutral"
+    checks = rest.checks.list_for_ref("octo", "demo", pull.head_sha, check_name="Kodiai", filter_="all").parsed_data
+    assert [run.id for run in checks.check_runs] == [check.parsed_data.id]
     found = rest.search.issues_and_pull_requests(q="repo:octo/demo author:mona is:pr").parsed_data
     assert (found.total_count, len(found.items)) == (3, 3)
     assert rest.repos.get_content("octo", "demo", "README.md").parsed_data.size == 7
@@ -75,3 +88,9 @@ def test_other_payloads_fit_githubs_description(
 ) -> None:
     body = github.payload(event, action, pull)
     assert parse(event, json.dumps(body)) is not None
+
+
+@pytest.mark.parametrize("event", ["check_run", "check_suite"])
+def test_payloads_of_checks_fit_githubs_description(pull: PullRequest, event: str) -> None:
+    pull.repository.add_check_run("ci", pull.head_sha)
+    assert parse(event, json.dumps(pull.payload("rerequested", event=event))).action == "rerequested"
