@@ -61,7 +61,8 @@ PERIODIC = (
         "check-runs",
         check_runs.tell_owed,
         lambda: settings.KODIAI_SWEEP_SECONDS if settings.KODIAI_GITHUB_APP_ID else 0,
-        longest=300,
+        # Each check run is claimed by itself, so that a second process may help one that takes longer.
+        longest=15,
     ),
     Periodic(
         missed.TASK,

@@ -163,6 +163,10 @@ class Run:
     execution_recorded_at: float | None
     github_review_id: int | None
     check_run_reported_at: float | None
+    number: int
+    """Runs have one each, later ones a higher one."""
+    commit: tuple[str, int, str]
+    """Repository, pull request and head commit."""
 
     @property
     def digest(self) -> str:
@@ -176,10 +180,10 @@ class Run:
 def runs(kodiai: Kodiai) -> list[Run]:
     rows = kodiai.rows(
         "SELECT d.delivery_id, d.event_type, d.status, r.conclusion, r.lease_owner, r.attempts, r.enriched_at,"
-        " r.execution_recorded_at, r.github_review_id, r.check_run_reported_at"
+        " r.execution_recorded_at, r.github_review_id, r.check_run_reported_at, r.id, r.repo, r.pr_number, r.head_sha"
         " FROM reviews_delivery d JOIN reviews_review r ON r.delivery_id = d.id"
     )
-    return [Run(*row[:6], moment(row[6]), moment(row[7]), row[8], moment(row[9])) for row in rows]
+    return [Run(*row[:6], moment(row[6]), moment(row[7]), row[8], moment(row[9]), row[10], row[11:]) for row in rows]
 
 
 def moment(value: Any) -> float | None:
@@ -215,8 +219,9 @@ def violations(kodiai: Kodiai, sent: Mapping[str, PullRequest]) -> list[str]:
 
     Nothing is lost: each is there and done. Nothing is twice: the marker of a run that published stands in one review
     of the App, that of any other in none; no finding is said twice on the lines of a pull request, and there is one
-    summary; the same with check runs, of which one that was skipped may have one too; each run has one execution, and
-    one rate-limit event from the moment its enrichment was final.
+    summary; the same with check runs, of which one that was skipped may have one too, and one that published has none
+    where a later run told of its commit first; each run has one execution, and one rate-limit event from the moment its
+    enrichment was final.
     """
     found = runs(kodiai)
     wrong = [
@@ -230,6 +235,10 @@ def violations(kodiai: Kodiai, sent: Mapping[str, PullRequest]) -> list[str]:
     bot = f"{kodiai.github.app_slug}[bot]"
     repositories = kodiai.github.repositories.values()
     check_runs = Counter(kept["external_id"] for repository in repositories for kept in repository.check_runs)
+    told_last: dict[tuple[str, int, str], int] = {}
+    for run in found:
+        if run.check_run_reported_at is not None:
+            told_last[run.commit] = max(run.number, told_last.get(run.commit, 0))
     for run in found:
         if run.delivery_id not in sent:
             continue
@@ -245,7 +254,8 @@ def violations(kodiai: Kodiai, sent: Mapping[str, PullRequest]) -> list[str]:
             "held by nobody": run.lease_owner == "",
             "in one review" if published else "in no review": len(reviews) == published,
             "the row knows its review": reviews == ([run.github_review_id] if published else []),
-            "one check run, and the row knows it": told == (run.check_run_reported_at is not None) >= published,
+            "one check run, and the row knows it": told == (run.check_run_reported_at is not None),
+            "its commit has a check run": not published or told_last.get(run.commit, 0) >= run.number,
             "one execution": executions[run.delivery_id] == 1,
             "one event": events[run.delivery_id] == (run.enriched_at is not None),
         }.items():

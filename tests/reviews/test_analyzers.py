@@ -10,7 +10,7 @@ import pytest
 from reviews import engines
 from reviews.engines.analyzer import Analyzer, AnalyzerFailed, analyse_files
 from reviews.engines.analyzers import ANALYZERS
-from reviews.findings import Finding, Severity, Suggestion
+from reviews.findings import Finding, Severity, Suggestion, fingerprinted
 
 BY_NAME = {analyzer.name: analyzer for analyzer in ANALYZERS}
 TOKEN = "glpat-" + "Zk3vQ8xW1nB7tY5rL2cD"
@@ -193,7 +193,7 @@ def test_a_secret_is_told_and_not_repeated() -> None:
     assert (finding.start_line, finding.severity) == (2, Severity.CRITICAL)
     assert TOKEN[6:] not in repr(finding)
     [other] = analyse_files(BY_NAME["secrets"], {"a.py": f"key = '{TOKEN}'\n"})
-    assert other.fingerprint != finding.fingerprint
+    assert fingerprinted(other, "a.py").fingerprint != fingerprinted(finding, "a.py").fingerprint
 
 
 def test_a_misspelt_word_is_put_right_by_one_click_in_prose_and_only_told_in_source() -> None:

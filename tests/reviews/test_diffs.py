@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from reviews.diff import BadPatch, Hunk, hunks_of
 from reviews.engines import analyse
 from reviews.engines.analyzer import safe_path
-from reviews.findings import Finding, LeftOutReason, Report
+from reviews.findings import LeftOutReason, Report, fingerprinted
 from reviews.models import Review
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox, Symlink
 from tests.runs import admit, run
@@ -268,12 +268,14 @@ def test_a_syntax_error_is_a_critical_finding_on_its_line() -> None:
 
 
 def test_a_fingerprint_survives_a_moved_line_and_tells_findings_apart() -> None:
-    (here,) = analyse({"a.py": UNUSED})[0]
-    (below,) = analyse({"a.py": "\n\n" + UNUSED})[0]
-    (elsewhere,) = analyse({"b.py": UNUSED})[0]
+    def fingerprint(path: str, text: str, path_in_base: str = "") -> str:
+        (found,) = analyse({path: text})[0]
+        return fingerprinted(found, path_in_base or path).fingerprint
 
-    assert isinstance(here, Finding)
-    assert here.fingerprint == below.fingerprint != elsewhere.fingerprint
+    here = fingerprint("a.py", UNUSED)
+    assert here == fingerprint("a.py", "\n\n" + UNUSED) == fingerprint("b.py", UNUSED, path_in_base="a.py")
+    assert here != fingerprint("b.py", UNUSED)
+    assert here != fingerprint("a.py", UNUSED.replace("os", "sys"))
 
 
 def test_an_unsafe_fix_is_described_and_never_offered_for_one_click() -> None:

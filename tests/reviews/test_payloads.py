@@ -36,10 +36,10 @@ def read(event: str, payload: dict[str, Any]) -> Incoming:
         ("ping", {"zen": "Keep it logically awesome."}, NOTHING, "ping"),
         ("push", {"ref": "refs/heads/main"}, NOTHING | {"ignore": IgnoreReason.EVENT}, "push"),
         (
-            "check_run",
+            "workflow_run",
             {"action": "completed"},
             NOTHING | {"action": "completed", "ignore": IgnoreReason.EVENT},
-            "check_run.completed",
+            "workflow_run.completed",
         ),
         (
             "pull_request",

@@ -33,7 +33,7 @@ FORMS = {
     "slack-token": (r"\bxox[abeoprs]-(?:\d+-)+[A-Za-z0-9-]{16,}", "a Slack token"),
     "slack-webhook": (r"\bhooks\.slack\.com/services/T\w{7,}/B\w{7,}/\w{20,}", "a Slack webhook"),
     "stripe-key": (r"\b[rs]k_live_[A-Za-z0-9]{20,}", "a live key of Stripe"),
-    "telegram-token": (r"\b\d{8,10}:AA[\w-]{33}\b", "a token of a Telegram bot"),
+    "telegram-token": (r"(?:\b|(?<=\bbot))\d{8,10}:AA[\w-]{33}\b", "a token of a Telegram bot"),
 }
 """Form → how it looks, as its issuer documents it, and what it is."""
 
