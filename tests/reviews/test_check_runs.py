@@ -200,6 +200,18 @@ def test_no_markup_of_a_pull_request_comes_into_it(pull: PullRequest) -> None:
     assert "\n" not in output["annotations"][0]["message"]
 
 
+def test_no_markup_of_an_answer_of_github_s_comes_into_it(github: Sandbox, pull: PullRequest) -> None:
+    words = "No, @mona: <img src=x> [here](https://evil.example), fixes #1"
+    github.fail("files", Fault(FaultKind.TAKEN_THEN_ANSWERED, status=403, body={"message": words}))
+
+    run(admit(pull))
+
+    summary = only_check_run(pull)["output"]["summary"]
+    assert "No, " in summary
+    for markup in ("@mona", "<img", "[here]", "https://", "#1 "):
+        assert markup not in summary
+
+
 def test_a_summary_is_no_longer_than_github_takes(pull: PullRequest) -> None:
     review = run(admit(pull))
     review.conclusion, review.conclusion_reason = Conclusion.ERROR, "x" * 200_000

@@ -9,6 +9,7 @@ import time_machine
 from django.core.cache import cache
 from django.core.management import call_command
 from django.utils import timezone
+from pydantic import ValidationError
 
 from reviews import check_runs
 from reviews.check_runs import GIVEN_UP_AFTER, external_id, tell_owed
@@ -133,7 +134,33 @@ def test_a_github_that_is_away_ends_the_round_and_one_that_is_there_is_told_of_a
     assert len(pull.repository.check_runs) == 3
 
 
+def test_one_at_which_kodiai_itself_fails_keeps_no_other_from_being_told(github: Sandbox, pull: PullRequest) -> None:
+    github.fail("create_check_run", Fault(FaultKind.STATUS, status=502), times=2)
+    broken = run(admit(pull))
+    pull.push({"shop.py": "x = 1\n"})
+    run(admit(pull, "synchronize"))
+    Review.objects.filter(pk=broken.pk).update(report={"findings": "none"})
+    let_waits_be_over()
+
+    with pytest.raises(ValidationError):
+        tell_owed()
+    assert tell_owed()["told"] == 1
+    assert only_check_run(pull)["head_sha"] == pull.head_sha
+
+
 # Once
+
+
+def test_one_that_github_may_have_taken_is_looked_for_when_it_has_settled_whatever_wait_it_asks_for(
+    github: Sandbox, pull: PullRequest
+) -> None:
+    github.fail("create_check_run", Fault(FaultKind.SECONDARY_LIMIT, retry_after=0))
+
+    review = run(admit(pull))
+
+    assert review.check_run_due_at is not None
+    assert review.check_run_posting_at is not None
+    assert review.check_run_due_at >= review.check_run_posting_at + SETTLED_AFTER
 
 
 def test_one_that_github_took_without_an_answer_is_found_and_not_posted_again(
