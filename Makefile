@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 WHEELS := --only-binary :all: --no-binary crontab --build-constraints requirements-build.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test lint format lock audit fault-matrix corpus schema precision openapi fuzz mutation stateful kill-matrix storm
+.PHONY: help install run demo test lint format lock audit fault-matrix corpus samples schema precision openapi fuzz mutation stateful kill-matrix storm bench
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -38,6 +38,9 @@ corpus: install ## Write tests/corpus/reviews and labels.txt anew, and show what
 	@KODIAI_TEST_WRITE_CORPUS=1 $(BIN)/python -m pytest -q -n 0 tests/corpus
 	@$(BIN)/python -m tests.corpus.labels
 
+samples: install ## Write the samples of README.md anew, from what is published in the sandbox
+	@KODIAI_TEST_WRITE_SAMPLES=1 $(BIN)/python -m pytest -q -n 0 tests/test_samples.py
+
 schema: install ## Write docs/kodiai.schema.json, the JSON Schema of .kodiai.yml, from the code
 	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python -m tests.schema
 
@@ -59,6 +62,9 @@ kill-matrix: install ## Kill workers at every step, 240 runs each: SQLite, Postg
 
 storm: install ## 10,000 deliveries while workers are killed (DELIVERIES, SENDERS, KILL_EVERY; KODIAI_TEST_POSTGRES_URL=…)
 	@$(BIN)/python -m tests.e2e.storm --deliveries $(or $(DELIVERIES),10000) --senders $(or $(SENDERS),32) --kill-every $(or $(KILL_EVERY),1)
+
+bench: install ## How long a review takes, of one file to three hundred, and what it asks of GitHub (TIMES=5)
+	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python -m tests.benchmarks.reviews --times $(or $(TIMES),5)
 
 lint: install ## Format check, lint, types, import rules, migrations, deployment checks
 	@$(BIN)/ruff format --check .
