@@ -2,7 +2,6 @@
 """Kodiai's command line: `python manage.py help` lists what it can do."""
 
 import os
-import secrets
 import sys
 
 from django.core.management import execute_from_command_line
@@ -14,7 +13,8 @@ if __name__ == "__main__":
 
         prepare()
     elif sys.argv[1:2] == ["review"]:
-        # It signs nothing and keeps nothing, so that nobody has to set a key for it. No other process has this one.
-        os.environ.setdefault("KODIAI_SECRET_KEY", secrets.token_urlsafe(50))
+        from kodiai.__main__ import prepare
+
+        prepare()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kodiai.settings")
     execute_from_command_line(sys.argv)

@@ -2,8 +2,10 @@
 
 import os
 import pty
+import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -79,3 +81,33 @@ def test_on_a_terminal_it_is_coloured(repository: Path) -> None:
     os.close(ours)
     assert b"\x1b[33mminor" in shown
     assert b"\x1b[31m.py" not in shown
+
+
+def test_it_is_a_command_of_its_own_where_kodiai_is_installed(
+    repository: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The package is built and unpacked beside what it needs, as an installer does; no checkout is there."""
+    source, site = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("site")
+    for name in ("kodiai", "reviews", "telemetry"):
+        shutil.copytree(MANAGE.parent / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(MANAGE.parent / name, source)
+    build = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", build, str(site)], cwd=source, check=True, capture_output=True)
+    [wheel] = site.glob("kodiai-*.whl")
+    zipfile.ZipFile(wheel).extractall(site)
+    [names] = site.glob("kodiai-*.dist-info/entry_points.txt")
+    assert "kodiai = kodiai.__main__:main" in names.read_text()
+
+    def kodiai(*arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1"}
+        script = "from kodiai.__main__ import main; main()"
+        command = [sys.executable, "-c", script, *arguments]
+        return subprocess.run(command, cwd=repository, env=environment, capture_output=True, text=True, check=False)
+
+    before = sorted(site.rglob("*"))
+    reviewed = kodiai("review", "--fail-on", "minor")
+    assert (reviewed.returncode, "F401" in reviewed.stdout) == (1, True), reviewed.stderr
+    assert sorted(site.rglob("*")) == before, "nothing is written where it is installed"
+    assert kodiai("--help").stdout.startswith("usage: kodiai review")
+    assert kodiai("serve").returncode == 2
