@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from telemetry.recording import sqlite_busy_timeout
+
 LOCK_SECONDS = 3.0
 """For a lock, or a statement, after which the database itself gives up."""
 CUT_SECONDS = 3.5
@@ -44,7 +46,12 @@ def bounded() -> Iterator[None]:
     database = connections[DEFAULT_DB_ALIAS]
     started = time.monotonic()
     try:
-        with _bounded_in_sqlite(database) if database.vendor == "sqlite" else _bounded_in_postgresql(database):
+        # SQLite's lock is waited for when a transaction begins. What a request stores takes one, at the worst two.
+        with (
+            sqlite_busy_timeout(database, round(LOCK_SECONDS * 1000))
+            if database.vendor == "sqlite"
+            else _bounded_in_postgresql(database)
+        ):
             yield
         _hung_at = None
     except (DatabaseError, InterfaceError):
@@ -61,19 +68,6 @@ def bounded() -> Iterator[None]:
 
 
 @contextmanager
-def _bounded_in_sqlite(database: BaseDatabaseWrapper) -> Iterator[None]:
-    """A lock is waited for when a transaction begins. What a request stores takes one, at the worst two."""
-    database.ensure_connection()
-    sqlite = database.connection
-    (before,) = sqlite.execute("PRAGMA busy_timeout").fetchone()
-    sqlite.execute(f"PRAGMA busy_timeout = {LOCK_SECONDS * 1000:.0f}")
-    try:
-        yield
-    finally:
-        sqlite.execute(f"PRAGMA busy_timeout = {before}")
-
-
-@contextmanager
 def _bounded_in_postgresql(database: BaseDatabaseWrapper) -> Iterator[None]:
     """In one transaction, whose time-outs end with it: they reach no other use of the connection, nor its pooler's."""
     cut = threading.Timer(CUT_SECONDS, _cut, [database])
@@ -83,10 +77,7 @@ def _bounded_in_postgresql(database: BaseDatabaseWrapper) -> Iterator[None]:
         with transaction.atomic():
             with database.cursor() as cursor:
                 # Server-side too, so that nothing waits on there for a lock that nobody wants any more.
-                cursor.execute(
-                    "SELECT set_config('lock_timeout', %(ms)s, true), set_config('statement_timeout', %(ms)s, true)",
-                    {"ms": f"{LOCK_SECONDS * 1000:.0f}ms"},
-                )
+                cursor.execute("SELECT set_config('statement_timeout', %s, true)", [f"{LOCK_SECONDS * 1000:.0f}ms"])
             yield
     finally:
         cut.cancel()

@@ -152,7 +152,7 @@ def _bounded(using: str) -> Iterator[None]:
     else:
         # No transaction of its own: it would begin with SQLite's write lock, which a replay, a mere read, can spare.
         savepoint = transaction.atomic(using=using) if connection.in_atomic_block else nullcontext()
-        with _sqlite_busy_timeout(connection), savepoint:
+        with sqlite_busy_timeout(connection, SQLITE_BUSY_TIMEOUT_MS), savepoint:
             yield
 
 
@@ -173,13 +173,13 @@ def _postgres_timeout(connection: BaseDatabaseWrapper) -> Iterator[None]:
 
 
 @contextmanager
-def _sqlite_busy_timeout(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    """Lower the wait for SQLite's lock on this connection."""
+def sqlite_busy_timeout(connection: BaseDatabaseWrapper, milliseconds: int) -> Iterator[None]:
+    """Let the block wait for SQLite's lock for so long on this connection, and no longer."""
     connection.ensure_connection()
     # Past Django's cursor, which refuses to set it back after an error that SQLite answered by ending the transaction.
     sqlite = connection.connection
     (before,) = sqlite.execute("PRAGMA busy_timeout").fetchone()
-    sqlite.execute(f"PRAGMA busy_timeout = {SQLITE_BUSY_TIMEOUT_MS}")
+    sqlite.execute(f"PRAGMA busy_timeout = {milliseconds}")
     try:
         yield
     finally:

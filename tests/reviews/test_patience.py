@@ -10,7 +10,7 @@ from reviews.patience import bounded
 
 def patience_of_the_connection() -> object:
     with connection.cursor() as cursor:
-        cursor.execute("PRAGMA busy_timeout" if connection.vendor == "sqlite" else "SHOW lock_timeout")
+        cursor.execute("PRAGMA busy_timeout" if connection.vendor == "sqlite" else "SHOW statement_timeout")
         return cursor.fetchone()[0]
 
 
