@@ -65,7 +65,7 @@ class Call:
 
 
 class ModelServer:
-    """Listens on a port of 127.0.0.1 within a `with` block. `script` makes the reply to each call; change it any time."""
+    """Listens on a port of 127.0.0.1 within a `with` block. `script` makes the reply to each call."""
 
     def __init__(self, script: Callable[[Call], Reply] = lambda call: Reply()) -> None:
         self.script = script

@@ -1,7 +1,6 @@
 """Asking a language model: the one file that imports pydantic-ai, and only where a model is configured."""
 
 import asyncio
-import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -25,22 +24,22 @@ LARGEST_ANSWER = 4 * 1024 * 1024
 """Bytes. An answer of as many tokens as a model may write is a hundredth of that."""
 
 
-def ask(document: str, usage: RunUsage, seconds: float, model: Model | None = None) -> Remarks:
-    """Ask the configured model, or `model`, once, within `seconds`; what it used is added to `usage`, in any case.
+def ask(document: str, usage: RunUsage, seconds: float) -> Remarks:
+    """Ask the configured model once, within `seconds`; what it used is added to `usage`, in any case.
 
     Raises `NoAnswer`.
     """
     try:
-        return asyncio.run(_ask(document, usage, seconds, model))
+        return asyncio.run(_ask(document, usage, seconds))
     except Exception as error:
         # pydantic-ai, its clients and a configuration that is wrong raise what they like: a review does not fail of it.
         logger.warning("the language model gave no answer", extra={"error": f"{type(error).__name__}: {error}"})
         raise NoAnswer(_reason(error), again=_may_help(error)) from error
 
 
-async def _ask(document: str, usage: RunUsage, seconds: float, model: Model | None) -> Remarks:
-    async with asyncio.timeout(seconds), _configured(seconds) if model is None else _given(model) as asked:
-        agent = Agent(asked, output_type=Remarks, instructions=INSTRUCTIONS, retries=0)
+async def _ask(document: str, usage: RunUsage, seconds: float) -> Remarks:
+    async with asyncio.timeout(seconds), _configured(seconds) as model:
+        agent = Agent(model, output_type=Remarks, instructions=INSTRUCTIONS, retries=0)
         answer = await agent.run(
             document,
             usage=usage,
@@ -49,11 +48,6 @@ async def _ask(document: str, usage: RunUsage, seconds: float, model: Model | No
             model_settings=ModelSettings(max_tokens=MOST_WRITTEN, timeout=seconds),
         )
         return answer.output
-
-
-@asynccontextmanager
-async def _given(model: Model) -> AsyncIterator[Model]:
-    yield model
 
 
 @asynccontextmanager
@@ -69,7 +63,12 @@ async def _configured(seconds: float) -> AsyncIterator[Model]:
         headers={"Accept-Encoding": "identity"},
         event_hooks={"response": [_bound]},
     ) as client:
-        yield infer_model(name, provider_factory=lambda provider: _provider(provider, client))
+        try:
+            model = infer_model(name, provider_factory=lambda provider: _provider(provider, client))
+        except (ValueError, TypeError, AttributeError, AssertionError) as error:
+            # What providers raise for names that they do not know and arguments that they do not take.
+            raise exceptions.UserError(f"KODIAI_LLM_MODEL: {error}") from error
+        yield model
 
 
 def _provider(name: str, client: httpx2.AsyncClient) -> Provider[Any]:
@@ -111,7 +110,7 @@ class _Bounded(httpx2.AsyncByteStream):
         await self._stream.aclose()
 
 
-_UNUSABLE = (exceptions.UnexpectedModelBehavior, exceptions.UsageLimitExceeded, json.JSONDecodeError)
+_UNUSABLE = (exceptions.UnexpectedModelBehavior, exceptions.UsageLimitExceeded)
 _REASONS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
     ((TimeoutError, exceptions.ModelTimeoutError), "it gave no answer in time"),
     (exceptions.ModelRateLimitError, "its provider's rate limit was met"),
@@ -131,7 +130,7 @@ def _reason(error: BaseException) -> str:
             return reason
     if isinstance(error, exceptions.ModelHTTPError):
         return f"its provider answered {error.status_code}"
-    return "its provider could not be reached, or broke off"
+    return "its provider could not be reached, or its answer could not be read"
 
 
 def _may_help(error: BaseException) -> bool:
