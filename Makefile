@@ -99,6 +99,6 @@ lock: ## Write the lock files anew from pyproject.toml
 
 audit: install ## Look the locked packages up among known vulnerabilities (asks the package index; not part of the checks)
 	@$(BIN)/uv run --quiet --isolated --no-project --with-requirements requirements-audit.txt \
-		pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r requirements.txt -r requirements-dev.txt \
+		pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r requirements.txt -r requirements-llm.txt -r requirements-dev.txt \
 		|| { echo "Not clean, or not audited: the lines above say which. Where packages come from a mirror, the"; \
 		echo "index itself cannot be asked, and nothing is known about them: run make audit where it can."; exit 1; }

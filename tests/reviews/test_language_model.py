@@ -1,6 +1,7 @@
 """The language model as an engine of a run: what it is given, what becomes of its answers and of its failures."""
 
 import pytest
+from django.test import override_settings
 from pytest_django import Settings
 
 from reviews.engines import llm
@@ -162,20 +163,43 @@ def test_what_a_repository_settles_for_the_rule_and_the_engine_counts(github: Sa
     assert told == {"heavier": (["**critical**"], 1), "never": ([], 1), "disabled": ([], 0)}
 
 
-def test_a_later_review_repeats_nothing_and_what_was_said_stands_while_its_line_does(
-    github: Sandbox, pull: PullRequest, model: ModelServer
+MOVED = AFTER.replace("def label", "# moved\ndef label")
+
+
+@pytest.mark.parametrize("again", [[], [remark(9, message="The same line, in other words.")]], ids=["silent", "same"])
+def test_what_was_said_stands_as_long_as_its_line_does_and_is_not_repeated(
+    github: Sandbox, pull: PullRequest, model: ModelServer, again: list[dict[str, object]]
 ) -> None:
     model.always(Reply({"remarks": [remark(8)]}))
     run(admit(pull))
-    model.always(Reply({"remarks": [remark(9, message="The same line, in other words.")]}))
-    pull.push({"shop.py": AFTER.replace("def label", "# moved\ndef label")})
-    run(admit(pull, "synchronize"))
+    (first,) = said(pull)
 
-    assert len(said(pull)) == 1
-    assert "Gone" not in said(pull)[0]
+    model.always(Reply({"remarks": again}))
+    pull.push({"shop.py": MOVED})
+    run(admit(pull, "synchronize"))
+    assert said(pull) == [first]
 
     model.always(Reply())
     pull.push({"shop.py": "def total(prices):\n    return sum(prices) + 0\n"})
     run(admit(pull, "synchronize"))
+    (gone,) = said(pull)
+    assert gone.startswith("**Gone**")
 
-    assert said(pull)[0].startswith("**Gone**")
+
+def test_what_is_said_again_in_other_words_after_a_break_is_the_same_finding(
+    github: Sandbox, pull: PullRequest, model: ModelServer
+) -> None:
+    model.always(Reply({"remarks": [remark(8)]}))
+    run(admit(pull))
+    (before,) = [comment["id"] for comment in pull.review_comments if llm.NAME in comment["body"]]
+    with override_settings(KODIAI_LLM_MODEL=""):
+        pull.push({"shop.py": MOVED})
+        run(admit(pull, "synchronize"))
+
+    model.always(Reply({"remarks": [remark(8, message="In other words.")]}))
+    pull.push({"shop.py": AFTER})
+    run(admit(pull, "synchronize"))
+
+    (body,) = said(pull)
+    assert "Gone" not in body
+    assert [comment["id"] for comment in pull.review_comments if llm.NAME in comment["body"]] == [before]
