@@ -2,17 +2,19 @@
 
 import gzip
 import json
+import logging.config
 import sys
 
 import pytest
 from pytest_django import Settings
 
+from kodiai.logging import logging_config
 from reviews.findings import Report
 from reviews.models import Review
 from sandbox import PullRequest, Sandbox
-from sandbox.llm import ModelServer, Reply
-from telemetry.models import Conclusion
-from tests.reviews.language_models import remark
+from sandbox.llm import Call, ModelServer, Reply
+from telemetry.models import Conclusion, Execution
+from tests.reviews.language_models import KEY, remark
 from tests.runs import admit, execution_of, run
 
 pytestmark = pytest.mark.django_db
@@ -129,6 +131,28 @@ def test_what_a_provider_says_is_in_the_log_and_not_in_the_review(
 
     assert "evil.example" in str([vars(record) for record in caplog.records])
     assert "evil.example" not in json.dumps(pull.reviews) + str(review.report) + review.conclusion_reason
+
+
+def test_a_provider_that_repeats_the_key_does_not_get_it_into_the_log_the_review_or_the_database(
+    github: Sandbox, pull: PullRequest, model: ModelServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    said: list[str] = []
+
+    def repeat(call: Call) -> Reply:
+        said.append(call.headers["authorization"])
+        return Reply(status=400, body=json.dumps({"error": {"message": f"bad request by {said[-1]}"}}).encode())
+
+    model.script = repeat
+
+    review = run(admit(pull))
+
+    config = logging_config(level="INFO", json=True)
+    formatter = logging.config.DictConfigurator(config).configure_formatter(config["formatters"]["structured"])
+    log = "\n".join(map(formatter.format, caplog.records))
+    assert said == [f"Bearer {KEY}"]
+    assert "bad request by Bearer [redacted]" in log
+    stored = list(Review.objects.filter(pk=review.pk).values()) + list(Execution.objects.values())
+    assert KEY not in log + str(stored) + json.dumps([pull.reviews, pull.review_comments, pull.repository.check_runs])
 
 
 def test_anthropics_protocol_works_as_openais(

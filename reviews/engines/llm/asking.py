@@ -54,8 +54,8 @@ async def _ask(document: str, usage: RunUsage, seconds: float) -> Remarks:
 async def _configured(seconds: float) -> AsyncIterator[Model]:
     """The model that the settings name, on a connection that lives as long as this block."""
     name = settings.KODIAI_LLM_MODEL
-    if name.startswith("openai:") and settings.KODIAI_LLM_BASE_URL:
-        # Servers that stand in for OpenAI speak its older protocol.
+    if name.startswith("openai:"):
+        # Its older protocol: servers that stand in for OpenAI speak no other, and OpenAI keeps no answers of it.
         name = f"openai-chat:{name.removeprefix('openai:')}"
     async with httpx2.AsyncClient(
         # An answer that is not packed cannot unpack without end. Redirects are not followed: they would take the key.
