@@ -174,6 +174,19 @@ def test_anthropics_protocol_works_as_openais(
     assert execution.cost_usd == pytest.approx(1000 * 1e-6 + 100 * 5e-6)
 
 
+def test_openai_itself_is_asked_to_keep_nothing_and_others_are_not_asked_what_they_may_not_know(
+    github: Sandbox, pull: PullRequest, model: ModelServer, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model.always(GOOD)
+    run(admit(pull))
+    monkeypatch.setenv("OPENAI_BASE_URL", settings.KODIAI_LLM_BASE_URL)
+    settings.KODIAI_LLM_BASE_URL = ""
+    pull.push({"shop.py": "def total(prices):\n    return sum(prices) + 0\n"})
+    run(admit(pull, "synchronize"))
+
+    assert [call.body.get("store") for call in model.calls] == [None, False]
+
+
 def test_azures_way_of_the_same_protocol_works_too(
     github: Sandbox, pull: PullRequest, model: ModelServer, settings: Settings
 ) -> None:

@@ -45,7 +45,7 @@ async def _ask(document: str, usage: RunUsage, seconds: float) -> Remarks:
             usage=usage,
             # One request: Kodiai itself decides whether a second is within its budgets.
             usage_limits=UsageLimits(request_limit=usage.requests + 1),
-            model_settings=ModelSettings(max_tokens=MOST_WRITTEN, timeout=seconds),
+            model_settings=_settings(seconds),
         )
         return answer.output
 
@@ -55,7 +55,7 @@ async def _configured(seconds: float) -> AsyncIterator[Model]:
     """The model that the settings name, on a connection that lives as long as this block."""
     name = settings.KODIAI_LLM_MODEL
     if name.startswith("openai:"):
-        # Its older protocol: servers that stand in for OpenAI speak no other, and OpenAI keeps no answers of it.
+        # Its older protocol: servers that stand in for OpenAI speak no other.
         name = f"openai-chat:{name.removeprefix('openai:')}"
     async with httpx2.AsyncClient(
         # An answer that is not packed cannot unpack without end. Redirects are not followed: they would take the key.
@@ -69,6 +69,15 @@ async def _configured(seconds: float) -> AsyncIterator[Model]:
             # What providers raise for names that they do not know and arguments that they do not take.
             raise exceptions.UserError(f"KODIAI_LLM_MODEL: {error}") from error
         yield model
+
+
+def _settings(seconds: float) -> ModelSettings:
+    if settings.KODIAI_LLM_MODEL.startswith("openai") and not settings.KODIAI_LLM_BASE_URL:
+        # OpenAI is asked to keep nothing. Some of the servers that stand in for it refuse what they do not know.
+        from pydantic_ai.models.openai import OpenAIChatModelSettings
+
+        return OpenAIChatModelSettings(max_tokens=MOST_WRITTEN, timeout=seconds, openai_store=False)
+    return ModelSettings(max_tokens=MOST_WRITTEN, timeout=seconds)
 
 
 def _provider(name: str, client: httpx2.AsyncClient) -> Provider[Any]:
