@@ -23,8 +23,8 @@ class Reply:
     """A tool to call instead of the one that it was given."""
     text: str | None = None
     """Words instead of a call of a tool."""
-    tokens: tuple[int, int] = (1000, 100)
-    """Read and written, as the provider counts them."""
+    tokens: tuple[Any, Any] = (1000, 100)
+    """Read and written, as the provider counts them: numbers, if it is in order."""
     finish: str = ""
     """Why it ended, in OpenAI's words: `length`, `content_filter`."""
     status: int = 200
@@ -160,7 +160,7 @@ def _openai(reply: Reply, tool: str) -> Json:
                 "finish_reason": reply.finish or ("stop" if reply.text is not None else "tool_calls"),
             }
         ],
-        "usage": {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written},
+        "usage": {"prompt_tokens": read, "completion_tokens": written, "total_tokens": 0},
     }
 
 

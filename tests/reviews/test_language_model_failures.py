@@ -197,3 +197,24 @@ def test_azures_way_of_the_same_protocol_works_too(
 
     assert 8 in {comment["line"] for comment in pull.review_comments}
     assert len(model.calls) == 1
+
+
+@pytest.mark.filterwarnings("ignore:Failed to extract usage")
+@pytest.mark.parametrize(
+    "tokens", [("many", None), (-5, -5), (10**30, 10**30), (1.5, 1e400), ([], {}), (True, "7")], ids=str
+)
+def test_what_a_provider_counts_wrongly_breaks_neither_the_review_nor_its_row(
+    github: Sandbox, pull: PullRequest, model: ModelServer, tokens: tuple[object, object]
+) -> None:
+    model.always(Reply({"remarks": [remark(8)]}, tokens=tokens))
+    delivery = admit(pull)
+
+    review = run(delivery)
+
+    assert review.conclusion in (Conclusion.SUCCESS, Conclusion.PARTIAL)
+    assert {1, 9} <= {comment["line"] for comment in pull.review_comments}
+    execution = execution_of(delivery)
+    assert 0 <= execution.input_tokens <= 2**31 - 1
+    assert 0 <= execution.output_tokens <= 2**31 - 1
+    assert execution.cost_usd >= 0
+    assert (review.language_model_paid or 0) > 0

@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from django.conf import settings
 
@@ -17,6 +17,9 @@ from reviews.engines.llm.prices import Price, price_of
 from reviews.engines.llm.prompt import OVERHEAD, Change, document, estimate, is_sent
 from reviews.findings import Finding
 
+if TYPE_CHECKING:
+    from pydantic_ai.usage import RunUsage
+
 __all__ = ["NAME", "Answer", "Change", "OverBudget", "Purse", "Usage", "configured", "look_at", "standing", "unsaid"]
 
 logger = logging.getLogger(__name__)
@@ -24,6 +27,8 @@ logger = logging.getLogger(__name__)
 MOST_WRITTEN = 8_000
 """Tokens of an answer, those in which a model reasons included."""
 TRIES = 2
+MOST_TOLD = 100_000_000
+"""Tokens. A provider that says it has used more is not believed, and would be more than a database's integer takes."""
 
 
 @dataclass(frozen=True)
@@ -135,19 +140,16 @@ def _asked(text: str, purse: Purse, price: Price) -> Remarks:
             return ask(text, used, deadline - time.monotonic())
         except NoAnswer as error:
             fits = used.total_tokens + size + MOST_WRITTEN <= settings.KODIAI_LLM_MAX_TOKENS_PER_RUN
-            if not (error.again and tries_left and fits):
+            if not (error.again and tries_left and fits and time.monotonic() < deadline):
                 raise
         finally:
             if used.total_tokens > before:
-                provider, _, model = settings.KODIAI_LLM_MODEL.partition(":")
-                usage = Usage(
-                    provider,
-                    model,
-                    used.input_tokens,
-                    used.output_tokens,
-                    used.cache_read_tokens,
-                    used.cache_write_tokens,
-                    price.of(used.input_tokens, used.output_tokens),
-                )
-                purse.settle(most, usage)
+                purse.settle(most, _told(used, price))
     raise AssertionError("the last try returns or raises")
+
+
+def _told(used: "RunUsage", price: Price) -> Usage:
+    counts = (used.input_tokens, used.output_tokens, used.cache_read_tokens, used.cache_write_tokens)
+    read, written, from_cache, to_cache = (min(max(0, count), MOST_TOLD) for count in counts)
+    provider, _, model = settings.KODIAI_LLM_MODEL.partition(":")
+    return Usage(provider, model, read, written, from_cache, to_cache, price.of(read, written))
