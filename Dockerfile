@@ -14,7 +14,7 @@ RUN python -m venv /opt/uv \
     && python -m venv --without-pip /app/.venv \
     && /opt/uv/bin/uv pip sync --python /app/.venv/bin/python --no-cache --require-hashes \
         --only-binary :all: --no-binary crontab --build-constraints requirements-build.txt "$REQUIREMENTS" \
-    && rm requirements*.txt
+    && rm requirements-uv.txt requirements-build.txt requirements.txt requirements-llm.txt
 COPY manage.py LICENSE ./
 COPY kodiai kodiai
 COPY telemetry telemetry
