@@ -163,6 +163,19 @@ def test_what_a_repository_settles_for_the_rule_and_the_engine_counts(github: Sa
     assert told == {"heavier": (["**critical**"], 1), "never": ([], 1), "disabled": ([], 0)}
 
 
+def test_it_is_not_asked_where_there_is_nothing_to_ask_about(
+    github: Sandbox, repo: Repository, model: ModelServer
+) -> None:
+    repo.commit({"old.py": "a = 1\nb = 2\n", "deploy/.env": "A=1\n"})
+    pull = repo.open_pull_request(changes={"old.py": "a = 1\n", "deploy/.env": "A=2\n"})
+
+    review = run(admit(pull))
+
+    assert model.calls == []
+    assert review.conclusion == Conclusion.SUCCESS
+    assert llm.NAME not in pull.reviews[0]["body"]
+
+
 MOVED = AFTER.replace("def label", "# moved\ndef label")
 
 

@@ -90,7 +90,8 @@ def configured() -> bool:
 
 def look_at(changes: Mapping[str, Change], purse: Purse) -> Answer:
     """Ask the language model about changes (path → change), within all budgets. Its findings are on changed lines."""
-    sent = {path: change for path, change in changes.items() if is_sent(path)}
+    # Where no line is added there is none that a remark could be about.
+    sent = {path: change for path, change in changes.items() if is_sent(path) and any(h.added for h in change.hunks)}
     if not sent:
         return Answer()
     text, told = document(sent, settings.KODIAI_LLM_MAX_TOKENS_PER_RUN - OVERHEAD - MOST_WRITTEN)
