@@ -4,15 +4,17 @@
 #   docker run --init --read-only --tmpfs /tmp -v kodiai:/app/var -p 127.0.0.1:8000:8000 --env-file .env kodiai
 
 FROM python:3.13-slim-bookworm AS build
+# requirements-llm.txt: with what a language model needs.
+ARG REQUIREMENTS=requirements.txt
 WORKDIR /app
-COPY requirements-uv.txt requirements-build.txt requirements.txt ./
+COPY requirements-uv.txt requirements-build.txt requirements.txt requirements-llm.txt ./
 # Every file that is installed has the hash of the lock. One package has no wheel; what builds it is locked too.
 RUN python -m venv /opt/uv \
     && /opt/uv/bin/python -m pip install --no-cache-dir --require-hashes --only-binary :all: -r requirements-uv.txt \
     && python -m venv --without-pip /app/.venv \
     && /opt/uv/bin/uv pip sync --python /app/.venv/bin/python --no-cache --require-hashes \
-        --only-binary :all: --no-binary crontab --build-constraints requirements-build.txt requirements.txt \
-    && rm requirements-uv.txt requirements-build.txt requirements.txt
+        --only-binary :all: --no-binary crontab --build-constraints requirements-build.txt "$REQUIREMENTS" \
+    && rm requirements-uv.txt requirements-build.txt requirements.txt requirements-llm.txt
 COPY manage.py LICENSE ./
 COPY kodiai kodiai
 COPY telemetry telemetry

@@ -95,7 +95,8 @@ format: install ## Rewrite the sources in the project's format
 
 lock: ## Write the lock files anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header pyproject.toml -o requirements.txt
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header pyproject.toml --group dev -o requirements-dev.txt
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header pyproject.toml --extra llm --group dev -o requirements-dev.txt
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header pyproject.toml --extra llm -o requirements-llm.txt
 	@echo uv | $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header - -o requirements-uv.txt
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header --only-binary :all: --group fuzz -o requirements-fuzz.txt
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header --only-binary :all: --group mutation -o requirements-mutation.txt
@@ -104,6 +105,6 @@ lock: ## Write the lock files anew from pyproject.toml
 
 audit: install ## Look the locked packages up among known vulnerabilities (asks the package index; not part of the checks)
 	@$(BIN)/uv run --quiet --isolated --no-project --with-requirements requirements-audit.txt \
-		pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r requirements.txt -r requirements-dev.txt \
+		pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r requirements.txt -r requirements-llm.txt -r requirements-dev.txt \
 		|| { echo "Not clean, or not audited: the lines above say which. Where packages come from a mirror, the"; \
 		echo "index itself cannot be asked, and nothing is known about them: run make audit where it can."; exit 1; }

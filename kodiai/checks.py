@@ -1,6 +1,7 @@
 """System checks: a wrong set-up is told at start, with what to do, and not in production."""
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from django.conf import settings
@@ -78,6 +79,48 @@ def retention_is_long_enough(**kwargs: Any) -> list[CheckMessage]:
             id="kodiai.E003",
         )
     ]
+
+
+@register()
+def language_model_is_ready(databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """A language model that cannot be asked, or paid for, would be missing in every review."""
+    model = settings.KODIAI_LLM_MODEL
+    if not model or databases:
+        return []
+    # Here and not above: settings have to be there first.
+    from reviews.engines.llm.prices import price_of
+
+    provider, _, name = model.partition(":")
+    if not provider or not name:
+        return [
+            Error(
+                "KODIAI_LLM_MODEL is not of the form provider:model.",
+                hint="For example anthropic:claude-sonnet-4-6 or openai:gpt-5-mini; docs/language-model.md has more.",
+                id="kodiai.E005",
+            )
+        ]
+    problems: list[CheckMessage] = []
+    if find_spec("pydantic_ai") is None:
+        problems.append(
+            Error(
+                "KODIAI_LLM_MODEL is set, and the extra `llm` is not installed: the model cannot be asked.",
+                hint="Install requirements-llm.txt in place of requirements.txt; `make install` does.",
+                id="kodiai.E006",
+            )
+        )
+    budget = settings.KODIAI_LLM_MAX_COST_PER_DAY or settings.KODIAI_LLM_MAX_COST_PER_REPOSITORY_PER_DAY
+    try:
+        if price_of(model) is None and budget:
+            problems.append(
+                Error(
+                    f"A budget in dollars is set, and the price of {model} is not known: it will never be asked.",
+                    hint=f"Set KODIAI_LLM_PRICES={model}=INPUT/OUTPUT, in US dollars for a million tokens.",
+                    id="kodiai.E007",
+                )
+            )
+    except ValueError as error:
+        problems.append(Error(str(error), hint="For example openai:gpt-5-mini=0.25/2", id="kodiai.E008"))
+    return problems
 
 
 def _is_private_key(text: str) -> bool:

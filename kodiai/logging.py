@@ -44,6 +44,7 @@ def logging_config(*, level: str, json: bool) -> dict[str, Any]:
             "django.server": {"handlers": [], "level": "WARNING", "propagate": True},
             # One line for each call to GitHub and for each look at the queue is more than an operator wants.
             "httpx": {"level": "WARNING"},
+            "httpx2": {"level": "WARNING"},
             "githubkit": {"level": "WARNING"},
             "django_tasks": {"level": "WARNING"},
             "django_tasks_db": {"level": "WARNING"},

@@ -243,6 +243,25 @@ KODIAI_GITHUB_WEBHOOK_SECRET = [
 KODIAI_RESOLVE_THREADS = env.bool("KODIAI_RESOLVE_THREADS", default=False)
 KODIAI_BOT_ALLOW_LIST = [login.strip().lower() for login in env.list("KODIAI_BOT_ALLOW_LIST", default=[])]
 
+# Language model: docs/language-model.md
+
+KODIAI_LLM_MODEL = env.str("KODIAI_LLM_MODEL", default="")
+"""`provider:model`, as pydantic-ai writes it. Empty: no language model, and nothing of it is imported."""
+KODIAI_LLM_API_KEY = _secret("KODIAI_LLM_API_KEY")
+KODIAI_LLM_BASE_URL = env.str("KODIAI_LLM_BASE_URL", default="")
+"""Of a server that speaks the provider's protocol in its place."""
+KODIAI_LLM_TIMEOUT = env.float("KODIAI_LLM_TIMEOUT", default=60)
+"""Seconds that the language model may take for one run, with a second try."""
+KODIAI_LLM_MAX_TOKENS_PER_RUN = env.int("KODIAI_LLM_MAX_TOKENS_PER_RUN", default=60_000)
+"""Tokens, read and written, of one run."""
+KODIAI_LLM_MAX_COST_PER_DAY = env.float("KODIAI_LLM_MAX_COST_PER_DAY", default=0)
+"""US dollars of 24 hours, all repositories together; 0 sets no limit."""
+KODIAI_LLM_MAX_COST_PER_REPOSITORY_PER_DAY = env.float("KODIAI_LLM_MAX_COST_PER_REPOSITORY_PER_DAY", default=0)
+"""US dollars of 24 hours for each repository; 0 sets no limit."""
+KODIAI_LLM_PRICES = env.list("KODIAI_LLM_PRICES", default=[])
+"""Prices beside and before those of `reviews.engines.llm.prices`: `provider:model=input/output`, each in US dollars for
+a million tokens."""
+
 # Runs
 
 KODIAI_WORKERS = env.int("KODIAI_WORKERS", default=1)

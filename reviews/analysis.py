@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from reviews import config, engines
 from reviews.diff import BadPatch, Hunk, changed, hunks_of, within_one
+from reviews.engines import llm
 from reviews.engines.analyzer import clashing, safe_path
 from reviews.findings import Finding, LeftOut, LeftOutReason, Report, Severity, fingerprinted
 from reviews.github import Blob, ChangedFile
@@ -24,10 +25,12 @@ def look_at(
     *,
     contents: Callable[[Sequence[str]], Mapping[str, Blob]],
     settled: config.RepositoryConfig,
+    ask: Callable[[Mapping[str, llm.Change]], llm.Answer] | None = None,
 ) -> Report:
     """Run the engines over changed files and report what they found on changed lines.
 
-    `contents` hands over the files at some paths as they are at the head; it is called once, or not at all.
+    `contents` hands over the files at some paths as they are at the head; it is called once, or not at all. So is
+    `ask`, which asks the language model about changes; None where there is none.
     """
     present = [file for file in files if file.status != "removed"]
     with_engine = [file for file in present if engines.readable(file.path)]
@@ -50,13 +53,27 @@ def look_at(
         for finding in found
         if (placed := _placed(finding, hunks[finding.path]))
     ]
+    by_analyzers = len(on_changes)
     failed = {engine for engine, _ in failures}
+    answer = llm.Answer()
+    if ask is not None and texts and llm.NAME not in settled.engines.disable:
+        patches = {file.path: file.patch or "" for file in present if file.path in texts}
+        answer = ask({path: llm.Change(text, patches[path], hunks[path]) for path, text in texts.items()})
+        if answer.failure:
+            failures.append((llm.NAME, answer.failure))
+        elif answer.asked:
+            ran.append(llm.NAME)
+        on_changes += [
+            _in_other_words(placed, in_base.get(placed.path, placed.path))
+            for finding in llm.unsaid(answer.findings, on_changes)
+            if (placed := _placed(finding, hunks[finding.path]))
+        ]
     said = [weighed for finding in on_changes if (weighed := _weighed(finding, settled.severities))]
     return Report(
         changed_files=len(files),
         looked_at=tuple(sorted(texts)),
         findings=tuple(said),
-        outside_changes=len(found) - len(on_changes),
+        outside_changes=len(found) - by_analyzers,
         not_wanted=len(on_changes) - len(said),
         left_out=tuple(left_out),
         without_engine=len(present) - len(with_engine),
@@ -64,6 +81,8 @@ def look_at(
         engine_failures=tuple(failures),
         half_read=tuple(sorted(path for path in texts if failed & engines.readers(path))),
         config_change=_problems(blobs.get(config.PATH)) if changes_config else None,
+        unfit=answer.unfit,
+        unsent=answer.unsent,
     )
 
 
@@ -130,6 +149,11 @@ def _placed(finding: Finding, hunks: Sequence[Hunk]) -> Finding | None:
     if end - start >= LONGEST_RANGE or not within_one(hunks, start, end):
         start = end = min(line for hunk in hunks for line in hunk.added if start <= line <= end)
     return replace(finding, start_line=start, end_line=end, suggestion=None)
+
+
+def _in_other_words(finding: Finding, path_in_base: str) -> Finding:
+    """Give a language model's finding a fingerprint without its message, which is another each time it is asked."""
+    return replace(fingerprinted(replace(finding, message=""), path_in_base), message=finding.message)
 
 
 def _weighed(finding: Finding, severities: config.SeveritiesSection) -> Finding | None:

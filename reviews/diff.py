@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from unidiff import PatchSet, UnidiffParseError
+from unidiff import PatchedFile, PatchSet, UnidiffParseError
 
 LONGEST_PATCH = 2 * 1024 * 1024
 MOST_LINES = 50_000
@@ -19,6 +19,16 @@ class Hunk:
     added: frozenset[int]
 
 
+@dataclass(frozen=True)
+class Line:
+    """One line of a hunk: its number on the head side (None for a removed one), what became of it, its text."""
+
+    number: int | None
+    sign: str
+    """`+`, `-` or a space, as in the patch."""
+    text: str
+
+
 class BadPatch(ValueError):
     """The patch is not a unified diff."""
 
@@ -28,22 +38,40 @@ def hunks_of(patch: str) -> tuple[Hunk, ...]:
 
     A hunk that only deletes has no lines on the head side and is left out. Raises `BadPatch`.
     """
+    hunks = []
+    for hunk in (hunk for file in _parsed(patch) for hunk in file):
+        numbers = [line.target_line_no for line in hunk if line.target_line_no is not None]
+        added = frozenset(line.target_line_no for line in hunk if line.is_added and line.target_line_no is not None)
+        if numbers:
+            hunks.append(Hunk(numbers[0], numbers[-1], added))
+    return tuple(hunks)
+
+
+def lines_of(patch: str) -> list[list[Line]]:
+    """The hunks of a patch as GitHub shows it, line by line. Raises `BadPatch`."""
+    return [
+        [
+            Line(
+                line.target_line_no, "+" if line.is_added else "-" if line.is_removed else " ", line.value.rstrip("\n")
+            )
+            for line in hunk
+            if line.is_added or line.is_removed or line.is_context
+        ]
+        for file in _parsed(patch)
+        for hunk in file
+    ]
+
+
+def _parsed(patch: str) -> Sequence[PatchedFile]:
     # GitHub leaves the file headers out; the parser wants them. The names in them do not matter here.
     if not patch.startswith("@@"):
         raise BadPatch("a patch starts with @@")
     if len(patch) > LONGEST_PATCH or patch.count("\n") > MOST_LINES:
         raise BadPatch("the patch is longer than GitHub's")
     try:
-        files = PatchSet.from_string(f"--- a/file\n+++ b/file\n{patch}\n")
+        return PatchSet.from_string(f"--- a/file\n+++ b/file\n{patch}\n")
     except (UnidiffParseError, UnicodeError, ValueError) as error:
         raise BadPatch(str(error)) from error
-    hunks = []
-    for hunk in (hunk for file in files for hunk in file):
-        numbers = [line.target_line_no for line in hunk if line.target_line_no is not None]
-        added = frozenset(line.target_line_no for line in hunk if line.is_added and line.target_line_no is not None)
-        if numbers:
-            hunks.append(Hunk(numbers[0], numbers[-1], added))
-    return tuple(hunks)
 
 
 def changed(hunks: Sequence[Hunk], start: int, end: int) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from reviews import config
 from reviews.analysis import look_at
+from reviews.engines import llm
 from reviews.findings import Report
 from reviews.github import Blob, ChangedFile
 
@@ -151,12 +152,29 @@ class GitRepository:
         return done.stdout
 
 
-def review(repository: GitRepository, compared: Range, files: Sequence[ChangedFile]) -> Report:
-    """Review the changed files of a range as a pull request would be reviewed."""
+class OwnPurse:
+    """Pays for the language model where no runs are kept: the budget of one run counts, and no other."""
+
+    def __init__(self) -> None:
+        self.usage: llm.Usage | None = None
+        """What was used; None where it was not asked, or did not tell."""
+
+    def reserve(self, cost_usd: float) -> None:
+        """Whoever calls it pays."""
+
+    def settle(self, reserved_usd: float, usage: llm.Usage) -> None:
+        self.usage = usage
+
+
+def review(
+    repository: GitRepository, compared: Range, files: Sequence[ChangedFile], purse: OwnPurse | None = None
+) -> Report:
+    """Review the changed files of a range as a pull request would be reviewed; `purse` pays for the language model."""
     return look_at(
         files,
         contents=lambda paths: repository.contents(compared, paths),
         settled=repository.config(compared),
+        ask=None if purse is None else lambda changes: llm.look_at(changes, purse),
     )
 
 

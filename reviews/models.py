@@ -197,6 +197,16 @@ class Review(models.Model):
     # 4 analyse
     analysed_at = models.DateTimeField(null=True, blank=True)
     report = models.JSONField(null=True, blank=True, help_text="What the engines found: reviews.findings.Report")
+    language_model_asked_at = models.DateTimeField(null=True, blank=True, help_text="When a budget paid for it last")
+    language_model_paid = models.FloatField(
+        "paid for the language model (USD)",
+        null=True,
+        blank=True,
+        help_text="What the budgets count: the cost, or the most it can be where the provider did not tell",
+    )
+    language_model_usage = models.JSONField(
+        null=True, blank=True, help_text="What the provider told: reviews.engines.llm.Usage"
+    )
     # 5 publish
     publishing_at = models.DateTimeField(
         null=True, blank=True, help_text="Set before the review is posted: from then on GitHub may have it"
@@ -245,6 +255,11 @@ class Review(models.Model):
                 fields=["check_run_due_at"],
                 name="reviews_owing_check_run_idx",
                 condition=Q(check_run_due_at__isnull=False),
+            ),
+            models.Index(
+                fields=["language_model_asked_at"],
+                name="reviews_language_model_idx",
+                condition=Q(language_model_asked_at__isnull=False),
             ),
         ]
 

@@ -71,6 +71,7 @@ def _known() -> Iterator[str]:
     yield settings.SECRET_KEY
     yield from settings.SECRET_KEY_FALLBACKS
     yield from settings.KODIAI_GITHUB_WEBHOOK_SECRET
+    yield settings.KODIAI_LLM_API_KEY
     # Line by line: an error may quote one line of a key.
     yield from (line for line in settings.KODIAI_GITHUB_PRIVATE_KEY.split("\n") if not line.startswith("-----"))
     yield from (str(database.get("PASSWORD") or "") for database in settings.DATABASES.values())

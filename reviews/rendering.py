@@ -201,6 +201,10 @@ def _looked_at(review: Review, report: Report) -> str:
         lines.append(f"{on_unchanged} on lines that this pull request does not change: not said.")
     if report.not_wanted:
         lines.append(f"{_count(report.not_wanted, 'finding')} not said, as `.kodiai.yml` asks.")
+    if report.unfit:
+        lines.append(f"{_count(report.unfit, 'remark')} of the language model not said: not about changed lines.")
+    if report.unsent:
+        lines.append(f"{_count(report.unsent, 'file')} not shown to the language model: too much for its budget.")
     if report.without_engine:
         lines.append(f"{_count(report.without_engine, 'file')} of kinds that no engine reads.")
     if report.truncated:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from django.db import transaction
 
-from reviews import check_runs, config, engines
+from reviews import check_runs, config, engines, language_model
 from reviews.analysis import look_at
 from reviews.enrichment import enrich
 from reviews.findings import Report
@@ -93,7 +93,7 @@ def load(client: Client, review: Review) -> tuple[PullRequest, list[ChangedFile]
         settled = _settled(client, pull)
         problems = settled.problems
         if engines.unknown(settled.engines.disable):
-            known = ", ".join(f"`{analyzer.name}`" for analyzer in engines.ANALYZERS)
+            known = ", ".join(f"`{name}`" for name in engines.NAMES)
             problems = (*problems, f"`engines` of `{config.PATH}` names one that Kodiai does not have; it has {known}.")
         _end_if_not_wanted(review.delivery, settled)
         review.stamp(
@@ -205,6 +205,7 @@ def analyse(client: Client, review: Review, files: Sequence[ChangedFile]) -> Non
             files,
             contents=lambda paths: client.blobs(paths, review.head_sha),
             settled=config.RepositoryConfig.from_json(review.config),
+            ask=language_model.of(review),
         ),
         config_problems=Report.from_json(review.report).config_problems,
         truncated=len(files) >= MAX_FILES,
@@ -242,16 +243,16 @@ def record_finished(review: Review) -> bool:
     """Record the execution row of a finished run; return whether it is stored."""
     if not review.telemetry_enabled or review.execution_recorded_at is not None:
         return False
+    usage = review.language_model_usage or {"provider": "kodiai", "model": "analyzers"}
     execution = record_execution(
         delivery_id=review.delivery.delivery_id,
         event_type=review.delivery.event_type,
         repo=review.repo,
         pr_number=review.pr_number,
         pr_author=review.pr_author or None,
-        provider="kodiai",
-        model="analyzers",
         conclusion=review.conclusion,
         duration_ms=round(review.duration.total_seconds() * 1000),
+        **usage,
     )
     if execution is not None:
         review.stamp("execution_recorded_at")

@@ -9,19 +9,21 @@ import time
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from reviews.engines import confinement
+from reviews.engines import confinement, llm
 from reviews.engines.analyzer import AnalyzerFailed, analyse_files
 from reviews.engines.analyzers import ANALYZERS
 from reviews.findings import Finding
 
-__all__ = ["ANALYZERS", "analyse", "readable", "readers", "unknown"]
+__all__ = ["ANALYZERS", "NAMES", "analyse", "readable", "readers", "unknown"]
 
 logger = logging.getLogger(__name__)
+
+NAMES = (*(analyzer.name for analyzer in ANALYZERS), llm.NAME)
 
 
 def unknown(names: Collection[str]) -> bool:
     """Tell whether one of `names` is no engine's."""
-    return not {analyzer.name for analyzer in ANALYZERS}.issuperset(names)
+    return not set(NAMES).issuperset(names)
 
 
 def readable(path: str) -> bool:

@@ -71,8 +71,9 @@ def test_a_package_whose_hash_is_not_the_locked_one_is_refused(tmp_path: Path, c
     assert (tmp_path / "target" / "kodiai_probe.py").exists() is not changed
 
 
+@pytest.mark.parametrize("lock", ["requirements.txt", "requirements-llm.txt"])
 @pytest.mark.parametrize("platform", ["x86_64-manylinux_2_36", "aarch64-manylinux_2_36"])
-def test_the_image_asks_for_no_package_that_would_have_to_be_compiled(tmp_path: Path, platform: str) -> None:
+def test_the_image_asks_for_no_package_that_would_have_to_be_compiled(tmp_path: Path, platform: str, lock: str) -> None:
     """Whether each package has a wheel for the image's Python is written in the lock only indirectly: uv is asked."""
     text = (ROOT / "Dockerfile").read_text()
     python = re.search(r"FROM python:(\d+\.\d+)-", text)
@@ -83,7 +84,7 @@ def test_the_image_asks_for_no_package_that_would_have_to_be_compiled(tmp_path: 
     done = subprocess.run(
         [UV, "pip", "install", "--dry-run", "--require-hashes", "--only-binary", ":all:", "--no-binary", options[1],
          "--python-version", python[1], "--python-platform", platform, "--target", tmp_path,
-         "-r", "requirements.txt"],
+         "-r", lock],
         cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
 

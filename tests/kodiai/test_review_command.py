@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from sandbox.llm import ModelServer, Reply
+
 MANAGE = Path(settings.BASE_DIR) / "manage.py"
 
 
@@ -81,6 +83,36 @@ def test_on_a_terminal_it_is_coloured(repository: Path) -> None:
     os.close(ours)
     assert b"\x1b[33mminor" in shown
     assert b"\x1b[31m.py" not in shown
+
+
+def test_the_language_model_is_asked_where_that_is_wished_for_and_not_else(repository: Path) -> None:
+    remark = {
+        "path": "shop.py",
+        "start_line": 1,
+        "end_line": 1,
+        "severity": "major",
+        "message": "Nobody uses this.",
+    }
+    (repository / "shop.py").write_text("prices = []\n")
+    subprocess.run(["git", "add", "."], cwd=repository, check=True)
+    with ModelServer() as model:
+        model.always(Reply({"remarks": [remark]}, tokens=(2000, 400)))
+        set_up = {"KODIAI_LLM_MODEL": "openai:gpt-5-mini", "KODIAI_LLM_BASE_URL": f"{model.url}/v1"}
+        unasked = call(cwd=repository, **set_up)
+        assert model.calls == []
+        asked = call("--language-model", cwd=repository, **set_up)
+
+    assert "language-model" not in unasked.stdout
+    assert "shop.py:1: major language-model Nobody uses this." in asked.stdout
+    assert "gpt-5-mini: 2000 tokens read, 400 written, $0.0013" in asked.stderr
+    assert len(model.calls) == 1
+
+
+def test_a_language_model_that_is_not_there_is_a_sentence(repository: Path) -> None:
+    done = call("--language-model", cwd=repository)
+
+    assert done.returncode == 2
+    assert "KODIAI_LLM_MODEL names no language model" in done.stderr
 
 
 def test_it_is_a_command_of_its_own_where_kodiai_is_installed(

@@ -1,6 +1,11 @@
+from collections.abc import Iterator
+
 import pytest
+from pytest_django import Settings
 
 from sandbox import PullRequest, Repository, Sandbox
+from sandbox.llm import ModelServer
+from tests.reviews.language_models import KEY
 
 BEFORE = "def total(prices):\n    return sum(prices)\n"
 AFTER = (
@@ -20,3 +25,14 @@ def pull(github: Sandbox, repo: Repository) -> PullRequest:
     """A pull request of a contributor with four merged ones, in whose code ruff finds three things."""
     github.merged_pull_requests["octo/demo", "mona"] = 4
     return repo.open_pull_request(changes={"shop.py": AFTER}, author="mona", author_association="CONTRIBUTOR")
+
+
+@pytest.fixture
+def model(settings: Settings) -> Iterator[ModelServer]:
+    """A language model that is configured, and finds nothing until it is told to."""
+    with ModelServer() as server:
+        settings.KODIAI_LLM_MODEL = "openai:gpt-5-mini"
+        settings.KODIAI_LLM_BASE_URL = f"{server.url}/v1"
+        settings.KODIAI_LLM_API_KEY = KEY
+        settings.KODIAI_LLM_TIMEOUT = 30
+        yield server

@@ -38,17 +38,34 @@ class Command(BaseCommand):
             default="never",
             help="end with status 1 where a finding is as severe as this or more (%(default)s)",
         )
+        parser.add_argument(
+            "--language-model",
+            action="store_true",
+            help="ask the language model too, with the settings KODIAI_LLM_…: it gets the changed lines",
+        )
         parser.add_argument("-C", dest="directory", type=Path, default=Path(), help="the repository (this directory)")
 
     def handle(
-        self, *args: Any, range: str | None, format: str, fail_on: str, directory: Path, no_color: bool, **options: Any
+        self,
+        *args: Any,
+        range: str | None,
+        format: str,
+        fail_on: str,
+        language_model: bool,
+        directory: Path,
+        no_color: bool,
+        **options: Any,
     ) -> None:
+        from django.conf import settings
         from rich.console import Console
+
+        if language_model and not settings.KODIAI_LLM_MODEL:
+            raise CommandError("KODIAI_LLM_MODEL names no language model: docs/language-model.md", returncode=2)
 
         # Progress and what is told beside the review go to standard error: standard output is the review.
         beside = Console(stderr=True, no_color=no_color or None, highlight=False)
         with beside.status("Reading the repository…"):
-            from reviews.local import GitRepository, NotAReview, review
+            from reviews.local import GitRepository, NotAReview, OwnPurse, review
 
             try:
                 repository = GitRepository(directory)
@@ -60,7 +77,13 @@ class Command(BaseCommand):
         beside.print(f"{compared.name}: {len(files)} changed {noun}", markup=False)
         started = time.monotonic()
         with beside.status(f"Looking at {len(files)} {noun}…"):
-            report = review(repository, compared, files)
+            purse = OwnPurse() if language_model else None
+            report = review(repository, compared, files, purse)
+        if purse and (used := purse.usage):
+            beside.print(
+                f"{used.model}: {used.input_tokens} tokens read, {used.output_tokens} written, ${used.cost_usd:.4f}",
+                markup=False,
+            )
         for ignored in repository.config(compared).problems:
             beside.print(ignored, style="yellow", markup=False)
         self._write(report, format, no_color)

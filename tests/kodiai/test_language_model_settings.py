@@ -1,0 +1,137 @@
+"""The settings of the language model: told at start where they are wrong, and no cost where there is none."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.conf import settings as configured
+from django.core.checks import run_checks
+from pytest_django import Settings
+
+from kodiai import checks
+from reviews.engines.llm.prices import PRICES, Price, own_prices, price_of
+from reviews.redaction import REDACTED, redact
+from tests.runs import process_environment
+
+
+def problems() -> list[tuple[str | None, str]]:
+    """What the checks say of the language model."""
+    found = [
+        message for message in run_checks() if str(message.id) in {f"kodiai.E00{number}" for number in range(5, 9)}
+    ]
+    return [(message.id, f"{message.msg} {message.hint}") for message in found]
+
+
+def test_nothing_is_said_where_all_is_well_or_there_is_none(settings: Settings) -> None:
+    assert problems() == []
+    settings.KODIAI_LLM_MODEL = "anthropic:claude-sonnet-4-6"
+    settings.KODIAI_LLM_MAX_COST_PER_DAY = 5.0
+
+    assert problems() == []
+
+
+def test_an_extra_that_is_not_installed_is_told_with_what_to_do(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.KODIAI_LLM_MODEL = "openai:gpt-5-mini"
+    monkeypatch.setattr(checks, "find_spec", lambda name: None)
+
+    ((code, text),) = problems()
+    assert code == "kodiai.E006"
+    assert "requirements-llm.txt" in text
+
+
+@pytest.mark.parametrize("budget", ["KODIAI_LLM_MAX_COST_PER_DAY", "KODIAI_LLM_MAX_COST_PER_REPOSITORY_PER_DAY"])
+def test_a_budget_in_dollars_needs_a_price(settings: Settings, budget: str) -> None:
+    settings.KODIAI_LLM_MODEL = "openai:qwen3-coder"
+    assert problems() == []
+    setattr(settings, budget, 5.0)
+
+    ((code, text),) = problems()
+    assert code == "kodiai.E007"
+    assert "KODIAI_LLM_PRICES=openai:qwen3-coder=INPUT/OUTPUT" in text
+    settings.KODIAI_LLM_PRICES = ["openai:qwen3-coder=0/0"]
+    assert problems() == []
+
+
+@pytest.mark.parametrize("name", ["gpt-5", ":gpt-5", "openai:"])
+def test_a_model_without_a_provider_is_told(settings: Settings, name: str) -> None:
+    settings.KODIAI_LLM_MODEL = name
+
+    assert [code for code, _ in problems()] == ["kodiai.E005"]
+
+
+@pytest.mark.parametrize(
+    "entry", ["", "x", "a:b", "a:b=1", "a:b=1/", "a:b=one/two", "a:b=-1/2", "a:b=nan/1", "a:b=1/inf", "b=1/2"]
+)
+def test_a_price_that_is_none_is_told(settings: Settings, entry: str) -> None:
+    settings.KODIAI_LLM_MODEL = "openai:gpt-5-mini"
+    settings.KODIAI_LLM_PRICES = [entry]
+
+    assert [code for code, _ in problems()] == ["kodiai.E008"]
+
+
+def test_prices_are_those_that_are_set_and_then_those_that_kodiai_knows(settings: Settings) -> None:
+    settings.KODIAI_LLM_PRICES = ["openai:gpt-5=1/2", " ollama:a:b=c:7b=0/0.5"]
+
+    assert own_prices() == {"openai:gpt-5": (1.0, 2.0), "ollama:a:b=c:7b": (0.0, 0.5)}
+    assert price_of("openai:gpt-5") == price_of("openai-responses:gpt-5") == Price(1.0, 2.0)
+    assert price_of("openai:gpt-4.1") == Price(2.0, 8.0)
+    assert price_of("openai:gpt-4.1-nobody") is None
+    assert Price(2.0, 8.0).of(1_000_000, 500_000) == 6.0
+
+
+def test_the_table_of_prices_says_what_the_data_of_the_extra_says() -> None:
+    from genai_prices import Usage, calc_price
+
+    def dollars(model: str, usage: Usage) -> float:
+        provider, _, name = model.partition(":")
+        return float(calc_price(usage, model_ref=name, provider_id=provider).total_price) * 100
+
+    said = {
+        model: (dollars(model, Usage(input_tokens=10_000)), dollars(model, Usage(output_tokens=10_000)))
+        for model in PRICES
+    }
+    assert {model: pytest.approx(price) for model, price in PRICES.items()} == said
+
+
+def test_the_key_is_taken_out_of_every_text(settings: Settings) -> None:
+    settings.KODIAI_LLM_API_KEY = "a-key-of-no-known-form"
+
+    assert redact("with a-key-of-no-known-form") == f"with {REDACTED}"
+
+
+IMPORTS = """
+import sys, django
+django.setup()
+from django.core.management import call_command
+import reviews.worker, reviews.runner, reviews.webhooks, kodiai.wsgi
+call_command("check")
+heavy = {"pydantic_ai", "openai", "anthropic", "httpx2", "genai_prices", "tiktoken"}
+print(sorted(heavy & set(sys.modules)))
+from django.conf import settings
+print(settings.KODIAI_LLM_API_KEY)
+"""
+
+
+@pytest.mark.parametrize("model", ["", "openai:gpt-5-mini"])
+@pytest.mark.django_db
+def test_nothing_of_the_extra_is_imported_before_a_model_is_asked_and_the_key_may_be_in_a_file(
+    tmp_path: Path, model: str
+) -> None:
+    key = tmp_path / "key"
+    key.write_text("sk-the-key-in-the-file\n")
+
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTS],
+        env=process_environment(KODIAI_LLM_MODEL=model, KODIAI_LLM_API_KEY_FILE=str(key)),
+        cwd=configured.BASE_DIR,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-2:] == ["[]", "sk-the-key-in-the-file"]
