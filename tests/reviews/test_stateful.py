@@ -57,11 +57,12 @@ MOST_ROUNDS = 40
 
 ACTIONS = (
     *("opened", "synchronize", "reopened", "ready_for_review", "asked", "others asked", "mention", "re-run"),
-    "closed",
+    *("help", "closed"),
 )
 ROUTES = (
     "*", "pull", "files", "contents", "search", "list_reviews", "create_review", "installation_token",
     "graphql", "update_review", "update_comment", "list_check_runs", "create_check_run", "update_check_run",
+    "create_comment", "list_comments", "permission",
 )  # fmt: skip
 CODE = ("import os\n", "import os\nimport sys\n", "import sys\nvalue = missing\n", "value = 1\n")
 """What the second pull request has in its Python file, one after the other: findings come, go and come back."""
@@ -138,6 +139,8 @@ class Kodiai(RuleBasedStateMachine):
         silent = {"notes.md": "one\n", ".kodiai.yml": "telemetry:\n  enabled: false\n"}
         other = self.github.create_repository(f"{name}-silent", files=silent)
         self.github.merged_pull_requests[name, "mona"] = 4
+        for each in (repo, other):
+            each.roles |= {"mona": "write", "lisa": "write"}
         return [
             repo.open_pull_request(changes={"notes.md": "two\n"}, author="mona"),
             repo.open_pull_request(changes={"more.py": CODE[0]}, author="lisa", author_association="FIRST_TIMER"),
@@ -150,8 +153,9 @@ class Kodiai(RuleBasedStateMachine):
     def delivery(self, pull: int, action: str, late: bool) -> None:
         """GitHub makes a delivery, which arrives now or later."""
         about, event = self.pulls[pull], "pull_request"
-        if action == "mention":
-            event, payload = "issue_comment", about.payload("created", "issue_comment", comment_body="@kodiai please")
+        if action in ("mention", "help"):
+            text = "@kodiai please" if action == "mention" else "@kodiai help"
+            event, payload = "issue_comment", about.payload("created", "issue_comment", comment_body=text)
         elif action == "re-run":
             event, payload = "check_suite", about.payload("rerequested", "check_suite")
         elif action == "asked":
