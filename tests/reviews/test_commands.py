@@ -10,6 +10,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from reviews.commands import marker
+from reviews.github import client, connection
 from reviews.inbox import requeue
 from reviews.models import SETTLED_AFTER, Command, Delivery, DeliveryStatus, IgnoredFinding, MissedDelivery, Review
 from reviews.recovery import sweep
@@ -245,7 +246,7 @@ def test_one_that_github_refuses_ends_clearly_and_is_answered_once_when_it_is_qu
 @pytest.mark.parametrize("route", ["installation_token", "react_on_lines", "permission", "graphql", "reply"])
 def test_a_limit_puts_a_command_off_and_loses_nothing(github: Sandbox, pull: PullRequest, route: str) -> None:
     run(admit(pull))
-    github.expire_tokens()
+    client._tokens.clear()
     delivery = say(pull, "@kodiai explain", to=thread_on(pull, "F401"))
     github.fail(route, Fault(FaultKind.SECONDARY_LIMIT, retry_after=1))
     put_off = run(delivery)
@@ -255,6 +256,32 @@ def test_a_limit_puts_a_command_off_and_loses_nothing(github: Sandbox, pull: Pul
     cache.clear()  # The limit that is known is over.
     run(delivery)
     assert len(answers(pull)) == 1
+
+
+@pytest.mark.parametrize("route", ["installation_token", "permission", "graphql", "reply"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(FaultKind.STATUS, status=502),
+        Fault(FaultKind.RESET),
+        Fault(FaultKind.BROKEN_JSON),
+        Fault(FaultKind.WRONG_JSON, body=[{}]),
+    ],
+    ids=lambda fault: fault.kind.name,
+)
+def test_a_failure_of_any_call_leaves_one_answer(
+    github: Sandbox, pull: PullRequest, monkeypatch: pytest.MonkeyPatch, route: str, fault: Fault
+) -> None:
+    monkeypatch.setattr(connection, "BACKOFF", 0)
+    run(admit(pull))
+    client._tokens.clear()
+    delivery = say(pull, "@kodiai explain", to=thread_on(pull, "F401"))
+    github.fail(route, fault)
+    run(delivery)
+
+    assert run(delivery).conclusion == Conclusion.SKIPPED
+    assert len(answers(pull)) == 1
+    assert answers(pull)[0].startswith("**minor** · [`F401`]")
 
 
 @pytest.mark.parametrize("fault", [Fault(FaultKind.RESET), Fault(FaultKind.STATUS, status=403)])
