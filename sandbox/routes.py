@@ -164,13 +164,14 @@ def _create_comment(state: State, request: Request) -> Answer:
 
 
 def _reply(state: State, request: Request) -> Answer:
+    """A reply in a thread. Comments that begin one are made with a review here, and in no other way."""
     pull, body = _pull_request(state, request), _comment_body(request)
     try:
-        made = pull.add_reply(state.app.bot_login, body, to=int(request.parameters["id"]))
+        return Answer(201, pull.add_reply(state.app.bot_login, body, to=int(request.object().get("in_reply_to") or 0)))
     except KeyError as error:
         # To a reply there is no reply. Source: GitHub REST docs, "Create a reply for a review comment".
-        raise not_found() from error
-    return Answer(201, made)
+        wrong = {"resource": "PullRequestReviewComment", "code": "invalid", "field": "in_reply_to"}
+        raise ApiError(422, "Validation Failed", [wrong]) from error
 
 
 def _comment_body(request: Request) -> str:
@@ -339,7 +340,7 @@ ROUTES = (
     _route("review_comments", "GET", _PULL + "/comments", _review_comments, _READ),
     _route("review_comment", "GET", _REPO + r"/pulls/comments/(?P<id>\d+)", _review_comment, _READ),
     _route("update_comment", "PATCH", _REPO + r"/pulls/comments/(?P<id>\d+)", _update_comment, _WRITE),
-    _route("reply", "POST", _PULL + r"/comments/(?P<id>\d+)/replies", _reply, _WRITE),
+    _route("reply", "POST", _PULL + "/comments", _reply, _WRITE),
     _route("react_on_lines", "POST", _REPO + r"/pulls/comments/(?P<id>\d+)/reactions", _react_on_lines, _WRITE),
     # On a comment of a pull request this one counts too, whatever the docs say, which name Issues alone.
     _route("react", "POST", _REPO + r"/issues/comments/(?P<id>\d+)/reactions", _react, _WRITE_ISSUE),

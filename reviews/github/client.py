@@ -213,11 +213,12 @@ class Client:
     def create_comment(self, number: int, body: str, thread: int | None, before: Callable[[], None]) -> Comment:
         """Post a comment in the conversation of a pull request, or a reply in the thread that a comment began.
 
-        Sent once, as a review is; for `before` see `create_review`.
+        Sent once, as a review is; for `before` see `create_review`. Beside `in_reply_to` GitHub reads the body alone;
+        the address that ends in `/replies` is not for Apps. Source: GitHub's OpenAPI description.
         """
-        issue = f"/repos/{self.repo}/issues/{number}/comments"
-        path = issue if thread is None else f"/repos/{self.repo}/pulls/{number}/comments/{thread}/replies"
-        return self._send_once("POST", path, form(Comment), {"body": body}, before)
+        path = f"/repos/{self.repo}/{'issues' if thread is None else 'pulls'}/{number}/comments"
+        reply = {} if thread is None else {"in_reply_to": thread}
+        return self._send_once("POST", path, form(Comment), {"body": body, **reply}, before)
 
     def settle_threads(self, resolve: Sequence[str], unresolve: Sequence[str], before: Callable[[], None]) -> set[str]:
         """Resolve some threads (their ids) and open others again, with one call; return those that it was done to.

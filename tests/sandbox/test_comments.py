@@ -61,8 +61,7 @@ def test_the_same_reaction_of_the_same_account_is_one(
 def test_a_reply_stands_in_its_thread_on_the_same_lines(
     client: httpx.Client, pull: PullRequest, first: dict[str, Any]
 ) -> None:
-    path = f"{pull.api_url}/comments/{first['id']}/replies"
-    answer = client.post(path, json={"body": "It is."})
+    answer = client.post(f"{pull.api_url}/comments", json={"body": "It is.", "in_reply_to": first["id"]})
 
     assert answer.status_code == 201
     assert [comment["body"] for comment in pull.threads[0].comments] == ["Not used.", "It is."]
@@ -76,8 +75,12 @@ def test_there_is_no_reply_to_a_reply_and_none_that_is_empty(
 ) -> None:
     reply = pull.add_reply("mona", "Why?", first["id"])
 
-    assert client.post(f"{pull.api_url}/comments/{reply['id']}/replies", json={"body": "So."}).status_code == 404
-    assert client.post(f"{pull.api_url}/comments/{first['id']}/replies", json={"body": " "}).status_code == 422
+    for body in (
+        {"body": "So.", "in_reply_to": reply["id"]},
+        {"body": " ", "in_reply_to": first["id"]},
+        {"body": "So."},
+    ):
+        assert client.post(f"{pull.api_url}/comments", json=body).status_code == 422
     assert len(pull.threads[0].comments) == 2
 
 
