@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
@@ -11,7 +11,7 @@ from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
 from reviews.inbox import requeue
-from reviews.models import Delivery, MissedDelivery, PeriodicTask, Review
+from reviews.models import Delivery, IgnoredFinding, MissedDelivery, PeriodicTask, Review
 from telemetry.admin import ReadOnlyAdmin
 
 
@@ -76,6 +76,18 @@ class ReviewAdmin(ReadOnlyAdmin):
     @admin.display(description="telemetry")
     def telemetry(self, review: Review) -> SafeString | str:
         return telemetry_links(review.delivery)
+
+
+@admin.register(IgnoredFinding)
+class IgnoredFindingAdmin(ReadOnlyAdmin):
+    """To delete one is to hear it again: the only rows here that people may delete."""
+
+    list_display = ("id", "ignored_at", "repo", "rule", "message", "path", "pr_number", "ignored_by")
+    search_fields = ("repo__exact", "rule__exact")
+    search_help_text = "owner/name, or rule"
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return admin.ModelAdmin.has_delete_permission(self, request, obj)
 
 
 @admin.register(PeriodicTask)

@@ -18,7 +18,7 @@ from django.utils import timezone
 from reviews.config import RepositoryConfig
 from reviews.findings import Finding, Report, Severity
 from reviews.github import CheckRun, Client, GitHubError, RateLimited, Refused, Unavailable
-from reviews.models import SETTLED_AFTER, LeaseLost, MissedDelivery, Review
+from reviews.models import SETTLED_AFTER, LeaseLost, Review
 from reviews.payloads import is_own_app
 from reviews.redaction import visible
 from reviews.rendering import check_summary, check_title
@@ -168,8 +168,7 @@ def _held_until() -> datetime:
 
 def _may_be_posted(review: Review) -> bool:
     """Tell whether GitHub may have the check run of this identity already: see `service._may_be_published`."""
-    identity = {"delivery_id": review.delivery.delivery_id, "event_type": review.delivery.event_type}
-    return review.check_run_posting_at is not None or MissedDelivery.objects.filter(**identity).exists()
+    return review.check_run_posting_at is not None or review.delivery.was_missed
 
 
 def _find(client: Client, review: Review) -> CheckRun | None:

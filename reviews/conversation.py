@@ -92,7 +92,7 @@ def read(client: Client, review: Review) -> Conversation:
     rows = list(published.values_list("head_sha", "report"))
     return compared(
         report,
-        said=list(_said(threads)),
+        said=list(said_in(threads)),
         earlier=[Report.from_json(stored) for _, stored in rows if stored is not None],
         summary=next((kept for kept in own if review_markers(kept.body or "")), None),
         since=rows[0][0] if rows else "",
@@ -143,6 +143,7 @@ def compared(
         for fingerprint in told - now
         if report.is_sure_of(last[fingerprint].path)
         and not (last[fingerprint].gist in gists and not report.changes(last[fingerprint].path))
+        and last[fingerprint].gist not in report.ignored
     ]
     return Conversation(
         summary=summary,
@@ -204,7 +205,8 @@ def _readiness(one: Said) -> tuple[int, int]:
     return (0 if not one.thread.resolved else 2 if one.resolved_by_us else 1, one.thread.comment_id)
 
 
-def _said(threads: Iterable[Thread]) -> Iterable[Said]:
+def said_in(threads: Iterable[Thread]) -> Iterable[Said]:
+    """Those of a pull request's threads that Kodiai began."""
     for thread in threads:
         if thread.author.lower() == app_login() and (found := _MARKER.search(thread.body)):
             yield Said(thread, found[1], int(found[2] or 1))

@@ -146,6 +146,8 @@ class Report:
     """Engines that failed, with the reason."""
     not_wanted: int = 0
     """Findings on changed lines that are not said because of what `.kodiai.yml` settles."""
+    ignored: tuple[str, ...] = ()
+    """The gist of each finding that is not said because somebody asked, in a comment, never to hear it again."""
     half_read: tuple[str, ...] = ()
     """Files among `looked_at` that an engine which failed should have read: what it does not say may still be true."""
     config_problems: tuple[str, ...] = ()

@@ -39,6 +39,9 @@ def _admit(incoming: Incoming) -> tuple[str, str]:
         head_sha=incoming.head_sha,
         sender=incoming.sender,
         addressed=incoming.addressed,
+        command=incoming.command or None,
+        comment_id=incoming.comment_id,
+        thread_id=incoming.thread_id,
         ignore_reason=incoming.ignore or "",
         status=DeliveryStatus.IGNORED if incoming.ignore else DeliveryStatus.QUEUED,
     )
@@ -54,7 +57,7 @@ def requeue(delivery: Delivery) -> bool:
     """Queue a failed delivery again, with all its attempts; return False if it is not failed (any more).
 
     Its run goes on where it stopped: what was published or recorded is not published or recorded again. One that may
-    just have posted its review waits until its marker tells whether it did.
+    just have posted waits until its marker tells whether it did.
     """
     with transaction.atomic():
         failed = Delivery.objects.filter(pk=delivery.pk, status=DeliveryStatus.FAILED)

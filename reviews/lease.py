@@ -29,14 +29,14 @@ RETRY_SECONDS = 1.0
 def claim(delivery_pk: int, worker: str) -> Review | None:
     """Claim the run of a delivery for `worker`; return None if it is finished, somebody else's, or has to wait.
 
-    A run that may just have posted its review waits (`deferred_until`) until its marker tells whether it did; a task
-    that was forgotten on the way may come too early. Raises `IntegrityError` while another run of the same pull request
-    is claimed.
+    A run that may just have posted (`Review.may_be_posted`) waits, `deferred_until`, until its marker tells whether it
+    did; a task that was forgotten on the way may come too early. Raises `IntegrityError` while another run of the same
+    pull request is claimed.
     """
     owner = f"{worker}:{get_random_string(12)}"
-    settled = Q(publishing_at=None) | ~Q(published_at=None) | Q(deferred_until=None)
+    known = (Q(publishing_at=None) | ~Q(published_at=None)) & (Q(answering_at=None) | ~Q(answered_at=None))
     free = Review.objects.filter(
-        settled | Q(deferred_until__lte=timezone.now()),
+        known | Q(deferred_until=None) | Q(deferred_until__lte=timezone.now()),
         delivery_id=delivery_pk,
         lease_owner="",
         finished_at__isnull=True,

@@ -48,6 +48,17 @@ class IgnoreReason(models.TextChoices):
     NO_PULL_REQUEST = "no-pull-request"
 
 
+class Command(models.TextChoices):
+    """What a comment can ask Kodiai for: the word after the mention."""
+
+    REVIEW = "review"
+    PAUSE = "pause"
+    RESUME = "resume"
+    IGNORE = "ignore"
+    EXPLAIN = "explain"
+    HELP = "help"
+
+
 class AuthorTier(models.TextChoices):
     """How well a repository knows an author, by merged pull requests."""
 
@@ -99,10 +110,16 @@ class Delivery(models.Model):
     head_sha = models.CharField(max_length=64, blank=True, help_text="Head commit at the time of the event")
     sender = models.CharField(max_length=255, blank=True)
     addressed = models.BooleanField(default=False, help_text="Somebody asked for Kodiai by name")
+    # NULL, here and where it is said below, so that the column is added without a rebuild of the table in SQLite.
+    command = models.CharField(  # noqa: DJ001
+        max_length=32, null=True, blank=True, help_text="The word after the mention in a comment, known or not"
+    )
+    comment_id = models.BigIntegerField(null=True, blank=True, help_text="The comment that mentions Kodiai")
+    thread_id = models.BigIntegerField(null=True, blank=True, help_text="The comment that began its thread on lines")
     failure = models.TextField(blank=True, help_text="Why the last attempt failed, with its traceback")
     received_at = models.DateTimeField(default=timezone.now, editable=False)
     queued_at = models.DateTimeField(null=True, blank=True, help_text="When its latest task was to run first")
-    # NULL, and not "", so that the column is added without a rebuild of the table in SQLite.
+    # NULL, and not "": see above.
     task_id = models.CharField(  # noqa: DJ001
         max_length=64, null=True, blank=True, help_text="Its latest task, as the queue calls it"
     )
@@ -133,6 +150,12 @@ class Delivery(models.Model):
     def identity_digest(self) -> str:
         """The identity as 32 hexadecimal digits, for the marker in a published review."""
         return hashlib.sha256(f"{self.delivery_id}\n{self.event_type}".encode()).hexdigest()[:32]
+
+    @property
+    def was_missed(self) -> bool:
+        """Tell whether the inbox had to ask for it: then it may have been acted on before, and the database that knew
+        that was restored from a backup."""
+        return MissedDelivery.objects.filter(delivery_id=self.delivery_id, event_type=self.event_type).exists()
 
 
 class ReviewQuerySet(models.QuerySet["Review"]):
@@ -176,6 +199,14 @@ class Review(models.Model):
     deferred_until = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
 
+    # 0 obey, where a comment started it
+    obeyed_at = models.DateTimeField(
+        null=True, blank=True, help_text="When pause, resume or ignore took effect, in the same transaction"
+    )
+    answering_at = models.DateTimeField(
+        null=True, blank=True, help_text="Set before the comment is answered: from then on GitHub may have the answer"
+    )
+    answered_at = models.DateTimeField(null=True, blank=True)
     # 1 load
     loaded_at = models.DateTimeField(null=True, blank=True)
     head_sha = models.CharField(max_length=64, blank=True)
@@ -286,6 +317,20 @@ class Review(models.Model):
         """The other runs of the same pull request."""
         return Review.objects.filter(repo=self.repo, pr_number=self.pr_number).exclude(pk=self.pk)
 
+    def paused_by(self) -> str:
+        """Who paused the pull request; empty where nobody did, or it was resumed.
+
+        Of two commands the one that came later counts, in whatever order their runs were made.
+        """
+        orders = Delivery.objects.filter(
+            repo=self.repo,
+            pr_number=self.pr_number,
+            command__in=(Command.PAUSE, Command.RESUME),
+            review__obeyed_at__isnull=False,
+        )
+        last = orders.order_by("-pk").first()
+        return last.sender if last is not None and last.command == Command.PAUSE else ""
+
     def later_deliveries(self) -> models.QuerySet[Delivery]:
         """Deliveries about the same pull request that came after that of this run."""
         return Delivery.objects.filter(pk__gt=self.delivery_id, repo=self.repo, pr_number=self.pr_number)
@@ -312,11 +357,13 @@ class Review(models.Model):
 
     @property
     def may_be_posted(self) -> bool:
-        """Tell whether GitHub may have the review, and nobody knows: its post was begun, and its outcome is not stored.
+        """Tell whether GitHub may have the review, or the answer to a comment, and nobody knows: its post was begun,
+        and its outcome is not stored.
 
         Such a run waits for `SETTLED_AFTER`, from when nobody posts it any more, before it looks for its marker.
         """
-        return self.publishing_at is not None and self.published_at is None
+        review = self.publishing_at is not None and self.published_at is None
+        return review or (self.answering_at is not None and self.answered_at is None)
 
     @property
     def duration(self) -> timedelta:
@@ -324,6 +371,27 @@ class Review(models.Model):
         if self.started_at is None:
             return timedelta()
         return (self.finished_at or timezone.now()) - self.started_at
+
+
+class IgnoredFinding(models.Model):
+    """What somebody asked never to hear again in a repository. To delete it is to hear it again."""
+
+    repo = models.CharField(max_length=255, help_text="owner/name")
+    gist = models.CharField(
+        max_length=32, help_text="What was found: a digest of rule, message and the line's own text"
+    )
+    rule = models.CharField(max_length=100, blank=True, help_text="Empty where no report tells of it any more")
+    message = models.TextField(blank=True)
+    path = models.TextField(blank=True, help_text="Where it was when it was ignored")
+    pr_number = models.BigIntegerField("pull request")
+    ignored_by = models.CharField(max_length=255)
+    ignored_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["repo", "gist"], name="reviews_ignored_finding")]
+
+    def __str__(self) -> str:
+        return f"{self.rule or self.gist} in {self.repo}"
 
 
 class MissedDelivery(models.Model):

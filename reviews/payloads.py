@@ -11,13 +11,16 @@ from typing import Any
 
 from django.conf import settings
 
-from reviews.models import IgnoreReason
+from reviews.models import Command, IgnoreReason
 
 PULL_REQUEST_ACTIONS = frozenset({"opened", "reopened", "ready_for_review", "synchronize", "review_requested"})
 INSTALLATION_EVENTS = frozenset({"installation", "installation_repositories"})
+COMMENT_EVENTS = frozenset({"issue_comment", "pull_request_review_comment"})
 CHECK_EVENTS = frozenset({"check_run", "check_suite"})
 LONGEST_ID = 255
 LONGEST_NAME = 100
+LONGEST_COMMAND = 32
+"""Characters of the word after a mention that are kept, more than any command has."""
 LARGEST_NUMBER = 2**63 - 1
 _COMMIT = re.compile(r"[0-9a-f]{40,64}")
 _EXTERNAL_ID = re.compile(r"([1-9][0-9]{0,18}):[0-9a-f]{32}", re.ASCII)
@@ -43,6 +46,11 @@ class Incoming:
     sender: str = ""
     addressed: bool = False
     """Somebody asked for Kodiai by name: a mention, or a review requested of the App itself."""
+    command: str = ""
+    """The word after the mention in a comment, in lower case, whether it is a command or not."""
+    comment_id: int | None = None
+    thread_id: int | None = None
+    """The comment that began the thread, where the comment stands on lines."""
     ignore: IgnoreReason | None = None
 
     @property
@@ -65,8 +73,8 @@ def read_delivery(delivery_id: str | None, event: str | None, body: bytes) -> In
         return _read_installation(incoming, payload)
     if event == "pull_request":
         return _read_pull_request(incoming, payload)
-    if event == "issue_comment":
-        return _read_issue_comment(incoming, payload)
+    if event in COMMENT_EVENTS:
+        return _read_comment(incoming, payload)
     if event in CHECK_EVENTS:
         return _read_check(incoming, payload)
     if event == "ping":
@@ -97,19 +105,29 @@ def _read_pull_request(incoming: Incoming, payload: dict[str, Any]) -> Incoming:
     return replace(incoming, ignore=ignore)
 
 
-def _read_issue_comment(incoming: Incoming, payload: dict[str, Any]) -> Incoming:
+def _read_comment(incoming: Incoming, payload: dict[str, Any]) -> Incoming:
+    """Read a comment in the conversation of a pull request, or on its lines."""
     incoming = _read_common(incoming, payload)
     if incoming.action != "created":
         return replace(incoming, ignore=IgnoreReason.ACTION)
-    issue, comment = _object(payload, "issue"), _object(payload, "comment")
+    on_lines = incoming.event == "pull_request_review_comment"
+    subject = "pull_request" if on_lines else "issue"
+    about, comment = _object(payload, subject), _object(payload, "comment")
+    command = _command_in(comment.get("body"))
     incoming = replace(
         incoming,
         repo=_repository(payload),
-        pr_number=_number(issue, "number", "issue.number"),
-        addressed=_mentions_app(comment.get("body")),
+        pr_number=_number(about, "number", f"{subject}.number"),
+        addressed=command is not None,
+        command=command or "",
+        comment_id=_number(comment, "id", "comment.id"),
     )
+    if on_lines:
+        # One that is no reply begins a thread itself.
+        begun_by = "id" if comment.get("in_reply_to_id") is None else "in_reply_to_id"
+        incoming = replace(incoming, thread_id=_number(comment, begun_by, f"comment.{begun_by}"))
     ignore = _ignored_sender(payload, incoming)
-    if ignore is None and not isinstance(issue.get("pull_request"), dict):
+    if ignore is None and not on_lines and not isinstance(about.get("pull_request"), dict):
         ignore = IgnoreReason.NOT_A_PULL_REQUEST
     if ignore is None and not incoming.addressed:
         ignore = IgnoreReason.NO_MENTION
@@ -202,12 +220,19 @@ def _names_app(reviewer: Any) -> bool:
     return isinstance(login, str) and login.lower() in (app_login(), settings.KODIAI_GITHUB_APP_SLUG.lower())
 
 
-def _mentions_app(text: Any) -> bool:
-    """Tell whether a comment mentions the App outside of quoted lines."""
+def _command_in(text: Any) -> str | None:
+    """The word after the first mention of the App outside of quoted lines; None where it is not mentioned.
+
+    A mention alone asks for a review, and so does one that says please.
+    """
     if not isinstance(text, str):
-        return False
+        return None
     said = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith(">"))
-    return bool(re.search(rf"(?<![\w/@.-])@{re.escape(settings.KODIAI_GITHUB_APP_SLUG)}(?![\w-])", said, re.IGNORECASE))
+    mention = rf"(?<![\w/@.-])@{re.escape(settings.KODIAI_GITHUB_APP_SLUG)}(?![\w-])"
+    found = re.search(rf"{mention}[,:]?(?:[ \t]+please\b)?(?:[ \t]+(\w[\w-]*))?", said, re.IGNORECASE)
+    if found is None:
+        return None
+    return found[1].lower()[:LONGEST_COMMAND] if found[1] else Command.REVIEW
 
 
 def _json_object(body: bytes) -> dict[str, Any]:

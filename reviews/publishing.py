@@ -13,7 +13,7 @@ from django.db.models import Q
 from reviews.conversation import Conversation, finding_marker, numbered, read, review_markers
 from reviews.findings import Finding, Report
 from reviews.github import Client, Refused, SubmittedReview, Unavailable
-from reviews.models import DeliveryStatus, MissedDelivery, Review, RunEnded
+from reviews.models import DeliveryStatus, Review, RunEnded
 from reviews.payloads import app_login
 from reviews.rendering import comment_body, follow_up_body, summary_body
 from telemetry.models import Conclusion
@@ -149,11 +149,9 @@ def post(client: Client, review: Review, body: str, comments: Sequence[dict[str,
 def _may_be_published(review: Review) -> bool:
     """Tell whether GitHub may have the review of this identity already.
 
-    After an attempt of unknown outcome; and where the inbox had to ask for the delivery, because it may have been
-    restored from a backup that does not know of a run that was made.
+    After an attempt of unknown outcome; and where the delivery was missed.
     """
-    identity = {"delivery_id": review.delivery.delivery_id, "event_type": review.delivery.event_type}
-    return review.publishing_at is not None or MissedDelivery.objects.filter(**identity).exists()
+    return review.publishing_at is not None or review.delivery.was_missed
 
 
 def _end_if_overtaken(client: Client, review: Review) -> None:

@@ -25,6 +25,8 @@ _WHY_PARTIAL = {
 }
 GONE = "**Gone** at"
 """What the comment on a finding begins with that is not there any more."""
+IGNORED = "**Ignored** in this repository"
+"""What the comment on a finding begins with that somebody asked never to hear again."""
 SHORT_SHA = 7
 """Digits of a commit in a sentence, as GitHub shows it."""
 LONGEST_PATH = 300
@@ -118,12 +120,15 @@ def follow_up_body(review: Review, new: int, since: str, summary_url: str | None
     return f"{news}: {rest}.{degraded}"
 
 
-def gone_body(review: Review, body: str) -> str:
-    """The body of a comment whose finding is not there any more: `body`, Kodiai's own, put away."""
+def gone_at(commit: str) -> str:
+    return f"{GONE} {code(commit[:SHORT_SHA])}"
+
+
+def gone_body(why: str, body: str) -> str:
+    """The body of a comment whose finding is not there any more, or ignored: `body`, Kodiai's own, put away."""
     # What it suggested is for nobody to commit now.
     put_away = _SUGGESTION.sub(r"\1", body)
-    head = f"{GONE} {code(review.head_sha[:SHORT_SHA])}."
-    return f"{head}\n\n<details><summary>What it was</summary>\n\n{put_away}\n\n</details>"
+    return f"{why}.\n\n<details><summary>What it was</summary>\n\n{put_away}\n\n</details>"
 
 
 def _gone(findings: Sequence[Finding]) -> str:
@@ -205,6 +210,8 @@ def _looked_at(review: Review, report: Report) -> str:
         lines.append(f"{_count(report.unfit, 'remark')} of the language model not said: not about changed lines.")
     if report.unsent:
         lines.append(f"{_count(report.unsent, 'file')} not shown to the language model: too much for its budget.")
+    if report.ignored:
+        lines.append(f"{_count(len(report.ignored), 'finding')} not said, as people asked in comments (`ignore`).")
     if report.without_engine:
         lines.append(f"{_count(report.without_engine, 'file')} of kinds that no engine reads.")
     if report.truncated:

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 
-from reviews.models import Delivery, DeliveryStatus, MissedDelivery
+from reviews.models import Command, Delivery, DeliveryStatus, MissedDelivery
 from reviews.recovery import remove_old_tasks
 from telemetry.retention import purge
 
@@ -20,7 +20,7 @@ MOST_BATCHES = 200
 def retain() -> Mapping[str, int]:
     """Remove what is older than `KODIAI_RETENTION_DAYS` days (0: nothing), and the queue's rows of yesterday.
 
-    Of the inbox only what has ended goes, and no run that still owes telemetry.
+    Of the inbox only what has ended goes, and no run that still owes telemetry. What paused a pull request stays.
     """
     removed = {"old tasks removed": remove_old_tasks()}
     if settings.KODIAI_RETENTION_DAYS:
@@ -28,7 +28,7 @@ def retain() -> Mapping[str, int]:
         old = Delivery.objects.filter(
             Q(status__in=(DeliveryStatus.DONE, DeliveryStatus.FAILED), finished_at__lt=before)
             | Q(status=DeliveryStatus.IGNORED, received_at__lt=before)
-        )
+        ).exclude(command__in=(Command.PAUSE, Command.RESUME))
         owing = Q(review__telemetry_enabled=True) & (
             Q(review__execution_recorded_at__isnull=True, review__finished_at__isnull=False)
             | Q(review__rate_limit_event_recorded_at__isnull=True, review__enriched_at__isnull=False)

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from django.db import transaction
 
-from reviews import check_runs, config, engines, language_model
+from reviews import check_runs, commands, config, engines, language_model
 from reviews.analysis import look_at
 from reviews.enrichment import enrich
 from reviews.findings import Report
 from reviews.github import MAX_FILES, ChangedFile, Client, PullRequest, Refused
-from reviews.models import Delivery, DeliveryStatus, Review, RunEnded
+from reviews.models import Delivery, DeliveryStatus, IgnoredFinding, Review, RunEnded
 from reviews.publishing import publish
 from reviews.redaction import redact, storable
 from reviews.stopping import between_steps
@@ -47,6 +47,8 @@ def run_review(review: Review) -> None:
 
 def _review_pull_request(client: Client, review: Review) -> tuple[Conclusion, str]:
     between_steps()
+    if review.loaded_at is None:
+        commands.obey(client, review)
     if review.analysed_at is None:
         pull, files = load(client, review)
         between_steps()
@@ -88,6 +90,8 @@ def load(client: Client, review: Review) -> tuple[PullRequest, list[ChangedFile]
         raise RunEnded(Conclusion.SUPERSEDED, f"another delivery is about the head commit {pull.head.sha}")
     if _is_repetition(review, pull.head.sha):
         raise RunEnded(Conclusion.SKIPPED, "this head commit was reviewed already, and nobody asked Kodiai again")
+    if review.loaded_at is None and (why := commands.pause_reason(review)):
+        raise RunEnded(Conclusion.SKIPPED, why)
     files = client.changed_files(review.pr_number, pull.changed_files)
     if review.loaded_at is None:
         settled = _settled(client, pull)
@@ -199,14 +203,18 @@ def emit_rate_limit_event(review: Review) -> bool:
 
 
 def analyse(client: Client, review: Review, files: Sequence[ChangedFile]) -> None:
-    """Look at the changed files and store what was found on changed lines."""
+    """Look at the changed files and store what was found on changed lines, without what the repository ignores."""
+    found = look_at(
+        files,
+        contents=lambda paths: client.blobs(paths, review.head_sha),
+        settled=config.RepositoryConfig.from_json(review.config),
+        ask=language_model.of(review),
+    )
+    ignored = set(IgnoredFinding.objects.filter(repo=review.repo).values_list("gist", flat=True))
     report = replace(
-        look_at(
-            files,
-            contents=lambda paths: client.blobs(paths, review.head_sha),
-            settled=config.RepositoryConfig.from_json(review.config),
-            ask=language_model.of(review),
-        ),
+        found,
+        findings=tuple(finding for finding in found.findings if finding.gist not in ignored),
+        ignored=tuple(finding.gist for finding in found.findings if finding.gist in ignored),
         config_problems=Report.from_json(review.report).config_problems,
         truncated=len(files) >= MAX_FILES,
     )

@@ -7,9 +7,10 @@ import logging
 from collections.abc import Sequence
 
 from reviews.conversation import Conversation, Said, finding_marker, is_followed_up, read
+from reviews.findings import Report, gist_of
 from reviews.github import Client, GitHubError, Refused
 from reviews.models import NotSettled, Review
-from reviews.rendering import GONE, comment_body, gone_body
+from reviews.rendering import GONE, IGNORED, comment_body, gone_at, gone_body
 from reviews.stopping import between_steps
 
 logger = logging.getLogger(__name__)
@@ -38,8 +39,9 @@ def _settle(client: Client, review: Review, conversation: Conversation) -> None:
     gone = [one for one in conversation.gone_threads if _is_open(one) and not _says_gone(one)]
     back = [(finding, one) for finding, one in conversation.standing if one.resolved_by_us]
     settled = resolve(client, review, gone[:MOST_THREADS], [one for _, one in back][:MOST_THREADS])
+    ignored = Report.from_json(review.report).ignored
     edits = [
-        (one, f"{gone_body(review, _without_marker(one))}\n\n{finding_marker(one.fingerprint, one.number)}")
+        (one, _put_away(one, IGNORED if gist_of(one.fingerprint) in ignored else gone_at(review.head_sha)))
         for one in gone
         if one.thread.id not in settled
     ]
@@ -48,7 +50,19 @@ def _settle(client: Client, review: Review, conversation: Conversation) -> None:
         for finding, one in conversation.standing
         if _says_gone(one) and _is_open(one)
     ]
-    for one, body in edits[:MOST_EDITS]:
+    _edit_all(client, review, edits[:MOST_EDITS])
+
+
+def close_ignored(client: Client, review: Review, one: Said) -> None:
+    """Close the thread of a finding that nobody wants to hear again. What GitHub refuses is logged."""
+    if not _is_open(one) or _says_gone(one):
+        return
+    if one.thread.id not in resolve(client, review, [one], []):
+        _edit_all(client, review, [(one, _put_away(one, IGNORED))])
+
+
+def _edit_all(client: Client, review: Review, edits: Sequence[tuple[Said, str]]) -> None:
+    for one, body in edits:
         between_steps()
         try:
             edit(client, review, one, body)
@@ -80,8 +94,9 @@ def _is_open(one: Said) -> bool:
 
 
 def _says_gone(one: Said) -> bool:
-    return one.thread.body.startswith(GONE)
+    return one.thread.body.startswith((GONE, IGNORED))
 
 
-def _without_marker(one: Said) -> str:
-    return one.thread.body.rpartition(finding_marker(one.fingerprint, one.number))[0].rstrip()
+def _put_away(one: Said, why: str) -> str:
+    marker = finding_marker(one.fingerprint, one.number)
+    return f"{gone_body(why, one.thread.body.rpartition(marker)[0].rstrip())}\n\n{marker}"

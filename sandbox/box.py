@@ -151,10 +151,11 @@ class Sandbox(State):
     ) -> Json:
         """The body of a webhook about a pull request or a repository, `installation` and `sender` included.
 
-        `pull_request` with any action, `issue_comment` `created` (`comment_body=`, `commenter=`), `check_run`
-        (`check_run=`) and `check_suite` with any action, `installation` `created` or `deleted`,
-        `installation_repositories`, `ping` (action None). `sender=`, `requested_reviewer=` and `before=` fit where
-        GitHub has them; anything else is put in at the top of the body as it is.
+        `pull_request` with any action, `issue_comment` `created` (`comment_body=`, `commenter=`, or `comment=`),
+        `pull_request_review_comment` `created` (`comment=`), `check_run` (`check_run=`) and `check_suite` with any
+        action, `installation` `created` or `deleted`, `installation_repositories`, `ping` (action None). `sender=`,
+        `requested_reviewer=` and `before=` fit where GitHub has them; anything else is put in at the top of the body
+        as it is.
         """
         return payloads.payload(self.app, event, action, subject, **overrides)
 

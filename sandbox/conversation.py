@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sandbox.app import Json, account, node_id, timestamp
+from sandbox.app import App, Json, account, node_id, timestamp
 
 if TYPE_CHECKING:
     from sandbox.pulls import PullRequest
+
+REACTIONS = ("+1", "-1", "laugh", "hooray", "confused", "heart", "rocket", "eyes")
 
 
 def review(
@@ -83,7 +85,51 @@ def review_comment(pull: PullRequest, kept_review: Json, posted: Json, *, positi
         "original_line": line,
         "side": side,
         "subject_type": "line",
+        "reactions": _no_reactions(url),
     }
+
+
+def reply(pull: PullRequest, first: Json, *, author: str, body: str) -> Json:
+    """A reply in the thread that `first` began: on the same lines, and with the number of that comment."""
+    kept_review = {
+        "id": first["pull_request_review_id"],
+        "commit_id": first["commit_id"],
+        "submitted_at": timestamp(),
+        "user": account(author, pull.repository.app.api_url),
+        "author_association": _association(pull, author),
+    }
+    made = review_comment(
+        pull, kept_review, first | {"body": body}, position=first["position"], diff_hunk=first["diff_hunk"]
+    )
+    return made | {"in_reply_to_id": first["id"]}
+
+
+def react(comment: Json, author: str, content: str) -> bool:
+    """Add a reaction to a comment; False where this account has reacted so already."""
+    who = comment.setdefault("reacted", [])
+    if [author, content] in who:
+        return False
+    who.append([author, content])
+    comment["reactions"][content] += 1
+    comment["reactions"]["total_count"] += 1
+    return True
+
+
+def reaction(app: App, author: str, content: str) -> Json:
+    """A reaction as GitHub answers it."""
+    number = app.next_id()
+    return {
+        "id": number,
+        "node_id": node_id("REA", number),
+        "user": account(author, app.api_url),
+        "content": content,
+        "created_at": timestamp(),
+    }
+
+
+def public_comment(kept: Json) -> Json:
+    """A comment as GitHub answers it."""
+    return {name: value for name, value in kept.items() if name != "reacted"}
 
 
 def issue_comment(pull: PullRequest, *, author: str, body: str) -> Json:
@@ -152,8 +198,7 @@ def issue(pull: PullRequest) -> Json:
 
 
 def _no_reactions(url: str) -> Json:
-    kinds = ("+1", "-1", "laugh", "hooray", "confused", "heart", "rocket", "eyes")
-    return {"url": f"{url}/reactions", "total_count": 0, **dict.fromkeys(kinds, 0)}
+    return {"url": f"{url}/reactions", "total_count": 0, **dict.fromkeys(REACTIONS, 0)}
 
 
 def _association(pull: PullRequest, login: str) -> Any:

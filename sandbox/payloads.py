@@ -25,21 +25,25 @@ def payload(
     requested_reviewer: str | None = None,
     comment_body: str | None = None,
     commenter: str | None = None,
+    comment: Json | None = None,
     before: str | None = None,
     check_run: Json | None = None,
     **overrides: Any,
 ) -> Json:
     """The body of `event` with `action` about a pull request or a repository.
 
-    Events: `pull_request` (any action), `issue_comment` (about a pull request), `check_run` and `check_suite` (of the
-    head commit of a pull request), `installation`, `installation_repositories`, `ping` (which needs no subject).
-    `sender`, `requested_reviewer` and `commenter` are logins; `check_run` is one that the repository keeps, by default
+    Events: `pull_request` (any action), `issue_comment` (about a pull request), `pull_request_review_comment`,
+    `check_run` and `check_suite` (of the head commit of a pull request), `installation`, `installation_repositories`,
+    `ping` (which needs no subject).
+    `sender`, `requested_reviewer` and `commenter` are logins; `comment` is one that the pull request keeps, else one is
+    made of `comment_body`, which only `issue_comment` does; `check_run` is one that the repository keeps, by default
     the newest of the head commit. Anything else in `overrides` is put in at the top of the body as it is. Raises
     ValueError for another event.
     """
     builders = {
         "pull_request": _pull_request,
         "issue_comment": _issue_comment,
+        "pull_request_review_comment": _review_comment,
         "check_run": _check_run,
         "check_suite": _check_suite,
         "installation": _installation,
@@ -52,6 +56,7 @@ def payload(
         "requested_reviewer": requested_reviewer,
         "comment_body": comment_body,
         "commenter": commenter,
+        "comment": comment,
         "before": before,
         "check_run": check_run,
     }
@@ -92,8 +97,18 @@ def _pull_request(app: App, action: str | None, subject: Any, details: Json) -> 
 def _issue_comment(app: App, action: str | None, subject: Any, details: Json) -> Json:
     pull: PullRequest = subject
     commenter = details["commenter"] or pull.author
-    comment = conversation.issue_comment(pull, author=commenter, body=details["comment_body"] or f"@{app.slug} review")
-    return {"issue": conversation.issue(pull), "comment": comment} | _surroundings(app, pull.repository, commenter)
+    comment = details["comment"] or conversation.issue_comment(
+        pull, author=commenter, body=details["comment_body"] or f"@{app.slug} review"
+    )
+    about = {"issue": conversation.issue(pull), "comment": conversation.public_comment(comment)}
+    return about | _surroundings(app, pull.repository, comment["user"]["login"])
+
+
+def _review_comment(app: App, action: str | None, subject: Any, details: Json) -> Json:
+    pull: PullRequest = subject
+    comment: Json = details["comment"]
+    about = {"pull_request": shapes.pull_request(pull), "comment": conversation.public_comment(comment)}
+    return about | _surroundings(app, pull.repository, comment["user"]["login"])
 
 
 def _check_run(app: App, action: str | None, subject: Any, details: Json) -> Json:

@@ -164,6 +164,19 @@ class PullRequest:
         """Open a thread again. Raises KeyError for a comment that began none."""
         self._thread(comment_id).resolved_by = None
 
+    def add_reply(self, author: str, body: str, to: int) -> Json:
+        """Put a reply in the thread that a comment began and return it as it is stored. Raises KeyError where it began
+        none.
+
+        GitHub also makes a review without a body of each reply; here it is part of the one that began the thread.
+        """
+        with self.repository.lock:
+            thread = self._thread(to)
+            reply = conversation.reply(self, thread.first, author=author, body=body)
+            thread.comments.append(reply)
+            self.review_comments.append(reply)
+            return reply
+
     def add_comment(self, author: str, body: str) -> Json:
         """Put a comment in the conversation and return it as it is stored."""
         with self.repository.lock:

@@ -28,6 +28,8 @@ class Repository:
         self.pulls: dict[int, PullRequest] = {}
         self.check_runs: list[Json] = []
         """What was posted, oldest first: GitHub's fields, and `annotations` as they were posted."""
+        self.roles: dict[str, str] = {}
+        """Login in lower case to role (`admin`, `maintain`, `write`, `triage`, `read`); others may only read."""
         self._check_suites: dict[tuple[str, int], int] = {}
         self.lock = threading.RLock()
         self.store = GitStore(folder, folder.parent, label=full_name)
@@ -118,6 +120,12 @@ class Repository:
         with self.lock:
             body = {"name": app, "head_sha": head_sha, "conclusion": "success"} | fields
             return checks.create_check_run(self, body, checks.other_app(self.app, app))
+
+    def role_of(self, login: str) -> str:
+        """What somebody may do here. A stranger may read what is public, and nothing else."""
+        if login.lower() == self.owner.lower():
+            return "admin"
+        return self.roles.get(login.lower(), "none" if self.private else "read")
 
     def payload(self, event: str, action: str | None = None, **overrides: Any) -> Json:
         """The body of a webhook about this repository (`installation`, `ping`)."""

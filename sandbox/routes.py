@@ -10,8 +10,9 @@ from enum import StrEnum
 from urllib.parse import urlencode
 
 from sandbox import checks, conversation, graphql, shapes
-from sandbox.app import Json
+from sandbox.app import Json, account
 from sandbox.contents import get_contents
+from sandbox.conversation import REACTIONS
 from sandbox.http import DEFAULT_PER_PAGE, MAX_PER_PAGE, Answer, ApiError, Request, not_found, page
 from sandbox.pulls import PullRequest
 from sandbox.reviews import MAX_BODY_CHARACTERS, create_review, update_comment, update_review
@@ -139,26 +140,41 @@ def _update_review(state: State, request: Request) -> Answer:
 
 
 def _review_comment(state: State, request: Request) -> Answer:
-    return Answer(body=_comment_on_lines(state, request))
+    return Answer(body=conversation.public_comment(_comment_on_lines(state, request)))
 
 
 def _update_comment(state: State, request: Request) -> Answer:
     comment = _comment_on_lines(state, request)
     update_comment(comment, request.object(), state.app.bot_login)
-    return Answer(body=comment)
+    return Answer(body=conversation.public_comment(comment))
 
 
 def _review_comments(state: State, request: Request) -> Answer:
     pull = _pull_request(state, request)
-    return _list(state, request, _submitted_comments(pull))
+    return _list(state, request, [conversation.public_comment(kept) for kept in _submitted_comments(pull)])
 
 
 def _list_comments(state: State, request: Request) -> Answer:
-    return _list(state, request, _pull_request(state, request).comments)
+    kept = _pull_request(state, request).comments
+    return _list(state, request, [conversation.public_comment(comment) for comment in kept])
 
 
 def _create_comment(state: State, request: Request) -> Answer:
-    pull = _pull_request(state, request)
+    return Answer(201, _pull_request(state, request).add_comment(state.app.bot_login, _comment_body(request)))
+
+
+def _reply(state: State, request: Request) -> Answer:
+    """A reply in a thread. Comments that begin one are made with a review here, and in no other way."""
+    pull, body = _pull_request(state, request), _comment_body(request)
+    try:
+        return Answer(201, pull.add_reply(state.app.bot_login, body, to=int(request.object().get("in_reply_to") or 0)))
+    except KeyError as error:
+        # To a reply there is no reply. Source: GitHub REST docs, "Create a reply for a review comment".
+        wrong = {"resource": "PullRequestReviewComment", "code": "invalid", "field": "in_reply_to"}
+        raise ApiError(422, "Validation Failed", [wrong]) from error
+
+
+def _comment_body(request: Request) -> str:
     body = request.object().get("body")
     if not isinstance(body, str) or not body.strip():
         raise ApiError(
@@ -168,7 +184,33 @@ def _create_comment(state: State, request: Request) -> Answer:
         detail = f"body is too long (maximum is {MAX_BODY_CHARACTERS} characters)"
         error = {"resource": "IssueComment", "code": "unprocessable", "field": "data", "message": detail}
         raise ApiError(422, "Validation Failed", [error])
-    return Answer(201, pull.add_comment(state.app.bot_login, body))
+    return body
+
+
+def _permission(state: State, request: Request) -> Answer:
+    """What somebody may do. Roles have the permission that they are made of."""
+    repo, login = state.repository(_full_name(request)), request.parameters["login"]
+    role = repo.role_of(login)
+    permission = {"maintain": "write", "triage": "read"}.get(role, role)
+    user = account(login, state.app.api_url)
+    return Answer(body={"permission": permission, "role_name": role, "user": user})
+
+
+def _react(state: State, request: Request) -> Answer:
+    pulls = state.repository(_full_name(request)).pulls.values()
+    return _reacted(state, request, _with_id([comment for pull in pulls for comment in pull.comments], request))
+
+
+def _react_on_lines(state: State, request: Request) -> Answer:
+    return _reacted(state, request, _comment_on_lines(state, request))
+
+
+def _reacted(state: State, request: Request, comment: Json) -> Answer:
+    content = request.object().get("content")
+    if content not in REACTIONS:
+        raise ApiError(422, "Validation Failed", [{"resource": "Reaction", "code": "invalid", "field": "content"}])
+    is_new = conversation.react(comment, state.app.bot_login, content)
+    return Answer(201 if is_new else 200, conversation.reaction(state.app, state.app.bot_login, content))
 
 
 def _create_check_run(state: State, request: Request) -> Answer:
@@ -298,6 +340,11 @@ ROUTES = (
     _route("review_comments", "GET", _PULL + "/comments", _review_comments, _READ),
     _route("review_comment", "GET", _REPO + r"/pulls/comments/(?P<id>\d+)", _review_comment, _READ),
     _route("update_comment", "PATCH", _REPO + r"/pulls/comments/(?P<id>\d+)", _update_comment, _WRITE),
+    _route("reply", "POST", _PULL + "/comments", _reply, _WRITE),
+    _route("react_on_lines", "POST", _REPO + r"/pulls/comments/(?P<id>\d+)/reactions", _react_on_lines, _WRITE),
+    # On a comment of a pull request this one counts too, whatever the docs say, which name Issues alone.
+    _route("react", "POST", _REPO + r"/issues/comments/(?P<id>\d+)/reactions", _react, _WRITE_ISSUE),
+    _route("permission", "GET", _REPO + r"/collaborators/(?P<login>[^/]+)/permission", _permission),
     _route("list_comments", "GET", _ISSUE + "/comments", _list_comments, _READ_ISSUE),
     _route("create_comment", "POST", _ISSUE + "/comments", _create_comment, _WRITE_ISSUE),
     _route("create_check_run", "POST", _REPO + "/check-runs", _create_check_run, ("checks:write",)),

@@ -21,7 +21,7 @@ PERMISSIONS = {
 }
 """What the App may do where it is installed."""
 
-EVENTS = ["check_run", "check_suite", "issue_comment", "pull_request"]
+EVENTS = ["check_run", "check_suite", "issue_comment", "pull_request", "pull_request_review_comment"]
 """The events that the App subscribes to."""
 
 _REPOSITORY_LINKS = {

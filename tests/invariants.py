@@ -13,7 +13,7 @@ from reviews.check_runs import check_run_of, external_id
 from reviews.models import Delivery, DeliveryStatus, Review
 from sandbox import PullRequest
 from telemetry.models import Conclusion, Execution, RateLimitEvent
-from tests.published import MARKER, app_reviews, check_said_once
+from tests.published import MARKER, app_answers, app_reviews, check_said_once
 
 ENDED_BEFORE_PUBLISHING = (Conclusion.SKIPPED, Conclusion.SUPERSEDED)
 EXECUTION_FINAL = ("created_at", "delivery_id", "event_type", "repo", "pr_number")
@@ -37,6 +37,8 @@ class State:
     """Reviews of the App by the digest in their marker."""
     check_runs: dict[str, list[dict[str, Any]]]
     """Check runs by their external id."""
+    answers: dict[str, list[dict[str, Any]]]
+    """Answers of the App to comments by the digest in their marker."""
 
 
 def state(pulls: Iterable[PullRequest]) -> State:
@@ -48,6 +50,7 @@ def state(pulls: Iterable[PullRequest]) -> State:
         list(Execution.objects.all()),
         app_reviews(pulls),
         app_check_runs(pulls),
+        app_answers(pulls),
     )
 
 
@@ -83,6 +86,11 @@ def check_always(now: State, abandoned: set[tuple[int, str]]) -> None:
         assert review.conclusion not in ENDED_BEFORE_PUBLISHING, f"published though it ended: {review}"
         if MARKER.findall(posted[0]["body"])[0] == marker:  # and not one that joined a summary later
             assert posted[0]["commit_id"] == review.head_sha, "published on another commit"
+    for marker, given in now.answers.items():
+        assert len(given) == 1, f"answered {len(given)} times: {runs[marker].delivery}"
+        assert runs[marker].answering_at is not None, "answered before it was stored that GitHub may have it"
+    for marker, review in runs.items():
+        assert review.answered_at is None or marker in now.answers, f"said to be answered, and is not: {review}"
     events = {_identity(event): event for event in now.events}
     executions = {_identity(execution): execution for execution in now.executions}
     assert len(events) == len(now.events), "an identity with two events"

@@ -1,8 +1,8 @@
 """A process that runs one delivery and is killed at one point of it: `python -m tests.killed_run <delivery> <point>`.
 
 A point is a time stamp of `Review` (the process dies right after it is stored), or one right after an effect:
-`event-written`, `summary-updated`, `review-posted`, `threads-resolved`, `comment-edited`, `execution-written`,
-`check-run-posted`. A third argument names another signal: SIGSTOP.
+`answer-posted`, `event-written`, `summary-updated`, `review-posted`, `threads-resolved`, `comment-edited`,
+`execution-written`, `check-run-posted`. A third argument names another signal: SIGSTOP.
 """
 
 import os
@@ -17,7 +17,7 @@ delivery_pk, point = int(sys.argv[1]), sys.argv[2]
 deadly = signal.Signals[sys.argv[3]] if len(sys.argv) > 3 else signal.SIGKILL
 django.setup()
 
-from reviews import check_runs, publishing, service, threads  # noqa: E402
+from reviews import check_runs, commands, publishing, service, threads  # noqa: E402
 from reviews.models import Review  # noqa: E402
 from reviews.runner import process  # noqa: E402
 
@@ -43,6 +43,7 @@ def dying_at_its_step(stamp: Callable[..., None]) -> Callable[..., None]:
 
 Review.stamp = dying_at_its_step(Review.stamp)  # type: ignore[method-assign]
 Review.stamp_check_run = dying_at_its_step(Review.stamp_check_run)  # type: ignore[method-assign]
+commands.post = dying_after("answer-posted", commands.post)
 service.record_rate_limit_event = dying_after("event-written", service.record_rate_limit_event)
 publishing.update_summary = dying_after("summary-updated", publishing.update_summary)
 publishing.post = dying_after("review-posted", publishing.post)

@@ -18,10 +18,10 @@ from django.utils import timezone
 from jsonschema import Draft202012Validator
 
 from reviews.github.app import AppClient
-from sandbox import Call, Sandbox
+from sandbox import Call, Fault, FaultKind, Sandbox
 from tests.corpus import pulls as pulls
 from tests.corpus.declarations import DECLARED
-from tests.runs import admit, run
+from tests.runs import admit, run, say
 
 ASKED = ("django-view", "three-hundred-files", "names-in-many-scripts", "many-findings", "submodules")
 """Pull requests of the corpus over which Kodiai's calls are recorded."""
@@ -60,6 +60,29 @@ def test_so_is_what_a_follow_up_asks(github: Sandbox) -> None:
     calls = [call for call in github.calls if (call.method, call.path) not in NOT_DESCRIBED]
     assert {"update_review", "create_review"} <= {call.route for call in calls}
     assert [complaint for call in calls for complaint in complaints(call)] == []
+
+
+@pytest.mark.django_db
+def test_so_is_what_commands_ask(github: Sandbox) -> None:
+    """In the conversation and in a thread, and looking for an answer of one's own in both."""
+    pull = DECLARED["django-view"].opened(github)
+    pull.repository.roles["mona"] = "write"
+    run(admit(pull))
+    github.reset_calls()
+    for route, to in (("create_comment", None), ("reply", pull.threads[0].first["id"])):
+        github.fail(route, Fault(FaultKind.TAKEN_THEN_RESET))
+        delivery = say(pull, "@kodiai explain", to=to)
+        run(delivery)
+        run(delivery)
+
+    calls = [call for call in github.calls if (call.method, call.path) not in NOT_DESCRIBED]
+    asked = {"permission", "react", "react_on_lines", "create_comment", "reply", "list_comments", "review_comments"}
+    assert asked <= {call.route for call in calls}
+    for call in calls:
+        # The description calls them required, and says at `in_reply_to` that they are ignored beside it.
+        ignored = ("commit_id", "path") if call.route == "reply" else ()
+        expected = [f"{call.path}: '{name}' is a required property" for name in ignored]
+        assert list(complaints(call)) == expected
 
 
 @pytest.mark.django_db

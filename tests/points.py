@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 from django_tasks_db.models import DBTaskResult
 
-from reviews import check_runs, inbox, publishing, recovery, runner, service, threads
+from reviews import check_runs, commands, inbox, publishing, recovery, runner, service, threads
 from reviews.models import Review
 
 STAMPS = (
     "started_at",
+    "obeyed_at",
+    "answering_at",
+    "answered_at",
     "loaded_at",
     "enriched_at",
     "rate_limit_event_tried_at",
@@ -28,6 +31,7 @@ STAMPS = (
     "check_run_reported_at",
 )
 EFFECTS = (
+    "answer-posted",
     "event-written",
     "summary-updated",
     "review-posted",
@@ -71,6 +75,7 @@ class Points:
         monkeypatch.setattr(DBTaskResult, "set_failed", set_failed_if_alive)
         for module, name, point in (
             (runner, "claim", "claimed"),
+            (commands, "post", "answer-posted"),
             (service, "record_rate_limit_event", "event-written"),
             (publishing, "update_summary", "summary-updated"),
             (publishing, "post", "review-posted"),

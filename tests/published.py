@@ -7,6 +7,7 @@ from typing import Any
 from sandbox import PullRequest
 
 MARKER = re.compile(r"^<!-- kodiai:review (\w+) -->$", re.MULTILINE)
+ANSWER = re.compile(r"<!-- kodiai:answer (\w+) -->\Z")
 FINDING = re.compile(r"<!-- kodiai:finding ([\w-]+) -->\Z")
 
 
@@ -22,10 +23,23 @@ def app_reviews(pulls: Iterable[PullRequest]) -> dict[str, list[dict[str, Any]]]
     return found
 
 
+def app_answers(pulls: Iterable[PullRequest]) -> dict[str, list[dict[str, Any]]]:
+    """What the App has answered to comments, by marker."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for pull in pulls:
+        for comment in pull.comments:
+            if comment["user"]["login"] == "kodiai[bot]":
+                markers = ANSWER.findall(comment["body"])
+                assert len(markers) == 1, "an answer without its marker"
+                found.setdefault(markers[0], []).append(comment)
+    return found
+
+
 def check_said_once(pulls: Iterable[PullRequest]) -> None:
     """No finding is said twice on the lines of a pull request, and there is one summary."""
     for pull in pulls:
-        said = [FINDING.findall(comment["body"]) for comment in pull.review_comments]
+        begun = [comment for comment in pull.review_comments if "in_reply_to_id" not in comment]
+        said = [FINDING.findall(comment["body"]) for comment in begun]
         assert all(len(markers) == 1 for markers in said), "a comment without its marker"
         assert len({markers[0] for markers in said}) == len(said), f"a comment that stands twice: {said}"
         summaries = [review for review in pull.reviews if review["body"].startswith("### Kodiai")]

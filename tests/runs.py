@@ -39,6 +39,14 @@ def admit(pull: PullRequest, action: str = "opened", *, delivery_id: str | None 
     return Delivery.objects.get(delivery_id=incoming.delivery_id, event_type=incoming.event_type)
 
 
+def say(pull: PullRequest, text: str, by: str = "mona", to: int | None = None) -> Delivery:
+    """Let somebody comment on a pull request, or reply in the thread that a comment began; let the delivery in."""
+    if to is None:
+        return admit(pull, "created", event="issue_comment", comment=pull.add_comment(by, text))
+    reply = pull.add_reply(by, text, to)
+    return admit(pull, "created", event="pull_request_review_comment", comment=reply)
+
+
 def let_waits_be_over() -> None:
     """Let the time have come for whatever was put off."""
     Review.objects.filter(deferred_until__gt=timezone.now()).update(deferred_until=timezone.now())

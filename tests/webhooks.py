@@ -33,6 +33,18 @@ def comment_payload(body: Any = "@kodiai please", **issue: Any) -> dict[str, Any
     }
 
 
+def reply_payload(body: Any = "@kodiai please", **comment: Any) -> dict[str, Any]:
+    """The part of a `pull_request_review_comment` body about a reply that Kodiai reads."""
+    return {
+        "action": "created",
+        "pull_request": {"number": 7, "head": {"sha": "a" * 40}},
+        "comment": {"id": 2, "in_reply_to_id": 1, "body": body, **comment},
+        "repository": {"full_name": "octo/demo"},
+        "installation": {"id": 99},
+        "sender": {"login": "mona", "type": "User"},
+    }
+
+
 def check_payload(event: str = "check_run", **check: Any) -> dict[str, Any]:
     """The part of a `check_run` or `check_suite` body about a re-run that Kodiai reads."""
     about = {"head_sha": "a" * 40, "app": {"id": 1, "slug": "kodiai"}, "pull_requests": [{"number": 7}], **check}

@@ -1,6 +1,6 @@
 """Kodiai's one client of GitHub: `Client` as an installation sees a repository, `AppClient` as the App itself."""
 
-from reviews.github.answers import Blob, ChangedFile, CheckRun, HookDelivery, PullRequest, SubmittedReview
+from reviews.github.answers import Blob, ChangedFile, CheckRun, Comment, HookDelivery, PullRequest, SubmittedReview
 from reviews.github.app import AppClient
 from reviews.github.client import MAX_FILES, Client
 from reviews.github.errors import GitHubError, NotConfigured, RateLimited, Refused, Unavailable
@@ -13,6 +13,7 @@ __all__ = [
     "ChangedFile",
     "CheckRun",
     "Client",
+    "Comment",
     "GitHubError",
     "HookDelivery",
     "NotConfigured",

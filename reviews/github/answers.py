@@ -98,6 +98,20 @@ class SubmittedReview(Answer):
         return self.id if 0 < self.id <= LARGEST_ID else None
 
 
+class Comment(Answer):
+    """A comment on a pull request, in its conversation or on its lines."""
+
+    id: Id
+    body: Text | None
+    user: User | None
+
+
+class Permission(Answer):
+    """What somebody may do in a repository. Roles that are not named here count as the one that they are made of."""
+
+    permission: Text
+
+
 class App(Answer):
     id: int
     slug: Text = ""

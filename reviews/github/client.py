@@ -18,7 +18,9 @@ from reviews.github.answers import (
     ChangedFile,
     CheckRun,
     CheckRuns,
+    Comment,
     Content,
+    Permission,
     PullRequest,
     SearchResult,
     SubmittedReview,
@@ -36,6 +38,8 @@ MAX_FILES = 3000
 """Files that GitHub lists for a pull request. Source: GitHub REST docs, "List pull requests files"."""
 MAX_REVIEWS = 10_000
 """Reviews that are looked through for one's own. Past them it is not known whether it is there."""
+MAX_COMMENTS = 10_000
+"""Comments of a pull request that are looked through for one's own, as its reviews are."""
 MAX_CONVERSATION_PAGES = 20
 """Pages, of a hundred threads and a hundred reviews, that are read of a conversation. What comes after is not known."""
 MAX_CHECK_RUNS = 1000
@@ -131,11 +135,8 @@ class Client:
     def reviews(self, number: int) -> Iterator[SubmittedReview]:
         """Yield the reviews of a pull request, page by page. Raises `Unavailable` after `MAX_REVIEWS`."""
         path = f"/repos/{self.repo}/pulls/{number}/reviews"
-        for page in self._pages(path, form(list[SubmittedReview]), MAX_REVIEWS):
-            yield from page
-            if len(page) < PER_PAGE:
-                return
-        raise Unavailable(f"the pull request has more than {MAX_REVIEWS} reviews")
+        too_many = f"the pull request has more than {MAX_REVIEWS} reviews"
+        return self._all(path, form(list[SubmittedReview]), MAX_REVIEWS, too_many)
 
     def create_review(
         self,
@@ -180,6 +181,45 @@ class Client:
         reviews = self._pages(f"/repos/{self.repo}/pulls/{number}/reviews", form(list[SubmittedReview]), limit)
         return threads, [review for page in reviews for review in page]
 
+    def permission_of(self, login: str) -> str:
+        """Return what somebody may do in the repository: `admin`, `write`, `read`, or `none`.
+
+        `maintain` is `write` here, and `triage` is `read`. Source: GitHub REST docs, "Get repository permissions for a
+        user".
+        """
+        path = f"/repos/{self.repo}/collaborators/{quote(login, safe='')}/permission"
+        try:
+            return self._call("GET", path, form(Permission)).permission
+        except Refused as refused:
+            if refused.status == 404:
+                return "none"
+            raise
+
+    def react(self, comment_id: int, content: str, *, on_lines: bool, before: Callable[[], None]) -> None:
+        """React to a comment (`eyes`, `+1`). To do it twice is to do it once. `before` is as in `create_review`."""
+        path = f"/repos/{self.repo}/{'pulls' if on_lines else 'issues'}/comments/{comment_id}/reactions"
+        self._send_once("POST", path, lambda response: None, {"content": content}, before)
+
+    def comments(self, number: int, *, on_lines: bool) -> Iterator[Comment]:
+        """Yield the comments on the lines of a pull request, or those in its conversation, page by page.
+
+        Raises `Unavailable` after `MAX_COMMENTS`.
+        """
+        path = f"/repos/{self.repo}/{'pulls' if on_lines else 'issues'}/{number}/comments"
+        return self._all(
+            path, form(list[Comment]), MAX_COMMENTS, f"the pull request has more than {MAX_COMMENTS} comments"
+        )
+
+    def create_comment(self, number: int, body: str, thread: int | None, before: Callable[[], None]) -> Comment:
+        """Post a comment in the conversation of a pull request, or a reply in the thread that a comment began.
+
+        Sent once, as a review is; for `before` see `create_review`. Beside `in_reply_to` GitHub reads the body alone;
+        the address that ends in `/replies` is not for Apps. Source: GitHub's OpenAPI description.
+        """
+        path = f"/repos/{self.repo}/{'issues' if thread is None else 'pulls'}/{number}/comments"
+        reply = {} if thread is None else {"in_reply_to": thread}
+        return self._send_once("POST", path, form(Comment), {"body": body, **reply}, before)
+
     def settle_threads(self, resolve: Sequence[str], unresolve: Sequence[str], before: Callable[[], None]) -> set[str]:
         """Resolve some threads (their ids) and open others again, with one call; return those that it was done to.
 
@@ -201,11 +241,8 @@ class Client:
         """Yield the check runs of a commit under one name, whoever made them. Raises `Unavailable` after the last that
         GitHub keeps: it may have had others."""
         path = f"/repos/{self.repo}/commits/{commit}/check-runs"
-        for page in self._pages(path, _listed_check_runs, MAX_CHECK_RUNS, check_name=name, filter="all"):
-            yield from page
-            if len(page) < PER_PAGE:
-                return
-        raise Unavailable(f"the commit has {MAX_CHECK_RUNS} check runs of one name, or more")
+        too_many = f"the commit has {MAX_CHECK_RUNS} check runs of one name, or more"
+        return self._all(path, _listed_check_runs, MAX_CHECK_RUNS, too_many, check_name=name, filter="all")
 
     def create_check_run(self, body: Mapping[str, Any], before: Callable[[], None]) -> CheckRun:
         """Post one check run. Sent once, as a review is; for `before` see `create_review`."""
@@ -282,6 +319,16 @@ class Client:
             if len(entries) < PER_PAGE:
                 return
             page += 1
+
+    def _all(
+        self, path: str, read: Callable[[httpx.Response], list[T]], limit: int, too_many: str, **params: str
+    ) -> Iterator[T]:
+        """Yield all that is listed at a path. Raises `Unavailable` (`too_many`) after `limit`: there may be more."""
+        for page in self._pages(path, read, limit, **params):
+            yield from page
+            if len(page) < PER_PAGE:
+                return
+        raise Unavailable(too_many)
 
     def _blobs_by_graphql(self, paths: Sequence[str], commit: str) -> dict[str, Blob]:
         names = [f"e{index}" for index in range(len(paths))]

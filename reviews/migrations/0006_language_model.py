@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("reviews", "0004_check_run"),
+        ("reviews", "0005_commands"),
     ]
 
     operations = [

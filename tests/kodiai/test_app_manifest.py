@@ -13,7 +13,7 @@ from reviews.payloads import INSTALLATION_EVENTS, read_delivery
 from sandbox import Fault, FaultKind, Sandbox
 from sandbox.routes import ROUTES, Auth, permitted
 from telemetry.models import Conclusion
-from tests.runs import admit, run
+from tests.runs import admit, run, say
 
 MANIFEST: dict[str, Any] = json.loads((settings.BASE_DIR / "docs" / "app-manifest.json").read_text())
 README = (settings.BASE_DIR / "README.md").read_text()
@@ -58,6 +58,12 @@ def complete_runs(github: Sandbox) -> None:
     assert run(delivery).published_at is not None
     assert len(again.reviews) == 1
     assert [len(repository.check_runs) for repository in (repo, other, third)] == [2, 1, 1]
+    repo.roles["mona"] = "write"
+    for to in (None, pull.threads[0].first["id"]):
+        github.fail("create_comment" if to is None else "reply", Fault(FaultKind.TAKEN_THEN_RESET))
+        delivery = say(pull, "@kodiai explain", to=to)
+        run(delivery)
+        assert run(delivery).answered_at is not None
 
 
 @pytest.mark.django_db
@@ -73,6 +79,7 @@ def test_every_token_is_for_one_repository_and_for_what_the_runs_did_there_and_n
     called = {call.route for call in github.calls}
     assert called >= {"pull", "files", "contents", "graphql", "search", "create_review", "list_reviews"}
     assert called >= {"update_review", "update_comment", "create_check_run"}
+    assert called >= {"permission", "react", "react_on_lines", "create_comment", "reply", "list_comments"}
     routes = [route for route in ROUTES if route.name in called and route.auth is Auth.INSTALLATION]
     assert all(permitted(route, permissions) for route in routes)
     for name, level in permissions.items():
@@ -108,7 +115,7 @@ def test_the_app_subscribes_to_the_events_that_the_intake_acts_on_and_no_others(
             "sender": {"login": "mona", "type": "User"},
             "issue": {"number": 1, "pull_request": {}},
             "pull_request": {"number": 1},
-            "comment": {"body": "@kodiai"},
+            "comment": {"id": 1, "body": "@kodiai"},
         }
         return read_delivery("d-1", event, json.dumps(body).encode()).ignore is not IgnoreReason.EVENT
 

@@ -17,7 +17,10 @@ AFTER = (
 
 @pytest.fixture
 def repo(github: Sandbox) -> Repository:
-    return github.create_repository("octo/demo", files={"shop.py": BEFORE})
+    """A repository in which mona and octocat may write."""
+    repo = github.create_repository("octo/demo", files={"shop.py": BEFORE})
+    repo.roles |= {"mona": "write", "octocat": "maintain"}
+    return repo
 
 
 @pytest.fixture

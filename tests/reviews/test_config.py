@@ -166,7 +166,9 @@ def test_an_event_that_triggers_nothing_here_is_skipped(repo: Repository) -> Non
 def test_who_asks_by_name_gets_a_review_whatever_triggers_one(repo: Repository) -> None:
     repo.commit({".kodiai.yml": "triggers: {actions: []}"})
     pull = repo.open_pull_request(changes={"shop.py": "import os\n"})
-    review = run(admit(pull, "created", event="issue_comment", comment_body="@kodiai please look", commenter="octocat"))
+    review = run(
+        admit(pull, "created", event="issue_comment", comment_body="@kodiai please review", commenter="octocat")
+    )
     assert review.conclusion == Conclusion.SUCCESS
 
 

@@ -98,7 +98,7 @@ def test_somebody_who_asks_by_name_is_answered_in_one_sentence(pull: PullRequest
     run(admit(pull))
     sha = pull.head_sha[:7]
     run(admit(pull, "created", event="issue_comment", comment_body="@kodiai please"))
-    follow_up(pull, FIXED, "created", event="issue_comment", comment_body="@kodiai again")
+    follow_up(pull, FIXED, "created", event="issue_comment", comment_body="@kodiai review")
 
     summary, same, later = pull.reviews
     link = f"the [summary]({summary['html_url']}) is up to date."

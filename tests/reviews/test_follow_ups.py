@@ -10,12 +10,12 @@ import pytest
 from pytest_django import Settings
 
 from reviews.models import Review
-from reviews.rendering import GONE
+from reviews.rendering import GONE, IGNORED
 from sandbox import PullRequest, Repository, Sandbox
 from telemetry.models import Conclusion
 from tests.published import check_said_once
 from tests.reviews.conftest import AFTER
-from tests.runs import admit, run
+from tests.runs import admit, run, say
 
 pytestmark = pytest.mark.django_db
 
@@ -48,7 +48,8 @@ def state_of(pull: PullRequest) -> dict[str, str]:
         rule = re.search(r"`([A-Z]+\d+)`", first["body"])
         assert rule
         name = f"{first['path']} {rule[1]}"
-        state = "gone" if first["body"].startswith(GONE) else "open"
+        put_away = {GONE: "gone", IGNORED: "ignored"}
+        state = next((state for head, state in put_away.items() if first["body"].startswith(head)), "open")
         states[name if name not in states else f"{name} at {first['original_line']}"] = (
             state if thread.resolved_by is None else f"resolved by {thread.resolved_by}"
         )
@@ -174,6 +175,24 @@ def test_resolve_by_hand(pull: PullRequest, closed: str) -> None:
 
         assert state_of(pull) == {UNUSED: "resolved by mona", UNDEFINED: "open", PLACEHOLDER: "open"}
         assert first["body"] == said
+    assert len(pull.reviews) == 1
+
+
+def test_ignore(pull: PullRequest, closed: str) -> None:
+    """What somebody ignores in a reply is never said again: its thread is closed at once, and stays so."""
+    review(pull, "opened")
+    first = next(thread.first["id"] for thread in pull.threads if "F401" in thread.first["body"])
+    assert run(say(pull, "@kodiai ignore", to=first)).conclusion == Conclusion.SKIPPED
+    state = "ignored" if closed == "gone" else closed
+    assert state_of(pull) == {UNUSED: state, UNDEFINED: "open", PLACEHOLDER: "open"}
+    for code in (f"{AFTER}\n\nmore = 1\n", FIXED, AFTER):
+        pull.push({"shop.py": code})
+        review(pull)
+
+        assert state_of(pull) == {UNUSED: state, UNDEFINED: "open", PLACEHOLDER: "open"}
+        assert "### Kodiai: 2 findings (1 critical, 1 minor)" in pull.reviews[0]["body"]
+    assert "1 finding not said, as people asked in comments" in pull.reviews[0]["body"]
+    assert "of earlier commits" not in pull.reviews[0]["body"]
     assert len(pull.reviews) == 1
 
 

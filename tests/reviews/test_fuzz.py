@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from reviews.diff import BadPatch, hunks_of
 from reviews.findings import Finding, Severity, Suggestion, bounded
 from tests import hostile
-from tests.webhooks import check_payload, comment_payload, pull_request_payload
+from tests.webhooks import check_payload, comment_payload, pull_request_payload, reply_payload
 
 ROOT = "/scratch"
 FILES = {"a.py": "import os\nx = f'a'\n\n", "cr.py": "x = 1\rimport os\r\n\ty = 2", "b/c.py": ""}
@@ -47,7 +47,9 @@ json_values = st.recursive(
 
 @fuzzed
 @given(
-    event=st.sampled_from(["pull_request", "issue_comment", "check_run", "installation", "ping", "push"]),
+    event=st.sampled_from(
+        ["pull_request", "issue_comment", "pull_request_review_comment", "check_run", "installation", "ping", "push"]
+    ),
     part=st.sampled_from(
         ["action", "pull_request", "issue", "comment", "check_run", "repository", "installation", "sender"]
     ),
@@ -56,7 +58,11 @@ json_values = st.recursive(
     at=st.integers(0, 400),
 )
 def test_the_intake_reads_or_refuses(event: str, part: str, value: object, broken: bytes, at: int) -> None:
-    payloads = {"issue_comment": comment_payload, "check_run": check_payload}
+    payloads = {
+        "issue_comment": comment_payload,
+        "pull_request_review_comment": reply_payload,
+        "check_run": check_payload,
+    }
     base = payloads.get(event, pull_request_payload)()
     body = json.dumps(base | {part: value}).encode()
     hostile.check_intake("d-1", event, body)

@@ -33,6 +33,7 @@ from tests.runs import (
     queued_tasks,
     run,
     run_in_a_process_that_is_stopped,
+    say,
     wait_until_stopped,
 )
 
@@ -294,6 +295,28 @@ def test_a_worker_that_was_stopped_past_its_lease_during_a_call_goes_on_without_
     assert len(pull.reviews) == 1
     assert Review.objects.get().github_review_id == pull.reviews[0]["id"]
     assert RateLimitEvent.objects.count() == Execution.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("route", ["react", "create_comment"])
+def test_a_worker_that_was_stopped_past_its_lease_in_a_command_goes_on_without_a_second_answer(
+    github: Sandbox, pull: PullRequest, route: str
+) -> None:
+    delivery = say(pull, "@kodiai help")
+    held = github.fail(route, Fault(FaultKind.TAKEN_THEN_DELAYED))
+    stopped = run_in_a_process_that_is_stopped(delivery, "never")
+    try:
+        assert held.reached.wait(60)
+        os.kill(stopped.pid, signal.SIGSTOP)
+        let_leases_run_out()
+        assert put_back() == 1
+        assert run(delivery).conclusion == Conclusion.SKIPPED
+        held.release()
+        continue_after_the_run_was_taken_over(stopped)
+    finally:
+        stopped.kill()
+
+    assert [comment["user"]["login"] for comment in pull.comments] == ["mona", "kodiai[bot]"]
 
 
 @pytest.mark.django_db(transaction=True)

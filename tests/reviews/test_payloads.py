@@ -8,7 +8,7 @@ import pytest
 
 from reviews.models import IgnoreReason
 from reviews.payloads import BadDelivery, Incoming, read_delivery
-from tests.webhooks import comment_payload, pull_request_payload, without
+from tests.webhooks import comment_payload, pull_request_payload, reply_payload, without
 
 NOTHING = {
     "delivery_id": "d-1",
@@ -19,10 +19,14 @@ NOTHING = {
     "head_sha": "",
     "sender": "",
     "addressed": False,
+    "command": "",
+    "comment_id": None,
+    "thread_id": None,
     "ignore": None,
 }
 FROM_MONA = NOTHING | {"installation_id": 99, "sender": "mona"}
 ABOUT_IT = FROM_MONA | {"repo": "octo/demo", "pr_number": 7}
+ASKED = {"action": "created", "addressed": True, "command": "review", "comment_id": 1}
 SHA = "0123456789abcdef" * 4
 
 
@@ -68,14 +72,25 @@ def read(event: str, payload: dict[str, Any]) -> Incoming:
         (
             "issue_comment",
             comment_payload(),
-            ABOUT_IT | {"action": "created", "addressed": True},
+            ABOUT_IT | ASKED,
             "issue_comment.created",
+        ),
+        (
+            "pull_request_review_comment",
+            reply_payload("@kodiai ignore"),
+            ABOUT_IT | ASKED | {"command": "ignore", "comment_id": 2, "thread_id": 1},
+            "pull_request_review_comment.created",
+        ),
+        (
+            "pull_request_review_comment",
+            reply_payload("Why not?", in_reply_to_id=None),
+            ABOUT_IT | {"action": "created", "comment_id": 2, "thread_id": 2, "ignore": IgnoreReason.NO_MENTION},
+            "pull_request_review_comment.created",
         ),
         (
             "issue_comment",
             comment_payload() | {"sender": {"login": "renovate[bot]", "type": "Bot"}},
-            ABOUT_IT
-            | {"action": "created", "sender": "renovate[bot]", "addressed": True, "ignore": IgnoreReason.BOT_SENDER},
+            ABOUT_IT | ASKED | {"sender": "renovate[bot]", "ignore": IgnoreReason.BOT_SENDER},
             "issue_comment.created",
         ),
         (
@@ -93,6 +108,26 @@ def test_of_each_event_what_is_needed_is_kept(
 
     assert asdict(incoming) == kept | {"event": event}
     assert incoming.event_type == event_type
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        ("@kodiai", "review"),
+        ("@kodiai!", "review"),
+        ("Thanks, @kodiai.\nIt is fine now", "review"),
+        ("@kodiai please", "review"),
+        ("@kodiai, please pause", "pause"),
+        ("> @kodiai review\n\n@Kodiai:  PAUSE it", "pause"),
+        ("@kodiai help @kodiai pause", "help"),
+        ("@kodiai reveiw", "reveiw"),
+        ("@kodiai pleased", "pleased"),
+        ("@kodiai überprüfe", "überprüfe"),
+        ("@kodiai " + "x" * 1000, "x" * 32),
+    ],
+)
+def test_the_word_after_the_first_mention_is_the_command(text: str, command: str) -> None:
+    assert read("issue_comment", comment_payload(text)).command == command
 
 
 @pytest.mark.parametrize(
@@ -152,6 +187,16 @@ def test_the_smallest_and_the_largest_number_are_taken(number: int) -> None:
         ("issue_comment", comment_payload(number=None), "issue.number is missing or not a positive whole number"),
         ("issue_comment", without(comment_payload(), "issue"), "issue is missing or not an object"),
         ("issue_comment", without(comment_payload(), "comment"), "comment is missing or not an object"),
+        (
+            "issue_comment",
+            without(comment_payload(), "comment", "id"),
+            "comment.id is missing or not a positive whole number",
+        ),
+        (
+            "pull_request_review_comment",
+            reply_payload(in_reply_to_id="1"),
+            "comment.in_reply_to_id is missing or not a positive whole number",
+        ),
         ("installation", {"action": "created"}, "installation.id is missing"),
         (
             "installation",

@@ -73,7 +73,7 @@ def test_a_pull_request_without_a_file_that_an_engine_reads_gets_a_review_that_s
 
 
 def test_a_comment_that_mentions_the_app_is_answered_with_a_review(github: Sandbox, pull: PullRequest) -> None:
-    delivery = admit(pull, "created", event="issue_comment", comment_body="@kodiai please look", commenter="octocat")
+    delivery = admit(pull, "created", event="issue_comment", comment_body="@kodiai please review", commenter="octocat")
 
     assert run(delivery).conclusion == Conclusion.SUCCESS
     assert event_of(delivery).event_type == "issue_comment.created"

@@ -57,11 +57,12 @@ MOST_ROUNDS = 40
 
 ACTIONS = (
     *("opened", "synchronize", "reopened", "ready_for_review", "asked", "others asked", "mention", "re-run"),
-    "closed",
+    *("help", "closed"),
 )
 ROUTES = (
     "*", "pull", "files", "contents", "search", "list_reviews", "create_review", "installation_token",
     "graphql", "update_review", "update_comment", "list_check_runs", "create_check_run", "update_check_run",
+    "create_comment", "list_comments", "permission",
 )  # fmt: skip
 CODE = ("import os\n", "import os\nimport sys\n", "import sys\nvalue = missing\n", "value = 1\n")
 """What the second pull request has in its Python file, one after the other: findings come, go and come back."""
@@ -78,7 +79,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "broken JSON": {"kind": FaultKind.BROKEN_JSON},
     "taken, then reset": {"kind": FaultKind.TAKEN_THEN_RESET},
 }
-POSTS = ("create_review", "update_review", "create_check_run", "update_check_run")
+POSTS = ("create_review", "update_review", "create_comment", "create_check_run", "update_check_run")
 HAPPENINGS = (
     "kill",
     "kill",
@@ -130,6 +131,7 @@ class Kodiai(RuleBasedStateMachine):
         self.seen = Memory()
         self.broken: list[str] = []
         self.locked = False
+        self.held = False
         self.at_rest = False
 
     def open_pull_requests(self) -> list[PullRequest]:
@@ -138,6 +140,8 @@ class Kodiai(RuleBasedStateMachine):
         silent = {"notes.md": "one\n", ".kodiai.yml": "telemetry:\n  enabled: false\n"}
         other = self.github.create_repository(f"{name}-silent", files=silent)
         self.github.merged_pull_requests[name, "mona"] = 4
+        for each in (repo, other):
+            each.roles |= {"mona": "write", "lisa": "write"}
         return [
             repo.open_pull_request(changes={"notes.md": "two\n"}, author="mona"),
             repo.open_pull_request(changes={"more.py": CODE[0]}, author="lisa", author_association="FIRST_TIMER"),
@@ -150,8 +154,9 @@ class Kodiai(RuleBasedStateMachine):
     def delivery(self, pull: int, action: str, late: bool) -> None:
         """GitHub makes a delivery, which arrives now or later."""
         about, event = self.pulls[pull], "pull_request"
-        if action == "mention":
-            event, payload = "issue_comment", about.payload("created", "issue_comment", comment_body="@kodiai please")
+        if action in ("mention", "help"):
+            text = "@kodiai please" if action == "mention" else "@kodiai help"
+            event, payload = "issue_comment", about.payload("created", "issue_comment", comment_body=text)
         elif action == "re-run":
             event, payload = "check_suite", about.payload("rerequested", "check_suite")
         elif action == "asked":
@@ -218,8 +223,8 @@ class Kodiai(RuleBasedStateMachine):
         finally:
             self.points.forget()
             stopping._told = False
-        if happening is not None and happening[0] == "claimed":
-            # What fails between the claim and the attempt is put back by nobody: the lease runs out.
+        if happening is not None and happening[0] in ("claimed", "put-back"):
+            # What fails between the claim and the attempt, or after it, is put back by nobody: the lease runs out.
             self.note_abandoned()
 
     @rule(pull=pull_indexes, action=st.sampled_from(ACTIONS[:-1]), happening=interruptions, second=happenings)
@@ -330,7 +335,8 @@ class Kodiai(RuleBasedStateMachine):
 
     def change_and_tell(self, change: Callable[[PullRequest], Any]) -> None:
         """The pull request of the run changes in the middle of it, and the webhook comes at once."""
-        if connection.in_atomic_block or runner._running is None:
+        # Where another connection holds the store, which may be the inbox's database too, no webhook is taken.
+        if connection.in_atomic_block or self.held or runner._running is None:
             return
         running = runner._running
         pull = next(pull for pull in self.pulls
@@ -403,7 +409,11 @@ class Kodiai(RuleBasedStateMachine):
                 assert isinstance(other, psycopg.Connection)
                 other.execute("BEGIN")
                 other.execute("LOCK TABLE rate_limit_events, executions IN EXCLUSIVE MODE")
-            yield
+            self.held = True
+            try:
+                yield
+            finally:
+                self.held = False
 
     # What is true
 
@@ -493,7 +503,7 @@ def world(github: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Kodi
 
     def claim_in_time(delivery_pk: int, worker: str) -> Review | None:
         review = claim(delivery_pk, worker)
-        if review is not None and review.publishing_at is not None and review.published_at is None:
+        if review is not None and review.may_be_posted:
             until = review.deferred_until
             if until is not None and until > datetime.now(UTC):
                 now[0].broken.append(f"claimed {until - datetime.now(UTC)} too early: {review}")

@@ -13,7 +13,7 @@ from django_tasks_db.models import DBTaskResult
 from pytest_django import Settings
 
 from reviews.models import Delivery, DeliveryStatus, IgnoreReason, Review
-from tests.webhooks import comment_payload, deliver, pull_request_payload, sign, without
+from tests.webhooks import comment_payload, deliver, pull_request_payload, reply_payload, sign, without
 
 pytestmark = pytest.mark.django_db
 
@@ -98,6 +98,13 @@ def test_the_same_delivery_id_with_another_event_type_is_another_delivery(client
         ("issue_comment", comment_payload("mail me@kodiai.example or ask @kodiai-fan"), IgnoreReason.NO_MENTION),
         ("issue_comment", comment_payload(None), IgnoreReason.NO_MENTION),
         ("issue_comment", comment_payload(pull_request=None), IgnoreReason.NOT_A_PULL_REQUEST),
+        ("pull_request_review_comment", reply_payload() | {"action": "deleted"}, IgnoreReason.ACTION),
+        ("pull_request_review_comment", reply_payload("Looks good"), IgnoreReason.NO_MENTION),
+        (
+            "pull_request_review_comment",
+            reply_payload() | {"sender": {"login": "kodiai[bot]", "type": "Bot"}},
+            IgnoreReason.OWN_EVENT,
+        ),
     ],
 )
 def test_it_ignores_what_it_does_not_act_on_and_says_why(

@@ -8,7 +8,7 @@ from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.webhooks import check_payload, comment_payload, deliver, pull_request_payload
+from tests.webhooks import check_payload, comment_payload, deliver, pull_request_payload, reply_payload
 
 pytestmark = pytest.mark.django_db
 
@@ -25,6 +25,7 @@ events = st.sampled_from(
     [
         "pull_request",
         "issue_comment",
+        "pull_request_review_comment",
         "check_run",
         "check_suite",
         "installation",
@@ -52,6 +53,7 @@ PLACES = [
         ("pull_request", pull_request_payload()),
         ("pull_request", pull_request_payload("review_requested") | {"requested_reviewer": {"login": "mona"}}),
         ("issue_comment", comment_payload()),
+        ("pull_request_review_comment", reply_payload()),
         ("check_run", check_payload()),
         ("check_suite", check_payload("check_suite")),
         ("installation", {"action": "deleted", "installation": {"id": 1}, "sender": {"login": "mona"}}),

@@ -2,6 +2,7 @@
 
 import json
 
+import httpx
 import pytest
 from githubkit import AppAuthStrategy, GitHub
 from githubkit.webhooks import parse
@@ -88,6 +89,15 @@ def test_other_payloads_fit_githubs_description(
 ) -> None:
     body = github.payload(event, action, pull)
     assert parse(event, json.dumps(body)) is not None
+
+
+def test_the_payload_of_a_comment_on_lines_fits_githubs_description(client: httpx.Client, pull: PullRequest) -> None:
+    comments = [{"path": "helper.py", "line": 1, "body": "Hm."}]
+    client.post(f"{pull.api_url}/reviews", json={"event": "COMMENT", "body": "Look.", "comments": comments})
+    reply = pull.add_reply("mona", "@kodiai explain", to=pull.threads[0].first["id"])
+    body = pull.payload("created", "pull_request_review_comment", comment=reply)
+
+    assert parse("pull_request_review_comment", json.dumps(body)).action == "created"
 
 
 @pytest.mark.parametrize("event", ["check_run", "check_suite"])

@@ -146,6 +146,17 @@ def test_issue_comment_is_about_a_pull_request(github: Sandbox, pull: PullReques
     assert body["issue"]["pull_request"]["url"] == pull.api_url
 
 
+def test_a_comment_of_a_thread_names_the_comment_that_began_it(client: httpx.Client, pull: PullRequest) -> None:
+    comments = [{"path": "helper.py", "line": 1, "body": "Hm."}]
+    client.post(f"{pull.api_url}/reviews", json={"event": "COMMENT", "body": "Look.", "comments": comments})
+    reply = pull.add_reply("octocat", "@kodiai explain", to=pull.threads[0].first["id"])
+    body = pull.payload("created", "pull_request_review_comment", comment=reply)
+
+    assert body["comment"]["in_reply_to_id"] == pull.threads[0].first["id"]
+    assert (body["comment"]["body"], body["sender"]["login"]) == ("@kodiai explain", "octocat")
+    assert (body["pull_request"]["number"], body["comment"]["path"]) == (1, "helper.py")
+
+
 @pytest.mark.parametrize("action", ["created", "deleted"])
 def test_installation_tells_its_repositories(repo: Repository, action: str) -> None:
     body = repo.payload("installation", action)

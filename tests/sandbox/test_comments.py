@@ -1,0 +1,101 @@
+"""What people and the App say to each other: permissions, reactions, and replies in threads."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from sandbox import PullRequest, Repository, Sandbox
+
+
+@pytest.fixture
+def first(client: httpx.Client, pull: PullRequest) -> dict[str, Any]:
+    """A comment of the App's on a line."""
+    comments = [{"path": "helper.py", "line": 1, "body": "Not used."}]
+    client.post(f"{pull.api_url}/reviews", json={"event": "COMMENT", "body": "Look.", "comments": comments})
+    return pull.threads[0].first
+
+
+@pytest.mark.parametrize(
+    ("role", "permission"),
+    [("admin", "admin"), ("maintain", "write"), ("write", "write"), ("triage", "read"), ("read", "read")],
+)
+def test_a_role_has_the_permission_that_it_is_made_of(
+    client: httpx.Client, repo: Repository, role: str, permission: str
+) -> None:
+    repo.roles["mona"] = role
+    answer = client.get("/repos/octo/demo/collaborators/Mona/permission").json()
+    assert (answer["permission"], answer["role_name"], answer["user"]["login"]) == (permission, role, "Mona")
+
+
+def test_the_owner_may_do_all_and_a_stranger_may_read_what_is_public(github: Sandbox, client: httpx.Client) -> None:
+    github.create_repository("octo/hidden", private=True)
+
+    def permission(repo: str, login: str) -> str:
+        return client.get(f"/repos/octo/{repo}/collaborators/{login}/permission").json()["permission"]
+
+    assert [permission("demo", "octo"), permission("demo", "lisa"), permission("hidden", "lisa")] == [
+        "admin", "read", "none",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("on_lines", [True, False])
+def test_the_same_reaction_of_the_same_account_is_one(
+    client: httpx.Client, pull: PullRequest, first: dict[str, Any], on_lines: bool
+) -> None:
+    comment = pull.add_reply("mona", "Why?", first["id"]) if on_lines else pull.add_comment("mona", "Why?")
+    path = f"/repos/octo/demo/{'pulls' if on_lines else 'issues'}/comments/{comment['id']}/reactions"
+    answers = [client.post(path, json={"content": content}) for content in ("eyes", "eyes", "+1")]
+
+    assert [answer.status_code for answer in answers] == [201, 200, 201]
+    assert (answers[0].json()["content"], answers[0].json()["user"]["login"]) == ("eyes", "kodiai[bot]")
+    counted = comment["reactions"]
+    assert (counted["eyes"], counted["+1"], counted["total_count"]) == (1, 1, 2)
+    assert client.post(path, json={"content": "shrug"}).status_code == 422
+    assert client.post(path.replace(str(comment["id"]), "1"), json={"content": "eyes"}).status_code == 404
+    listed = client.get(f"/repos/octo/demo/{'pulls' if on_lines else 'issues'}/1/comments").json()
+    assert listed[-1]["reactions"]["eyes"] == 1
+    assert "reacted" not in listed[-1]
+
+
+def test_a_reply_stands_in_its_thread_on_the_same_lines(
+    client: httpx.Client, pull: PullRequest, first: dict[str, Any]
+) -> None:
+    answer = client.post(f"{pull.api_url}/comments", json={"body": "It is.", "in_reply_to": first["id"]})
+
+    assert answer.status_code == 201
+    assert [comment["body"] for comment in pull.threads[0].comments] == ["Not used.", "It is."]
+    assert (answer.json()["in_reply_to_id"], answer.json()["line"]) == (first["id"], 1)
+    assert client.get(f"{pull.api_url}/comments").json()[1] == answer.json()
+    assert len(pull.threads) == 1
+
+
+def test_there_is_no_reply_to_a_reply_and_none_that_is_empty(
+    client: httpx.Client, pull: PullRequest, first: dict[str, Any]
+) -> None:
+    reply = pull.add_reply("mona", "Why?", first["id"])
+
+    for body in (
+        {"body": "So.", "in_reply_to": reply["id"]},
+        {"body": " ", "in_reply_to": first["id"]},
+        {"body": "So."},
+    ):
+        assert client.post(f"{pull.api_url}/comments", json=body).status_code == 422
+    assert len(pull.threads[0].comments) == 2
+
+
+@pytest.mark.parametrize("permission", ["issues", "pull_requests"])
+def test_either_permission_is_enough_for_a_comment_of_a_pull_request(
+    github: Sandbox, app: httpx.Client, pull: PullRequest, permission: str
+) -> None:
+    github.permissions["issues"] = "write"
+    comment = pull.add_comment("mona", "Hello")
+    asked = {"permissions": {permission: "write"}}
+    number = pull.repository.installation_id
+    token = app.post(f"/app/installations/{number}/access_tokens", json=asked).json()["token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    path = f"/repos/octo/demo/issues/comments/{comment['id']}/reactions"
+
+    assert app.post(path, json={"content": "eyes"}, headers=headers).status_code == 201
+    answer = app.post("/repos/octo/demo/issues/1/comments", json={"body": "Hi"}, headers=headers)
+    assert answer.status_code == 201
