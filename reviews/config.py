@@ -11,7 +11,7 @@ LARGEST = 64 * 1024
 DEEPEST = 20
 """Levels of lists and mappings within each other."""
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._/:@*-]{1,100}$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._/:@*()-]{1,100}$")]
 Pattern = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f]{1,200}$")]
 """A pattern of paths, see `reviews.paths.matches`: `docs/`, `*.sql`, `api/*/generated.py`."""
 

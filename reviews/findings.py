@@ -77,6 +77,8 @@ class Finding:
     suggestion: Suggestion | None = None
     fix: str = ""
     """What the engine's fix would do, in words; also where it cannot be offered as a suggestion."""
+    silence: str = ""
+    """The comment in the code that silences its rule there, and where it goes, in words; empty where none does."""
     snippet: str = ""
     """The first line it is about, as it stands in the file."""
     fingerprint: str = ""
@@ -118,6 +120,7 @@ def bounded(finding: Finding) -> Finding:
         rule_url=finding.rule_url if _RULE_URL.fullmatch(finding.rule_url) and len(finding.rule_url) <= 500 else "",
         message=storable(finding.message, LONGEST_MESSAGE),
         fix=storable(finding.fix, LONGEST_MESSAGE),
+        silence=storable(finding.silence, LONGEST_SNIPPET),
         snippet=storable(finding.snippet, LONGEST_SNIPPET),
         suggestion=fix,
     )

@@ -98,7 +98,7 @@ def comment_body(finding: Finding) -> str:
         lines += ["", f"{fence}suggestion", *([] if text is None else [text]), fence]
     elif finding.fix:
         lines += ["", f"A fix: {prose(finding.fix)}."]
-    return "\n".join(lines)
+    return "\n".join([*lines, "", f"<sub>Silence it with {_silence(finding)}.</sub>"])
 
 
 def follow_up_body(review: Review, new: int, since: str, summary_url: str | None, *, refused: bool = False) -> str:
@@ -239,6 +239,13 @@ def _table(findings: Sequence[Finding], refused: bool) -> str:
 
 def _rule(finding: Finding) -> str:
     return f"[{code(finding.rule)}]({finding.rule_url})" if finding.rule_url else code(finding.rule)
+
+
+def _silence(finding: Finding) -> str:
+    """How a finding is silenced, in words: by a comment in the code, or else by the repository's settings."""
+    if finding.silence:
+        return prose(finding.silence)
+    return f"{code(f'{finding.rule}: never')} under {code('severities.rules')} in {code('.kodiai.yml')}"
 
 
 def _cell(text: str) -> str:

@@ -5,6 +5,7 @@ import re
 import pytest
 from markdown_it import MarkdownIt
 
+from reviews import config
 from reviews.findings import Finding, Report, Severity, Suggestion, bounded
 from reviews.models import Review
 from reviews.publishing import marker
@@ -49,6 +50,17 @@ def test_a_suggestion_is_byte_for_byte_the_fix_or_is_not_offered(text: str) -> N
 def test_what_an_engine_puts_between_backticks_is_code_and_the_rest_can_be_read() -> None:
     html = MarkdownIt("commonmark").renderInline(prose("`os.path` imported but unused; 1 < 2 & a*b*c | $x$"))
     assert html == "<code>os.path</code> imported but unused; 1 &lt; 2 &amp; a*b*c | $x$"
+
+
+def test_a_comment_says_how_its_rule_is_silenced() -> None:
+    by_comment = finding(silence="`# noqa: F401` at the end of the line")
+    assert comment_body(by_comment).endswith("\n\n<sub>Silence it with `# noqa: F401` at the end of the line.</sub>")
+    by_settings = finding(rule="eslint(no-debugger)")
+    key = "eslint(no-debugger): never"
+    assert comment_body(by_settings).endswith(
+        f"<sub>Silence it with `{key}` under `severities.rules` in `.kodiai.yml`.</sub>"
+    )
+    assert config.parse(f"severities:\n  rules:\n    {key}\n").severities.rules == {"eslint(no-debugger)": "never"}
 
 
 def test_code_shows_a_sign_for_every_character_that_cannot_be_seen() -> None:

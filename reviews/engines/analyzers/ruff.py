@@ -122,6 +122,8 @@ ANALYZER = Analyzer(
         f"--config=lint.flake8-bugbear.extend-immutable-calls={list(DEFAULTS)}",
     ),
     read=read,
+    silence="`# noqa: {rule}` at the end of the line",
+    not_silenced=("invalid-syntax", "E9"),
     url="https://docs.astral.sh/ruff/",
     licence="MIT",
 )
