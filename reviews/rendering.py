@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from django.conf import settings
 
 from reviews.findings import Finding, Report, Severity
+from reviews.folding import Remark, folded
 from reviews.models import AuthorTier, Review
 from reviews.redaction import storable, visible
 from telemetry.models import Conclusion, DegradationPath
@@ -18,6 +19,7 @@ ones, "body is too long"."""
 MOST_LEFT_OUT = 20
 MOST_GONE = 20
 MOST_TABLED = 100
+MOST_LINES = 20
 
 _WHY_PARTIAL = {
     DegradationPath.SEARCH_RATE_LIMIT: "GitHub's Search limit was exhausted",
@@ -89,8 +91,9 @@ def summary_body(
     return _shortened("\n\n".join(parts))
 
 
-def comment_body(finding: Finding) -> str:
+def comment_body(remark: Remark) -> str:
     """The body of one inline comment."""
+    finding = remark.finding
     lines = [f"**{finding.severity}** · {_rule(finding)} {prose(finding.message)}"]
     if finding.suggestion is not None:
         text = finding.suggestion.text
@@ -98,6 +101,8 @@ def comment_body(finding: Finding) -> str:
         lines += ["", f"{fence}suggestion", *([] if text is None else [text]), fence]
     elif finding.fix:
         lines += ["", f"A fix: {prose(finding.fix)}."]
+    if also := _also(remark):
+        lines += ["", f"The same on {also}."]
     return "\n".join([*lines, "", f"<sub>Silence it with {_silence(finding)}.</sub>"])
 
 
@@ -127,12 +132,14 @@ def gone_body(review: Review, body: str) -> str:
 
 
 def _gone(findings: Sequence[Finding]) -> str:
+    remarks = folded(findings, suggestions=True)
     rows = [
-        f"- {code(storable(finding.path, LONGEST_PATH))}: {_rule(finding)} {prose(finding.message)}"
-        for finding in findings[:MOST_GONE]
+        f"- {code(storable(remark.finding.path, LONGEST_PATH))}: {_rule(remark.finding)} "
+        f"{prose(remark.finding.message)}{f' ({len(remark.findings)} times)' if remark.also else ''}"
+        for remark in remarks[:MOST_GONE]
     ]
-    if len(findings) > MOST_GONE:
-        rows.append(f"- and {len(findings) - MOST_GONE} more")
+    if more := sum(len(remark.findings) for remark in remarks[MOST_GONE:]):
+        rows.append(f"- and {more} more")
     heading = f"{_count(len(findings), 'finding')} of earlier commits {'is' if len(findings) == 1 else 'are'} gone"
     return f"<details><summary>{heading}</summary>\n\n" + "\n".join(rows) + "\n\n</details>"
 
@@ -226,15 +233,28 @@ def _config_change(problems: Sequence[str]) -> str:
 
 
 def _table(findings: Sequence[Finding], refused: bool) -> str:
+    remarks = folded(findings, suggestions=True)
     why = "GitHub took no comment on these lines:" if refused else "Beyond the inline comments:"
     rows = [
-        f"| {finding.severity} | {_cell(code(f'{storable(finding.path, LONGEST_PATH)}:{finding.start_line}'))} | "
-        f"{_cell(_rule(finding))} {_cell(prose(finding.message))} |"
-        for finding in findings[:MOST_TABLED]
+        f"| {remark.finding.severity} | {_cell(_where(remark))} | "
+        f"{_cell(_rule(remark.finding))} {_cell(prose(remark.finding.message))} |"
+        for remark in remarks[:MOST_TABLED]
     ]
-    if len(findings) > MOST_TABLED:
-        rows.append(f"| | | and {len(findings) - MOST_TABLED} more |")
+    if more := sum(len(remark.findings) for remark in remarks[MOST_TABLED:]):
+        rows.append(f"| | | and {more} more |")
     return "\n".join([why, "", "| Severity | Where | What |", "| --- | --- | --- |", *rows])
+
+
+def _where(remark: Remark) -> str:
+    place = code(f"{storable(remark.finding.path, LONGEST_PATH)}:{remark.finding.start_line}")
+    return f"{place}, {also}" if (also := _also(remark)) else place
+
+
+def _also(remark: Remark) -> str:
+    """The lines of the others of a remark, as GitHub names lines; nothing where there are none."""
+    lines = remark.other_lines
+    shown = ", ".join(f"L{line}" for line in lines[:MOST_LINES])
+    return f"{shown} and {len(lines) - MOST_LINES} more lines" if len(lines) > MOST_LINES else shown
 
 
 def _rule(finding: Finding) -> str:

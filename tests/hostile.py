@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -12,6 +13,7 @@ from reviews.diff import BadPatch, hunks_of
 from reviews.engines import sarif
 from reviews.engines.analyzers import ruff
 from reviews.findings import Finding, LeftOut, LeftOutReason, Report, bounded
+from reviews.folding import Remark
 from reviews.models import Review
 from reviews.payloads import BadDelivery, read_delivery
 from reviews.rendering import LONGEST_BODY, comment_body, summary_body
@@ -176,7 +178,7 @@ def _check_findings(findings: Iterable[Finding], files: Collection[str]) -> None
 
 def check_comment(finding: Finding) -> None:
     """A finding, bounded as engines bound it, is a comment in which nothing breaks out."""
-    body = comment_body(finding)
+    body = comment_body(Remark(finding, (finding, replace(finding, start_line=7))))
     assert len(body) <= LONGEST_BODY
     urls = (finding.rule_url,)
     if finding.suggestion is not None and finding.suggestion.text is not None:
