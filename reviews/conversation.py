@@ -7,11 +7,12 @@ stood in a summary only is told by the reports of the runs that were published.
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.db.models import Max
 from django.utils import timezone
 
+from reviews import audience
 from reviews.findings import FINGERPRINT, Finding, Report, gist_of
 from reviews.folding import Remark
 from reviews.github import Client, SubmittedReview, Thread
@@ -47,7 +48,7 @@ class Conversation:
     """The head commit of the run that was published last."""
     said: tuple[Said, ...] = ()
     new: tuple[Finding, ...] = ()
-    """Never said before, in no way."""
+    """Never said before, in no way, and to be said."""
     standing: tuple[tuple[Finding, Said], ...] = ()
     """Said on lines before, and found again."""
     gone: tuple[Finding, ...] = ()
@@ -108,19 +109,20 @@ def read(client: Client, review: Review) -> Conversation:
     """
     report = Report.from_json(review.report)
     if not is_followed_up(review):
-        return compared(report, said=[], earlier=[])
+        return compared(audience.told(review), said=[], earlier=[])
     _wait_for_others(review)
     threads, reviews = client.conversation(review.pr_number)
     own = [kept for kept in reviews if kept.user and kept.user.login.lower() == app_login()]
     published = review.others().filter(published_at__isnull=False).order_by("-published_at")[:MOST_REPORTS]
     rows = list(published.values_list("head_sha", "report"))
-    return compared(
+    found = compared(
         report,
         said=list(_said(threads)),
         earlier=[Report.from_json(stored) for _, stored in rows if stored is not None],
         summary=next((kept for kept in own if review_markers(kept.body or "")), None),
         since=rows[0][0] if rows else "",
     )
+    return replace(found, new=audience.worth_saying(review, found.new), gone=audience.worth_saying(review, found.gone))
 
 
 def _wait_for_others(review: Review) -> None:

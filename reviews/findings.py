@@ -149,6 +149,8 @@ class Report:
     """Engines that failed, with the reason."""
     not_wanted: int = 0
     """Findings on changed lines that are not said because of what `.kodiai.yml` settles."""
+    kept_back: int = 0
+    """Findings that are left out of what the author is told; see `reviews.audience`."""
     half_read: tuple[str, ...] = ()
     """Files among `looked_at` that an engine which failed should have read: what it does not say may still be true."""
     config_problems: tuple[str, ...] = ()

@@ -10,8 +10,9 @@ from typing import Any
 
 from django.db.models import Q
 
+from reviews import audience
 from reviews.conversation import Conversation, marked, read, review_markers
-from reviews.findings import Finding, Report
+from reviews.findings import Finding
 from reviews.folding import Remark, folded
 from reviews.github import Client, Refused, SubmittedReview, Unavailable
 from reviews.models import DeliveryStatus, MissedDelivery, Review, RunEnded
@@ -85,7 +86,7 @@ def _say(client: Client, review: Review, conversation: Conversation, most_commen
 def _say_once(
     client: Client, review: Review, conversation: Conversation, commented: Sequence[Remark], *, refused: bool = False
 ) -> SubmittedReview:
-    report = Report.from_json(review.report)
+    report = audience.told(review)
     on_lines = {finding for remark in commented for finding in remark.findings}
     on_lines |= {finding for finding, _ in conversation.standing}
     rest = [finding for finding in by_severity(report.findings) if finding not in on_lines]

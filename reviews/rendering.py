@@ -6,12 +6,18 @@ from collections.abc import Sequence
 
 from django.conf import settings
 
+from reviews import audience
 from reviews.findings import Finding, Report, Severity
 from reviews.folding import Remark, folded
-from reviews.models import AuthorTier, Review
+from reviews.models import Review
 from reviews.redaction import storable, visible
 from telemetry.models import Conclusion, DegradationPath
 
+WELCOME = "Thank you for contributing. This is a first look by a program; people decide."
+HOW_TO_READ = (
+    "**critical** fails or is dangerous, **major** is most likely a mistake, **minor** is worth a look. Each remark "
+    "names the rule behind it and links its explanation; a suggestion is committed with one click."
+)
 PARTIAL = "Analysis is partial due to API limits."
 LONGEST_BODY = 54_000
 """Characters, without the markers at its end. GitHub refuses bodies over 65,536. Source: GitHub's answer to longer
@@ -78,13 +84,13 @@ def summary_body(
     if review.degradation_path != DegradationPath.NONE:
         why = _WHY_PARTIAL[DegradationPath(review.degradation_path)]
         parts.append(f"> **{PARTIAL}** {why}, so the author's history here is unknown. All engines ran as usual.")
-    elif review.author_tier == AuthorTier.FIRST_TIME:
-        parts.append("Thank you for contributing. Each remark names the rule behind it and links its explanation.")
+    elif audience.is_new_here(review):
+        parts.append(f"{WELCOME} {HOW_TO_READ}" if report.findings else WELCOME)
     if told_here:
         parts.append(_table(told_here, refused))
     if gone:
         parts.append(_gone(gone))
-    parts.append(_looked_at(review, report))
+    parts.append(_looked_at(review, report, short=audience.wants_it_short(review)))
     parts += [f"> {problem}" for problem in report.config_problems]
     if report.config_change is not None:
         parts.append(_config_change(report.config_change))
@@ -190,41 +196,63 @@ def _headline(report: Report) -> str:
     return "nothing to analyse"
 
 
-def _looked_at(review: Review, report: Report) -> str:
-    lines = []
+def _looked_at(review: Review, report: Report, *, short: bool = False) -> str:
+    """What was looked at and what was not; `short` puts all but the first line, and what failed, away."""
     if report.looked_at:
         with_what = ", ".join(report.engines) or "no engine"
-        lines.append(
-            f"Looked at {len(report.looked_at)} of {_count(report.changed_files, 'changed file')} with {with_what}, "
-            f"at commit {prose(review.head_sha[:12])}."
+        looked_at = (
+            f"Looked at {len(report.looked_at)} of {_count(report.changed_files, 'changed file')} with {with_what}"
         )
+    elif report.changed_files > 1:
+        looked_at = f"None of the {report.changed_files} changed files could be looked at"
     else:
-        lines.append(
-            f"None of the {_count(report.changed_files, 'changed file')} could be looked at, "
-            f"at commit {prose(review.head_sha[:12])}."
-        )
+        looked_at = "The changed file could not be looked at" if report.changed_files else "No file is changed"
+    first = f"{looked_at}, at commit {prose(review.head_sha[:12])}."
+    failed = [
+        f"{engine} failed: {prose(reason)}. Its findings are missing." for engine, reason in report.engine_failures
+    ]
+    more = _not_said(report)
+    left_out = _left_out(report)
+    if not short:
+        return "\n\n".join([_listed([first, *more, *failed]), *left_out])
+    parts = [_listed([first, *failed]) if failed else first]
+    if more or left_out:
+        inside = "\n\n".join([*([_listed(more)] if more else []), *left_out])
+        parts.append(f"<details><summary>Details</summary>\n\n{inside}\n\n</details>")
+    return "\n\n".join(parts)
+
+
+def _listed(lines: Sequence[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _not_said(report: Report) -> list[str]:
+    """What was found and is not said, and what was not seen, a sentence each."""
+    lines = []
     if report.outside_changes:
         on_unchanged = _count(report.outside_changes, "finding")
         lines.append(f"{on_unchanged} on lines that this pull request does not change: not said.")
     if report.not_wanted:
         lines.append(f"{_count(report.not_wanted, 'finding')} not said, as `.kodiai.yml` asks.")
+    if report.kept_back:
+        of_least = _count(report.kept_back, "finding")
+        lines.append(f"{of_least} of severity info not said: on a first contribution they can wait.")
     if report.without_engine:
         lines.append(f"{_count(report.without_engine, 'file')} of kinds that no engine reads.")
     if report.truncated:
         lines.append("GitHub lists only the first files of a pull request this large; the others were not seen.")
-    lines += [
-        f"{engine} failed: {prose(reason)}. Its findings are missing." for engine, reason in report.engine_failures
-    ]
-    text = "\n".join(f"- {line}" for line in lines)
-    if report.left_out:
-        rows = [
-            f"- {code(storable(left.path, LONGEST_PATH))}: {left.reason}" for left in report.left_out[:MOST_LEFT_OUT]
-        ]
-        if more := len(report.left_out) - MOST_LEFT_OUT:
-            rows += [f"- and {more} more"] if more > 0 else []
-        heading = f"{_count(len(report.left_out), 'file')} left out"
-        text += f"\n\n<details><summary>{heading}</summary>\n\n" + "\n".join(rows) + "\n\n</details>"
-    return text
+    return lines
+
+
+def _left_out(report: Report) -> list[str]:
+    """The files that were left out, folded away; nothing where there are none."""
+    if not report.left_out:
+        return []
+    rows = [f"{code(storable(left.path, LONGEST_PATH))}: {left.reason}" for left in report.left_out[:MOST_LEFT_OUT]]
+    if (more := len(report.left_out) - MOST_LEFT_OUT) > 0:
+        rows.append(f"and {more} more")
+    heading = f"{_count(len(report.left_out), 'file')} left out"
+    return [f"<details><summary>{heading}</summary>\n\n{_listed(rows)}\n\n</details>"]
 
 
 def _config_change(problems: Sequence[str]) -> str:
