@@ -1,54 +1,32 @@
-"""Step 4 of a run: which changed files are looked at, and which of the findings are said."""
+"""Step 4 of a run: the engines look at the changed files, and some of what they find is said."""
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from reviews import config, engines
-from reviews.diff import BadPatch, Hunk, changed, hunks_of, within_one
-from reviews.engines.analyzer import clashing, safe_path
-from reviews.findings import Finding, LeftOut, LeftOutReason, Report, Severity, fingerprinted
+from reviews.choice import Contents, choose
+from reviews.diff import Hunk, changed, within_one
+from reviews.findings import Finding, Report, Severity, fingerprinted
 from reviews.github import Blob, ChangedFile
-from reviews.paths import matches, says_that_it_is_generated, written_by_nobody
-from reviews.redaction import storable
 
-LINK_TARGET = re.compile(r"[\w./@+-]+")
-"""What a symbolic link holds: a path, without a line break. GitHub's list of changed files does not tell links apart,
-and no program is written like that."""
 LONGEST_RANGE = 10
 """Lines of an inline comment. A remark on more of them stands on the first that was changed."""
 
 
-def look_at(
-    files: Sequence[ChangedFile],
-    *,
-    contents: Callable[[Sequence[str]], Mapping[str, Blob]],
-    settled: config.RepositoryConfig,
-) -> Report:
-    """Run the engines over changed files and report what they found on changed lines.
-
-    `contents` hands over the files at some paths as they are at the head; it is called once, or not at all.
-    """
+def look_at(files: Sequence[ChangedFile], *, contents: Contents, settled: config.RepositoryConfig) -> Report:
+    """Run the engines over changed files and report what they found on changed lines; for `contents` see `choose`."""
     present = [file for file in files if file.status != "removed"]
     with_engine = [file for file in present if engines.readable(file.path)]
-    hunks, left_out = _with_diff(with_engine, settled.paths)
     changes_config = any(file.path == config.PATH for file in present)
-    wanted = [*hunks, *([config.PATH] if changes_config and config.PATH not in hunks else [])]
-    blobs = contents(wanted) if wanted else {}
-    texts: dict[str, str] = {}
-    for path in hunks:
-        text = _text(blobs.get(path), settled.paths)
-        if isinstance(text, LeftOutReason):
-            left_out.append(LeftOut(path, text))
-        else:
-            texts[path] = text
+    choice = choose(with_engine, contents, settled.paths, changes_config=changes_config)
+    texts = choice.texts
     found, ran, failures = engines.analyse(texts, disabled=settled.engines.disable)
     found = [_within(finding, texts[finding.path]) for finding in found]
     in_base = {file.path: file.previous_path or file.path for file in present if file.status == "renamed"}
     on_changes = [
         fingerprinted(placed, in_base.get(placed.path, placed.path))
         for finding in found
-        if (placed := _placed(finding, hunks[finding.path]))
+        if (placed := _placed(finding, choice.hunks[finding.path]))
     ]
     failed = {engine for engine, _ in failures}
     said = [weighed for finding in on_changes if (weighed := _weighed(finding, settled.severities))]
@@ -58,52 +36,13 @@ def look_at(
         findings=tuple(said),
         outside_changes=len(found) - len(on_changes),
         not_wanted=len(on_changes) - len(said),
-        left_out=tuple(left_out),
+        left_out=choice.left_out,
         without_engine=len(present) - len(with_engine),
         engines=tuple(ran),
         engine_failures=tuple(failures),
         half_read=tuple(sorted(path for path in texts if failed & engines.readers(path))),
-        config_change=_problems(blobs.get(config.PATH)) if changes_config else None,
+        config_change=_problems(choice.proposed_config) if changes_config else None,
     )
-
-
-def _with_diff(
-    files: Sequence[ChangedFile], paths: config.PathsSection
-) -> tuple[dict[str, tuple[Hunk, ...]], list[LeftOut]]:
-    """The files that can be looked at, as far as paths and patches tell, with their hunks; and those left out."""
-    hunks: dict[str, tuple[Hunk, ...]] = {}
-    left_out: list[LeftOut] = []
-    clashes = clashing({file.path for file in files})
-    for file in files:
-        if matches(file.path, paths.ignore):
-            left_out.append(LeftOut(storable(file.path, 1024), LeftOutReason.IGNORED))
-        elif not paths.generated and written_by_nobody(file.path):
-            left_out.append(LeftOut(storable(file.path, 1024), LeftOutReason.GENERATED))
-        elif not safe_path(file.path) or file.path in clashes:
-            left_out.append(LeftOut(storable(file.path, 1024), LeftOutReason.UNSAFE_PATH))
-        elif file.patch is None:
-            left_out.append(LeftOut(file.path, LeftOutReason.NO_DIFF))
-        else:
-            try:
-                hunks[file.path] = hunks_of(file.patch)
-            except BadPatch:
-                left_out.append(LeftOut(file.path, LeftOutReason.NO_DIFF))
-    return hunks, left_out
-
-
-def _text(blob: Blob | None, paths: config.PathsSection) -> str | LeftOutReason:
-    """The text of a file, or why it is not looked at."""
-    if blob is None:
-        return LeftOutReason.GONE
-    if blob.truncated:
-        return LeftOutReason.TOO_LARGE
-    if blob.text is None:
-        return LeftOutReason.NOT_TEXT
-    if LINK_TARGET.fullmatch(blob.text):
-        return LeftOutReason.LINK
-    if not paths.generated and says_that_it_is_generated(blob.text):
-        return LeftOutReason.GENERATED
-    return blob.text
 
 
 def _within(finding: Finding, text: str) -> Finding:

@@ -48,6 +48,7 @@ class LeftOutReason(StrEnum):
     LINK = "it seems to be a symbolic link"
     GONE = "its content was not handed over"
     GENERATED = "generated, vendored or a lock file"
+    ATTRIBUTES = "generated or vendored: `.gitattributes` says so"
     IGNORED = "`.kodiai.yml` says so"
 
 

@@ -2,7 +2,7 @@
 
 from reviews.github.answers import Blob, ChangedFile, CheckRun, HookDelivery, PullRequest, SubmittedReview
 from reviews.github.app import AppClient
-from reviews.github.client import MAX_FILES, Client
+from reviews.github.client import MAX_FILES, Client, Place
 from reviews.github.errors import GitHubError, NotConfigured, RateLimited, Refused, Unavailable
 from reviews.github.threads import Thread
 
@@ -16,6 +16,7 @@ __all__ = [
     "GitHubError",
     "HookDelivery",
     "NotConfigured",
+    "Place",
     "PullRequest",
     "RateLimited",
     "Refused",

@@ -200,7 +200,7 @@ def test_a_file_with_a_nul_far_inside_is_reviewed_and_stored_on_every_database(
     # over its text; GitHub may.
     text = "# padding\n" * 1000 + "x = {'a\0': 1, 'a\0': 2}\nimport os\n"
     pull = repo.open_pull_request(changes={"nul.py": text})
-    answer = {"data": {"repository": {"e0": {"text": text, "isTruncated": False}}}}
+    answer = {"data": {"repository": {"e0": {"text": text, "isTruncated": False}, "e1": None}}}
     github.fail("graphql", Fault(FaultKind.WRONG_JSON, body=answer))
 
     review = run(admit(pull))
