@@ -18,7 +18,7 @@ def look_at(files: Sequence[ChangedFile], *, contents: Contents, settled: config
     present = [file for file in files if file.status != "removed"]
     with_engine = [file for file in present if engines.readable(file.path)]
     changes_config = any(file.path == config.PATH for file in present)
-    choice = choose(with_engine, contents, settled.paths, changes_config=changes_config)
+    choice = choose(with_engine, contents, settled, changes_config=changes_config)
     texts = choice.texts
     found, ran, failures = engines.analyse(texts, disabled=settled.engines.disable)
     found = [_within(finding, texts[finding.path]) for finding in found]

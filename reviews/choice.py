@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from reviews import attributes, config
+from reviews.budget import beyond
 from reviews.diff import BadPatch, Hunk, hunks_of
 from reviews.engines.analyzer import clashing, safe_path
 from reviews.findings import LeftOut, LeftOutReason
@@ -34,20 +35,27 @@ class Choice:
 
 
 def choose(
-    files: Sequence[ChangedFile], contents: Contents, paths: config.PathsSection, *, changes_config: bool
+    files: Sequence[ChangedFile], contents: Contents, settled: config.RepositoryConfig, *, changes_config: bool
 ) -> Choice:
     """Choose among changed files that an engine reads.
 
     `contents` is called once, or not at all; a second time where `.gitattributes` wants files looked at that are passed
-    over by their names.
+    over by their names, or where there is more than one review looks at.
     """
+    paths = settled.paths
     clashes = clashing({file.path for file in files})
     left_out = [_left_out(file, LeftOutReason.IGNORED) for file in files if matches(file.path, paths.ignore)]
     files = [file for file in files if not matches(file.path, paths.ignore)]
     by_name = {file.path for file in files if not paths.generated and written_by_nobody(file.path)}
     hunks, without_diff = _with_diff([file for file in files if file.path not in by_name], clashes)
-    wanted = [*hunks, *([config.PATH] if changes_config and config.PATH not in hunks else [])]
-    at_head, in_base = contents(wanted, [attributes.PATH]) if wanted or by_name else ({}, {})
+    at_head: Files = {}
+    in_base: Files = {}
+    besides = [config.PATH] if changes_config else []
+    is_large = bool(beyond(hunks, settled.limits))
+    if hunks or besides or by_name:
+        # Of what is too much, what nobody wrote is to take nobody's place.
+        wanted = [] if is_large else list(dict.fromkeys([*hunks, *besides]))
+        at_head, in_base = contents(wanted, [attributes.PATH])
     rules = attributes.parse(in_base[attributes.PATH].text) if attributes.PATH in in_base else ()
     said = {file.path: None if paths.generated else attributes.says_nobody_wrote(file.path, rules) for file in files}
     left_out += [LeftOut(path, LeftOutReason.ATTRIBUTES) for path in hunks if said[path]]
@@ -56,10 +64,12 @@ def choose(
     left_out += [_left_out(file, LeftOutReason.GENERATED) for file in passed_over]
     wanted_anyway = [file for file in files if file.path in by_name and said[file.path] is False]
     more, more_without_diff = _with_diff(wanted_anyway, clashes)
-    if more:
-        at_head = {**at_head, **contents([*more], ())[0]}
-        hunks |= more
-    left_out += [*without_diff, *more_without_diff]
+    hunks |= more
+    too_many = beyond(hunks, settled.limits)
+    left_out += [*without_diff, *more_without_diff, *(LeftOut(path, reason) for path, reason in too_many.items())]
+    hunks = {path: of_it for path, of_it in hunks.items() if path not in too_many}
+    if missing := [path for path in dict.fromkeys([*hunks, *besides]) if is_large or path in more]:
+        at_head = {**at_head, **contents(missing, ())[0]}
     texts = {}
     for path in hunks:
         text = _text(at_head.get(path), believes_heads=not paths.generated and said[path] is None)

@@ -64,13 +64,22 @@ class SeveritiesSection(Section):
 
 
 class LimitsSection(Section):
-    """`limits:` how much is said."""
+    """`limits:` how much is said, and how much is looked at."""
 
     comments: int = Field(
         default=10,
         ge=0,
         le=50,
         description="Inline comments of one review, the most severe first; the others are in the summary.",
+    )
+    files: int = Field(
+        default=300,
+        ge=1,
+        le=3000,
+        description="Files that one review looks at, the riskiest first; the others are named.",
+    )
+    lines: int = Field(
+        default=30_000, ge=1, le=1_000_000, description="Changed lines that one review looks at, in the same order."
     )
 
 

@@ -49,6 +49,8 @@ class LeftOutReason(StrEnum):
     GONE = "its content was not handed over"
     GENERATED = "generated, vendored or a lock file"
     ATTRIBUTES = "generated or vendored: `.gitattributes` says so"
+    TOO_MANY_FILES = "more files than `limits.files` has one review look at"
+    TOO_MANY_LINES = "more changed lines than `limits.lines` has one review look at"
     IGNORED = "`.kodiai.yml` says so"
 
 

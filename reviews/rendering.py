@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from django.conf import settings
 
 from reviews import audience
-from reviews.findings import Finding, Report, Severity
+from reviews.findings import Finding, LeftOutReason, Report, Severity
 from reviews.folding import Remark, folded
 from reviews.models import Review
 from reviews.redaction import storable, visible
@@ -22,7 +22,7 @@ PARTIAL = "Analysis is partial due to API limits."
 LONGEST_BODY = 54_000
 """Characters, without the markers at its end. GitHub refuses bodies over 65,536. Source: GitHub's answer to longer
 ones, "body is too long"."""
-MOST_LEFT_OUT = 20
+MOST_LEFT_OUT = 50
 MOST_GONE = 20
 MOST_TABLED = 100
 MOST_LINES = 20
@@ -208,14 +208,15 @@ def _looked_at(review: Review, report: Report, *, short: bool = False) -> str:
     else:
         looked_at = "The changed file could not be looked at" if report.changed_files else "No file is changed"
     first = f"{looked_at}, at commit {prose(review.head_sha[:12])}."
+    too_many = _too_many(report)
     failed = [
         f"{engine} failed: {prose(reason)}. Its findings are missing." for engine, reason in report.engine_failures
     ]
     more = _not_said(report)
     left_out = _left_out(report)
     if not short:
-        return "\n\n".join([_listed([first, *more, *failed]), *left_out])
-    parts = [_listed([first, *failed]) if failed else first]
+        return "\n\n".join([_listed([first, *too_many, *more, *failed]), *left_out])
+    parts = [_listed([first, *too_many, *failed]) if too_many or failed else first]
     if more or left_out:
         inside = "\n\n".join([*([_listed(more)] if more else []), *left_out])
         parts.append(f"<details><summary>Details</summary>\n\n{inside}\n\n</details>")
@@ -224,6 +225,16 @@ def _looked_at(review: Review, report: Report, *, short: bool = False) -> str:
 
 def _listed(lines: Sequence[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
+
+
+def _too_many(report: Report) -> list[str]:
+    """What was not looked at because it is too much for one review: a sentence, or nothing."""
+    beyond = sum(
+        left.reason in (LeftOutReason.TOO_MANY_FILES, LeftOutReason.TOO_MANY_LINES) for left in report.left_out
+    )
+    if not beyond:
+        return []
+    return [f"{_count(beyond, 'file')} not looked at: this is more than one review takes, and the riskiest came first."]
 
 
 def _not_said(report: Report) -> list[str]:
@@ -249,8 +260,8 @@ def _left_out(report: Report) -> list[str]:
     if not report.left_out:
         return []
     rows = [f"{code(storable(left.path, LONGEST_PATH))}: {left.reason}" for left in report.left_out[:MOST_LEFT_OUT]]
-    if (more := len(report.left_out) - MOST_LEFT_OUT) > 0:
-        rows.append(f"and {more} more")
+    more = Counter(left.reason for left in report.left_out[MOST_LEFT_OUT:])
+    rows += [f"and {count} more: {reason}" for reason, count in more.items()]
     heading = f"{_count(len(report.left_out), 'file')} left out"
     return [f"<details><summary>{heading}</summary>\n\n{_listed(rows)}\n\n</details>"]
 
