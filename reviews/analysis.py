@@ -6,7 +6,7 @@ from dataclasses import replace
 from reviews import config, engines
 from reviews.choice import Contents, choose
 from reviews.diff import Hunk, changed, within_one
-from reviews.findings import Finding, Report, Severity, fingerprinted
+from reviews.findings import Finding, Report, Severity, Suggestion, fingerprinted
 from reviews.github import Blob, ChangedFile
 
 LONGEST_RANGE = 10
@@ -33,7 +33,7 @@ def look_at(files: Sequence[ChangedFile], *, contents: Contents, settled: config
     return Report(
         changed_files=len(files),
         looked_at=tuple(sorted(texts)),
-        findings=tuple(said),
+        findings=tuple(_one_suggestion_for_each_line(said)),
         outside_changes=len(found) - len(on_changes),
         not_wanted=len(on_changes) - len(said),
         left_out=choice.left_out,
@@ -55,7 +55,7 @@ def _within(finding: Finding, text: str) -> Finding:
 
 def _placed(finding: Finding, hunks: Sequence[Hunk]) -> Finding | None:
     """Put a finding on lines that GitHub takes a comment on; None if it is not about a changed line."""
-    if not changed(hunks, finding.start_line, finding.end_line):
+    if not changed(hunks, finding.start_line, finding.end_line) or _was_there(finding, hunks):
         return None
     fix = finding.suggestion
     if (
@@ -69,6 +69,35 @@ def _placed(finding: Finding, hunks: Sequence[Hunk]) -> Finding | None:
     if end - start >= LONGEST_RANGE or not within_one(hunks, start, end):
         start = end = min(line for hunk in hunks for line in hunk.added if start <= line <= end)
     return replace(finding, start_line=start, end_line=end, suggestion=None)
+
+
+def _was_there(finding: Finding, hunks: Sequence[Hunk]) -> bool:
+    """Tell whether the words that a finding is about stood in the lines that its hunk took away."""
+    its_own = (hunk for hunk in hunks if hunk.start <= finding.start_line <= hunk.end)
+    return bool(finding.words) and any(hunk.removed_words.issuperset(finding.words) for hunk in its_own)
+
+
+def _one_suggestion_for_each_line(findings: Sequence[Finding]) -> list[Finding]:
+    """Of suggestions for the same lines offer the most severe: who commits one has changed what another replaces."""
+    taken: set[tuple[str, int]] = set()
+    kept = list(findings)
+    for index, finding in sorted(enumerate(findings), key=lambda pair: (pair[1].severity.rank, pair[0])):
+        fix = finding.suggestion
+        if fix is None:
+            continue
+        lines = {(finding.path, line) for line in range(fix.start_line, fix.end_line + 1)}
+        if taken.isdisjoint(lines):
+            taken |= lines
+        else:
+            kept[index] = replace(finding, suggestion=None, fix=finding.fix or _in_words(fix))
+    return kept
+
+
+def _in_words(fix: Suggestion) -> str:
+    """What a suggestion would do, where it is short enough to be said."""
+    if fix.text is None:
+        return "take this out"
+    return f"make it `{fix.text.strip()}`" if "\n" not in fix.text and "`" not in fix.text else ""
 
 
 def _weighed(finding: Finding, severities: config.SeveritiesSection) -> Finding | None:

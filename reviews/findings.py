@@ -80,6 +80,8 @@ class Finding:
     suggestion: Suggestion | None = None
     fix: str = ""
     """What the engine's fix would do, in words; also where it cannot be offered as a suggestion."""
+    words: tuple[str, ...] = ()
+    """The words that it is about, where it is about nothing else: what a pull request only moves is not new."""
     silence: str = ""
     """The comment in the code that silences its rule there, and where it goes, in words; empty where none does."""
     snippet: str = ""
@@ -124,6 +126,7 @@ def bounded(finding: Finding) -> Finding:
         message=storable(finding.message, LONGEST_MESSAGE),
         fix=storable(finding.fix, LONGEST_MESSAGE),
         silence=storable(finding.silence, LONGEST_SNIPPET),
+        words=tuple(storable(word, LONGEST_SNIPPET) for word in finding.words),
         snippet=storable(finding.snippet, LONGEST_SNIPPET),
         suggestion=fix,
     )
