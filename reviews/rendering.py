@@ -207,7 +207,7 @@ def _looked_at(review: Review, report: Report, *, short: bool = False) -> str:
         looked_at = f"None of the {report.changed_files} changed files could be looked at"
     else:
         looked_at = "The changed file could not be looked at" if report.changed_files else "No file is changed"
-    first = f"{looked_at}, at commit {prose(review.head_sha[:12])}."
+    first = f"{looked_at}, {prose(f'at commit {review.head_sha[:12]}.')}"
     too_many = _too_many(report)
     failed = [
         f"{engine} failed: {prose(reason)}. Its findings are missing." for engine, reason in report.engine_failures
