@@ -9,7 +9,7 @@ from reviews.budget import beyond
 from reviews.diff import BadPatch, Hunk, hunks_of
 from reviews.engines.analyzer import clashing, safe_path
 from reviews.findings import LeftOut, LeftOutReason
-from reviews.github import Blob, ChangedFile
+from reviews.github import FILES_PER_QUERY, Blob, ChangedFile
 from reviews.paths import matches, says_that_it_is_generated, written_by_nobody
 from reviews.redaction import storable
 
@@ -39,8 +39,8 @@ def choose(
 ) -> Choice:
     """Choose among changed files that an engine reads.
 
-    `contents` is called once, or not at all; a second time where `.gitattributes` wants files looked at that are passed
-    over by their names, or where there is more than one review looks at.
+    `contents` is called once, or not at all; a second time where there is more than one review looks at, or more than
+    GitHub hands over at once and `.gitattributes` wants files looked at that are passed over by their names.
     """
     paths = settled.paths
     clashes = clashing({file.path for file in files})
@@ -52,10 +52,15 @@ def choose(
     in_base: Files = {}
     besides = [config.PATH] if changes_config else []
     is_large = bool(beyond(hunks, settled.limits))
+    asked: list[str] = []
     if hunks or besides or by_name:
-        # Of what is too much, what nobody wrote is to take nobody's place.
-        wanted = [] if is_large else list(dict.fromkeys([*hunks, *besides]))
-        at_head, in_base = contents(wanted, [attributes.PATH])
+        # What is passed over by its name comes along where that costs no call: `.gitattributes` may know better. Where
+        # there is too much, that is asked first, so that what nobody wrote takes nobody's place.
+        perhaps = [file.path for file in files if file.path in by_name and file.patch is not None]
+        perhaps = [path for path in perhaps if safe_path(path)]
+        asked = [] if is_large else list(dict.fromkeys([*hunks, *besides]))
+        asked += [] if is_large else perhaps[: max(0, FILES_PER_QUERY - 1 - len(asked))]
+        at_head, in_base = contents(asked, [attributes.PATH])
     rules = attributes.parse(in_base[attributes.PATH].text) if attributes.PATH in in_base else ()
     said = {file.path: None if paths.generated else attributes.says_nobody_wrote(file.path, rules) for file in files}
     left_out += [LeftOut(path, LeftOutReason.ATTRIBUTES) for path in hunks if said[path]]
@@ -68,7 +73,7 @@ def choose(
     too_many = beyond(hunks, settled.limits)
     left_out += [*without_diff, *more_without_diff, *(LeftOut(path, reason) for path, reason in too_many.items())]
     hunks = {path: of_it for path, of_it in hunks.items() if path not in too_many}
-    if missing := [path for path in dict.fromkeys([*hunks, *besides]) if is_large or path in more]:
+    if missing := [path for path in dict.fromkeys([*hunks, *besides]) if path not in asked]:
         at_head = {**at_head, **contents(missing, ())[0]}
     texts = {}
     for path in hunks:

@@ -2,11 +2,12 @@
 
 from reviews.github.answers import Blob, ChangedFile, CheckRun, HookDelivery, PullRequest, SubmittedReview
 from reviews.github.app import AppClient
-from reviews.github.client import MAX_FILES, Client, Place
+from reviews.github.client import FILES_PER_QUERY, MAX_FILES, Client, Place
 from reviews.github.errors import GitHubError, NotConfigured, RateLimited, Refused, Unavailable
 from reviews.github.threads import Thread
 
 __all__ = [
+    "FILES_PER_QUERY",
     "MAX_FILES",
     "AppClient",
     "Blob",
