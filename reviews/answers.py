@@ -8,6 +8,7 @@ from django.conf import settings
 
 from reviews import config
 from reviews.findings import Finding
+from reviews.folding import Remark
 from reviews.models import Command
 from reviews.rendering import code, comment_body
 
@@ -55,7 +56,7 @@ def explanation(finding: Finding | None) -> str:
     never = code(f"severities: {{rules: {{{json.dumps(finding.rule, ensure_ascii=False)}: never}}}}")
     return "\n".join(
         [
-            comment_body(replace(finding, suggestion=None)),
+            comment_body(Remark(replace(finding, suggestion=None))),
             "",
             f"{code(finding.rule)} is the rule{', and the link tells what it is for' if finding.rule_url else ''}. "
             "To silence it:",

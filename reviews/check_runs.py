@@ -15,6 +15,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
+from reviews import audience
 from reviews.config import RepositoryConfig
 from reviews.findings import Finding, Report, Severity
 from reviews.github import CheckRun, Client, GitHubError, RateLimited, Refused, Unavailable
@@ -214,7 +215,7 @@ def external_id(review: Review) -> str:
 
 def check_run_of(review: Review) -> dict[str, Any]:
     """The check run of a run that has ended, as GitHub takes it."""
-    report = Report.from_json(review.report) if review.report else Report()
+    report = audience.told(review) if review.report else Report()
     conclusion = Conclusion(review.conclusion)
     told = report if conclusion in (Conclusion.SUCCESS, Conclusion.PARTIAL) else Report()
     ranked = sorted(told.findings, key=lambda finding: (finding.severity.rank, finding.path, finding.start_line))

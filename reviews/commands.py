@@ -6,6 +6,7 @@ stored right before it, and after an attempt of unknown outcome its marker is lo
 """
 
 import logging
+from collections.abc import Mapping, Sequence
 
 from django.db import transaction
 
@@ -61,27 +62,33 @@ def _obeyed(client: Client, review: Review, command: Command) -> str:
             review.stamp("obeyed_at")
         react(client, review, DONE)
         return f"{command}d by {review.delivery.sender}"
-    one = _thread_of(client, review)
-    if one is None:
+    told = _told_in_thread(client, review)
+    if not told:
         return say(client, review, misplaced_body(command), f"{command} is about a thread of Kodiai's")
-    finding = _finding_of(review, one)
+    # Of a remark on many lines the thread tells each by itself; rule and message are the same.
+    findings = _findings_of(review, told)
+    finding = next(filter(None, findings.values()), None)
     if command == Command.EXPLAIN:
         return say(client, review, explanation(finding), command)
-    ignore(review, one, finding)
-    close_ignored(client, review, one)
+    ignore(review, told[0].thread.path, findings)
+    close_ignored(client, review, told[0].thread)
     react(client, review, DONE)
     return f"{finding.rule if finding else 'what the thread is about'} is ignored from now on, as was asked"
 
 
-def ignore(review: Review, one: Said, finding: Finding | None) -> None:
-    """Store, once, that what a thread is about is never said again in its repository."""
+def ignore(review: Review, path: str, findings: Mapping[str, Finding | None]) -> None:
+    """Store, once, that what a thread is about is never said again in its repository.
+
+    `findings` are by their gists; None where no report tells of one any more.
+    """
     if review.obeyed_at is not None:
         return
-    known = {"rule": finding.rule, "message": finding.message} if finding else {}
-    about = {"path": one.thread.path, "pr_number": review.pr_number, "ignored_by": review.delivery.sender}
+    about = {"path": path, "pr_number": review.pr_number, "ignored_by": review.delivery.sender}
     with transaction.atomic():
         review.stamp("obeyed_at")
-        IgnoredFinding.objects.get_or_create(repo=review.repo, gist=gist_of(one.fingerprint), defaults=about | known)
+        for gist, finding in findings.items():
+            known = {"rule": finding.rule, "message": finding.message} if finding else {}
+            IgnoredFinding.objects.get_or_create(repo=review.repo, gist=gist, defaults=about | known)
 
 
 def pause_reason(review: Review) -> str:
@@ -94,22 +101,23 @@ def pause_reason(review: Review) -> str:
     return by and f"paused by {by}; {asked(Command.RESUME)} ends that"
 
 
-def _thread_of(client: Client, review: Review) -> Said | None:
-    """The thread of Kodiai's that the comment stands in; None where there is none."""
+def _told_in_thread(client: Client, review: Review) -> list[Said]:
+    """What the thread of Kodiai's tells that the comment stands in; nothing where it is in none."""
     if review.delivery.thread_id is None:
-        return None
+        return []
     threads, _ = client.conversation(review.pr_number)
-    return next((one for one in said_in(threads) if one.thread.comment_id == review.delivery.thread_id), None)
+    return [one for one in said_in(threads) if one.thread.comment_id == review.delivery.thread_id]
 
 
-def _finding_of(review: Review, one: Said) -> Finding | None:
-    """What a thread is about, as the latest report that has it tells."""
+def _findings_of(review: Review, told: Sequence[Said]) -> dict[str, Finding | None]:
+    """What a thread is about, by gist, as the latest report that has it tells."""
+    findings: dict[str, Finding | None] = {gist_of(one.fingerprint): None for one in told}
     runs = review.others().filter(report__isnull=False).order_by("-pk")
     for stored in runs.values_list("report", flat=True)[:MOST_REPORTS]:
         for finding in Report.from_json(stored).findings:
-            if finding.gist == gist_of(one.fingerprint):
-                return finding
-    return None
+            if finding.gist in findings:
+                findings[finding.gist] = findings[finding.gist] or finding
+    return findings
 
 
 # Saying it on GitHub

@@ -11,7 +11,7 @@ LARGEST = 64 * 1024
 DEEPEST = 20
 """Levels of lists and mappings within each other."""
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._/:@*-]{1,100}$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._/:@*()-]{1,100}$")]
 Pattern = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f]{1,200}$")]
 """A pattern of paths, see `reviews.paths.matches`: `docs/`, `*.sql`, `api/*/generated.py`."""
 
@@ -64,13 +64,22 @@ class SeveritiesSection(Section):
 
 
 class LimitsSection(Section):
-    """`limits:` how much is said."""
+    """`limits:` how much is said, and how much is looked at."""
 
     comments: int = Field(
         default=10,
         ge=0,
         le=50,
         description="Inline comments of one review, the most severe first; the others are in the summary.",
+    )
+    files: int = Field(
+        default=300,
+        ge=1,
+        le=3000,
+        description="Files that one review looks at, the riskiest first; the others are named.",
+    )
+    lines: int = Field(
+        default=30_000, ge=1, le=1_000_000, description="Changed lines that one review looks at, in the same order."
     )
 
 

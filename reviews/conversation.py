@@ -7,12 +7,14 @@ stood in a summary only is told by the reports of the runs that were published.
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.db.models import Max
 from django.utils import timezone
 
+from reviews import audience
 from reviews.findings import FINGERPRINT, Finding, Report, gist_of
+from reviews.folding import Remark
 from reviews.github import Client, SubmittedReview, Thread
 from reviews.models import LONGEST_POST, SETTLED_AFTER, NotSettled, Review
 from reviews.payloads import app_login
@@ -20,24 +22,20 @@ from reviews.payloads import app_login
 MOST_REPORTS = 200
 """Earlier runs of a pull request whose reports are read, the latest."""
 
-_MARKER = re.compile(rf"<!-- kodiai:finding ([0-9a-f]{{{FINGERPRINT}}})(?:-([0-9]{{1,6}}))? -->\s*\Z")
+_NAME = re.compile(rf"([0-9a-f]{{{FINGERPRINT}}})(?:-([0-9]{{1,6}}))?")
+_MARKER = re.compile(rf"<!-- kodiai:finding ({_NAME.pattern}(?: {_NAME.pattern})*) -->\s*\Z")
 _REVIEW_MARKER = re.compile(r"<!-- kodiai:review [0-9a-f]{32} -->")
 _REVIEW_MARKERS = re.compile(rf"(?:^{_REVIEW_MARKER.pattern}\s*)+\Z", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Said:
-    """A thread that Kodiai began. `number` tells comments on equal lines of one file apart."""
+    """A finding that a thread tells, which Kodiai began; it may tell several. `number` tells findings on equal lines of
+    one file apart."""
 
     thread: Thread
     fingerprint: str
     number: int
-
-    @property
-    def resolved_by_us(self) -> bool:
-        # It is not documented whether an App's login comes with its `[bot]` here.
-        login = self.thread.resolved_by.lower()
-        return self.thread.resolved and login in (app_login(), app_login().removesuffix("[bot]"))
 
 
 @dataclass(frozen=True)
@@ -50,17 +48,44 @@ class Conversation:
     """The head commit of the run that was published last."""
     said: tuple[Said, ...] = ()
     new: tuple[Finding, ...] = ()
-    """Never said before, in no way."""
+    """Never said before, in no way, and to be said."""
     standing: tuple[tuple[Finding, Said], ...] = ()
     """Said on lines before, and found again."""
     gone: tuple[Finding, ...] = ()
     """Said before, on lines or in a summary, and surely not there any more."""
-    gone_threads: tuple[Said, ...] = ()
+    gone_threads: tuple[Thread, ...] = ()
+    """Threads of which nothing stands."""
+
+    @property
+    def standing_threads(self) -> list[tuple[Thread, Remark, str]]:
+        """The threads of which something stands, with that and its marker."""
+        by_thread: dict[int, list[tuple[Finding, Said]]] = defaultdict(list)
+        for finding, one in sorted(self.standing, key=lambda pair: pair[0].start_line):
+            by_thread[one.thread.comment_id].append((finding, one))
+        threads = []
+        for pairs in by_thread.values():
+            first, *others = (finding for finding, _ in pairs)
+            marker = finding_marker((one.fingerprint, one.number) for _, one in pairs)
+            threads.append((pairs[0][1].thread, Remark(first, tuple(others)), marker))
+        return threads
 
 
-def finding_marker(fingerprint: str, number: int) -> str:
-    """The hidden end of a comment that tells which finding it is about."""
-    return f"<!-- kodiai:finding {fingerprint}{f'-{number}' if number > 1 else ''} -->"
+def finding_marker(told: Iterable[tuple[str, int]]) -> str:
+    """The hidden end of a comment that tells which findings it is about: their fingerprints and numbers."""
+    names = (f"{fingerprint}{f'-{number}' if number > 1 else ''}" for fingerprint, number in told)
+    return f"<!-- kodiai:finding {' '.join(names)} -->"
+
+
+def without_marker(body: str) -> tuple[str, str]:
+    """A comment of Kodiai's without its hidden end, and that end."""
+    found = _MARKER.search(body)
+    return (body[: found.start()].rstrip(), found[0].rstrip()) if found else (body, "")
+
+
+def resolved_by_us(thread: Thread) -> bool:
+    # It is not documented whether an App's login comes with its `[bot]` here.
+    login = thread.resolved_by.lower()
+    return thread.resolved and login in (app_login(), app_login().removesuffix("[bot]"))
 
 
 def review_markers(body: str) -> list[str]:
@@ -84,19 +109,20 @@ def read(client: Client, review: Review) -> Conversation:
     """
     report = Report.from_json(review.report)
     if not is_followed_up(review):
-        return compared(report, said=[], earlier=[])
+        return compared(audience.told(review), said=[], earlier=[])
     _wait_for_others(review)
     threads, reviews = client.conversation(review.pr_number)
     own = [kept for kept in reviews if kept.user and kept.user.login.lower() == app_login()]
     published = review.others().filter(published_at__isnull=False).order_by("-published_at")[:MOST_REPORTS]
     rows = list(published.values_list("head_sha", "report"))
-    return compared(
+    found = compared(
         report,
         said=list(said_in(threads)),
         earlier=[Report.from_json(stored) for _, stored in rows if stored is not None],
         summary=next((kept for kept in own if review_markers(kept.body or "")), None),
         since=rows[0][0] if rows else "",
     )
+    return replace(found, new=audience.worth_saying(review, found.new), gone=audience.worth_saying(review, found.gone))
 
 
 def _wait_for_others(review: Review) -> None:
@@ -115,7 +141,7 @@ def compared(
     since: str = "",
 ) -> Conversation:
     """Tell what of a report is new, and what stands and is gone of what was said. `earlier` begins with the latest."""
-    standing, unsaid, gone_threads = _paired(report, said)
+    standing, unsaid, left_over = _paired(report, said)
     # What summaries alone have told: findings of earlier reports, without those that have a thread.
     told = Counter[str]()
     last: dict[str, Finding] = {}
@@ -145,6 +171,12 @@ def compared(
         and not (last[fingerprint].gist in gists and not report.changes(last[fingerprint].path))
         and last[fingerprint].gist not in report.ignored
     ]
+    standing_threads = {one.thread.comment_id for _, one in standing}
+    gone_threads = {
+        one.thread.comment_id: one.thread
+        for one in left_over
+        if one.thread.comment_id not in standing_threads and report.is_sure_of(one.thread.path)
+    }
     return Conversation(
         summary=summary,
         since=since,
@@ -152,24 +184,28 @@ def compared(
         new=tuple(sorted(new, key=lambda finding: (finding.severity.rank, finding.path, finding.start_line))),
         standing=tuple(standing),
         gone=tuple(gone),
-        gone_threads=tuple(one for one in gone_threads if report.is_sure_of(one.thread.path)),
+        gone_threads=tuple(gone_threads.values()),
     )
 
 
-def numbered(findings: Iterable[Finding], said: Iterable[Said]) -> list[tuple[Finding, int]]:
-    """Give each finding the number that tells it from equal ones of its file that were said before, or are said too."""
+def marked(remarks: Iterable[Remark], said: Iterable[Said]) -> list[tuple[Remark, str]]:
+    """Give each remark the marker of its comment, with a number for each finding that tells it from equal ones of its
+    file that were said before, or are said too."""
     last = Counter[str]()
     for one in said:
         last[one.fingerprint] = max(last[one.fingerprint], one.number)
-    numbers = []
-    for finding in findings:
-        last[finding.fingerprint] += 1
-        numbers.append((finding, last[finding.fingerprint]))
-    return numbers
+    with_markers = []
+    for remark in remarks:
+        told = []
+        for finding in remark.findings:
+            last[finding.fingerprint] += 1
+            told.append((finding.fingerprint, last[finding.fingerprint]))
+        with_markers.append((remark, finding_marker(told)))
+    return with_markers
 
 
 def _paired(report: Report, said: Iterable[Said]) -> tuple[list[tuple[Finding, Said]], list[Finding], list[Said]]:
-    """Pair findings with the threads that say them; return the pairs, what no thread says, and threads left over.
+    """Pair findings with what threads say; return the pairs, what no thread says, and what is left over of theirs.
 
     Of equal findings on equal lines those that stand on a thread's line come first, so that what was fixed is what is
     left over. Then by fingerprint; then what is found in another file, where its own is gone from the pull request.
@@ -202,11 +238,11 @@ def _paired(report: Report, said: Iterable[Said]) -> tuple[list[tuple[Finding, S
 
 def _readiness(one: Said) -> tuple[int, int]:
     """Threads that are open first, then those that a person resolved, then Kodiai's own; oldest first."""
-    return (0 if not one.thread.resolved else 2 if one.resolved_by_us else 1, one.thread.comment_id)
+    return (0 if not one.thread.resolved else 2 if resolved_by_us(one.thread) else 1, one.thread.comment_id)
 
 
 def said_in(threads: Iterable[Thread]) -> Iterable[Said]:
     """Those of a pull request's threads that Kodiai began."""
     for thread in threads:
         if thread.author.lower() == app_login() and (found := _MARKER.search(thread.body)):
-            yield Said(thread, found[1], int(found[2] or 1))
+            yield from (Said(thread, name[1], int(name[2] or 1)) for name in _NAME.finditer(found[1]))

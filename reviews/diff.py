@@ -1,5 +1,6 @@
 """Which lines of a file a pull request changes, read from the patch that GitHub shows."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,14 +10,18 @@ LONGEST_PATCH = 2 * 1024 * 1024
 MOST_LINES = 50_000
 """GitHub shows no diff of a file over 1 MB or 20,000 lines. Source: GitHub docs, "About comparing branches", limits."""
 
+_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+
 
 @dataclass(frozen=True)
 class Hunk:
-    """The head side of one hunk: its lines (1-based, inclusive), and those of them that the pull request added."""
+    """The head side of one hunk: its lines (1-based, inclusive), and those of them that the pull request added; and the
+    words of what it removed."""
 
     start: int
     end: int
     added: frozenset[int]
+    removed_words: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,8 @@ def hunks_of(patch: str) -> tuple[Hunk, ...]:
         numbers = [line.target_line_no for line in hunk if line.target_line_no is not None]
         added = frozenset(line.target_line_no for line in hunk if line.is_added and line.target_line_no is not None)
         if numbers:
-            hunks.append(Hunk(numbers[0], numbers[-1], added))
+            removed = "".join(line.value for line in hunk if line.is_removed)
+            hunks.append(Hunk(numbers[0], numbers[-1], added, frozenset(_WORD.findall(removed))))
     return tuple(hunks)
 
 

@@ -48,6 +48,9 @@ class LeftOutReason(StrEnum):
     LINK = "it seems to be a symbolic link"
     GONE = "its content was not handed over"
     GENERATED = "generated, vendored or a lock file"
+    ATTRIBUTES = "generated or vendored: `.gitattributes` says so"
+    TOO_MANY_FILES = "more files than `limits.files` has one review look at"
+    TOO_MANY_LINES = "more changed lines than `limits.lines` has one review look at"
     IGNORED = "`.kodiai.yml` says so"
 
 
@@ -77,6 +80,10 @@ class Finding:
     suggestion: Suggestion | None = None
     fix: str = ""
     """What the engine's fix would do, in words; also where it cannot be offered as a suggestion."""
+    words: tuple[str, ...] = ()
+    """The words that it is about, where it is about nothing else: what a pull request only moves is not new."""
+    silence: str = ""
+    """The comment in the code that silences its rule there, and where it goes, in words; empty where none does."""
     snippet: str = ""
     """The first line it is about, as it stands in the file."""
     fingerprint: str = ""
@@ -118,6 +125,8 @@ def bounded(finding: Finding) -> Finding:
         rule_url=finding.rule_url if _RULE_URL.fullmatch(finding.rule_url) and len(finding.rule_url) <= 500 else "",
         message=storable(finding.message, LONGEST_MESSAGE),
         fix=storable(finding.fix, LONGEST_MESSAGE),
+        silence=storable(finding.silence, LONGEST_SNIPPET),
+        words=tuple(storable(word, LONGEST_SNIPPET) for word in finding.words),
         snippet=storable(finding.snippet, LONGEST_SNIPPET),
         suggestion=fix,
     )
@@ -148,6 +157,8 @@ class Report:
     """Findings on changed lines that are not said because of what `.kodiai.yml` settles."""
     ignored: tuple[str, ...] = ()
     """The gist of each finding that is not said because somebody asked, in a comment, never to hear it again."""
+    kept_back: int = 0
+    """Findings that are left out of what the author is told; see `reviews.audience`."""
     half_read: tuple[str, ...] = ()
     """Files among `looked_at` that an engine which failed should have read: what it does not say may still be true."""
     config_problems: tuple[str, ...] = ()

@@ -77,9 +77,9 @@ class GitRepository:
             for (path, status, mode), patch in zip(entries, hunks, strict=True)
         ]
 
-    def contents(self, compared: Range, paths: Sequence[str]) -> Mapping[str, Blob]:
-        """The files at `paths` as they are at the head."""
-        return {path: blob for path in paths if (blob := self._blob(compared.head, path)) is not None}
+    def contents(self, commit: str | None, paths: Sequence[str]) -> Mapping[str, Blob]:
+        """The files at `paths` as they are at a commit, or on disk (None)."""
+        return {path: blob for path in paths if (blob := self._blob(commit, path)) is not None}
 
     def config(self, compared: Range) -> config.RepositoryConfig:
         """What the base settles."""
@@ -172,7 +172,10 @@ def review(
     """Review the changed files of a range as a pull request would be reviewed; `purse` pays for the language model."""
     return look_at(
         files,
-        contents=lambda paths: repository.contents(compared, paths),
+        contents=lambda paths, in_base: (
+            repository.contents(compared.head, paths),
+            repository.contents(compared.base, in_base),
+        ),
         settled=repository.config(compared),
         ask=None if purse is None else lambda changes: llm.look_at(changes, purse),
     )

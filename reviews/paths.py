@@ -97,6 +97,12 @@ def matches(path: str, patterns: Iterable[str]) -> bool:
     return any(fnmatchcase(path, _whole(pattern)) for pattern in patterns)
 
 
+def named(path: str, names: Iterable[str]) -> bool:
+    """Tell whether the name of a file, whatever its directory, matches one of `names`."""
+    name = path.rpartition("/")[2]
+    return any(fnmatchcase(name, pattern) for pattern in names)
+
+
 def _whole(pattern: str) -> str:
     pattern = pattern.removeprefix("/")
     return f"{pattern}*" if pattern.endswith("/") else pattern

@@ -10,8 +10,10 @@ from typing import Any
 
 from django.db.models import Q
 
-from reviews.conversation import Conversation, finding_marker, numbered, read, review_markers
-from reviews.findings import Finding, Report
+from reviews import audience
+from reviews.conversation import Conversation, marked, read, review_markers
+from reviews.findings import Finding
+from reviews.folding import Remark, folded
 from reviews.github import Client, Refused, SubmittedReview, Unavailable
 from reviews.models import DeliveryStatus, Review, RunEnded
 from reviews.payloads import app_login
@@ -44,9 +46,10 @@ def find_published(client: Client, review: Review) -> SubmittedReview | None:
 def publish(client: Client, review: Review, most_comments: int) -> Conversation | None:
     """Publish the run, once: after an attempt of unknown outcome, GitHub is asked before anything is said.
 
-    At most so many comments on lines, for the most severe of what is new; the rest is in the summary. Returns the
-    conversation that it was said in, None where it was published before. Raises `RunEnded` where the pull request is
-    not what was analysed any more, and `LeaseLost`, with nothing sent, where the run is not ours any more.
+    At most so many comments on lines, for the most severe of what is new, equal ones folded into one; the rest is in
+    the summary. Returns the conversation that it was said in, None where it was published before. Raises `RunEnded`
+    where the pull request is not what was analysed any more, and `LeaseLost`, with nothing sent, where the run is not
+    ours any more.
     """
     if review.published_at is not None:
         return None
@@ -68,7 +71,7 @@ def _say(client: Client, review: Review, conversation: Conversation, most_commen
     is read beats comments that are not there.
     """
     try:
-        return _say_once(client, review, conversation, conversation.new[:most_comments])
+        return _say_once(client, review, conversation, folded(conversation.new)[:most_comments])
     except Refused as refused:
         if refused.status != 422:
             raise
@@ -81,15 +84,16 @@ def _say(client: Client, review: Review, conversation: Conversation, most_commen
 
 
 def _say_once(
-    client: Client, review: Review, conversation: Conversation, commented: Sequence[Finding], *, refused: bool = False
+    client: Client, review: Review, conversation: Conversation, commented: Sequence[Remark], *, refused: bool = False
 ) -> SubmittedReview:
-    report = Report.from_json(review.report)
-    on_lines = {*commented, *(finding for finding, _ in conversation.standing)}
+    report = audience.told(review)
+    on_lines = {finding for remark in commented for finding in remark.findings}
+    on_lines |= {finding for finding, _ in conversation.standing}
     rest = [finding for finding in by_severity(report.findings) if finding not in on_lines]
     body = summary_body(review, report, rest, refused=refused, gone=conversation.gone)
     comments = [
-        _comment(finding, f"{comment_body(finding)}\n\n{finding_marker(finding.fingerprint, number)}")
-        for finding, number in numbered(commented, conversation.said)
+        _comment(remark.finding, f"{comment_body(remark)}\n\n{marker_of_it}")
+        for remark, marker_of_it in marked(commented, conversation.said)
     ]
     summary = conversation.summary
     asked = review.delivery.addressed

@@ -6,18 +6,26 @@ from collections.abc import Sequence
 
 from django.conf import settings
 
-from reviews.findings import Finding, Report, Severity
-from reviews.models import AuthorTier, Review
+from reviews import audience
+from reviews.findings import Finding, LeftOutReason, Report, Severity
+from reviews.folding import Remark, folded
+from reviews.models import Review
 from reviews.redaction import storable, visible
 from telemetry.models import Conclusion, DegradationPath
 
+WELCOME = "Thank you for contributing. This is a first look by a program; people decide."
+HOW_TO_READ = (
+    "**critical** fails or is dangerous, **major** is most likely a mistake, **minor** is worth a look. Each remark "
+    "names the rule behind it and links its explanation; a suggestion is committed with one click."
+)
 PARTIAL = "Analysis is partial due to API limits."
 LONGEST_BODY = 54_000
 """Characters, without the markers at its end. GitHub refuses bodies over 65,536. Source: GitHub's answer to longer
 ones, "body is too long"."""
-MOST_LEFT_OUT = 20
+MOST_LEFT_OUT = 50
 MOST_GONE = 20
 MOST_TABLED = 100
+MOST_LINES = 20
 
 _WHY_PARTIAL = {
     DegradationPath.SEARCH_RATE_LIMIT: "GitHub's Search limit was exhausted",
@@ -78,21 +86,22 @@ def summary_body(
     if review.degradation_path != DegradationPath.NONE:
         why = _WHY_PARTIAL[DegradationPath(review.degradation_path)]
         parts.append(f"> **{PARTIAL}** {why}, so the author's history here is unknown. All engines ran as usual.")
-    elif review.author_tier == AuthorTier.FIRST_TIME:
-        parts.append("Thank you for contributing. Each remark names the rule behind it and links its explanation.")
+    elif audience.is_new_here(review):
+        parts.append(f"{WELCOME} {HOW_TO_READ}" if report.findings else WELCOME)
     if told_here:
         parts.append(_table(told_here, refused))
     if gone:
         parts.append(_gone(gone))
-    parts.append(_looked_at(review, report))
+    parts.append(_looked_at(review, report, short=audience.wants_it_short(review)))
     parts += [f"> {problem}" for problem in report.config_problems]
     if report.config_change is not None:
         parts.append(_config_change(report.config_change))
     return _shortened("\n\n".join(parts))
 
 
-def comment_body(finding: Finding) -> str:
+def comment_body(remark: Remark) -> str:
     """The body of one inline comment."""
+    finding = remark.finding
     lines = [f"**{finding.severity}** · {_rule(finding)} {prose(finding.message)}"]
     if finding.suggestion is not None:
         text = finding.suggestion.text
@@ -100,7 +109,9 @@ def comment_body(finding: Finding) -> str:
         lines += ["", f"{fence}suggestion", *([] if text is None else [text]), fence]
     elif finding.fix:
         lines += ["", f"A fix: {prose(finding.fix)}."]
-    return "\n".join(lines)
+    if also := _also(remark):
+        lines += ["", f"The same on {also}."]
+    return "\n".join([*lines, "", f"<sub>Silence it with {_silence(finding)}.</sub>"])
 
 
 def follow_up_body(review: Review, new: int, since: str, summary_url: str | None, *, refused: bool = False) -> str:
@@ -132,12 +143,14 @@ def gone_body(why: str, body: str) -> str:
 
 
 def _gone(findings: Sequence[Finding]) -> str:
+    remarks = folded(findings, suggestions=True)
     rows = [
-        f"- {code(storable(finding.path, LONGEST_PATH))}: {_rule(finding)} {prose(finding.message)}"
-        for finding in findings[:MOST_GONE]
+        f"- {code(storable(remark.finding.path, LONGEST_PATH))}: {_rule(remark.finding)} "
+        f"{prose(remark.finding.message)}{f' ({len(remark.findings)} times)' if remark.also else ''}"
+        for remark in remarks[:MOST_GONE]
     ]
-    if len(findings) > MOST_GONE:
-        rows.append(f"- and {len(findings) - MOST_GONE} more")
+    if more := sum(len(remark.findings) for remark in remarks[MOST_GONE:]):
+        rows.append(f"- and {more} more")
     heading = f"{_count(len(findings), 'finding')} of earlier commits {'is' if len(findings) == 1 else 'are'} gone"
     return f"<details><summary>{heading}</summary>\n\n" + "\n".join(rows) + "\n\n</details>"
 
@@ -188,19 +201,50 @@ def _headline(report: Report) -> str:
     return "nothing to analyse"
 
 
-def _looked_at(review: Review, report: Report) -> str:
-    lines = []
+def _looked_at(review: Review, report: Report, *, short: bool = False) -> str:
+    """What was looked at and what was not; `short` puts all but the first line, and what failed, away."""
     if report.looked_at:
         with_what = ", ".join(report.engines) or "no engine"
-        lines.append(
-            f"Looked at {len(report.looked_at)} of {_count(report.changed_files, 'changed file')} with {with_what}, "
-            f"at commit {prose(review.head_sha[:12])}."
+        looked_at = (
+            f"Looked at {len(report.looked_at)} of {_count(report.changed_files, 'changed file')} with {with_what}"
         )
+    elif report.changed_files > 1:
+        looked_at = f"None of the {report.changed_files} changed files could be looked at"
     else:
-        lines.append(
-            f"None of the {_count(report.changed_files, 'changed file')} could be looked at, "
-            f"at commit {prose(review.head_sha[:12])}."
-        )
+        looked_at = "The changed file could not be looked at" if report.changed_files else "No file is changed"
+    first = f"{looked_at}, {prose(f'at commit {review.head_sha[:12]}.')}"
+    too_many = _too_many(report)
+    failed = [
+        f"{engine} failed: {prose(reason)}. Its findings are missing." for engine, reason in report.engine_failures
+    ]
+    more = _not_said(report)
+    left_out = _left_out(report)
+    if not short:
+        return "\n\n".join([_listed([first, *too_many, *more, *failed]), *left_out])
+    parts = [_listed([first, *too_many, *failed]) if too_many or failed else first]
+    if more or left_out:
+        inside = "\n\n".join([*([_listed(more)] if more else []), *left_out])
+        parts.append(f"<details><summary>Details</summary>\n\n{inside}\n\n</details>")
+    return "\n\n".join(parts)
+
+
+def _listed(lines: Sequence[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _too_many(report: Report) -> list[str]:
+    """What was not looked at because it is too much for one review: a sentence, or nothing."""
+    beyond = sum(
+        left.reason in (LeftOutReason.TOO_MANY_FILES, LeftOutReason.TOO_MANY_LINES) for left in report.left_out
+    )
+    if not beyond:
+        return []
+    return [f"{_count(beyond, 'file')} not looked at: this is more than one review takes, and the riskiest came first."]
+
+
+def _not_said(report: Report) -> list[str]:
+    """What was found and is not said, and what was not seen, a sentence each."""
+    lines = []
     if report.outside_changes:
         on_unchanged = _count(report.outside_changes, "finding")
         lines.append(f"{on_unchanged} on lines that this pull request does not change: not said.")
@@ -212,23 +256,25 @@ def _looked_at(review: Review, report: Report) -> str:
         lines.append(f"{_count(report.unsent, 'file')} not shown to the language model: too much for its budget.")
     if report.ignored:
         lines.append(f"{_count(len(report.ignored), 'finding')} not said, as people asked in comments (`ignore`).")
+    if report.kept_back:
+        of_least = _count(report.kept_back, "finding")
+        lines.append(f"{of_least} of severity info not said: on a first contribution they can wait.")
     if report.without_engine:
         lines.append(f"{_count(report.without_engine, 'file')} of kinds that no engine reads.")
     if report.truncated:
         lines.append("GitHub lists only the first files of a pull request this large; the others were not seen.")
-    lines += [
-        f"{engine} failed: {prose(reason)}. Its findings are missing." for engine, reason in report.engine_failures
-    ]
-    text = "\n".join(f"- {line}" for line in lines)
-    if report.left_out:
-        rows = [
-            f"- {code(storable(left.path, LONGEST_PATH))}: {left.reason}" for left in report.left_out[:MOST_LEFT_OUT]
-        ]
-        if more := len(report.left_out) - MOST_LEFT_OUT:
-            rows += [f"- and {more} more"] if more > 0 else []
-        heading = f"{_count(len(report.left_out), 'file')} left out"
-        text += f"\n\n<details><summary>{heading}</summary>\n\n" + "\n".join(rows) + "\n\n</details>"
-    return text
+    return lines
+
+
+def _left_out(report: Report) -> list[str]:
+    """The files that were left out, folded away; nothing where there are none."""
+    if not report.left_out:
+        return []
+    rows = [f"{code(storable(left.path, LONGEST_PATH))}: {left.reason}" for left in report.left_out[:MOST_LEFT_OUT]]
+    more = Counter(left.reason for left in report.left_out[MOST_LEFT_OUT:])
+    rows += [f"and {count} more: {reason}" for reason, count in more.items()]
+    heading = f"{_count(len(report.left_out), 'file')} left out"
+    return [f"<details><summary>{heading}</summary>\n\n{_listed(rows)}\n\n</details>"]
 
 
 def _config_change(problems: Sequence[str]) -> str:
@@ -237,19 +283,39 @@ def _config_change(problems: Sequence[str]) -> str:
 
 
 def _table(findings: Sequence[Finding], refused: bool) -> str:
+    remarks = folded(findings, suggestions=True)
     why = "GitHub took no comment on these lines:" if refused else "Beyond the inline comments:"
     rows = [
-        f"| {finding.severity} | {_cell(code(f'{storable(finding.path, LONGEST_PATH)}:{finding.start_line}'))} | "
-        f"{_cell(_rule(finding))} {_cell(prose(finding.message))} |"
-        for finding in findings[:MOST_TABLED]
+        f"| {remark.finding.severity} | {_cell(_where(remark))} | "
+        f"{_cell(_rule(remark.finding))} {_cell(prose(remark.finding.message))} |"
+        for remark in remarks[:MOST_TABLED]
     ]
-    if len(findings) > MOST_TABLED:
-        rows.append(f"| | | and {len(findings) - MOST_TABLED} more |")
+    if more := sum(len(remark.findings) for remark in remarks[MOST_TABLED:]):
+        rows.append(f"| | | and {more} more |")
     return "\n".join([why, "", "| Severity | Where | What |", "| --- | --- | --- |", *rows])
+
+
+def _where(remark: Remark) -> str:
+    place = code(f"{storable(remark.finding.path, LONGEST_PATH)}:{remark.finding.start_line}")
+    return f"{place}, {also}" if (also := _also(remark)) else place
+
+
+def _also(remark: Remark) -> str:
+    """The lines of the others of a remark, as GitHub names lines; nothing where there are none."""
+    lines = remark.other_lines
+    shown = ", ".join(f"L{line}" for line in lines[:MOST_LINES])
+    return f"{shown} and {len(lines) - MOST_LINES} more lines" if len(lines) > MOST_LINES else shown
 
 
 def _rule(finding: Finding) -> str:
     return f"[{code(finding.rule)}]({finding.rule_url})" if finding.rule_url else code(finding.rule)
+
+
+def _silence(finding: Finding) -> str:
+    """How a finding is silenced, in words: by a comment in the code, or else by the repository's settings."""
+    if finding.silence:
+        return prose(finding.silence)
+    return f"{code(f'{finding.rule}: never')} under {code('severities.rules')} in {code('.kodiai.yml')}"
 
 
 def _cell(text: str) -> str:

@@ -10,7 +10,7 @@ from reviews import check_runs, commands, config, engines, language_model
 from reviews.analysis import look_at
 from reviews.enrichment import enrich
 from reviews.findings import Report
-from reviews.github import MAX_FILES, ChangedFile, Client, PullRequest, Refused
+from reviews.github import MAX_FILES, Blob, ChangedFile, Client, Place, PullRequest, Refused
 from reviews.models import Delivery, DeliveryStatus, IgnoredFinding, Review, RunEnded
 from reviews.publishing import publish
 from reviews.redaction import redact, storable
@@ -56,7 +56,7 @@ def _review_pull_request(client: Client, review: Review) -> tuple[Conclusion, st
             enrich_author(client, review, pull)
         emit_rate_limit_event(review)
         between_steps()
-        analyse(client, review, files)
+        analyse(client, review, pull, files)
         between_steps()
     told = publish(client, review, config.RepositoryConfig.from_json(review.config).limits.comments)
     between_steps()
@@ -202,11 +202,21 @@ def emit_rate_limit_event(review: Review) -> bool:
 # 4 analyse
 
 
-def analyse(client: Client, review: Review, files: Sequence[ChangedFile]) -> None:
+def analyse(client: Client, review: Review, pull: PullRequest, files: Sequence[ChangedFile]) -> None:
     """Look at the changed files and store what was found on changed lines, without what the repository ignores."""
+
+    def contents(paths: Sequence[str], in_base: Sequence[str]) -> tuple[dict[str, Blob], dict[str, Blob]]:
+        head = [Place(review.head_sha, path) for path in paths]
+        base = [Place(pull.base.ref or pull.base.sha, path) for path in in_base]
+        blobs = client.blobs([*head, *base])
+        return (
+            {place.path: blobs[place] for place in head if place in blobs},
+            {place.path: blobs[place] for place in base if place in blobs},
+        )
+
     found = look_at(
         files,
-        contents=lambda paths: client.blobs(paths, review.head_sha),
+        contents=contents,
         settled=config.RepositoryConfig.from_json(review.config),
         ask=language_model.of(review),
     )

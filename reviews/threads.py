@@ -6,9 +6,9 @@ That is politeness. What fails here is logged, costs the run nothing, and is mad
 import logging
 from collections.abc import Sequence
 
-from reviews.conversation import Conversation, Said, finding_marker, is_followed_up, read
+from reviews.conversation import Conversation, is_followed_up, read, resolved_by_us, said_in, without_marker
 from reviews.findings import Report, gist_of
-from reviews.github import Client, GitHubError, Refused
+from reviews.github import Client, GitHubError, Refused, Thread
 from reviews.models import NotSettled, Review
 from reviews.rendering import GONE, IGNORED, comment_body, gone_at, gone_body
 from reviews.stopping import between_steps
@@ -36,44 +36,44 @@ def tidy(client: Client, review: Review, conversation: Conversation | None) -> N
 
 
 def _settle(client: Client, review: Review, conversation: Conversation) -> None:
-    gone = [one for one in conversation.gone_threads if _is_open(one) and not _says_gone(one)]
-    back = [(finding, one) for finding, one in conversation.standing if one.resolved_by_us]
-    settled = resolve(client, review, gone[:MOST_THREADS], [one for _, one in back][:MOST_THREADS])
-    ignored = Report.from_json(review.report).ignored
-    edits = [
-        (one, _put_away(one, IGNORED if gist_of(one.fingerprint) in ignored else gone_at(review.head_sha)))
-        for one in gone
-        if one.thread.id not in settled
-    ]
-    edits += [
-        (one, f"{comment_body(finding)}\n\n{finding_marker(one.fingerprint, one.number)}")
-        for finding, one in conversation.standing
-        if _says_gone(one) and _is_open(one)
-    ]
+    gone = [thread for thread in conversation.gone_threads if _is_open(thread) and not _says_gone(thread)]
+    standing = conversation.standing_threads
+    back = [thread for thread, _, _ in standing if resolved_by_us(thread)]
+    settled = resolve(client, review, gone[:MOST_THREADS], back[:MOST_THREADS])
+    ignored = set(Report.from_json(review.report).ignored)
+    edits = []
+    for thread in gone:
+        if thread.id not in settled:
+            is_ignored = ignored.issuperset(gist_of(one.fingerprint) for one in said_in([thread]))
+            edits.append((thread, _put_away(thread, IGNORED if is_ignored else gone_at(review.head_sha))))
+    for thread, remark, marker in standing:
+        # What is not back of what it told is not told any more, and not in its marker.
+        if _says_gone(thread) and _is_open(thread):
+            edits.append((thread, f"{comment_body(remark)}\n\n{marker}"))
     _edit_all(client, review, edits[:MOST_EDITS])
 
 
-def close_ignored(client: Client, review: Review, one: Said) -> None:
-    """Close the thread of a finding that nobody wants to hear again. What GitHub refuses is logged."""
-    if not _is_open(one) or _says_gone(one):
+def close_ignored(client: Client, review: Review, thread: Thread) -> None:
+    """Close a thread of which nobody wants to hear again. What GitHub refuses is logged."""
+    if not _is_open(thread) or _says_gone(thread):
         return
-    if one.thread.id not in resolve(client, review, [one], []):
-        _edit_all(client, review, [(one, _put_away(one, IGNORED))])
+    if thread.id not in resolve(client, review, [thread], []):
+        _edit_all(client, review, [(thread, _put_away(thread, IGNORED))])
 
 
-def _edit_all(client: Client, review: Review, edits: Sequence[tuple[Said, str]]) -> None:
-    for one, body in edits:
+def _edit_all(client: Client, review: Review, edits: Sequence[tuple[Thread, str]]) -> None:
+    for thread, body in edits:
         between_steps()
         try:
-            edit(client, review, one, body)
+            edit(client, review, thread, body)
         except Refused as refused:
             logger.warning("comment not edited", extra={**review.delivery.log_fields, "error": str(refused)})
 
 
-def resolve(client: Client, review: Review, gone: Sequence[Said], back: Sequence[Said]) -> set[str]:
+def resolve(client: Client, review: Review, gone: Sequence[Thread], back: Sequence[Thread]) -> set[str]:
     """Resolve and open threads; return the ids of those that GitHub did it to. It may allow it for none."""
-    resolved = [one.thread.id for one in gone if one.thread.id]
-    opened = [one.thread.id for one in back]
+    resolved = [thread.id for thread in gone if thread.id]
+    opened = [thread.id for thread in back]
     if not resolved and not opened:
         return set()
     try:
@@ -83,20 +83,20 @@ def resolve(client: Client, review: Review, gone: Sequence[Said], back: Sequence
         return set()
 
 
-def edit(client: Client, review: Review, one: Said, body: str) -> None:
+def edit(client: Client, review: Review, thread: Thread, body: str) -> None:
     """Give a comment of Kodiai's another body."""
-    client.update_comment(one.thread.comment_id, body, before=review.prove_claim)
+    client.update_comment(thread.comment_id, body, before=review.prove_claim)
 
 
-def _is_open(one: Said) -> bool:
+def _is_open(thread: Thread) -> bool:
     """Tell whether a thread is open; one of which only REST told may have been resolved by a person."""
-    return not one.thread.resolved and bool(one.thread.id)
+    return not thread.resolved and bool(thread.id)
 
 
-def _says_gone(one: Said) -> bool:
-    return one.thread.body.startswith((GONE, IGNORED))
+def _says_gone(thread: Thread) -> bool:
+    return thread.body.startswith((GONE, IGNORED))
 
 
-def _put_away(one: Said, why: str) -> str:
-    marker = finding_marker(one.fingerprint, one.number)
-    return f"{gone_body(why, one.thread.body.rpartition(marker)[0].rstrip())}\n\n{marker}"
+def _put_away(thread: Thread, why: str) -> str:
+    said, marker = without_marker(thread.body)
+    return f"{gone_body(why, said)}\n\n{marker}"

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -12,13 +13,14 @@ from reviews.diff import BadPatch, hunks_of
 from reviews.engines import sarif
 from reviews.engines.analyzers import ruff
 from reviews.findings import Finding, LeftOut, LeftOutReason, Report, bounded
+from reviews.folding import Remark
 from reviews.models import Review
 from reviews.payloads import BadDelivery, read_delivery
 from reviews.rendering import LONGEST_BODY, comment_body, summary_body
 from telemetry.models import DegradationPath
 
 RULE_URL = "https://docs.astral.sh/ruff/rules/unused-import"
-OUR_HTML = re.compile(r"<details><summary>\d+ files? left out</summary>\n?|</details>\n?")
+OUR_HTML = re.compile(r"<details><summary>(?:\d+ files? left out|Details)</summary>\n?|</details>\n?")
 
 MARKUP = (
     "@everyone",
@@ -69,8 +71,9 @@ _CALLS = re.compile(r"(?<![\w`])@[A-Za-z0-9]|#\w|\bGH-\d|://|\bwww\.|\bmailto:|\
 def assert_tame(markdown: str, *, suggestion: str | None = None, urls: Collection[str] = (RULE_URL,)) -> None:
     """Read `markdown` as GitHub does, and find in it only what Kodiai itself puts there.
 
-    No HTML but the fold of left-out files, no picture, no link but to a rule, no heading but the first line, no
-    mention, reference or address outside of code, no code block but the suggestion, and nothing that cannot be seen.
+    No HTML but the fold of left-out files and small print, no picture, no link but to a rule, no heading but the first
+    line, no mention, reference or address outside of code, no code block but the suggestion, and nothing that cannot be
+    seen.
     """
     tokens = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).parse(markdown)
     fences = [token for token in tokens if token.type in ("fence", "code_block")]
@@ -86,7 +89,8 @@ def assert_tame(markdown: str, *, suggestion: str | None = None, urls: Collectio
         if token.type == "html_block":
             assert OUR_HTML.fullmatch(token.content), token.content
         for inner in token.children or ():
-            assert inner.type not in ("image", "html_inline"), inner
+            assert inner.type != "image", inner
+            assert inner.type != "html_inline" or inner.content in ("<sub>", "</sub>"), inner
             if inner.type == "link_open":
                 assert inner.attrs["href"] in urls, inner
             if inner.type == "code_inline":
@@ -174,7 +178,7 @@ def _check_findings(findings: Iterable[Finding], files: Collection[str]) -> None
 
 def check_comment(finding: Finding) -> None:
     """A finding, bounded as engines bound it, is a comment in which nothing breaks out."""
-    body = comment_body(finding)
+    body = comment_body(Remark(finding, (finding, replace(finding, start_line=7))))
     assert len(body) <= LONGEST_BODY
     urls = (finding.rule_url,)
     if finding.suggestion is not None and finding.suggestion.text is not None:

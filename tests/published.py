@@ -8,7 +8,7 @@ from sandbox import PullRequest
 
 MARKER = re.compile(r"^<!-- kodiai:review (\w+) -->$", re.MULTILINE)
 ANSWER = re.compile(r"<!-- kodiai:answer (\w+) -->\Z")
-FINDING = re.compile(r"<!-- kodiai:finding ([\w-]+) -->\Z")
+FINDING = re.compile(r"<!-- kodiai:finding ([\w -]+) -->\Z")
 
 
 def app_reviews(pulls: Iterable[PullRequest]) -> dict[str, list[dict[str, Any]]]:
@@ -41,6 +41,7 @@ def check_said_once(pulls: Iterable[PullRequest]) -> None:
         begun = [comment for comment in pull.review_comments if "in_reply_to_id" not in comment]
         said = [FINDING.findall(comment["body"]) for comment in begun]
         assert all(len(markers) == 1 for markers in said), "a comment without its marker"
-        assert len({markers[0] for markers in said}) == len(said), f"a comment that stands twice: {said}"
+        names = [name for markers in said for name in markers[0].split()]
+        assert len(set(names)) == len(names), f"a finding that is said twice: {said}"
         summaries = [review for review in pull.reviews if review["body"].startswith("### Kodiai")]
         assert len(summaries) == bool(pull.reviews), f"{len(summaries)} summaries"

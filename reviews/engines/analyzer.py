@@ -47,6 +47,11 @@ class Analyzer:
     """The rules that are told, and how severe they are; None for what `read` says."""
     page: str = ""
     """The address of a rule's page, with `{rule}` in it, where `read` knows none."""
+    silence: str = ""
+    """The comment in the code that silences a rule, and where it goes, with `{rule}` in it, or `{name}` for the rule
+    without its family: "`# noqa: {rule}` at the end of the line". Empty where it obeys none."""
+    not_silenced: tuple[str, ...] = ()
+    """What rules begin with that no comment silences: those of files that it could not parse."""
     names_files: bool = False
     success_codes: tuple[int, ...] = (0,)
     url: str = ""
@@ -68,7 +73,19 @@ class Analyzer:
             if finding.rule not in self.rules:
                 return None
             finding = replace(finding, severity=self.rules[finding.rule])
-        return replace(finding, rule_url=finding.rule_url or self.page.format(rule=finding.rule))
+        return replace(
+            finding,
+            rule_url=finding.rule_url or self.page.format(rule=finding.rule),
+            silence=self._silence(finding.rule),
+        )
+
+    def _silence(self, rule: str) -> str:
+        if rule.startswith(self.not_silenced):
+            return ""
+        family, _, name = rule.replace("(", "/").rstrip(")").rpartition("/")
+        # oxlint has a family of its own for what a comment calls by its name alone.
+        full = f"{family}/{name}" if family not in ("", "eslint") else name
+        return self.silence.format(rule=full, name=name)
 
 
 def safe_path(path: str) -> bool:

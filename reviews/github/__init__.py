@@ -2,11 +2,12 @@
 
 from reviews.github.answers import Blob, ChangedFile, CheckRun, Comment, HookDelivery, PullRequest, SubmittedReview
 from reviews.github.app import AppClient
-from reviews.github.client import MAX_FILES, Client
+from reviews.github.client import FILES_PER_QUERY, MAX_FILES, Client, Place
 from reviews.github.errors import GitHubError, NotConfigured, RateLimited, Refused, Unavailable
 from reviews.github.threads import Thread
 
 __all__ = [
+    "FILES_PER_QUERY",
     "MAX_FILES",
     "AppClient",
     "Blob",
@@ -17,6 +18,7 @@ __all__ = [
     "GitHubError",
     "HookDelivery",
     "NotConfigured",
+    "Place",
     "PullRequest",
     "RateLimited",
     "Refused",

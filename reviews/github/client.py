@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
 import githubkit
@@ -44,12 +44,20 @@ MAX_CONVERSATION_PAGES = 20
 """Pages, of a hundred threads and a hundred reviews, that are read of a conversation. What comes after is not known."""
 MAX_CHECK_RUNS = 1000
 """Check runs of one name that GitHub keeps of a commit. Source: GitHub REST docs, "Create a check run"."""
-FILES_PER_QUERY = 100
-"""Files fetched with one GraphQL query: the calls of a review do not grow with its files up to this."""
+FILES_PER_QUERY = 101
+"""Files fetched with one GraphQL query, so that the calls of a review do not grow with its files up to a hundred: they,
+and one of the base branch."""
 TOKEN_RESERVE = timedelta(minutes=2)
 """Before its end a token is not used any more, so that none ends in the middle of a run's calls."""
 
 T = TypeVar("T")
+
+
+class Place(NamedTuple):
+    """Where a file is: at a commit, or at what a branch is now."""
+
+    ref: str
+    path: str
 
 
 @dataclass(frozen=True)
@@ -111,19 +119,19 @@ class Client:
                 return None
             raise
 
-    def blobs(self, paths: Sequence[str], commit: str) -> dict[str, Blob]:
-        """Return the files at `paths` as they are at `commit`; what is not there, or not handed over, is left out.
+    def blobs(self, places: Sequence[Place]) -> dict[Place, Blob]:
+        """Return files, each at a commit or branch; what is not there, or not handed over, is left out.
 
         By GraphQL, up to `FILES_PER_QUERY` in a call; by REST, one call each, where GraphQL is not to be had.
         """
-        found: dict[str, Blob] = {}
-        for start in range(0, len(paths), FILES_PER_QUERY):
-            batch = paths[start : start + FILES_PER_QUERY]
+        found: dict[Place, Blob] = {}
+        for start in range(0, len(places), FILES_PER_QUERY):
+            batch = places[start : start + FILES_PER_QUERY]
             try:
-                found |= self._blobs_by_graphql(batch, commit)
+                found |= self._blobs_by_graphql(batch)
             except (Refused, Unavailable, GraphQLUnusable) as error:
                 logger.info("GraphQL is not to be had, files are fetched one by one", extra={"error": str(error)})
-                found |= self._blobs_by_rest(batch, commit)
+                found |= self._blobs_by_rest(batch)
         return found
 
     def search_count(self, query: str) -> tuple[int, bool]:
@@ -330,37 +338,39 @@ class Client:
                 return
         raise Unavailable(too_many)
 
-    def _blobs_by_graphql(self, paths: Sequence[str], commit: str) -> dict[str, Blob]:
-        names = [f"e{index}" for index in range(len(paths))]
+    def _blobs_by_graphql(self, places: Sequence[Place]) -> dict[Place, Blob]:
+        names = [f"e{index}" for index in range(len(places))]
         declared = "".join(f",${name}:String!" for name in names)
         asked = " ".join(f"{name}:object(expression:${name}){{...on Blob{{text isTruncated}}}}" for name in names)
         query = f"query($owner:String!,$name:String!{declared}){{repository(owner:$owner,name:$name){{{asked}}}}}"
         owner, _, name = self.repo.partition("/")
         variables = {"owner": owner, "name": name}
-        variables |= {alias: f"{commit}:{path}" for alias, path in zip(names, paths, strict=True)}
+        variables |= {alias: f"{place.ref}:{place.path}" for alias, place in zip(names, places, strict=True)}
 
-        def files(answer: Any, response: httpx.Response) -> dict[str, Blob]:
+        def files(answer: Any, response: httpx.Response) -> dict[Place, Blob]:
             repository = _repository_of(answer)
             if not repository.keys() >= set(names):
                 raise GraphQLUnusable("an answer without what was asked for")
-            blobs = zip(paths, (repository[alias] for alias in names), strict=True)
+            blobs = zip(places, (repository[alias] for alias in names), strict=True)
             # A directory or a submodule answers with an object without `text`: it is no file to look at.
-            found = {path: blob for path, blob in blobs if isinstance(blob, dict) and "text" in blob}
-            return {path: validated(blob, Blob, response) for path, blob in found.items()}
+            found = {place: blob for place, blob in blobs if isinstance(blob, dict) and "text" in blob}
+            return {place: validated(blob, Blob, response) for place, blob in found.items()}
 
         return self._graphql(query, variables, files)
 
-    def _blobs_by_rest(self, paths: Sequence[str], commit: str) -> dict[str, Blob]:
+    def _blobs_by_rest(self, places: Sequence[Place]) -> dict[Place, Blob]:
         found = {}
-        for path in paths:
+        for place in places:
             try:
-                text = self.file_text(path, commit)
+                text = self.file_text(place.path, place.ref)
             except Refused as refused:
                 # One file that GitHub does not hand over (too large, blocked) is no reason to give up the others.
-                logger.info("file not handed over", extra={"repo": self.repo, "path": path, "error": str(refused)})
+                logger.info(
+                    "file not handed over", extra={"repo": self.repo, "path": place.path, "error": str(refused)}
+                )
                 continue
             if text is not None:
-                found[path] = Blob(text=text)
+                found[place] = Blob(text=text)
         return found
 
     def _call(self, method: str, path: str, read: Callable[[httpx.Response], T], **kwargs: Any) -> T:

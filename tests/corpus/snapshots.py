@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.corpus.reviewing import Published, lines_of
 
 FOLDER = Path(__file__).parent / "reviews"
-_MARKER = re.compile(r"<!-- kodiai:(\w+) [0-9a-f]{32}(-\d+)? -->\Z")
+_MARKER = re.compile(r"<!-- kodiai:(\w+) [0-9a-f]{32}(-\d+)?(?: [0-9a-f]{32}(?:-\d+)?)* -->\Z")
 _MARKUP = re.compile(r"[<>@#`*\[\u200b-\u202e]")
 _KEY = re.compile(r"\b(AKIA)[0-9A-Z]{16}\b")
 _LONGEST_LINE = 160

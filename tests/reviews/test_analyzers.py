@@ -1,6 +1,7 @@
 """Each analyzer as it is installed: it finds what is wrong, obeys nothing of the pull request, counts as git does."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -127,20 +128,28 @@ def test_no_configuration_beside_or_above_the_files_is_obeyed(
     assert (path, rule, line) in rules(analyse_files(BY_NAME[name], {path: text}))
 
 
+HOOK = "export function A(p) {\n  if (p.x) {\n    useState(1);\n  }\n}\n"
+
+
 @pytest.mark.parametrize(
-    ("name", "silenced"),
+    ("name", "path", "text", "rule"),
     [
-        ("ruff", "import os  # noqa: F401\n"),
-        ("oxlint", "// eslint-disable-next-line no-debugger\ndebugger;\n"),
-        ("shellcheck", "#!/bin/sh\n# shellcheck disable=SC2086\nrm $1\n"),
-        ("hadolint", "FROM debian:12\nCMD true\n# hadolint ignore=DL4003\nCMD false\n"),
-        ("zizmor", WORKFLOW.replace('title }}"', 'title }}" # zizmor: ignore[template-injection]')),
-        ("secrets", f"TOKEN={TOKEN}  # gitleaks:allow\n"),
+        *((name, path, text, rule) for name, (path, text, rule, _) in WRONG.items() if BY_NAME[name].silence),
+        ("oxlint", "a.jsx", HOOK, "react-hooks(rules-of-hooks)"),
+        ("hadolint", "Dockerfile", "FROM debian\n", "DL3006"),
+        ("ruff", "a.py", "f'{x}'\n", "F821"),
     ],
 )
-def test_a_comment_in_the_code_silences_it_for_all_to_see(name: str, silenced: str) -> None:
-    path, _, rule, _ = WRONG[name]
-    assert rule not in {finding.rule for finding in analyse_files(BY_NAME[name], {path: silenced})}
+def test_a_finding_says_how_it_is_silenced_and_so_it_is(name: str, path: str, text: str, rule: str) -> None:
+    found = analyse_files(BY_NAME[name], {path: text})
+    (finding,) = (finding for finding in found if finding.rule == rule)
+    (comment,) = re.findall("`(.+)`", finding.silence)
+    lines = text.split("\n")
+    if finding.silence.endswith("on the line before"):
+        lines.insert(finding.start_line - 1, comment)
+    else:
+        lines[finding.start_line - 1] += f"  # {comment.removeprefix('# ')}"
+    assert rule not in {left.rule for left in analyse_files(BY_NAME[name], {path: "\n".join(lines)})}
 
 
 @pytest.mark.parametrize(
@@ -172,7 +181,8 @@ def test_lines_are_counted_as_git_counts_them(name: str, text: str, line: int) -
 )
 def test_what_cannot_be_parsed_is_critical(name: str, text: str, rule: str) -> None:
     found = analyse_files(BY_NAME[name], {WRONG[name][0]: text})
-    assert {finding.severity for finding in found if finding.rule == rule} == {Severity.CRITICAL}
+    told = [(finding.severity, finding.silence) for finding in found if finding.rule == rule]
+    assert set(told) == {(Severity.CRITICAL, "")}, "no comment silences it"
 
 
 @every

@@ -169,7 +169,7 @@ def test_only_the_apps_own_comments_count_as_said(github: Sandbox, pull: PullReq
     follow_up(pull, AFTER + "\n\nmore = 1\n")
 
     assert {comment["body"].rpartition("\n")[2] for comment in pull.review_comments} == {
-        finding_marker(finding["fingerprint"], 1) for finding in report["findings"]
+        finding_marker([(finding["fingerprint"], 1)]) for finding in report["findings"]
     }
     assert [len(posted["comments"]) for posted in pull.reviews] == [3, 3]
 

@@ -129,7 +129,7 @@ CALLS = [
     Call("`.kodiai.yml`", "contents"),
     Call("Search", "search"),
     Call("The files' contents, by GraphQL", "graphql", {**OF_GRAPHQL, **EVERY_FAULT}),
-    Call("A file's content by REST, where GraphQL is not to be had", "contents", after=1, usual=2),
+    Call("A file's content by REST, where GraphQL is not to be had", "contents", after=1, usual=3),
     Call("The review", "create_review"),
     Call("The review, when GitHub has taken it and the answer is at fault", "create_review", taken=True),
     Call("The list of reviews, after a post of unknown outcome", "list_reviews"),

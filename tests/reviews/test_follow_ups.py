@@ -219,9 +219,11 @@ def equal(*names: str) -> str:
 
 
 def test_of_equal_findings_the_thread_of_the_one_that_was_fixed_is_closed(repo: Repository, closed: str) -> None:
-    pull = repo.open_pull_request(changes={"a.py": equal("one", "two", "three")}, author="mona")
+    # With a suggestion for each, so that each has a comment.
+    code = equal("one", "two", "three").replace("missing", 'f"price"')
+    pull = repo.open_pull_request(changes={"a.py": code}, author="mona")
     review(pull, "opened")
-    pull.push({"a.py": equal("one", "two", "three").replace("missing", "1", 1)})
+    pull.push({"a.py": code.replace('f"price"', "1", 1)})
     review(pull)
 
     assert [comment["original_line"] for comment in pull.review_comments] == [2, 6, 10]
@@ -239,6 +241,103 @@ def test_one_more_of_equal_findings_is_said_where_it_is(repo: Repository, closed
         (2, pull.head_sha),
     ]
     assert list(state_of(pull).values()) == ["open", "open"]
+
+
+# Equal findings that are one comment
+
+
+def fixed(code: str, *which: int) -> str:
+    """The code without its findings of these numbers, from 0."""
+    lines = code.split("\n")
+    found = [number for number, line in enumerate(lines) if "missing" in line]
+    for number in which:
+        lines[found[number]] = "    return 1"
+    return "\n".join(lines)
+
+
+def test_equal_findings_are_one_comment_that_stands_until_the_last_of_them_is_gone(
+    repo: Repository, closed: str
+) -> None:
+    code = equal("one", "two", "three")
+    pull = repo.open_pull_request(changes={"a.py": code}, author="mona")
+    review(pull, "opened")
+    (comment,) = pull.review_comments
+    said = comment["body"]
+    assert (comment["original_line"], "The same on L6, L10." in said) == (2, True)
+    (summary,) = pull.reviews
+    assert "### Kodiai: 3 findings (3 critical)" in summary["body"]
+    assert "a.py:" not in summary["body"], "it is said already"
+
+    for which, state in (((0,), "open"), ((0, 2), "open"), ((0, 1, 2), closed), ((), "open")):
+        pull.push({"a.py": fixed(code, *which)})
+        review(pull)
+        assert list(state_of(pull).values()) == [state], which
+        left = 3 - len(which)
+        assert (f"### Kodiai: {left} finding" in summary["body"]) == bool(left), which
+        assert "a.py:" not in summary["body"], "what stands is said on its line"
+    assert comment["body"] == said
+    assert len(pull.reviews) == 1
+
+
+def test_who_ignores_a_comment_on_several_lines_hears_of_none_of_them_again(repo: Repository, closed: str) -> None:
+    code = "def f():\n    return 1 == missing\n\n\ndef g():\n    return 2, missing\n"
+    pull = repo.open_pull_request(changes={"shop.py": code}, author="mona")
+    review(pull, "opened")
+    [thread] = pull.threads
+    assert "The same on L6." in thread.first["body"]
+    run(say(pull, "@kodiai ignore", to=thread.first["id"]))
+    pull.push({"shop.py": f"x = 1\n\n\n{code}"})
+    review(pull)
+
+    assert list(state_of(pull).values()) == ["ignored" if closed == "gone" else closed]
+    assert "### Kodiai: no findings" in pull.reviews[0]["body"]
+    assert "2 findings not said, as people asked in comments" in pull.reviews[0]["body"]
+
+
+def test_what_comes_back_after_the_others_of_its_comment_is_said_there_or_in_the_summary(
+    repo: Repository, closed: str
+) -> None:
+    code = equal("one", "two", "three")
+    pull = repo.open_pull_request(changes={"a.py": code}, author="mona")
+    review(pull, "opened")
+    for which in ((0, 1, 2), (0, 2), ()):
+        pull.push({"a.py": fixed(code, *which)})
+        review(pull)
+
+    (comment,), (summary,) = pull.review_comments, pull.reviews
+    assert list(state_of(pull).values()) == ["open"]
+    assert "### Kodiai: 3 findings" in summary["body"]
+    # A comment that was marked as gone tells, when it is opened, what is back then.
+    told = comment["body"] if closed != "gone" else summary["body"]
+    assert "L10" in told
+    assert ("a.py:" in summary["body"]) == (closed == "gone")
+
+
+def test_what_was_folded_is_not_said_again_by_who_knows_github_only(repo: Repository, closed: str) -> None:
+    pull = repo.open_pull_request(changes={"a.py": equal("one", "two", "three")}, author="mona")
+    review(pull, "opened")
+    Review.objects.update(report=None)
+    pull.push({"a.py": equal("one", "two", "three") + "VERSION = 1\n"})
+    review(pull)
+    assert len(pull.review_comments) == len(pull.reviews) == 1
+
+    pull.push({"a.py": equal("one", "two", "three", "four")})
+    review(pull)
+    assert [comment["original_line"] for comment in pull.review_comments] == [2, 14]
+    assert "The same" not in pull.review_comments[1]["body"]
+
+
+def test_what_was_folded_survives_moved_lines_and_a_new_name(repo: Repository, closed: str) -> None:
+    long = "".join(f"line_{number} = {number}\n" for number in range(40))
+    repo.commit({"old.py": long})
+    pull = repo.open_pull_request(changes={"old.py": long + equal("one", "two")}, author="mona")
+    review(pull, "opened")
+    pull.push({"old.py": "VERSION = 1\n" + long + equal("one", "two")})
+    pull.push(renames={"old.py": "new.py"})
+    review(pull)
+
+    assert state_of(pull) == {"old.py F821": "open"}
+    assert len(pull.reviews) == 1
 
 
 def before_of(pull: PullRequest) -> str:

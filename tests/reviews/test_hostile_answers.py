@@ -168,7 +168,7 @@ def test_a_file_of_an_impossible_name_is_left_out_and_the_others_are_looked_at(
 def test_a_files_text_that_cannot_be_stored_does_not_stop_a_review(
     github: Sandbox, pull: PullRequest, text: str
 ) -> None:
-    answer = {"data": {"repository": {"e0": {"text": text, "isTruncated": False}}}}
+    answer = {"data": {"repository": {"e0": {"text": text, "isTruncated": False}, "e1": None}}}
     github.fail("graphql", Fault(FaultKind.WRONG_JSON, body=as_json(answer)))
 
     review = until_ended(pull)

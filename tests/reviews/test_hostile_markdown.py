@@ -5,7 +5,9 @@ import re
 import pytest
 from markdown_it import MarkdownIt
 
+from reviews import config
 from reviews.findings import Finding, Report, Severity, Suggestion, bounded
+from reviews.folding import Remark
 from reviews.models import Review
 from reviews.publishing import marker
 from reviews.rendering import LONGEST_BODY, code, comment_body, prose, summary_body
@@ -43,12 +45,25 @@ def test_a_suggestion_is_byte_for_byte_the_fix_or_is_not_offered(text: str) -> N
     if any(character in text for character in "\0\ud800"):
         assert hostile.suggestion is None
     else:
-        assert f"suggestion\n{text}\n" in comment_body(hostile)
+        assert f"suggestion\n{text}\n" in comment_body(Remark(hostile))
 
 
 def test_what_an_engine_puts_between_backticks_is_code_and_the_rest_can_be_read() -> None:
     html = MarkdownIt("commonmark").renderInline(prose("`os.path` imported but unused; 1 < 2 & a*b*c | $x$"))
     assert html == "<code>os.path</code> imported but unused; 1 &lt; 2 &amp; a*b*c | $x$"
+
+
+def test_a_comment_says_how_its_rule_is_silenced() -> None:
+    by_comment = finding(silence="`# noqa: F401` at the end of the line")
+    assert comment_body(Remark(by_comment)).endswith(
+        "\n\n<sub>Silence it with `# noqa: F401` at the end of the line.</sub>"
+    )
+    by_settings = finding(rule="eslint(no-debugger)")
+    key = "eslint(no-debugger): never"
+    assert comment_body(Remark(by_settings)).endswith(
+        f"<sub>Silence it with `{key}` under `severities.rules` in `.kodiai.yml`.</sub>"
+    )
+    assert config.parse(f"severities:\n  rules:\n    {key}\n").severities.rules == {"eslint(no-debugger)": "never"}
 
 
 def test_code_shows_a_sign_for_every_character_that_cannot_be_seen() -> None:
@@ -73,7 +88,7 @@ def test_a_table_row_is_one_row_of_three_cells_whatever_it_holds() -> None:
 def test_the_longest_of_everything_still_fits_into_a_comment() -> None:
     long = "@" * 1_000_000
     hostile = finding(path=long, rule=long, message=long, fix=long, suggestion=Suggestion(1, 1, "`" * 5000))
-    assert len(comment_body(hostile)) < LONGEST_BODY
+    assert len(comment_body(Remark(hostile))) < LONGEST_BODY
     check_summary([hostile] * 300, [long] * 300, long)
 
 
@@ -87,7 +102,7 @@ def test_a_link_that_is_not_a_page_of_a_rule_is_no_link() -> None:
         "https://x/ 'a'",
         "https://x/<!--",
     ):
-        assert "](" not in comment_body(finding(rule_url=url))
+        assert "](" not in comment_body(Remark(finding(rule_url=url)))
 
 
 def test_the_check_itself_sees_what_it_is_there_to_see() -> None:

@@ -33,7 +33,8 @@ def test_a_remark_on_a_changed_line_is_a_comment_and_its_cost_is_in_the_executio
     assert review.conclusion == Conclusion.SUCCESS
     assert said(pull) == [
         "**major** · `language-model` The price is not shown: this is the word `price`.\n\n"
-        "```suggestion\ndef label(price, currency):\n```"
+        "```suggestion\ndef label(price, currency):\n```\n\n"
+        "<sub>Silence it with `language-model: never` under `severities.rules` in `.kodiai.yml`.</sub>"
     ]
     assert ", language-model, at commit" in pull.reviews[0]["body"]
     execution = execution_of(delivery)

@@ -10,7 +10,7 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reviews.github import Client, RateLimited, limits
+from reviews.github import Client, Place, RateLimited, limits
 from reviews.github.errors import reset_at, retry_at
 from reviews.models import DeliveryStatus
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
@@ -101,7 +101,7 @@ def test_a_limit_of_one_resource_is_not_taken_for_one_of_another(github: Sandbox
     with Client("octo/demo", pull.repository.installation_id) as client:
         assert client.pull_request(pull.number).head.sha == pull.head_sha
         with pytest.raises(RateLimited) as limited:
-            client.blobs(["shop.py"], pull.head_sha)
+            client.blobs([Place(pull.head_sha, "shop.py")])
     assert (limited.value.resource, limited.value.asked) == ("graphql", False)
 
 

@@ -26,6 +26,8 @@ ANALYZER = Analyzer(
     read=sarif.read,
     rules=RULES,
     page="https://github.com/hadolint/hadolint/wiki/{rule}",
+    silence="`# hadolint ignore={rule}` on the line before",
+    not_silenced=("DL1",),
     names_files=True,
     url="https://github.com/hadolint/hadolint",
     licence="GPL-3.0-only",

@@ -31,6 +31,8 @@ ANALYZER = Analyzer(
         "--format=sarif",
     ),
     read=read,
+    silence="`// oxlint-disable-next-line {rule}` on the line before",
+    not_silenced=("syntax-error",),
     # By name: from "." it would honour .gitignore files, those above the scratch directory too.
     names_files=True,
     # 1: an error among its findings.

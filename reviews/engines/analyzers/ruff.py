@@ -5,7 +5,7 @@ click. Source: ruff documentation, "Fix safety".
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from pydantic import BaseModel, ConfigDict, PositiveInt, TypeAdapter
 
@@ -15,10 +15,11 @@ from reviews.findings import Finding, Severity
 
 RULES = "E4,E7,E9,F,B,PLE"
 """pycodestyle's statements and errors, pyflakes, bugbear and pylint's errors: what is wrong, not what is taste."""
-TASTE = "E731,E741,B007,B905"
+TASTE = "E701,E702,E731,E741,B007,B905"
 DEFAULTS = ("fastapi.Depends", "fastapi.Security", "fastapi.Query", "fastapi.Header", "typer.Option", "typer.Argument")
 """Calls that belong where a default stands (B008)."""
 
+UNUSED, NOT_AT_TOP = "F401", "E402"
 _CRITICAL = ("E9", "F63", "F7", "F82", "PLE", "invalid-syntax")
 _MINOR = ("E4", "E7", "F401", "F541", "F841", "B9")
 
@@ -91,7 +92,16 @@ def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
                 snippet=source.text(start),
             )
         )
-    return findings
+    unused = {(finding.path, finding.start_line) for finding in findings if finding.rule == UNUSED}
+    return [finding for finding in findings if not _is_noise(finding, unused)]
+
+
+def _is_noise(finding: Finding, unused: Collection[tuple[str, int]]) -> bool:
+    """Tell whether a finding says too much: that an import is not at the top which is to go anyway, or that a package
+    does not use what it imports for others."""
+    if finding.rule == NOT_AT_TOP:
+        return (finding.path, finding.start_line) in unused
+    return finding.rule == UNUSED and finding.path.rpartition("/")[2] == "__init__.py"
 
 
 def _edit(edit: _Edit) -> Edit:
@@ -122,6 +132,8 @@ ANALYZER = Analyzer(
         f"--config=lint.flake8-bugbear.extend-immutable-calls={list(DEFAULTS)}",
     ),
     read=read,
+    silence="`# noqa: {rule}` at the end of the line",
+    not_silenced=("invalid-syntax", "E9"),
     url="https://docs.astral.sh/ruff/",
     licence="MIT",
 )

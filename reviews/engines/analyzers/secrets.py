@@ -33,6 +33,7 @@ ANALYZER = Analyzer(
     files=(*PROSE, *SOURCE, *SETTINGS),
     command=(sys.executable, "-I", "-S", secret_forms.__file__),
     read=read,
+    silence="`gitleaks:allow` in a comment on the line",
     url="https://docs.github.com/en/code-security/reference/secret-security/supported-secret-scanning-patterns",
     licence="MIT",
 )

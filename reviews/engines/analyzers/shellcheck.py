@@ -92,6 +92,8 @@ ANALYZER = Analyzer(
     ),
     read=read,
     page="https://www.shellcheck.net/wiki/{rule}",
+    silence="`# shellcheck disable={rule}` on the line before",
+    not_silenced=("SC1",),
     names_files=True,
     # 1: it found something.
     success_codes=(0, 1),

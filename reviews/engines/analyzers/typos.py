@@ -75,6 +75,7 @@ def _finding(path: str, line: int, words: list[_Entry], source: Source) -> Findi
         rule="typo",
         message=f"{', '.join(said)}.",
         suggestion=source.suggestion(edits),
+        words=tuple(dict.fromkeys(word.typo for word in words)),
         snippet=text,
     )
 

@@ -34,6 +34,7 @@ ANALYZER = Analyzer(
     command=("zizmor", "--offline", "--no-config", "--no-exit-codes", "--quiet", "--format=sarif", "--collect=all"),
     read=read,
     rules=RULES,
+    silence="`# zizmor: ignore[{name}]` at the end of the line",
     url="https://docs.zizmor.sh/",
     licence="MIT",
 )

@@ -89,3 +89,40 @@ def changed_configuration(github: Sandbox) -> PullRequest:
 def changed_configuration_that_is_broken(github: Sandbox) -> PullRequest:
     """What is wrong with it is told before it is merged."""
     return _pull(github, "{}\n", **{".kodiai.yml": "limits: {comments: 1000}\nengines: ruff\n"})
+
+
+@pull_request
+def settled_that_few_files_are_looked_at(github: Sandbox) -> PullRequest:
+    """Two files at most, from one of the core: the workflow and the code are looked at, the rest is named, folded."""
+    repo = github.create_repository(files={".kodiai.yml": "limits: {files: 2}\n", "rooms.py": "ROOMS = 3\n"})
+    return repo.open_pull_request(
+        "Rooms, and how they are told of",
+        author="oldhand",
+        author_association="MEMBER",
+        changes={
+            ".github/workflows/rooms.yml": code("""
+                on: push
+                permissions: {}
+                jobs:
+                  rooms:
+                    runs-on: ubuntu-latest
+                    steps:
+                      - run: python rooms.py
+            """),
+            "rooms.py": "import os\n\nROOMS = 4\nprint(ROOMS)\n",
+            "README.md": "There are four rooms, and we recieve guests in all of them.\n",
+            "rooms.toml": "rooms = 4\n",
+            "plan.svg": "<svg/>\n",
+        },
+    )
+
+
+@pull_request
+def attributes_that_name_what_is_generated(github: Sandbox) -> PullRequest:
+    """`.gitattributes` of the base branch: a client is generated, which nothing else says; a vendored file is ours."""
+    attributes = "client/** linguist-generated\nvendor/area.py -linguist-vendored\n"
+    repo = github.create_repository(files={".gitattributes": attributes})
+    return repo.open_pull_request(
+        "A client that is made",
+        changes={"client/rooms.py": "import os\n", "vendor/area.py": "import os\n", "vendor/six.py": "import os\n"},
+    )

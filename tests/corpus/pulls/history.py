@@ -124,7 +124,7 @@ def against_a_release_branch(github: Sandbox) -> PullRequest:
 
 @pull_request
 def from_the_fork_of_a_newcomer(github: Sandbox) -> PullRequest:
-    """Somebody's first contribution: a welcome, and the one remark."""
+    """Somebody's first contribution: a welcome, the one remark that matters, and not the misspelling in a comment."""
     repo = github.create_repository(files={"cart.py": CART})
     return repo.open_pull_request(
         "Fix typo in total",
@@ -135,6 +135,7 @@ def from_the_fork_of_a_newcomer(github: Sandbox) -> PullRequest:
             "cart.py": CART.replace(
                 "return sum(item.price for item in self.items)", "return sum(i.price for item in self.items)"
             )
+            + "# The items that we recieve are kept in the order of their prices.\n"
         },
     )
 
