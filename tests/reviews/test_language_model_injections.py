@@ -107,7 +107,7 @@ def assert_only_what_kodiai_says(pull: PullRequest, review: Review) -> None:
     for comment in pull.review_comments:
         (finding,) = findings.values()
         assert (comment["line"], finding.rule, finding.rule_url) == (2, llm.NAME, "")
-        own_end = finding_marker(finding.fingerprint, 1)
+        own_end = finding_marker([(finding.fingerprint, 1)])
         assert comment["body"].endswith(own_end)
         body = comment["body"].removesuffix(own_end)
         suggestion = SUGGESTION.search(body)
