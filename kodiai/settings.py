@@ -241,6 +241,7 @@ KODIAI_GITHUB_WEBHOOK_SECRET = [
     secret.strip() for secret in _secret("KODIAI_GITHUB_WEBHOOK_SECRET").split(",") if secret.strip()
 ]
 KODIAI_RESOLVE_THREADS = env.bool("KODIAI_RESOLVE_THREADS", default=False)
+KODIAI_ORGANISATION_DEFAULTS = env.bool("KODIAI_ORGANISATION_DEFAULTS", default=False)
 KODIAI_BOT_ALLOW_LIST = [login.strip().lower() for login in env.list("KODIAI_BOT_ALLOW_LIST", default=[])]
 
 # Language model: docs/language-model.md

@@ -11,7 +11,7 @@ from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
 from reviews.inbox import requeue
-from reviews.models import Delivery, IgnoredFinding, MissedDelivery, PeriodicTask, Review
+from reviews.models import Delivery, IgnoredFinding, MissedDelivery, PeriodicTask, Review, ThumbsDown
 from telemetry.admin import ReadOnlyAdmin
 
 
@@ -88,6 +88,17 @@ class IgnoredFindingAdmin(ReadOnlyAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return admin.ModelAdmin.has_delete_permission(self, request, obj)
+
+
+@admin.register(ThumbsDown)
+class ThumbsDownAdmin(ReadOnlyAdmin):
+    """The filter counts comments of each rule: rules that people do not want are at a glance."""
+
+    list_display = ("id", "seen_at", "rule", "people", "repo", "pr_number", "path")
+    list_filter = ("rule",)
+    show_facets = admin.ShowFacets.ALWAYS
+    search_fields = ("repo__exact", "rule__exact")
+    search_help_text = "owner/name, or rule"
 
 
 @admin.register(PeriodicTask)

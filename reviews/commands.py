@@ -6,13 +6,13 @@ stored right before it, and after an attempt of unknown outcome its marker is lo
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from django.db import transaction
 
 from reviews.answers import asked, explanation, help_body, misplaced_body, refusal_body, unknown_body
-from reviews.conversation import MOST_REPORTS, Said, said_in
-from reviews.findings import Finding, Report, gist_of
+from reviews.conversation import Said, findings_of, said_in
+from reviews.findings import Finding
 from reviews.github import Client, Comment, GitHubError, Unavailable
 from reviews.models import Command, IgnoredFinding, Review, RunEnded
 from reviews.payloads import app_login
@@ -66,7 +66,7 @@ def _obeyed(client: Client, review: Review, command: Command) -> str:
     if not told:
         return say(client, review, misplaced_body(command), f"{command} is about a thread of Kodiai's")
     # Of a remark on many lines the thread tells each by itself; rule and message are the same.
-    findings = _findings_of(review, told)
+    findings = findings_of(review, told)
     finding = next(filter(None, findings.values()), None)
     if command == Command.EXPLAIN:
         return say(client, review, explanation(finding), command)
@@ -107,17 +107,6 @@ def _told_in_thread(client: Client, review: Review) -> list[Said]:
         return []
     threads, _ = client.conversation(review.pr_number)
     return [one for one in said_in(threads) if one.thread.comment_id == review.delivery.thread_id]
-
-
-def _findings_of(review: Review, told: Sequence[Said]) -> dict[str, Finding | None]:
-    """What a thread is about, by gist, as the latest report that has it tells."""
-    findings: dict[str, Finding | None] = {gist_of(one.fingerprint): None for one in told}
-    runs = review.others().filter(report__isnull=False).order_by("-pk")
-    for stored in runs.values_list("report", flat=True)[:MOST_REPORTS]:
-        for finding in Report.from_json(stored).findings:
-            if finding.gist in findings:
-                findings[finding.gist] = findings[finding.gist] or finding
-    return findings
 
 
 # Saying it on GitHub

@@ -246,3 +246,14 @@ def said_in(threads: Iterable[Thread]) -> Iterable[Said]:
     for thread in threads:
         if thread.author.lower() == app_login() and (found := _MARKER.search(thread.body)):
             yield from (Said(thread, name[1], int(name[2] or 1)) for name in _NAME.finditer(found[1]))
+
+
+def findings_of(review: Review, told: Iterable[Said]) -> dict[str, Finding | None]:
+    """What threads of the pull request are about, by gist, as the latest report of another run that has it tells."""
+    findings: dict[str, Finding | None] = {gist_of(one.fingerprint): None for one in told}
+    runs = review.others().filter(report__isnull=False).order_by("-pk")
+    for stored in runs.values_list("report", flat=True)[:MOST_REPORTS]:
+        for finding in Report.from_json(stored).findings:
+            if finding.gist in findings:
+                findings[finding.gist] = findings[finding.gist] or finding
+    return findings

@@ -394,6 +394,24 @@ class IgnoredFinding(models.Model):
         return f"{self.rule or self.gist} in {self.repo}"
 
 
+class ThumbsDown(models.Model):
+    """How many people were not helped by a comment of Kodiai's on lines, as of the last run that looked."""
+
+    comment_id = models.BigIntegerField(unique=True, help_text="GitHub's number of the comment")
+    repo = models.CharField(max_length=255, help_text="owner/name")
+    pr_number = models.BigIntegerField("pull request")
+    path = models.TextField(blank=True)
+    rule = models.CharField(max_length=100, blank=True, help_text="Empty where no report tells of it any more")
+    people = models.PositiveIntegerField(help_text="Thumbs down")
+    seen_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        verbose_name_plural = "thumbs down"
+
+    def __str__(self) -> str:
+        return f"{self.rule} in {self.repo}: {self.people}"
+
+
 class MissedDelivery(models.Model):
     """A delivery that GitHub sent and the inbox does not have: how often GitHub was asked to send it again."""
 

@@ -4,9 +4,10 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
+from django.conf import settings
 from django.db import transaction
 
-from reviews import check_runs, commands, config, engines, language_model
+from reviews import check_runs, commands, config, defaults, engines, language_model
 from reviews.analysis import look_at
 from reviews.enrichment import enrich
 from reviews.findings import Report
@@ -117,7 +118,10 @@ def _settled(client: Client, pull: PullRequest) -> config.RepositoryConfig:
     A token without the permission (401, 403) is no such case: it would not get the files either.
     """
     try:
-        return config.parse(client.file_text(config.PATH, pull.base.ref or pull.base.sha))
+        text = client.file_text(config.PATH, pull.base.ref or pull.base.sha)
+        if text is None and settings.KODIAI_ORGANISATION_DEFAULTS:
+            return defaults.of_organisation(client)
+        return config.parse(text)
     except Refused as refused:
         if refused.status in (401, 403):
             raise

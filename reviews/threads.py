@@ -6,10 +6,21 @@ That is politeness. What fails here is logged, costs the run nothing, and is mad
 import logging
 from collections.abc import Sequence
 
-from reviews.conversation import Conversation, is_followed_up, read, resolved_by_us, said_in, without_marker
+from django.utils import timezone
+
+from reviews.conversation import (
+    Conversation,
+    Said,
+    findings_of,
+    is_followed_up,
+    read,
+    resolved_by_us,
+    said_in,
+    without_marker,
+)
 from reviews.findings import Report, gist_of
 from reviews.github import Client, GitHubError, Refused, Thread
-from reviews.models import NotSettled, Review
+from reviews.models import NotSettled, Review, ThumbsDown
 from reviews.rendering import GONE, IGNORED, comment_body, gone_at, gone_body
 from reviews.stopping import between_steps
 
@@ -30,9 +41,25 @@ def tidy(client: Client, review: Review, conversation: Conversation | None) -> N
         if conversation is None and not is_followed_up(review):
             return
         conversation = conversation or read(client, review)
+        count_thumbs_down(review, conversation.said)
         _settle(client, review, conversation)
     except (GitHubError, NotSettled) as error:
         logger.warning("threads are left as they are", extra={**review.delivery.log_fields, "error": str(error)})
+
+
+def count_thumbs_down(review: Review, said: Sequence[Said]) -> None:
+    """Store how many thumbs are down on each of Kodiai's comments: whoever operates it sees which rules do not help.
+
+    GitHub sends no event for reactions, so they are seen where the conversation is read anyway.
+    """
+    down = {one.thread.comment_id: one for one in said if one.thread.thumbs_down}
+    findings = findings_of(review, down.values()) if down else {}
+    for comment_id, one in down.items():
+        finding = findings[gist_of(one.fingerprint)]
+        about = {"repo": review.repo, "pr_number": review.pr_number, "path": one.thread.path}
+        seen = {"people": one.thread.thumbs_down, "seen_at": timezone.now(), "rule": finding.rule if finding else ""}
+        ThumbsDown.objects.update_or_create(comment_id=comment_id, defaults=about | seen)
+    ThumbsDown.objects.filter(comment_id__in={one.thread.comment_id for one in said} - down.keys()).delete()
 
 
 def _settle(client: Client, review: Review, conversation: Conversation) -> None:

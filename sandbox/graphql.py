@@ -188,7 +188,15 @@ def _comment(comment: Json) -> Json:
         "path": comment["path"],
         "url": comment["html_url"],
         "author": _actor(comment["user"]["login"]),
+        "reactions": [
+            {"__typename": "Reaction", "content": _REACTIONS.get(content, content.upper())}
+            for _, content in comment.get("reacted", ())
+        ],
     }
+
+
+_REACTIONS = {"+1": "THUMBS_UP", "-1": "THUMBS_DOWN"}
+"""The names of reactions that are others than in REST, in capitals."""
 
 
 def _review(kept: Json) -> Json:
@@ -265,7 +273,8 @@ def _selected(known: Json, fields: Sequence[Field], kind: str) -> Json:
             raise _undefined(field, known.get("__typename", kind))
         value = known[field.name]
         if isinstance(value, list):
-            found[field.alias] = _page(value, field)
+            wanted = field.arguments.get("content")
+            found[field.alias] = _page([item for item in value if wanted in (None, item.get("content"))], field)
         elif isinstance(value, dict):
             found[field.alias] = _selected(value, field.fields, field.name)
         elif field.fields and value is not None:

@@ -8,6 +8,8 @@ from typing import Any
 
 _TOKEN = re.compile(r'(?:[\s,\ufeff]|#[^\n]*)*(\.\.\.|[!$():=@\[\]{|}]|"(?:[^"\\\n]|\\.)*"|-?\d+|[_A-Za-z]\w*|\Z)')
 _NAME = re.compile(r"[_A-Za-z]\w*")
+_ENUM = re.compile(r"[A-Z][A-Z_]*")
+"""A value of an enumeration as GitHub writes all of them, e.g. THUMBS_DOWN."""
 
 
 class DocumentError(Exception):
@@ -124,9 +126,11 @@ class _Reader:
         if re.fullmatch(r"-?\d+", token):
             return int(token)
         words = {"true": True, "false": False, "null": None}
-        if token not in words:
+        if token in words:
+            return words[token]
+        if not _ENUM.fullmatch(token):
             raise self._unexpected(token)
-        return words[token]
+        return token
 
     def _next(self) -> str:
         return self._tokens[self._position]

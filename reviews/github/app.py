@@ -1,6 +1,6 @@
 """GitHub as the App itself sees it: tokens for its installations, and the webhooks that were sent to it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -54,10 +54,20 @@ class AppClient:
 
         With `checks` GitHub refuses it (422) to an installation whose owner has not granted them.
         """
-        path = f"/app/installations/{installation_id}/access_tokens"
         permissions = TOKEN_PERMISSIONS if checks else WITHOUT_CHECKS
         permissions = permissions | (RESOLVING_THREADS if settings.KODIAI_RESOLVE_THREADS else {})
-        asked = {"repositories": [repo.partition("/")[2]], "permissions": permissions}
+        return self._token(installation_id, repo, permissions)
+
+    def reading_token(self, installation_id: int, repo: str) -> Token:
+        """Return a new token that may read the files of `repo` (owner/name), and nothing else.
+
+        GitHub refuses it (422) where there is no such repository, or the App is not installed on it.
+        """
+        return self._token(installation_id, repo, {"contents": "read"})
+
+    def _token(self, installation_id: int, repo: str, permissions: Mapping[str, str]) -> Token:
+        path = f"/app/installations/{installation_id}/access_tokens"
+        asked = {"repositories": [repo.partition("/")[2]], "permissions": dict(permissions)}
         return self._call("POST", path, form(Token), json=asked)
 
     def hook_deliveries(self, since: datetime) -> Iterator[HookDelivery]:

@@ -119,6 +119,28 @@ class Client:
                 return None
             raise
 
+    def organisation_file_text(self, path: str) -> str | None:
+        """Return a text file of the owner's `.github` repository, as its default branch has it.
+
+        None where there is none, or the App is not installed there. Two calls: the first is for a token that may read
+        that repository and do nothing else.
+        """
+        self._connection()
+        assert self._installation_id is not None  # noqa: S101  # a connection is made for an installation
+        repo = f"{self.repo.partition('/')[0]}/.github"
+        try:
+            with AppClient() as app:
+                token = app.reading_token(self._installation_id, repo).token
+            reading = Connection(f"installation-{self._installation_id}", lambda: githubkit.TokenAuthStrategy(token))
+            try:
+                return reading.call("GET", f"/repos/{repo}/contents/{quote(path)}", _text_of_file)
+            finally:
+                reading.close()
+        except Refused as refused:
+            if refused.status in (403, 404, 422, 451):
+                return None
+            raise
+
     def blobs(self, places: Sequence[Place]) -> dict[Place, Blob]:
         """Return files, each at a commit or branch; what is not there, or not handed over, is left out.
 

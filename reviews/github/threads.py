@@ -6,7 +6,7 @@ In GraphQL the login of an App is its name alone; it is told here as REST tells 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from reviews.github.answers import LARGEST_ID, Address, Answer, Login, SubmittedReview, Text, User
 
@@ -15,11 +15,12 @@ THREADS_PER_PAGE = 100
 
 _AUTHOR = "author{__typename login}"
 _PAGE_INFO = "pageInfo{hasNextPage endCursor}"
+_THUMBS_DOWN = "reactions(content:THUMBS_DOWN,first:1){totalCount}"
 CONVERSATION = (
     "query($owner:String!,$name:String!,$number:Int!,$threads:String,$reviews:String)"
     "{repository(owner:$owner,name:$name){pullRequest(number:$number){"
     f"reviewThreads(first:{THREADS_PER_PAGE},after:$threads){{nodes{{id isResolved resolvedBy{{login}} path line "
-    f"comments(first:1){{nodes{{fullDatabaseId body {_AUTHOR}}}}}}}{_PAGE_INFO}}}"
+    f"comments(first:1){{nodes{{fullDatabaseId body {_AUTHOR} {_THUMBS_DOWN}}}}}}}{_PAGE_INFO}}}"
     f"reviews(first:{THREADS_PER_PAGE},after:$reviews){{nodes{{fullDatabaseId body url {_AUTHOR}}}{_PAGE_INFO}}}"
     "}}}"
 )
@@ -27,6 +28,15 @@ CONVERSATION = (
 
 _BigInt = Annotated[int, Field(gt=0, le=LARGEST_ID)]
 """GraphQL writes 64-bit numbers as strings."""
+
+
+def _counted(reactions: Any) -> int:
+    """How many thumbs are down, as GraphQL tells it or REST; none where it cannot be read: it is of no weight."""
+    count = reactions.get("totalCount", reactions.get("-1")) if isinstance(reactions, dict) else 0
+    return count if type(count) is int and 0 <= count < 2**31 else 0
+
+
+_ThumbsDown = Annotated[int, BeforeValidator(_counted)]
 
 
 class _Author(Answer):
@@ -42,6 +52,7 @@ class _Comment(Answer):
     id: _BigInt = Field(alias="fullDatabaseId")
     body: Text
     author: _Author | None
+    thumbs_down: _ThumbsDown = Field(default=0, alias="reactions")
 
 
 class _Comments(Answer):
@@ -92,6 +103,7 @@ class Thread(Answer):
     comment_id: int
     author: str
     body: str
+    thumbs_down: int = 0
 
 
 class ReviewComment(Answer):
@@ -102,11 +114,18 @@ class ReviewComment(Answer):
     body: Text
     user: User | None
     in_reply_to_id: int | None = None
+    thumbs_down: _ThumbsDown = Field(default=0, alias="reactions")
 
     @property
     def thread(self) -> Thread:
         author = self.user.login if self.user else ""
-        return Thread(path=self.path, comment_id=self.id, author=author, body=self.body)
+        return Thread(
+            path=self.path,
+            comment_id=self.id,
+            author=author,
+            body=self.body,
+            thumbs_down=self.thumbs_down,
+        )
 
 
 class ConversationPage(Answer):
@@ -127,6 +146,7 @@ class ConversationPage(Answer):
                 comment_id=first.id,
                 author=first.author.login_in_rest if first.author else "",
                 body=first.body,
+                thumbs_down=first.thumbs_down,
             )
             for thread in self.threads_page.nodes
             for first in thread.comments.nodes[:1]

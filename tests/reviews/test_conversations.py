@@ -4,15 +4,17 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.test import Client as Browser
 from pytest_django import Settings
 
 from reviews import conversation, engines, publishing, threads
 from reviews.conversation import finding_marker, review_markers
 from reviews.engines.analyzer import AnalyzerFailed
-from reviews.models import Review
+from reviews.models import Review, ThumbsDown
 from reviews.publishing import marker
 from reviews.rendering import GONE, PARTIAL
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
+from sandbox.conversation import react
 from telemetry.models import Conclusion
 from tests.reviews.conftest import AFTER
 from tests.runs import admit, body_without_marker, run
@@ -348,3 +350,29 @@ def test_a_worker_whose_claim_was_taken_does_nothing_more(
 
     assert (later.lease_owner, later.finished_at) == ("another", None)
     assert github.count(route) == most
+
+
+# Thumbs down
+
+
+@pytest.mark.parametrize("by_graphql", [True, False])
+def test_thumbs_down_are_counted_for_each_rule_as_of_the_last_run(
+    github: Sandbox, pull: PullRequest, admin_client: Browser, by_graphql: bool
+) -> None:
+    if not by_graphql:
+        github.fail("graphql", Fault(FaultKind.STATUS, status=502), times=None)
+    run(admit(pull))
+    comment = next(comment for comment in pull.review_comments if "F401" in comment["body"])
+    for author, content in (("mona", "-1"), ("hubot", "-1"), ("mona", "eyes")):
+        react(comment, author, content)
+    for _ in range(2):
+        follow_up(pull, AFTER + "\n\nmore = 1\n")
+
+    counted = ThumbsDown.objects.values_list("comment_id", "rule", "people", "repo", "pr_number", "path")
+    assert list(counted) == [(comment["id"], "F401", 2, "octo/demo", 1, "shop.py")]
+    page = admin_client.get("/admin/reviews/thumbsdown/").content.decode()
+    assert "F401 (1)" in page
+
+    comment["reacted"], comment["reactions"]["-1"] = [], 0
+    follow_up(pull, AFTER + "\n\nless = 1\n")
+    assert list(counted.all()) == []
