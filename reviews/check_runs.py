@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from reviews import audience
 from reviews.config import RepositoryConfig
-from reviews.findings import Finding, Report, Severity
+from reviews.findings import Finding, Report, Severity, by_severity
 from reviews.github import CheckRun, Client, GitHubError, RateLimited, Refused, Unavailable
 from reviews.models import SETTLED_AFTER, LeaseLost, Review
 from reviews.payloads import is_own_app
@@ -218,7 +218,7 @@ def check_run_of(review: Review) -> dict[str, Any]:
     report = audience.told(review) if review.report else Report()
     conclusion = Conclusion(review.conclusion)
     told = report if conclusion in (Conclusion.SUCCESS, Conclusion.PARTIAL) else Report()
-    ranked = sorted(told.findings, key=lambda finding: (finding.severity.rank, finding.path, finding.start_line))
+    ranked = by_severity(told.findings)
     annotations = [_annotation(finding) for finding in ranked[:MAX_ANNOTATIONS]]
     body = {
         "name": NAME,

@@ -15,7 +15,7 @@ from reviews.conversation import Said, findings_of, said_in
 from reviews.findings import Finding
 from reviews.github import Client, Comment, GitHubError, Unavailable
 from reviews.models import Command, IgnoredFinding, Review, RunEnded
-from reviews.payloads import app_login
+from reviews.payloads import is_app_login
 from reviews.stopping import between_steps
 from reviews.threads import close_ignored
 from telemetry.models import Conclusion
@@ -166,5 +166,4 @@ def _find_answer(client: Client, review: Review) -> bool:
 
 def _is_answer(review: Review, comment: Comment) -> bool:
     """Tell whether a comment is the answer of this run. Only the App's own count: anybody can write a marker."""
-    author = comment.user.login.lower() if comment.user else ""
-    return author == app_login() and (comment.body or "").rstrip().endswith(marker(review))
+    return is_app_login(comment.author) and (comment.body or "").rstrip().endswith(marker(review))

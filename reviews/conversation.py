@@ -13,11 +13,11 @@ from django.db.models import Max
 from django.utils import timezone
 
 from reviews import audience
-from reviews.findings import FINGERPRINT, Finding, Report, gist_of
+from reviews.findings import FINGERPRINT, Finding, Report, by_severity, gist_of
 from reviews.folding import Remark
 from reviews.github import Client, SubmittedReview, Thread
 from reviews.models import LONGEST_POST, SETTLED_AFTER, NotSettled, Review
-from reviews.payloads import app_login
+from reviews.payloads import app_login, is_app_login
 
 MOST_REPORTS = 200
 """Earlier runs of a pull request whose reports are read, the latest."""
@@ -112,7 +112,7 @@ def read(client: Client, review: Review) -> Conversation:
         return compared(audience.told(review), said=[], earlier=[])
     _wait_for_others(review)
     threads, reviews = client.conversation(review.pr_number)
-    own = [kept for kept in reviews if kept.user and kept.user.login.lower() == app_login()]
+    own = [kept for kept in reviews if is_app_login(kept.author)]
     published = review.others().filter(published_at__isnull=False).order_by("-published_at")[:MOST_REPORTS]
     rows = list(published.values_list("head_sha", "report"))
     found = compared(
@@ -181,7 +181,7 @@ def compared(
         summary=summary,
         since=since,
         said=tuple(said),
-        new=tuple(sorted(new, key=lambda finding: (finding.severity.rank, finding.path, finding.start_line))),
+        new=tuple(by_severity(new)),
         standing=tuple(standing),
         gone=tuple(gone),
         gone_threads=tuple(gone_threads.values()),
@@ -244,7 +244,7 @@ def _readiness(one: Said) -> tuple[int, int]:
 def said_in(threads: Iterable[Thread]) -> Iterable[Said]:
     """Those of a pull request's threads that Kodiai began."""
     for thread in threads:
-        if thread.author.lower() == app_login() and (found := _MARKER.search(thread.body)):
+        if is_app_login(thread.author) and (found := _MARKER.search(thread.body)):
             yield from (Said(thread, name[1], int(name[2] or 1)) for name in _NAME.finditer(found[1]))
 
 

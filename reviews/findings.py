@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
@@ -104,6 +105,11 @@ def fingerprinted(finding: Finding, path_in_base: str) -> Finding:
     said = "\n".join((finding.rule, _NUMBER.sub("0", finding.message), finding.snippet.strip()))
     what, where = (hashlib.sha256(text.encode(errors="replace")).hexdigest() for text in (said, path_in_base))
     return replace(finding, fingerprint=what[:GIST] + where[: FINGERPRINT - GIST])
+
+
+def by_severity(findings: Iterable[Finding]) -> list[Finding]:
+    """The most severe first, then as they stand in the files."""
+    return sorted(findings, key=lambda finding: (finding.severity.rank, finding.path, finding.start_line))
 
 
 def gist_of(fingerprint: str) -> str:

@@ -196,7 +196,7 @@ def _read_common(incoming: Incoming, payload: dict[str, Any]) -> Incoming:
 def _ignored_sender(payload: dict[str, Any], incoming: Incoming) -> IgnoreReason | None:
     """Kodiai answers no bot but those on the allow list, and never itself: two bots can talk for ever."""
     login = incoming.sender.lower()
-    if login == app_login():
+    if is_app_login(login):
         return IgnoreReason.OWN_EVENT
     allowed = {login, login.removesuffix("[bot]")} & set(settings.KODIAI_BOT_ALLOW_LIST)
     if _object(payload, "sender", needed=False).get("type") == "Bot" and not allowed:
@@ -207,6 +207,11 @@ def _ignored_sender(payload: dict[str, Any], incoming: Incoming) -> IgnoreReason
 def app_login() -> str:
     """The login under which the App acts on GitHub, in lower case."""
     return f"{settings.KODIAI_GITHUB_APP_SLUG}[bot]".lower()
+
+
+def is_app_login(login: str) -> bool:
+    """Tell whether it is the App itself that acts under a login, as REST tells it."""
+    return login.lower() == app_login()
 
 
 def is_own_app(number: Any, slug: Any) -> bool:

@@ -12,11 +12,11 @@ from django.db.models import Q
 
 from reviews import audience
 from reviews.conversation import Conversation, marked, read, review_markers
-from reviews.findings import Finding
+from reviews.findings import Finding, by_severity
 from reviews.folding import Remark, folded
 from reviews.github import Client, Refused, SubmittedReview, Unavailable
 from reviews.models import DeliveryStatus, Review, RunEnded
-from reviews.payloads import app_login
+from reviews.payloads import is_app_login
 from reviews.rendering import comment_body, follow_up_body, summary_body
 from telemetry.models import Conclusion
 
@@ -37,8 +37,7 @@ def find_published(client: Client, review: Review) -> SubmittedReview | None:
     Only reviews of the App itself count: anybody can write a marker.
     """
     for submitted in client.reviews(review.pr_number):
-        author = submitted.user.login.lower() if submitted.user else ""
-        if author == app_login() and marker(review) in review_markers(submitted.body or ""):
+        if is_app_login(submitted.author) and marker(review) in review_markers(submitted.body or ""):
             return submitted
     return None
 
@@ -110,10 +109,6 @@ def _say_once(
             new, since = len(conversation.new), conversation.since
             body = follow_up_body(review, new, since, updated.html_url or summary.html_url, refused=refused)
     return post(client, review, body, comments)
-
-
-def by_severity(findings: Sequence[Finding]) -> list[Finding]:
-    return sorted(findings, key=lambda finding: (finding.severity.rank, finding.path, finding.start_line))
 
 
 def update_summary(

@@ -84,12 +84,22 @@ class Blob(Answer):
     truncated: bool = Field(default=False, alias="isTruncated")
 
 
-class SubmittedReview(Answer):
+class Authored(Answer):
+    """What somebody said. `user` is None where the account is gone."""
+
+    user: User | None
+
+    @property
+    def author(self) -> str:
+        """The login, empty where the account is gone."""
+        return self.user.login if self.user else ""
+
+
+class SubmittedReview(Authored):
     """A review as GitHub lists it. Nothing but the address may be missing: by this it is told whether it is ours."""
 
     id: int = Field(strict=True)
     body: Text | None
-    user: User | None
     html_url: Address = None
 
     @property
@@ -98,12 +108,11 @@ class SubmittedReview(Answer):
         return self.id if 0 < self.id <= LARGEST_ID else None
 
 
-class Comment(Answer):
+class Comment(Authored):
     """A comment on a pull request, in its conversation or on its lines."""
 
     id: Id
     body: Text | None
-    user: User | None
 
 
 class Permission(Answer):

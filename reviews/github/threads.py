@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from reviews.github.answers import LARGEST_ID, Address, Answer, Login, SubmittedReview, Text, User
+from reviews.github.answers import LARGEST_ID, Address, Answer, Authored, Login, SubmittedReview, Text, User
 
 THREADS_PER_PAGE = 100
 """The most that GraphQL gives. Source: GitHub GraphQL docs, "Rate limits and query limits"."""
@@ -106,23 +106,21 @@ class Thread(Answer):
     thumbs_down: int = 0
 
 
-class ReviewComment(Answer):
+class ReviewComment(Authored):
     """A comment on lines as REST lists it. Only the first of a thread has no `in_reply_to_id`."""
 
     id: Annotated[int, Field(strict=True, gt=0, le=LARGEST_ID)]
     path: Text
     body: Text
-    user: User | None
     in_reply_to_id: int | None = None
     thumbs_down: _ThumbsDown = Field(default=0, alias="reactions")
 
     @property
     def thread(self) -> Thread:
-        author = self.user.login if self.user else ""
         return Thread(
             path=self.path,
             comment_id=self.id,
-            author=author,
+            author=self.author,
             body=self.body,
             thumbs_down=self.thumbs_down,
         )

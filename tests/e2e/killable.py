@@ -17,31 +17,20 @@ from typing import Any
 
 from django.apps import AppConfig
 
+from tests import steps
+
 POINTS = (
     "task-taken",  # the task is the worker's, the run is not yet
     "claimed",
-    "started_at",
-    "loaded_at",
-    "enriched_at",
-    "event-written",
-    "rate_limit_event_recorded_at",
-    "analysed_at",
-    "publishing_at",
-    "review-posted",
-    "published_at",
+    *steps.UNTIL_PUBLISHED,
     "finished_at",  # in the transaction, which is lost
     "finished",
-    "execution-written",
-    "execution_recorded_at",
-    "check_run_posting_at",
-    "check-run-posted",
-    "check_run_reported_at",
+    *steps.AFTER_THE_END,
     "taken-over",  # a sweep that has found a run whose worker died, dies too
 )
 """Where a worker can be ordered to die: time stamps of `Review`, and what lies between an effect and its stamp."""
 IN_PUBLISH_WINDOW = ("publishing_at", "review-posted")
-OF_THE_CHECK_RUN = ("check_run_posting_at", "check-run-posted", "check_run_reported_at")
-AFTER_THE_END = ("finished", "execution-written", "execution_recorded_at", *OF_THE_CHECK_RUN)
+AFTER_THE_END = ("finished", *steps.AFTER_THE_END)
 """Points at which nobody has to claim the run again."""
 
 LOG = "log"

@@ -25,27 +25,12 @@ from tests.runs import (
     run,
     run_in_a_process_that_is_killed,
 )
+from tests.steps import AFTER_THE_END, UNTIL_PUBLISHED
 
 pytestmark = pytest.mark.django_db
 
 
-STEPS = [
-    "started_at",
-    "loaded_at",
-    "enriched_at",
-    "event-written",
-    "rate_limit_event_recorded_at",
-    "analysed_at",
-    "publishing_at",
-    "review-posted",
-    "published_at",
-    "finished_at",
-    "execution-written",
-    "execution_recorded_at",
-    "check_run_posting_at",
-    "check-run-posted",
-    "check_run_reported_at",
-]
+STEPS = (*UNTIL_PUBLISHED, "finished_at", *AFTER_THE_END)
 
 
 @pytest.mark.ops04

@@ -17,7 +17,7 @@ from pytest_django import Settings
 
 from reviews import lease, runner
 from reviews.lease import claim, renewed
-from reviews.models import DeliveryStatus, LeaseLost, Review
+from reviews.models import Delivery, DeliveryStatus, LeaseLost, Review
 from reviews.recovery import sweep
 from reviews.runner import process
 from reviews.service import run_review
@@ -36,6 +36,7 @@ from tests.runs import (
     say,
     wait_until_stopped,
 )
+from tests.steps import UNTIL_PUBLISHED
 
 pytestmark = [pytest.mark.django_db, pytest.mark.ops04]
 
@@ -272,13 +273,8 @@ def continue_after_the_run_was_taken_over(stopped: "subprocess.Popen[str]") -> N
     assert "run was taken over by another worker" in log
 
 
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("route", ["pull", "search", "graphql", "create_review"])
-def test_a_worker_that_was_stopped_past_its_lease_during_a_call_goes_on_without_a_second_review(
-    github: Sandbox, pull: PullRequest, route: str
-) -> None:
+def take_over_during(github: Sandbox, delivery: Delivery, route: str, conclusion: Conclusion) -> None:
     """A real process is stopped (SIGSTOP) while GitHub answers, another takes over, the first goes on."""
-    delivery = admit(pull)
     held = github.fail(route, Fault(FaultKind.TAKEN_THEN_DELAYED))
     stopped = run_in_a_process_that_is_stopped(delivery, "never")
     try:
@@ -286,11 +282,20 @@ def test_a_worker_that_was_stopped_past_its_lease_during_a_call_goes_on_without_
         os.kill(stopped.pid, signal.SIGSTOP)
         let_leases_run_out()
         assert put_back() == 1
-        assert run(delivery).conclusion == Conclusion.SUCCESS
+        assert run(delivery).conclusion == conclusion
         held.release()
         continue_after_the_run_was_taken_over(stopped)
     finally:
         stopped.kill()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("route", ["pull", "search", "graphql", "create_review"])
+def test_a_worker_that_was_stopped_past_its_lease_during_a_call_goes_on_without_a_second_review(
+    github: Sandbox, pull: PullRequest, route: str
+) -> None:
+    delivery = admit(pull)
+    take_over_during(github, delivery, route, Conclusion.SUCCESS)
 
     assert len(pull.reviews) == 1
     assert Review.objects.get().github_review_id == pull.reviews[0]["id"]
@@ -303,18 +308,7 @@ def test_a_worker_that_was_stopped_past_its_lease_in_a_command_goes_on_without_a
     github: Sandbox, pull: PullRequest, route: str
 ) -> None:
     delivery = say(pull, "@kodiai help")
-    held = github.fail(route, Fault(FaultKind.TAKEN_THEN_DELAYED))
-    stopped = run_in_a_process_that_is_stopped(delivery, "never")
-    try:
-        assert held.reached.wait(60)
-        os.kill(stopped.pid, signal.SIGSTOP)
-        let_leases_run_out()
-        assert put_back() == 1
-        assert run(delivery).conclusion == Conclusion.SKIPPED
-        held.release()
-        continue_after_the_run_was_taken_over(stopped)
-    finally:
-        stopped.kill()
+    take_over_during(github, delivery, route, Conclusion.SKIPPED)
 
     assert [comment["user"]["login"] for comment in pull.comments] == ["mona", "kodiai[bot]"]
 
@@ -326,37 +320,14 @@ def test_a_worker_that_lost_its_run_while_github_refused_its_lines_does_not_post
     delivery = admit(pull)
     for number, _ in enumerate(AFTER.splitlines(), 1):
         github.refuse_line("shop.py", number)
-    held = github.fail("create_review", Fault(FaultKind.TAKEN_THEN_DELAYED))
-    stopped = run_in_a_process_that_is_stopped(delivery, "never")
-    try:
-        assert held.reached.wait(60)
-        os.kill(stopped.pid, signal.SIGSTOP)
-        let_leases_run_out()
-        assert put_back() == 1
-        assert run(delivery).conclusion == Conclusion.SUCCESS
-        held.release()
-        continue_after_the_run_was_taken_over(stopped)
-    finally:
-        stopped.kill()
+    take_over_during(github, delivery, "create_review", Conclusion.SUCCESS)
 
     assert len(pull.reviews) == 1
     assert github.count("create_review") == 3
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize(
-    "point",
-    [
-        "started_at",
-        "loaded_at",
-        "enriched_at",
-        "event-written",
-        "rate_limit_event_recorded_at",
-        "analysed_at",
-        "review-posted",
-        "published_at",
-    ],
-)
+@pytest.mark.parametrize("point", [point for point in UNTIL_PUBLISHED if point != "publishing_at"])
 def test_a_worker_that_was_stopped_past_its_lease_between_two_steps_goes_on_without_a_second_review(
     pull: PullRequest, point: str
 ) -> None:
