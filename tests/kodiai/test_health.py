@@ -78,6 +78,7 @@ def _fail(*args: object) -> object:
     raise OperationalError("the server closed the connection")
 
 
+@pytest.mark.django_db  # Django's own checks ask the database what it can do, the first time in a process
 @pytest.mark.parametrize("name", ["KODIAI_GITHUB_WEBHOOK_SECRET", "KODIAI_GITHUB_APP_ID", "KODIAI_GITHUB_PRIVATE_KEY"])
 def test_a_setting_that_is_missing_is_told_at_start_and_no_hindrance_to_migrate(settings: Settings, name: str) -> None:
     setattr(settings, name, [] if name.endswith("SECRET") else "")
