@@ -9,8 +9,8 @@ from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from reviews.intake.request_timeouts import bounded
 from reviews.models import Delivery, DeliveryStatus, PeriodicTask, Review
-from reviews.patience import bounded
 
 WRITE_CHECK = "write-check"
 """The row that `/readyz` writes: a database that is full, locked or read-only may still be read."""

@@ -1,10 +1,11 @@
 """Kodiai's addresses."""
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import path
 
 from kodiai.health import healthz, readyz
 from kodiai.logins import log_in
+from reviews.views import github_webhook
 
 admin.site.site_header = "Kodiai"
 admin.site.site_title = "Kodiai"
@@ -15,5 +16,5 @@ urlpatterns = [
     path("readyz", readyz),
     path("admin/login/", log_in),
     path("admin/", admin.site.urls),
-    path("", include("reviews.urls")),
+    path("webhooks/github", github_webhook, name="github-webhook"),
 ]

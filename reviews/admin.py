@@ -10,7 +10,7 @@ from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
-from reviews.inbox import requeue
+from reviews.intake.inbox import requeue
 from reviews.models import Delivery, IgnoredFinding, MissedDelivery, PeriodicTask, Review, ThumbsDown
 from telemetry.admin import ReadOnlyAdmin
 

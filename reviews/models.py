@@ -213,7 +213,7 @@ class Review(models.Model):
     pr_author = models.CharField(max_length=255, blank=True)
     telemetry_enabled = models.BooleanField(default=True)
     config = models.JSONField(
-        null=True, blank=True, help_text="What .kodiai.yml settled then, where it differs: reviews.config"
+        null=True, blank=True, help_text="What .kodiai.yml settled then, where it differs: reviews.config.repository"
     )
     # 2 enrich
     enriched_at = models.DateTimeField(null=True, blank=True)

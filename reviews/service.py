@@ -7,16 +7,20 @@ from dataclasses import replace
 from django.conf import settings
 from django.db import transaction
 
-from reviews import check_runs, commands, config, defaults, engines, language_model
-from reviews.analysis import look_at
+from reviews import engines
+from reviews.analysis.analyse import look_at
+from reviews.commands import handlers
+from reviews.config import organisation, repository
+from reviews.engines.llm import budget
 from reviews.enrichment import enrich
 from reviews.findings import Report
 from reviews.github import MAX_FILES, Blob, ChangedFile, Client, Place, PullRequest, Refused
 from reviews.models import Delivery, DeliveryStatus, IgnoredFinding, Review, RunEnded
-from reviews.publishing import publish
+from reviews.publishing import check_runs
+from reviews.publishing.publish import publish
+from reviews.publishing.resolve_threads import tidy
 from reviews.redaction import redact, storable
-from reviews.stopping import between_steps
-from reviews.threads import tidy
+from reviews.shutdown import between_steps
 from telemetry.models import Conclusion, DegradationPath
 from telemetry.recording import record_execution, record_rate_limit_event
 
@@ -49,7 +53,7 @@ def run_review(review: Review) -> None:
 def _review_pull_request(client: Client, review: Review) -> tuple[Conclusion, str]:
     between_steps()
     if review.loaded_at is None:
-        commands.obey(client, review)
+        handlers.obey(client, review)
     if review.analysed_at is None:
         pull, files = load(client, review)
         between_steps()
@@ -59,7 +63,7 @@ def _review_pull_request(client: Client, review: Review) -> tuple[Conclusion, st
         between_steps()
         analyse(client, review, pull, files)
         between_steps()
-    told = publish(client, review, config.RepositoryConfig.from_json(review.config).limits.comments)
+    told = publish(client, review, repository.RepositoryConfig.from_json(review.config).limits.comments)
     between_steps()
     tidy(client, review, told)
     report = Report.from_json(review.report)
@@ -91,7 +95,7 @@ def load(client: Client, review: Review) -> tuple[PullRequest, list[ChangedFile]
         raise RunEnded(Conclusion.SUPERSEDED, f"another delivery is about the head commit {pull.head.sha}")
     if _is_repetition(review, pull.head.sha):
         raise RunEnded(Conclusion.SKIPPED, "this head commit was reviewed already, and nobody asked Kodiai again")
-    if review.loaded_at is None and (why := commands.pause_reason(review)):
+    if review.loaded_at is None and (why := handlers.pause_reason(review)):
         raise RunEnded(Conclusion.SKIPPED, why)
     files = client.changed_files(review.pr_number, pull.changed_files)
     if review.loaded_at is None:
@@ -99,7 +103,10 @@ def load(client: Client, review: Review) -> tuple[PullRequest, list[ChangedFile]
         problems = settled.problems
         if engines.unknown(settled.engines.disable):
             known = ", ".join(f"`{name}`" for name in engines.NAMES)
-            problems = (*problems, f"`engines` of `{config.PATH}` names one that Kodiai does not have; it has {known}.")
+            problems = (
+                *problems,
+                f"`engines` of `{repository.PATH}` names one that Kodiai does not have; it has {known}.",
+            )
         _end_if_not_wanted(review.delivery, settled)
         review.stamp(
             "loaded_at",
@@ -112,28 +119,28 @@ def load(client: Client, review: Review) -> tuple[PullRequest, list[ChangedFile]
     return pull, files
 
 
-def _settled(client: Client, pull: PullRequest) -> config.RepositoryConfig:
+def _settled(client: Client, pull: PullRequest) -> repository.RepositoryConfig:
     """Read the repository's configuration. One that GitHub withholds (409, 451, …) is as one that cannot be read.
 
     A token without the permission (401, 403) is no such case: it would not get the files either.
     """
     try:
-        text = client.file_text(config.PATH, pull.base.ref or pull.base.sha)
+        text = client.file_text(repository.PATH, pull.base.ref or pull.base.sha)
         if text is None and settings.KODIAI_ORGANISATION_DEFAULTS:
-            return defaults.of_organisation(client)
-        return config.parse(text)
+            return organisation.of_organisation(client)
+        return repository.parse(text)
     except Refused as refused:
         if refused.status in (401, 403):
             raise
-        problem = f"`{config.PATH}` was not handed over (GitHub answered {refused.status}); the defaults were used."
-        return config.RepositoryConfig(problems=(problem,))
+        problem = f"`{repository.PATH}` was not handed over (GitHub answered {refused.status}); the defaults were used."
+        return repository.RepositoryConfig(problems=(problem,))
 
 
-def _end_if_not_wanted(delivery: Delivery, settled: config.RepositoryConfig) -> None:
+def _end_if_not_wanted(delivery: Delivery, settled: repository.RepositoryConfig) -> None:
     """Raise `RunEnded` if the repository wants no review for this event. Who asks Kodiai by name gets one."""
     event, _, action = delivery.event_type.partition(".")
     if event == "pull_request" and not delivery.addressed and action not in settled.triggers.actions:
-        raise RunEnded(Conclusion.SKIPPED, f"`triggers` of `{config.PATH}` asks for no review when it is {action}")
+        raise RunEnded(Conclusion.SKIPPED, f"`triggers` of `{repository.PATH}` asks for no review when it is {action}")
 
 
 def _is_about_an_older_commit(review: Review, head_sha: str) -> bool:
@@ -221,8 +228,8 @@ def analyse(client: Client, review: Review, pull: PullRequest, files: Sequence[C
     found = look_at(
         files,
         contents=contents,
-        settled=config.RepositoryConfig.from_json(review.config),
-        ask=language_model.of(review),
+        settled=repository.RepositoryConfig.from_json(review.config),
+        ask=budget.of(review),
     )
     ignored = set(IgnoredFinding.objects.filter(repo=review.repo).values_list("gist", flat=True))
     report = replace(

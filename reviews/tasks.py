@@ -24,9 +24,9 @@ _away_until = 0.0
 
 @task()
 def process_delivery(delivery_pk: int) -> None:
-    """Act on a delivery; see `reviews.runner.process`."""
+    """Act on a delivery; see `reviews.runs.runner.process`."""
     # Here and not above: the web process queues tasks and has no use for the GitHub client, 60 MB and a second.
-    from reviews.runner import process
+    from reviews.runs.runner import process
 
     process(delivery_pk)
 

@@ -10,9 +10,10 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 from django.utils.crypto import get_random_string
 
-from reviews import periodic, stopping
-from reviews.queues import LONGEST_WAIT, configured_queue
-from reviews.runner import hand_back
+from reviews import shutdown
+from reviews.maintenance import scheduler
+from reviews.runs.queues import LONGEST_WAIT, configured_queue
+from reviews.runs.runner import hand_back
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ class Worker:
 
     def stop(self) -> None:
         """Take no more work. Safe to call from a signal handler."""
-        stopping.stop()
+        shutdown.stop()
         self._queue.stop()
         self._told_to_stop = True
 
@@ -74,10 +75,10 @@ class Worker:
             close_old_connections()
             try:
                 if not prepared:
-                    periodic.prepare()
+                    scheduler.prepare()
                     prepared = True
                     self._over.wait(rest)
-                periodic.run_due()
+                scheduler.run_due()
             except Exception:  # the edge of a worker: the database may be away, and comes back
                 logger.exception("periodic tasks failed")
                 connection.close()

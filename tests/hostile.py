@@ -8,15 +8,15 @@ from dataclasses import replace
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from reviews import config
-from reviews.diff import BadPatch, hunks_of
+from reviews.config import repository
 from reviews.engines import sarif
 from reviews.engines.analyzers import ruff
 from reviews.findings import Finding, LeftOut, LeftOutReason, Report, bounded
-from reviews.folding import Remark
+from reviews.github.patches import BadPatch, hunks_of
+from reviews.intake.payloads import BadDelivery, read_delivery
 from reviews.models import Review
-from reviews.payloads import BadDelivery, read_delivery
-from reviews.rendering import LONGEST_BODY, comment_body, summary_body
+from reviews.publishing.grouping import Remark
+from reviews.publishing.markdown import LONGEST_BODY, comment_body, summary_body
 from telemetry.models import DegradationPath
 
 RULE_URL = "https://docs.astral.sh/ruff/rules/unused-import"
@@ -144,10 +144,10 @@ def check_patch(patch: str) -> None:
 
 
 def check_config(text: str) -> None:
-    settled = config.parse(text)
+    settled = repository.parse(text)
     assert isinstance(settled.telemetry.enabled, bool)
     for problem in settled.problems:
-        assert problem.startswith((f"`{config.PATH}`", "Section `"))
+        assert problem.startswith((f"`{repository.PATH}`", "Section `"))
         assert_tame(f"> {problem}")
 
 

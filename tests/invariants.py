@@ -9,8 +9,8 @@ from django.conf import settings
 from django.db.models import Model, Q
 from django.utils import timezone
 
-from reviews.check_runs import check_run_of, external_id
 from reviews.models import Delivery, DeliveryStatus, Review
+from reviews.publishing.check_runs import check_run_of, external_id
 from sandbox import PullRequest
 from telemetry.models import Conclusion, Execution, RateLimitEvent
 from tests.published import MARKER, app_answers, app_reviews, check_said_once

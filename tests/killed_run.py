@@ -17,9 +17,11 @@ delivery_pk, point = int(sys.argv[1]), sys.argv[2]
 deadly = signal.Signals[sys.argv[3]] if len(sys.argv) > 3 else signal.SIGKILL
 django.setup()
 
-from reviews import check_runs, commands, publishing, service, threads  # noqa: E402
+from reviews import service  # noqa: E402
+from reviews.commands import handlers  # noqa: E402
 from reviews.models import Review  # noqa: E402
-from reviews.runner import process  # noqa: E402
+from reviews.publishing import check_runs, publish, resolve_threads  # noqa: E402
+from reviews.runs.runner import process  # noqa: E402
 
 
 def dying_after(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -43,12 +45,12 @@ def dying_at_its_step(stamp: Callable[..., None]) -> Callable[..., None]:
 
 Review.stamp = dying_at_its_step(Review.stamp)  # type: ignore[method-assign]
 Review.stamp_check_run = dying_at_its_step(Review.stamp_check_run)  # type: ignore[method-assign]
-commands.post = dying_after("answer-posted", commands.post)
+handlers.post = dying_after("answer-posted", handlers.post)
 service.record_rate_limit_event = dying_after("event-written", service.record_rate_limit_event)
-publishing.update_summary = dying_after("summary-updated", publishing.update_summary)
-publishing.post = dying_after("review-posted", publishing.post)
-threads.resolve = dying_after("threads-resolved", threads.resolve)
-threads.edit = dying_after("comment-edited", threads.edit)
+publish.update_summary = dying_after("summary-updated", publish.update_summary)
+publish.post = dying_after("review-posted", publish.post)
+resolve_threads.resolve = dying_after("threads-resolved", resolve_threads.resolve)
+resolve_threads.edit = dying_after("comment-edited", resolve_threads.edit)
 service.record_execution = dying_after("execution-written", service.record_execution)
 check_runs.post = dying_after("check-run-posted", check_runs.post)
 process(delivery_pk)

@@ -10,8 +10,13 @@ from typing import Any
 import pytest
 from django_tasks_db.models import DBTaskResult
 
-from reviews import check_runs, commands, inbox, publishing, recovery, runner, service, threads
+from reviews import service
+from reviews.commands import handlers
+from reviews.intake import inbox
+from reviews.maintenance import recovery
 from reviews.models import Review
+from reviews.publishing import check_runs, publish, resolve_threads
+from reviews.runs import runner
 
 STAMPS = (
     "started_at",
@@ -75,12 +80,12 @@ class Points:
         monkeypatch.setattr(DBTaskResult, "set_failed", set_failed_if_alive)
         for module, name, point in (
             (runner, "claim", "claimed"),
-            (commands, "post", "answer-posted"),
+            (handlers, "post", "answer-posted"),
             (service, "record_rate_limit_event", "event-written"),
-            (publishing, "update_summary", "summary-updated"),
-            (publishing, "post", "review-posted"),
-            (threads, "resolve", "threads-resolved"),
-            (threads, "edit", "comment-edited"),
+            (publish, "update_summary", "summary-updated"),
+            (publish, "post", "review-posted"),
+            (resolve_threads, "resolve", "threads-resolved"),
+            (resolve_threads, "edit", "comment-edited"),
             (service, "record_execution", "execution-written"),
             (check_runs, "post", "check-run-posted"),
             (inbox, "enqueue", "queued"),

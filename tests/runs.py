@@ -19,12 +19,12 @@ from django_tasks import TaskResultStatus
 from django_tasks_db.models import DBTaskResult
 
 from reviews import service
-from reviews.check_runs import tell_owed
-from reviews.inbox import store
+from reviews.intake.inbox import store
+from reviews.intake.payloads import read_delivery
+from reviews.maintenance.recovery import sweep
 from reviews.models import Delivery, Review
-from reviews.payloads import read_delivery
-from reviews.recovery import sweep
-from reviews.runner import process
+from reviews.publishing.check_runs import tell_owed
+from reviews.runs.runner import process
 from sandbox import PullRequest
 from telemetry.models import Execution, RateLimitEvent
 

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from reviews.config import schema
+from reviews.config.repository import schema
 
 FILE = Path(__file__).parent.parent / "docs" / "kodiai.schema.json"
 

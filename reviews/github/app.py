@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from django.conf import settings
 
-from reviews.github.answers import HookDelivery, Installation, Token
 from reviews.github.connection import Connection, form
 from reviews.github.errors import NotConfigured, Refused, Unavailable
+from reviews.github.schemas import HookDelivery, Installation, Token
 
 PER_PAGE = 100
 """Entries per page, the most that GitHub gives. Source: GitHub REST docs, "Using pagination"."""

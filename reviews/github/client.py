@@ -13,7 +13,10 @@ from django.conf import settings
 from django.utils import timezone
 
 from reviews.github import limits
-from reviews.github.answers import (
+from reviews.github.app import PER_PAGE, AppClient
+from reviews.github.connection import Connection, form, json_of, validated
+from reviews.github.errors import GraphQLUnusable, Refused, Unavailable
+from reviews.github.schemas import (
     Blob,
     ChangedFile,
     CheckRun,
@@ -27,9 +30,6 @@ from reviews.github.answers import (
     Token,
     decoded,
 )
-from reviews.github.app import PER_PAGE, AppClient
-from reviews.github.connection import Connection, form, json_of, validated
-from reviews.github.errors import GraphQLUnusable, Refused, Unavailable
 from reviews.github.threads import CONVERSATION, ConversationPage, ReviewComment, Thread, done, resolution
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from reviews.github.answers import LARGEST_ID, Address, Answer, Authored, Login, SubmittedReview, Text, User
+from reviews.github.schemas import LARGEST_ID, Address, Answer, Authored, Login, SubmittedReview, Text, User
 
 THREADS_PER_PAGE = 100
 """The most that GraphQL gives. Source: GitHub GraphQL docs, "Rate limits and query limits"."""

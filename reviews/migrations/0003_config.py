@@ -13,7 +13,9 @@ class Migration(migrations.Migration):
             model_name="review",
             name="config",
             field=models.JSONField(
-                blank=True, help_text="What .kodiai.yml settled then, where it differs: reviews.config", null=True
+                blank=True,
+                help_text="What .kodiai.yml settled then, where it differs: reviews.config.repository",
+                null=True,
             ),
         ),
     ]

@@ -57,8 +57,11 @@ def order_path(folder: Path, delivery_id: str, point: str) -> Path:
 
 
 def _hook() -> None:
-    from reviews import check_runs, publishing, recovery, runner, service, worker
+    from reviews import service, worker
+    from reviews.maintenance import recovery
     from reviews.models import Delivery, Review
+    from reviews.publishing import check_runs, publish
+    from reviews.runs import runner
 
     def then(name: str, function: Callable[..., Any], delivery_id: Callable[..., str]) -> Callable[..., Any]:
         def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -98,7 +101,7 @@ def _hook() -> None:
     Review.stamp = dying(Review.stamp)  # type: ignore[method-assign]
     Review.stamp_check_run = dying(Review.stamp_check_run)  # type: ignore[method-assign]
     recovery.use_attempt = dying_sweep
-    publishing.post = then("review-posted", publishing.post, lambda _, review, *__: review.delivery.delivery_id)
+    publish.post = then("review-posted", publish.post, lambda _, review, *__: review.delivery.delivery_id)
     check_runs.post = then("check-run-posted", check_runs.post, lambda _, review, *__: review.delivery.delivery_id)
     finish = then("finished", service.finish, lambda review, *_, **__: review.delivery.delivery_id)
     service.finish = runner.finish = finish

@@ -106,7 +106,7 @@ IMPORTS = """
 import sys, django
 django.setup()
 from django.core.management import call_command
-import reviews.worker, reviews.runner, reviews.webhooks, kodiai.wsgi
+import reviews.worker, reviews.runs.runner, reviews.views, kodiai.wsgi
 call_command("check")
 heavy = {"pydantic_ai", "openai", "anthropic", "httpx2", "genai_prices", "tiktoken"}
 print(sorted(heavy & set(sys.modules)))

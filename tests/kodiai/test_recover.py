@@ -8,8 +8,8 @@ from django.core.management.base import CommandError
 from pytest_django import Settings
 
 from reviews import service
-from reviews.lease import claim
 from reviews.models import Delivery, DeliveryStatus
+from reviews.runs.lease import claim
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
 from tests.runs import admit, let_leases_run_out, run
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reviews.attributes import LARGEST, LONGEST_PATTERN, MOST_RULES, parse, says_nobody_wrote
+from reviews.analysis.gitattributes import LARGEST, LONGEST_PATTERN, MOST_RULES, parse, says_nobody_wrote
 from reviews.findings import LeftOutReason, Report
 from sandbox import Fault, FaultKind, Repository, Sandbox
 from tests.runs import admit, run

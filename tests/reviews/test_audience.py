@@ -2,7 +2,7 @@
 
 import pytest
 
-from reviews.rendering import HOW_TO_READ, WELCOME
+from reviews.publishing.markdown import HOW_TO_READ, WELCOME
 from sandbox import PullRequest, Repository, Sandbox
 from telemetry.models import Conclusion
 from tests.runs import admit, only_check_run, run

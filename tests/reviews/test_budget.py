@@ -2,10 +2,10 @@
 
 import pytest
 
-from reviews.budget import beyond, risk
-from reviews.config import LimitsSection
-from reviews.diff import Hunk
+from reviews.analysis.size_limits import beyond, risk
+from reviews.config.repository import LimitsSection
 from reviews.findings import LeftOutReason, Report
+from reviews.github.patches import Hunk
 from sandbox import PullRequest, Repository, Sandbox
 from tests.runs import admit, run
 

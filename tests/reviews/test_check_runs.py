@@ -11,12 +11,13 @@ from django.test import Client as Browser
 from django.utils import timezone
 from pytest_django import Settings
 
-from reviews import runner, service
-from reviews.check_runs import check_run_of, conclusion_of
+from reviews import service
 from reviews.findings import Finding, Report, Severity
+from reviews.maintenance.recovery import sweep
 from reviews.models import LONGEST_POST, SETTLED_AFTER, Review
-from reviews.recovery import sweep
-from reviews.runner import process
+from reviews.publishing.check_runs import check_run_of, conclusion_of
+from reviews.runs import runner
+from reviews.runs.runner import process
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
 from telemetry.models import Conclusion
 from tests.points import Points

@@ -9,14 +9,14 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from reviews.commands import marker
+from reviews.commands.handlers import marker
 from reviews.github import client, connection
-from reviews.inbox import requeue
+from reviews.intake.inbox import requeue
+from reviews.maintenance.recovery import sweep
+from reviews.maintenance.retention import retain
 from reviews.models import SETTLED_AFTER, Command, Delivery, DeliveryStatus, IgnoredFinding, MissedDelivery, Review
-from reviews.recovery import sweep
-from reviews.rendering import IGNORED
-from reviews.retention import retain
-from reviews.runner import process
+from reviews.publishing.markdown import IGNORED
+from reviews.runs.runner import process
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
 from telemetry.models import Conclusion, RateLimitEvent
 from tests.published import check_said_once

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from reviews.config import RepositoryConfig, parse
+from reviews.config.repository import RepositoryConfig, parse
 from reviews.models import Review
 from sandbox import Repository
 from telemetry.models import Conclusion

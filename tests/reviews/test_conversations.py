@@ -7,12 +7,13 @@ import pytest
 from django.test import Client as Browser
 from pytest_django import Settings
 
-from reviews import conversation, engines, publishing, threads
-from reviews.conversation import finding_marker, review_markers
+from reviews import engines
 from reviews.engines.analyzer import AnalyzerFailed
 from reviews.models import Review, ThumbsDown
-from reviews.publishing import marker
-from reviews.rendering import GONE, PARTIAL
+from reviews.publishing import previous_comments, publish, resolve_threads
+from reviews.publishing.markdown import GONE, PARTIAL
+from reviews.publishing.previous_comments import finding_marker, review_markers
+from reviews.publishing.publish import marker
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
 from sandbox.conversation import react
 from telemetry.models import Conclusion
@@ -151,12 +152,12 @@ def test_the_longest_summary_keeps_its_markers_and_is_taken(
     code = "".join(f"def f{number}():\n    return {name}_{number}\n\n\n" for number in range(90))
     pull = repo.open_pull_request(changes={"shop.py": code}, author="mona")
     run(admit(pull))
-    many = "\n".join(f"<!-- kodiai:review {number:032x} -->" for number in range(publishing.MOST_MARKERS + 20))
+    many = "\n".join(f"<!-- kodiai:review {number:032x} -->" for number in range(publish.MOST_MARKERS + 20))
     pull.reviews[0]["body"] += f"\n{many}"
     later = follow_up(pull, f"{code}more = 1\n")
 
     kept = review_markers(pull.reviews[0]["body"])
-    assert (len(kept), kept[-1]) == (publishing.MOST_MARKERS, marker(later))
+    assert (len(kept), kept[-1]) == (publish.MOST_MARKERS, marker(later))
     assert "(shortened: GitHub takes no longer text)" in pull.reviews[0]["body"]
 
 
@@ -314,7 +315,7 @@ def test_a_comment_that_was_put_away_offers_nothing_to_commit(pull: PullRequest)
         f"**Gone** at `{pull.head_sha[:7]}`.\n\n<details><summary>What it was</summary>\n\n**minor**"
     )
     assert "suggestion" not in gone
-    assert conversation._MARKER.search(gone)
+    assert previous_comments._MARKER.search(gone)
 
 
 # Whose run it is
@@ -323,10 +324,10 @@ def test_a_comment_that_was_put_away_offers_nothing_to_commit(pull: PullRequest)
 @pytest.mark.parametrize(
     ("module", "effect", "route", "most"),
     [
-        (publishing, "update_summary", "update_review", 0),
-        (publishing, "post", "create_review", 1),
-        (threads, "resolve", "graphql", 3),
-        (threads, "edit", "update_comment", 0),
+        (publish, "update_summary", "update_review", 0),
+        (publish, "post", "create_review", 1),
+        (resolve_threads, "resolve", "graphql", 3),
+        (resolve_threads, "edit", "update_comment", 0),
     ],
 )
 def test_a_worker_whose_claim_was_taken_does_nothing_more(

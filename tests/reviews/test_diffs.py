@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reviews.diff import BadPatch, Hunk, hunks_of
 from reviews.engines import analyse
 from reviews.engines.analyzer import safe_path
 from reviews.findings import LeftOutReason, Report, fingerprinted
+from reviews.github.patches import BadPatch, Hunk, hunks_of
 from reviews.models import Review
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox, Symlink
 from tests.runs import admit, run

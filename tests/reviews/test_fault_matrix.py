@@ -24,12 +24,12 @@ from django_tasks_db.models import DBTaskResult
 from pytest_django import Settings
 
 from reviews import enrichment
-from reviews.check_runs import external_id, tell_owed
 from reviews.github import client, connection
 from reviews.models import Delivery, DeliveryStatus, Review
-from reviews.publishing import marker
-from reviews.rendering import GONE
-from reviews.runner import process
+from reviews.publishing.check_runs import external_id, tell_owed
+from reviews.publishing.markdown import GONE
+from reviews.publishing.publish import marker
+from reviews.runs.runner import process
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
 from telemetry.models import Conclusion, Execution, RateLimitEvent
 from tests.published import check_said_once

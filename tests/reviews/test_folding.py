@@ -1,7 +1,7 @@
 """Equal remarks on lines of one file are one."""
 
 from reviews.findings import Finding, Severity, Suggestion
-from reviews.folding import MOST_FOLDED, folded
+from reviews.publishing.grouping import MOST_FOLDED, folded
 
 
 def finding(line: int, **values: object) -> Finding:

@@ -10,7 +10,7 @@ import pytest
 from pytest_django import Settings
 
 from reviews.models import Review
-from reviews.rendering import GONE, IGNORED
+from reviews.publishing.markdown import GONE, IGNORED
 from sandbox import PullRequest, Repository, Sandbox
 from telemetry.models import Conclusion
 from tests.published import check_said_once

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from reviews.diff import BadPatch, hunks_of
 from reviews.findings import Finding, Severity, Suggestion, bounded
+from reviews.github.patches import BadPatch, hunks_of
 from tests import hostile
 from tests.webhooks import check_payload, comment_payload, pull_request_payload, reply_payload
 

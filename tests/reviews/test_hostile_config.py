@@ -2,7 +2,7 @@
 
 import pytest
 
-from reviews.config import LARGEST, RepositoryConfig, parse
+from reviews.config.repository import LARGEST, RepositoryConfig, parse
 from tests.hostile import check_config
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(

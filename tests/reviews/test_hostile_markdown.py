@@ -5,12 +5,12 @@ import re
 import pytest
 from markdown_it import MarkdownIt
 
-from reviews import config
+from reviews.config import repository
 from reviews.findings import Finding, Report, Severity, Suggestion, bounded
-from reviews.folding import Remark
 from reviews.models import Review
-from reviews.publishing import marker
-from reviews.rendering import LONGEST_BODY, code, comment_body, prose, summary_body
+from reviews.publishing.grouping import Remark
+from reviews.publishing.markdown import LONGEST_BODY, code, comment_body, prose, summary_body
+from reviews.publishing.publish import marker
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
 from tests.hostile import MARKUP, RULE_URL, assert_tame, check_comment, check_summary
 from tests.runs import admit, run
@@ -63,7 +63,7 @@ def test_a_comment_says_how_its_rule_is_silenced() -> None:
     assert comment_body(Remark(by_settings)).endswith(
         f"<sub>Silence it with `{key}` under `severities.rules` in `.kodiai.yml`.</sub>"
     )
-    assert config.parse(f"severities:\n  rules:\n    {key}\n").severities.rules == {"eslint(no-debugger)": "never"}
+    assert repository.parse(f"severities:\n  rules:\n    {key}\n").severities.rules == {"eslint(no-debugger)": "never"}
 
 
 def test_code_shows_a_sign_for_every_character_that_cannot_be_seen() -> None:

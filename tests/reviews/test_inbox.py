@@ -9,7 +9,7 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from reviews.inbox import requeue
+from reviews.intake.inbox import requeue
 from reviews.models import SETTLED_AFTER, Delivery, DeliveryStatus, Review
 from tests.runs import queued_tasks
 from tests.webhooks import deliver, pull_request_payload

@@ -6,12 +6,12 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
-from reviews.check_runs import external_id, tell_owed
+from reviews.maintenance.recovery import record_owed, sweep
 from reviews.models import LONGEST_POST, SETTLED_AFTER, Delivery, DeliveryStatus, Review
-from reviews.publishing import marker
-from reviews.recovery import record_owed, sweep
-from reviews.rendering import GONE
-from reviews.runner import process
+from reviews.publishing.check_runs import external_id, tell_owed
+from reviews.publishing.markdown import GONE
+from reviews.publishing.publish import marker
+from reviews.runs.runner import process
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
 from telemetry.models import Conclusion, Execution, RateLimitEvent
 from tests.published import app_reviews, check_said_once

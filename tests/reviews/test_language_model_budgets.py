@@ -10,11 +10,11 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from reviews.engines import llm
+from reviews.engines.llm.budget import Purse
 from reviews.findings import Report
-from reviews.language_model import Purse
+from reviews.maintenance.recovery import sweep
 from reviews.models import Delivery, Review
-from reviews.recovery import sweep
-from reviews.runner import process
+from reviews.runs.runner import process
 from sandbox import PullRequest, Repository, Sandbox
 from sandbox.llm import ModelServer, Reply
 from tests.reviews.language_models import remark

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from reviews.conversation import finding_marker, review_markers
 from reviews.engines import llm
 from reviews.findings import Report
 from reviews.models import Review
-from reviews.publishing import marker
+from reviews.publishing.previous_comments import finding_marker, review_markers
+from reviews.publishing.publish import marker
 from sandbox import PullRequest, Sandbox
 from sandbox.llm import Call, ModelServer, Reply
 from tests.hostile import assert_tame

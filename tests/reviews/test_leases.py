@@ -15,11 +15,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 from pytest_django import Settings
 
-from reviews import lease, runner
-from reviews.lease import claim, renewed
+from reviews.maintenance.recovery import sweep
 from reviews.models import Delivery, DeliveryStatus, LeaseLost, Review
-from reviews.recovery import sweep
-from reviews.runner import process
+from reviews.runs import lease, runner
+from reviews.runs.lease import claim, renewed
+from reviews.runs.runner import process
 from reviews.service import run_review
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
 from telemetry.models import Conclusion, Execution, RateLimitEvent

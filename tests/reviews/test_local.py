@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from reviews import formats
 from reviews.findings import LeftOutReason, Report
-from reviews.local import GitRepository, NotAReview, review
+from reviews.local import export
+from reviews.local.git_range import GitRepository, NotAReview, review
 
 Git = Callable[..., str]
 
@@ -204,13 +204,13 @@ def report(git: Git, directory: Path) -> Report:
 
 
 def test_json_is_the_whole_report(report: Report) -> None:
-    document = json.loads(formats.as_json(report))
+    document = json.loads(export.as_json(report))
     assert all(finding["fingerprint"] for finding in document["findings"])
     assert Report.from_json(document) == report
 
 
 def test_sarif_places_each_finding_and_brings_its_fix(report: Report) -> None:
-    document = json.loads(formats.as_sarif(report))
+    document = json.loads(export.as_sarif(report))
     (told,) = document["runs"]
     assert document["version"] == "2.1.0"
     assert {rule["id"] for rule in told["tool"]["driver"]["rules"]} == {"F401", "F541"}
@@ -226,6 +226,6 @@ def test_sarif_places_each_finding_and_brings_its_fix(report: Report) -> None:
 
 
 def test_annotations_escape_what_github_actions_would_obey(report: Report) -> None:
-    assert formats.as_annotations(report).splitlines()[0] == (
+    assert export.as_annotations(report).splitlines()[0] == (
         "::warning file=a%2C b%3Ac%25.py,line=1,endLine=1,title=F401 (minor)::`os` imported but unused"
     )

@@ -11,9 +11,9 @@ from django.utils import timezone
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
-from reviews import missed
+from reviews.maintenance import redelivery
+from reviews.maintenance.scheduler import run_all
 from reviews.models import Delivery, MissedDelivery, PeriodicTask
-from reviews.periodic import run_all
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
 from telemetry.models import Execution, RateLimitEvent
 from tests.runs import admit, run
@@ -24,7 +24,7 @@ NOBODY = "http://127.0.0.1:1/webhooks/github"
 @pytest.fixture(autouse=True)
 def _nothing_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
     # GitHub's list tells whole seconds, so an attempt of this second would else be younger than now.
-    monkeypatch.setattr(missed, "UNDER_WAY", timedelta(seconds=-1))
+    monkeypatch.setattr(redelivery, "UNDER_WAY", timedelta(seconds=-1))
 
 
 def send(github: Sandbox, pull: PullRequest, delivery_id: str, url: str = NOBODY, **options: Any) -> None:
@@ -131,7 +131,7 @@ def test_a_delivery_that_was_asked_for_a_moment_ago_is_waited_for(
 def test_an_attempt_that_may_still_be_under_way_is_left_alone(
     github: Sandbox, pull: PullRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(missed, "UNDER_WAY", timedelta(minutes=2))
+    monkeypatch.setattr(redelivery, "UNDER_WAY", timedelta(minutes=2))
     send(github, pull, "just-sent")
 
     assert redeliver() == ["Nothing was missed."]
@@ -191,7 +191,7 @@ def test_a_span_that_cannot_be_read_is_an_error_that_shows_how_to_write_it(text:
 
 
 def ask_for_missed() -> Any:
-    return run_all()[missed.TASK]
+    return run_all()[redelivery.TASK]
 
 
 @pytest.mark.django_db
@@ -222,7 +222,9 @@ def test_it_looks_back_no_further_than_a_little_behind_its_last_look(github: San
     admit(pull, delivery_id="first")
     Delivery.objects.update(received_at=timezone.now() - timedelta(hours=5))
     send(github, pull, "missed")
-    PeriodicTask.objects.create(name=missed.TASK, finished_at=timezone.now() + missed.OVERLAP + timedelta(seconds=5))
+    PeriodicTask.objects.create(
+        name=redelivery.TASK, finished_at=timezone.now() + redelivery.OVERLAP + timedelta(seconds=5)
+    )
 
     assert ask_for_missed() == {"missed": 0, "asked for": 0}
 
@@ -235,6 +237,6 @@ def test_a_look_that_failed_is_made_up_for_by_the_next(github: Sandbox, pull: Pu
     github.fail("hook_deliveries", Fault(FaultKind.STATUS, status=404))
 
     assert "404" in str(ask_for_missed())
-    assert PeriodicTask.objects.get(name=missed.TASK).finished_at is None
+    assert PeriodicTask.objects.get(name=redelivery.TASK).finished_at is None
     assert ask_for_missed() == {"missed": 1, "asked for": 1}
     github.wait_for_redeliveries()

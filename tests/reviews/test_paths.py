@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from reviews.paths import matches, says_that_it_is_generated, written_by_nobody
+from reviews.analysis.path_rules import matches, says_that_it_is_generated, written_by_nobody
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import socket
 import pytest
 from django.db import connection, connections
 
-from reviews.patience import bounded
+from reviews.intake.request_timeouts import bounded
 
 
 def patience_of_the_connection() -> object:

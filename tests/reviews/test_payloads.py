@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from reviews.intake.payloads import BadDelivery, Incoming, read_delivery
 from reviews.models import IgnoreReason
-from reviews.payloads import BadDelivery, Incoming, read_delivery
 from tests.webhooks import comment_payload, pull_request_payload, reply_payload, without
 
 NOTHING = {

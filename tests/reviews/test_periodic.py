@@ -13,10 +13,10 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from reviews import periodic
-from reviews.lease import claim
+from reviews.maintenance import scheduler
+from reviews.maintenance.scheduler import Periodic, prepare, run_all, run_due
 from reviews.models import PeriodicTask, Review
-from reviews.periodic import Periodic, prepare, run_all, run_due
+from reviews.runs.lease import claim
 from sandbox import PullRequest
 from tests.runs import admit, run
 
@@ -39,7 +39,7 @@ def only(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two tasks of the tests' own in place of Kodiai's."""
     STARTS.clear()
     tasks = (Periodic("failing", failing, lambda: 60), Periodic("counted", counted, lambda: 60))
-    monkeypatch.setattr(periodic, "PERIODIC", tasks)
+    monkeypatch.setattr(scheduler, "PERIODIC", tasks)
     prepare()
 
 
@@ -80,7 +80,7 @@ def test_a_task_that_another_process_runs_is_left_to_it_until_that_process_must_
 
 @pytest.mark.usefixtures("only")
 def test_a_task_that_is_turned_off_runs_only_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(periodic, "PERIODIC", (Periodic("counted", counted, lambda: 0),))
+    monkeypatch.setattr(scheduler, "PERIODIC", (Periodic("counted", counted, lambda: 0),))
 
     run_due()
     assert STARTS == []

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from reviews.publishing import marker
+from reviews.publishing.publish import marker
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
 from telemetry.models import Conclusion
 from tests.runs import admit, run

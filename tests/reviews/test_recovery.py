@@ -12,14 +12,15 @@ from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 from pytest_django import Settings
 
-from reviews import runner, service, stopping
-from reviews.inbox import requeue
-from reviews.lease import claim
+from reviews import service, shutdown
+from reviews.intake.inbox import requeue
+from reviews.maintenance.recovery import record_owed, sweep
 from reviews.models import SETTLED_AFTER, Delivery, DeliveryStatus, Review
-from reviews.recovery import record_owed, sweep
 from reviews.redaction import storable
-from reviews.runner import hand_back, process
-from reviews.stopping import Stopped
+from reviews.runs import runner
+from reviews.runs.lease import claim
+from reviews.runs.runner import hand_back, process
+from reviews.shutdown import Stopped
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
 from telemetry.models import Conclusion, Execution, RateLimitEvent
 from tests.runs import admit, let_leases_run_out, meanwhile, run
@@ -280,9 +281,9 @@ def test_a_task_that_comes_too_early_does_not_begin_a_run_that_may_just_have_pos
 
 @pytest.fixture
 def told_to_stop(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(stopping, "_told", True)
+    monkeypatch.setattr(shutdown, "_told", True)
     yield
-    stopping._told = False
+    shutdown._told = False
 
 
 @pytest.mark.parametrize("last", ["load", "enrich_author", "analyse"])
@@ -294,10 +295,10 @@ def test_a_run_whose_worker_is_told_to_stop_is_handed_back_after_the_step_it_is_
 
     def step_and_be_told(*args: Any) -> Any:
         result = step(*args)
-        stopping.stop()
+        shutdown.stop()
         return result
 
-    monkeypatch.setattr(stopping, "_told", False)
+    monkeypatch.setattr(shutdown, "_told", False)
     with monkeypatch.context() as patch:
         patch.setattr(service, last, step_and_be_told)
         review = run(delivery)
@@ -305,7 +306,7 @@ def test_a_run_whose_worker_is_told_to_stop_is_handed_back_after_the_step_it_is_
     assert review.delivery.status == DeliveryStatus.QUEUED
     github.reset_calls()
 
-    stopping._told = False
+    shutdown._told = False
     assert run(delivery).conclusion == Conclusion.SUCCESS
     assert github.count("search") == (1 if last == "load" else 0)
     assert len(pull.reviews) == 1
@@ -318,7 +319,7 @@ def test_a_worker_that_was_told_to_stop_begins_no_run(github: Sandbox, pull: Pul
     assert run(delivery).loaded_at is None
     assert github.count() == 0
     with pytest.raises(Stopped):
-        stopping.between_steps()
+        shutdown.between_steps()
 
 
 @pytest.mark.django_db(transaction=True)

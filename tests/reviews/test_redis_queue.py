@@ -10,9 +10,10 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from kodiai.redis_queue import redis_queue
-from reviews import runner, tasks
+from reviews import tasks
+from reviews.maintenance.recovery import sweep
 from reviews.models import Delivery, DeliveryStatus, Review
-from reviews.recovery import sweep
+from reviews.runs import runner
 from sandbox import PullRequest
 from telemetry.models import Conclusion
 from tests.runs import QueuedTask, admit, forget_tasks, queued_tasks
@@ -25,7 +26,7 @@ pytestmark = [
 
 
 def work(*, told_to_stop: bool = False) -> None:
-    from reviews.queues.redis import RedisQueue
+    from reviews.runs.queues.redis import RedisQueue
 
     queue = RedisQueue("worker")
     if told_to_stop:

@@ -5,7 +5,7 @@ from django.core.cache import cache
 from pytest_django import Settings
 
 from reviews.models import DeliveryStatus, Review
-from reviews.publishing import marker
+from reviews.publishing.publish import marker
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
 from telemetry.models import Conclusion
 from tests.runs import admit, event_of, execution_of, run

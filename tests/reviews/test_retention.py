@@ -11,9 +11,9 @@ from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 from pytest_django import Settings
 
-from reviews import retention
+from reviews.maintenance import retention
+from reviews.maintenance.retention import retain
 from reviews.models import Delivery, MissedDelivery, Review
-from reviews.retention import retain
 from sandbox import PullRequest
 from telemetry.models import Execution, RateLimitEvent
 from tests.runs import admit, run

@@ -8,11 +8,11 @@ from django.core.cache import cache
 from django.utils import timezone
 from pytest_django import Settings
 
-from reviews.conversation import review_markers
+from reviews.maintenance.recovery import record_owed
 from reviews.models import AuthorTier, DeliveryStatus, Review
-from reviews.publishing import marker
-from reviews.recovery import record_owed
-from reviews.runner import process
+from reviews.publishing.previous_comments import review_markers
+from reviews.publishing.publish import marker
+from reviews.runs.runner import process
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
 from telemetry.models import Conclusion, Execution, RateLimitEvent
 from tests.runs import admit, event_of, execution_of, queued_tasks, run

@@ -34,11 +34,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from pytest_django import Settings
 
-from reviews import enrichment, periodic, runner, service, stopping
-from reviews.check_runs import tell_owed
+from reviews import enrichment, service, shutdown
 from reviews.github import client as github_client
+from reviews.maintenance import scheduler
+from reviews.maintenance.recovery import record_owed, sweep
 from reviews.models import Delivery, DeliveryStatus, MissedDelivery, PeriodicTask, Review
-from reviews.recovery import record_owed, sweep
+from reviews.publishing.check_runs import tell_owed
+from reviews.runs import runner
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
 from telemetry import recording
 from telemetry.models import Execution, RateLimitEvent
@@ -122,7 +124,7 @@ class Kodiai(RuleBasedStateMachine):
         self.forget_memory()
         self.unlimit()
         points.forget()
-        periodic.prepare()
+        scheduler.prepare()
         self.pulls = self.open_pull_requests()
         self.sent: list[tuple[str, dict[str, Any], str]] = []
         self.under_way: list[tuple[str, dict[str, Any], str]] = []
@@ -222,7 +224,7 @@ class Kodiai(RuleBasedStateMachine):
             self.note_abandoned()
         finally:
             self.points.forget()
-            stopping._told = False
+            shutdown._told = False
         if happening is not None and happening[0] in ("claimed", "put-back"):
             # What fails between the claim and the attempt, or after it, is put back by nobody: the lease runs out.
             self.note_abandoned()
@@ -236,7 +238,7 @@ class Kodiai(RuleBasedStateMachine):
         self.delivery(pull, action, late=False)
         self.work(0, happening)
         self.time.shift(61)
-        periodic.run_due()
+        scheduler.run_due()
         self.time.shift(15)
         self.work(0, second)
 
@@ -256,7 +258,7 @@ class Kodiai(RuleBasedStateMachine):
         if happening is not None:
             self.points.plan(happening, self.kill)
         try:
-            periodic.run_due()
+            scheduler.run_due()
         except Killed:
             self.note_abandoned()
         finally:
@@ -294,7 +296,7 @@ class Kodiai(RuleBasedStateMachine):
         happen: dict[str, Callable[[], None]] = {
             "kill": self.kill,
             "hand back": self.hand_back,
-            "stop": stopping.stop,
+            "stop": shutdown.stop,
             "bug": self.fail(ZeroDivisionError("a bug")),
             "database error": self.fail(OperationalError("the disk is full")),
             "taken over": self.take_over,
@@ -438,7 +440,7 @@ class Kodiai(RuleBasedStateMachine):
         self.unlimit()
         for _ in range(MOST_ROUNDS):
             self.time.shift(3600)
-            periodic.run_due()
+            scheduler.run_due()
             while self.take_a_task(0):
                 self.everything_holds()
             unfinished = Delivery.objects.filter(

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from reviews import service
-from reviews.conversation import review_markers
+from reviews.maintenance.recovery import record_owed
 from reviews.models import Delivery, Review
-from reviews.recovery import record_owed
+from reviews.publishing.previous_comments import review_markers
 from sandbox import PullRequest
 from telemetry.models import RateLimitEvent
 from tests.runs import ROOT, admit, body_without_marker, event_of, process_environment, run

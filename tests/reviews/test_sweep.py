@@ -10,10 +10,10 @@ from django.utils.crypto import get_random_string
 from django_tasks_db.models import DBTaskResult
 from pytest_django import Settings
 
-from reviews import recovery
-from reviews.lease import claim, expired
+from reviews.maintenance import recovery
+from reviews.maintenance.recovery import sweep
 from reviews.models import SETTLED_AFTER, Delivery, DeliveryStatus, Review
-from reviews.recovery import sweep
+from reviews.runs.lease import claim, expired
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
 from telemetry.models import Conclusion
 from tests.runs import admit, forget_tasks, let_leases_run_out, put_back, queued_tasks, run, take_tasks_and_die

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from django.conf import settings
 
-from reviews.engines.llm.answers import NAME, NoAnswer, OverBudget, Remarks, findings_of, standing, unsaid
+from reviews.engines.llm.findings import NAME, NoAnswer, OverBudget, Remarks, findings_of, standing, unsaid
 from reviews.engines.llm.prices import Price, price_of
 from reviews.engines.llm.prompt import OVERHEAD, Change, document, estimate, is_sent
 from reviews.findings import Finding
@@ -126,7 +126,7 @@ def _asked(text: str, purse: Purse, price: Price) -> Remarks:
     try:
         from pydantic_ai.usage import RunUsage
 
-        from reviews.engines.llm.asking import ask
+        from reviews.engines.llm.client import ask
     except ImportError as error:
         logger.warning("the language model cannot be asked", extra={"error": str(error)})
         raise NoAnswer("the extra `llm` is not installed") from error

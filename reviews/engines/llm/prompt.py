@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from reviews.diff import Hunk, lines_of
+from reviews.github.patches import Hunk, lines_of
 from reviews.redaction import redact, storable
 
 INSTRUCTIONS = """\

@@ -1,0 +1,47 @@
+"""Which files are looked at where a pull request changes more than one review looks at: the riskiest.
+
+What runs with rights comes first (workflows, then images), then code, settings, prose; of a kind, what changes more.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from reviews.analysis.path_rules import matches, named
+from reviews.config.repository import LimitsSection
+from reviews.engines.kinds import PROSE, SETTINGS, SOURCE
+from reviews.findings import LeftOutReason
+from reviews.github.patches import Hunk
+
+WORKFLOWS = (".github/workflows/", ".github/actions/", ".circleci/", ".buildkite/")
+CI = ("action.yml", "action.yaml", ".gitlab-ci.yml", "azure-pipelines.yml", "Jenkinsfile", ".travis.yml")
+IMAGES = (
+    "Dockerfile",
+    "Dockerfile.*",
+    "*.Dockerfile",
+    "*.dockerfile",
+    "Containerfile",
+    "compose*.yml",
+    "compose*.yaml",
+)
+
+
+def risk(path: str) -> int:
+    """The rank of a file by its name, 0 for the riskiest."""
+    if matches(path, WORKFLOWS) or named(path, CI):
+        return 0
+    return next((rank for rank, kind in enumerate((IMAGES, SOURCE, SETTINGS, PROSE), 1) if named(path, kind)), 3)
+
+
+def beyond(hunks: Mapping[str, Sequence[Hunk]], limits: LimitsSection) -> dict[str, LeftOutReason]:
+    """The files that are too many, each with the limit that it is beyond; a smaller one after it may still fit in."""
+    lines = {path: sum(len(hunk.added) for hunk in of_it) for path, of_it in hunks.items()}
+    left_out = {}
+    files_left, lines_left = limits.files, limits.lines
+    for path in sorted(hunks, key=lambda path: (risk(path), -lines[path], path)):
+        if files_left == 0:
+            left_out[path] = LeftOutReason.TOO_MANY_FILES
+        elif lines[path] > lines_left:
+            left_out[path] = LeftOutReason.TOO_MANY_LINES
+        else:
+            files_left -= 1
+            lines_left -= lines[path]
+    return left_out

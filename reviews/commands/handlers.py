@@ -1,0 +1,169 @@
+"""Step 0 of a run that a comment started: what the comment asks for is done, once, and answered where it needs words.
+
+`review` goes on as any other run does; all else ends here, as skipped. What a command changes is stored in the
+transaction of its time stamp, which is filtered by the claim. An answer is posted as a review is: `answering_at` is
+stored right before it, and after an attempt of unknown outcome its marker is looked for first.
+"""
+
+import logging
+from collections.abc import Mapping
+
+from django.db import transaction
+
+from reviews.commands.replies import asked, explanation, help_body, misplaced_body, refusal_body, unknown_body
+from reviews.findings import Finding
+from reviews.github import Client, Comment, GitHubError, Unavailable
+from reviews.intake.payloads import is_app_login
+from reviews.models import Command, IgnoredFinding, Review, RunEnded
+from reviews.publishing.previous_comments import Said, findings_of, said_in
+from reviews.publishing.resolve_threads import close_ignored
+from reviews.shutdown import between_steps
+from telemetry.models import Conclusion
+
+logger = logging.getLogger(__name__)
+
+SEEN, DONE = "eyes", "+1"
+"""Reactions to a comment, as GitHub calls them."""
+MAY_COMMAND = frozenset({"admin", "maintain", "write"})
+
+
+def obey(client: Client, review: Review) -> None:
+    """Do what the comment that started a run asks for, if one did.
+
+    Returns where that is a review. Raises `RunEnded` when anything else is done, and what GitHub's calls raise.
+    """
+    word = review.delivery.command
+    if word is None:
+        return
+    react(client, review, SEEN)
+    if word not in Command:
+        reason = say(client, review, unknown_body(word), "the word after the mention is not a command")
+    elif word != Command.HELP and not _may_command(client, review):
+        reason = say(client, review, refusal_body(), f"{review.delivery.sender} has no write access")
+    elif word == Command.REVIEW:
+        return
+    else:
+        reason = _obeyed(client, review, Command(word))
+    raise RunEnded(Conclusion.SKIPPED, reason)
+
+
+def _may_command(client: Client, review: Review) -> bool:
+    """Tell whether the sender may command. GitHub is asked: an association, as in the comment, says less."""
+    return review.obeyed_at is not None or client.permission_of(review.delivery.sender) in MAY_COMMAND
+
+
+def _obeyed(client: Client, review: Review, command: Command) -> str:
+    """Do what a command asks for; return what was done, in words."""
+    if command == Command.HELP:
+        return say(client, review, help_body(), "help")
+    if command in (Command.PAUSE, Command.RESUME):
+        # Its time stamp is all that it changes: see `Review.paused_by`.
+        if review.obeyed_at is None:
+            review.stamp("obeyed_at")
+        react(client, review, DONE)
+        return f"{command}d by {review.delivery.sender}"
+    told = _told_in_thread(client, review)
+    if not told:
+        return say(client, review, misplaced_body(command), f"{command} is about a thread of Kodiai's")
+    # Of a remark on many lines the thread tells each by itself; rule and message are the same.
+    findings = findings_of(review, told)
+    finding = next(filter(None, findings.values()), None)
+    if command == Command.EXPLAIN:
+        return say(client, review, explanation(finding), command)
+    ignore(review, told[0].thread.path, findings)
+    close_ignored(client, review, told[0].thread)
+    react(client, review, DONE)
+    return f"{finding.rule if finding else 'what the thread is about'} is ignored from now on, as was asked"
+
+
+def ignore(review: Review, path: str, findings: Mapping[str, Finding | None]) -> None:
+    """Store, once, that what a thread is about is never said again in its repository.
+
+    `findings` are by their gists; None where no report tells of one any more.
+    """
+    if review.obeyed_at is not None:
+        return
+    about = {"path": path, "pr_number": review.pr_number, "ignored_by": review.delivery.sender}
+    with transaction.atomic():
+        review.stamp("obeyed_at")
+        for gist, finding in findings.items():
+            known = {"rule": finding.rule, "message": finding.message} if finding else {}
+            IgnoredFinding.objects.get_or_create(repo=review.repo, gist=gist, defaults=about | known)
+
+
+def pause_reason(review: Review) -> str:
+    """Why a run that nobody asked for is not made; empty where its pull request is not paused, or somebody did.
+
+    Who mentions Kodiai, or requests its review, or presses "Re-run", has asked.
+    """
+    by_itself = review.delivery.event == "pull_request" and not review.delivery.addressed
+    by = review.paused_by() if by_itself else ""
+    return by and f"paused by {by}; {asked(Command.RESUME)} ends that"
+
+
+def _told_in_thread(client: Client, review: Review) -> list[Said]:
+    """What the thread of Kodiai's tells that the comment stands in; nothing where it is in none."""
+    if review.delivery.thread_id is None:
+        return []
+    threads, _ = client.conversation(review.pr_number)
+    return [one for one in said_in(threads) if one.thread.comment_id == review.delivery.thread_id]
+
+
+# Saying it on GitHub
+
+
+def marker(review: Review) -> str:
+    """The hidden end of an answer that tells it from all others."""
+    return f"<!-- kodiai:answer {review.delivery.identity_digest} -->"
+
+
+def say(client: Client, review: Review, body: str, what: str) -> str:
+    """Answer the comment, once; return what was answered, in words. A bot is not answered: two could talk for ever."""
+    if review.delivery.sender.lower().endswith("[bot]"):
+        return f"not answered, because the sender is a bot: {what}"
+    if review.answered_at is None:
+        between_steps()
+        if not (_may_be_answered(review) and _find_answer(client, review)):
+            post(client, review, body)
+        review.stamp("answered_at")
+    return f"answered: {what}"
+
+
+def post(client: Client, review: Review, body: str) -> None:
+    """Post the answer: in its thread, or in the conversation of the pull request."""
+    posted = client.create_comment(
+        review.pr_number,
+        f"{body}\n\n{marker(review)}",
+        thread=review.delivery.thread_id,
+        # The last write before the post. That it is stored says that GitHub may have the answer from now on.
+        before=lambda: review.stamp("answering_at"),
+    )
+    if not _is_answer(review, posted):
+        raise Unavailable("GitHub's answer is not about the comment that was posted: whether it has it is not known")
+
+
+def react(client: Client, review: Review, content: str) -> None:
+    """React to the comment. That is politeness: what fails is logged."""
+    delivery = review.delivery
+    if delivery.comment_id is None:
+        return
+    on_lines = delivery.thread_id is not None
+    try:
+        client.react(delivery.comment_id, content, on_lines=on_lines, before=review.prove_claim)
+    except GitHubError as error:
+        logger.info("no reaction", extra={**delivery.log_fields, "error": str(error)})
+
+
+def _may_be_answered(review: Review) -> bool:
+    """Tell whether GitHub may have the answer already: see `publishing`."""
+    return review.answering_at is not None or review.delivery.was_missed
+
+
+def _find_answer(client: Client, review: Review) -> bool:
+    on_lines = review.delivery.thread_id is not None
+    return any(_is_answer(review, comment) for comment in client.comments(review.pr_number, on_lines=on_lines))
+
+
+def _is_answer(review: Review, comment: Comment) -> bool:
+    """Tell whether a comment is the answer of this run. Only the App's own count: anybody can write a marker."""
+    return is_app_login(comment.author) and (comment.body or "").rstrip().endswith(marker(review))

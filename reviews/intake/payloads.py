@@ -1,0 +1,305 @@
+"""Reading webhook bodies: what Kodiai keeps of a delivery, and whether it is acted on.
+
+GitHub's own models are not used: they are slow to import, and refuse what GitHub Enterprise versions send. Of a body
+only what is needed is read, and all that is read is checked.
+"""
+
+import json
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.conf import settings
+
+from reviews.models import Command, IgnoreReason
+
+PULL_REQUEST_ACTIONS = frozenset({"opened", "reopened", "ready_for_review", "synchronize", "review_requested"})
+INSTALLATION_EVENTS = frozenset({"installation", "installation_repositories"})
+COMMENT_EVENTS = frozenset({"issue_comment", "pull_request_review_comment"})
+CHECK_EVENTS = frozenset({"check_run", "check_suite"})
+LONGEST_ID = 255
+LONGEST_NAME = 100
+LONGEST_COMMAND = 32
+"""Characters of the word after a mention that are kept, more than any command has."""
+LARGEST_NUMBER = 2**63 - 1
+_COMMIT = re.compile(r"[0-9a-f]{40,64}")
+_EXTERNAL_ID = re.compile(r"([1-9][0-9]{0,18}):[0-9a-f]{32}", re.ASCII)
+"""Source: `reviews.publishing.check_runs.external_id`."""
+_REPOSITORY = re.compile(r"[A-Za-z0-9._-]{1,100}/[A-Za-z0-9._-]{1,100}")
+
+
+class BadDelivery(ValueError):
+    """The delivery cannot be read; the text tells its sender why."""
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """What Kodiai keeps of a delivery. `ignore` is None where it is acted on."""
+
+    delivery_id: str
+    event: str
+    action: str = ""
+    repo: str = ""
+    pr_number: int | None = None
+    installation_id: int | None = None
+    head_sha: str = ""
+    sender: str = ""
+    addressed: bool = False
+    """Somebody asked for Kodiai by name: a mention, or a review requested of the App itself."""
+    command: str = ""
+    """The word after the mention in a comment, in lower case, whether it is a command or not."""
+    comment_id: int | None = None
+    thread_id: int | None = None
+    """The comment that began the thread, where the comment stands on lines."""
+    ignore: IgnoreReason | None = None
+
+    @property
+    def event_type(self) -> str:
+        return f"{self.event}.{self.action}" if self.action else self.event
+
+
+def read_delivery(delivery_id: str | None, event: str | None, body: bytes) -> Incoming:
+    """Read a delivery from its headers (None where absent) and its body. Raises `BadDelivery`."""
+    if not delivery_id:
+        raise BadDelivery("the header X-GitHub-Delivery is missing")
+    if not event:
+        raise BadDelivery("the header X-GitHub-Event is missing")
+    incoming = Incoming(
+        delivery_id=_text(delivery_id, "X-GitHub-Delivery", LONGEST_ID),
+        event=_text(event, "X-GitHub-Event", LONGEST_NAME),
+    )
+    payload = _json_object(body)
+    if event in INSTALLATION_EVENTS:
+        return _read_installation(incoming, payload)
+    if event == "pull_request":
+        return _read_pull_request(incoming, payload)
+    if event in COMMENT_EVENTS:
+        return _read_comment(incoming, payload)
+    if event in CHECK_EVENTS:
+        return _read_check(incoming, payload)
+    if event == "ping":
+        return incoming
+    action = payload.get("action")
+    known = _text(action, "action", LONGEST_NAME) if isinstance(action, str) else ""
+    return replace(incoming, action=known, ignore=IgnoreReason.EVENT)
+
+
+def _read_pull_request(incoming: Incoming, payload: dict[str, Any]) -> Incoming:
+    incoming = _read_common(incoming, payload)
+    # No run is started by `closed`, but it is kept with what it is about: it ends the runs of its pull request.
+    if incoming.action not in PULL_REQUEST_ACTIONS | {"closed"}:
+        return replace(incoming, ignore=IgnoreReason.ACTION)
+    pull = _object(payload, "pull_request")
+    incoming = replace(
+        incoming,
+        repo=_repository(payload),
+        pr_number=_number(pull, "number", "pull_request.number"),
+        head_sha=_head_sha(pull),
+        addressed=incoming.action == "review_requested" and _names_app(payload.get("requested_reviewer")),
+    )
+    if incoming.action == "closed":
+        return replace(incoming, ignore=IgnoreReason.ACTION)
+    ignore = _ignored_sender(payload, incoming)
+    if ignore is None and pull.get("draft") is True:
+        ignore = IgnoreReason.DRAFT
+    return replace(incoming, ignore=ignore)
+
+
+def _read_comment(incoming: Incoming, payload: dict[str, Any]) -> Incoming:
+    """Read a comment in the conversation of a pull request, or on its lines."""
+    incoming = _read_common(incoming, payload)
+    if incoming.action != "created":
+        return replace(incoming, ignore=IgnoreReason.ACTION)
+    on_lines = incoming.event == "pull_request_review_comment"
+    subject = "pull_request" if on_lines else "issue"
+    about, comment = _object(payload, subject), _object(payload, "comment")
+    command = _command_in(comment.get("body"))
+    incoming = replace(
+        incoming,
+        repo=_repository(payload),
+        pr_number=_number(about, "number", f"{subject}.number"),
+        addressed=command is not None,
+        command=command or "",
+        comment_id=_number(comment, "id", "comment.id"),
+    )
+    if on_lines:
+        # One that is no reply begins a thread itself.
+        begun_by = "id" if comment.get("in_reply_to_id") is None else "in_reply_to_id"
+        incoming = replace(incoming, thread_id=_number(comment, begun_by, f"comment.{begun_by}"))
+    ignore = _ignored_sender(payload, incoming)
+    if ignore is None and not on_lines and not isinstance(about.get("pull_request"), dict):
+        ignore = IgnoreReason.NOT_A_PULL_REQUEST
+    if ignore is None and not incoming.addressed:
+        ignore = IgnoreReason.NO_MENTION
+    return replace(incoming, ignore=ignore)
+
+
+def _read_check(incoming: Incoming, payload: dict[str, Any]) -> Incoming:
+    """Read a check run or a check suite, which people want to be run again."""
+    incoming = _read_common(incoming, payload)
+    if incoming.action != "rerequested":
+        return replace(incoming, ignore=IgnoreReason.ACTION)
+    check = _object(payload, incoming.event)
+    incoming = replace(incoming, repo=_repository(payload), head_sha=_commit(check))
+    app = check.get("app")
+    if not isinstance(app, dict) or not is_own_app(app.get("id"), app.get("slug")):
+        return replace(incoming, ignore=IgnoreReason.CHECK_OF_ANOTHER_APP)
+    incoming = replace(incoming, pr_number=_pull_request_of(check, incoming.event))
+    ignore = _ignored_sender(payload, incoming)
+    if ignore is None and incoming.pr_number is None:
+        ignore = IgnoreReason.NO_PULL_REQUEST
+    return replace(incoming, ignore=ignore)
+
+
+def _pull_request_of(check: dict[str, Any], event: str) -> int | None:
+    """The pull request that a check is about: as the external id of the App's own check run says, or else GitHub.
+
+    GitHub knows none for the commits of forks.
+    """
+    named = _EXTERNAL_ID.fullmatch(str(check.get("external_id")))
+    if named is not None and int(named[1]) <= LARGEST_NUMBER:
+        return int(named[1])
+    pulls = check.get("pull_requests")
+    if not isinstance(pulls, list):
+        raise BadDelivery(f"{event}.pull_requests is missing or not a list")
+    if not pulls:
+        return None
+    name = f"{event}.pull_requests[0]"
+    if not isinstance(pulls[0], dict):
+        raise BadDelivery(f"{name} is not an object")
+    return _number(pulls[0], "number", f"{name}.number")
+
+
+def _read_installation(incoming: Incoming, payload: dict[str, Any]) -> Incoming:
+    incoming = _read_common(incoming, payload)
+    if incoming.installation_id is None:
+        raise BadDelivery("installation.id is missing")
+    return incoming
+
+
+def _read_common(incoming: Incoming, payload: dict[str, Any]) -> Incoming:
+    """Read the action, the sender and the installation (absent where the webhook is a repository's own)."""
+    action = payload.get("action")
+    if not isinstance(action, str) or not action:
+        raise BadDelivery("action is missing")
+    installation = payload.get("installation")
+    return replace(
+        incoming,
+        action=_text(action, "action", LONGEST_NAME),
+        sender=_login(payload.get("sender")),
+        installation_id=None
+        if installation is None
+        else _number(_object(payload, "installation"), "id", "installation.id"),
+    )
+
+
+def _ignored_sender(payload: dict[str, Any], incoming: Incoming) -> IgnoreReason | None:
+    """Kodiai answers no bot but those on the allow list, and never itself: two bots can talk for ever."""
+    login = incoming.sender.lower()
+    if is_app_login(login):
+        return IgnoreReason.OWN_EVENT
+    allowed = {login, login.removesuffix("[bot]")} & set(settings.KODIAI_BOT_ALLOW_LIST)
+    if _object(payload, "sender", needed=False).get("type") == "Bot" and not allowed:
+        return IgnoreReason.BOT_SENDER
+    return None
+
+
+def app_login() -> str:
+    """The login under which the App acts on GitHub, in lower case."""
+    return f"{settings.KODIAI_GITHUB_APP_SLUG}[bot]".lower()
+
+
+def is_app_login(login: str) -> bool:
+    """Tell whether it is the App itself that acts under a login, as REST tells it."""
+    return login.lower() == app_login()
+
+
+def is_own_app(number: Any, slug: Any) -> bool:
+    """Tell whether an App that GitHub names by number and slug is this one. Either may be set in another form."""
+    named = isinstance(slug, str) and slug.lower() == settings.KODIAI_GITHUB_APP_SLUG.lower()
+    return named or (type(number) is int and str(number) == str(settings.KODIAI_GITHUB_APP_ID))
+
+
+def _names_app(reviewer: Any) -> bool:
+    login = reviewer.get("login") if isinstance(reviewer, dict) else None
+    return isinstance(login, str) and login.lower() in (app_login(), settings.KODIAI_GITHUB_APP_SLUG.lower())
+
+
+def _command_in(text: Any) -> str | None:
+    """The word after the first mention of the App outside of quoted lines; None where it is not mentioned.
+
+    A mention alone asks for a review, and so does one that says please.
+    """
+    if not isinstance(text, str):
+        return None
+    said = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith(">"))
+    mention = rf"(?<![\w/@.-])@{re.escape(settings.KODIAI_GITHUB_APP_SLUG)}(?![\w-])"
+    found = re.search(rf"{mention}[,:]?(?:[ \t]+please\b)?(?:[ \t]+(\w[\w-]*))?", said, re.IGNORECASE)
+    if found is None:
+        return None
+    return found[1].lower()[:LONGEST_COMMAND] if found[1] else Command.REVIEW
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    try:
+        payload = json.loads(body.decode())
+    except UnicodeDecodeError as error:
+        raise BadDelivery("the body is not UTF-8") from error
+    except RecursionError as error:
+        raise BadDelivery("the body is nested too deep") from error
+    except ValueError as error:
+        raise BadDelivery("the body is not JSON") from error
+    if not isinstance(payload, dict):
+        raise BadDelivery("the body is not a JSON object")
+    return payload
+
+
+def _object(payload: dict[str, Any], name: str, *, needed: bool = True) -> dict[str, Any]:
+    value = payload.get(name)
+    if isinstance(value, dict):
+        return value
+    if needed or value is not None:
+        raise BadDelivery(f"{name} is missing or not an object")
+    return {}
+
+
+def _repository(payload: dict[str, Any]) -> str:
+    name = _object(payload, "repository").get("full_name")
+    # The name becomes a part of addresses: "." and ".." would lead elsewhere.
+    if not isinstance(name, str) or not _REPOSITORY.fullmatch(name) or {".", ".."} & set(name.split("/")):
+        raise BadDelivery("repository.full_name is missing or not owner/name")
+    return name
+
+
+def _number(payload: dict[str, Any], key: str, name: str) -> int:
+    value = payload.get(key)
+    if type(value) is not int or not 0 < value <= LARGEST_NUMBER:  # bool is an int to isinstance
+        raise BadDelivery(f"{name} is missing or not a positive whole number")
+    return value
+
+
+def _head_sha(pull: dict[str, Any]) -> str:
+    """The head commit; empty where the body does not tell it in a form that can be one."""
+    head = pull.get("head")
+    return _commit({"head_sha": head.get("sha")}) if isinstance(head, dict) else ""
+
+
+def _commit(check: dict[str, Any]) -> str:
+    sha = check.get("head_sha")
+    return sha if isinstance(sha, str) and _COMMIT.fullmatch(sha) else ""
+
+
+def _login(sender: Any) -> str:
+    login = sender.get("login") if isinstance(sender, dict) else None
+    return _text(login, "sender.login", LONGEST_ID) if isinstance(login, str) else ""
+
+
+def _text(value: str, name: str, longest: int) -> str:
+    """Return a text that every database can store; raise `BadDelivery` for what none should."""
+    if len(value) > longest:
+        raise BadDelivery(f"{name} is longer than {longest} characters")
+    if "\0" in value:
+        raise BadDelivery(f"{name} contains a NUL byte")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise BadDelivery(f"{name} is not valid Unicode")
+    return value

@@ -1,0 +1,202 @@
+"""A review on one's own machine: the changed files of a git range, read from the repository and from nowhere else.
+
+git is asked, and never told to run anything: no hook, no pager, no external diff, no text conversion.
+"""
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from reviews.analysis.analyse import look_at
+from reviews.config import repository
+from reviews.engines import llm
+from reviews.findings import Report
+from reviews.github import Blob, ChangedFile
+
+LARGEST = 1024 * 1024
+"""Bytes of a file that is looked at. GitHub shows no diff of a larger one either."""
+_DIFF = ("--no-ext-diff", "--no-textconv", "--no-color", "--find-renames", "--unified=3", "--submodule=short")
+_NO_FILE = {"120000": "a symbolic link", "160000": "a submodule"}
+_STATUS = {"A": "added", "D": "removed", "M": "modified", "R": "renamed", "C": "copied", "T": "changed"}
+
+
+class NotAReview(Exception):
+    """There is nothing that can be reviewed; the text says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """What is compared: `base`, a commit, and `head`, a commit or None for the files as they are."""
+
+    base: str
+    head: str | None
+    name: str
+    """As a person would say it: `main...feature`."""
+
+
+class GitRepository:
+    """A git repository on this machine, from any directory in it. Raises `NotAReview`."""
+
+    def __init__(self, directory: Path) -> None:
+        self._root = directory
+        top = self._git("rev-parse", "--show-toplevel", problem=f"{directory.absolute()} is in no git repository")
+        self._root = Path(top.decode().rstrip("\n"))
+
+    def range(self, text: str | None) -> Range:
+        """Read a range as `git diff` does: `A...B` from where B left A, `A..B`, or `A` up to the files as they are.
+
+        None stands for all that the default branch does not have, committed or not.
+        """
+        if text is None:
+            default = self._default_branch()
+            return Range(self._merge_base(default, "HEAD"), None, f"{default}...(the files as they are)")
+        if "..." in text:
+            base, _, head = text.partition("...")
+            base, head = base or "HEAD", head or "HEAD"
+            return Range(self._merge_base(base, head), self._commit(head), text)
+        if ".." in text:
+            base, _, head = text.partition("..")
+            return Range(self._commit(base or "HEAD"), self._commit(head or "HEAD"), text)
+        return Range(self._commit(text), None, f"{text}..(the files as they are)")
+
+    def changed_files(self, compared: Range) -> list[ChangedFile]:
+        """The files that differ, with their hunks as GitHub would show them."""
+        ends = [compared.base] if compared.head is None else [compared.base, compared.head]
+        told = self._git("diff", "--raw", "-z", "--no-abbrev", *_DIFF, *ends, "--").decode("utf-8", "replace")
+        patches = self._git("diff", "--patch", *_DIFF, *ends, "--").decode("utf-8", "replace")
+        hunks = [_hunks(patch) for patch in ("\n" + patches).split("\ndiff --git ")[1:]]
+        entries = list(_entries(told))
+        if len(entries) != len(hunks):
+            raise NotAReview("the files changed while git was asked about them; try again")
+        return [
+            ChangedFile(
+                filename=path, status=_STATUS.get(status, "modified"), patch=None if mode in _NO_FILE else patch
+            )
+            for (path, status, mode), patch in zip(entries, hunks, strict=True)
+        ]
+
+    def contents(self, commit: str | None, paths: Sequence[str]) -> Mapping[str, Blob]:
+        """The files at `paths` as they are at a commit, or on disk (None)."""
+        return {path: blob for path in paths if (blob := self._blob(commit, path)) is not None}
+
+    def config(self, compared: Range) -> repository.RepositoryConfig:
+        """What the base settles."""
+        blob = self._blob(compared.base, repository.PATH)
+        return repository.parse(blob.text if blob else None)
+
+    def _blob(self, commit: str | None, path: str) -> Blob | None:
+        if commit is None:
+            file = self._root / path
+            # Not through a link to somewhere else, be it the file or a directory above it.
+            if not file.is_file() or file.is_symlink() or not file.resolve().is_relative_to(self._root.resolve()):
+                return None
+            size = file.stat().st_size
+            raw = file.read_bytes() if size <= LARGEST else b""
+        else:
+            name = f"{commit}:{path}"
+            try:
+                size = int(self._git("cat-file", "-s", name))
+                raw = self._git("cat-file", "blob", name) if size <= LARGEST else b""
+            except NotAReview:
+                return None
+        if size > LARGEST:
+            return Blob(isTruncated=True)
+        try:
+            return Blob(text=None if b"\0" in raw else raw.decode())
+        except UnicodeDecodeError:
+            return Blob()
+
+    def _default_branch(self) -> str:
+        for name in ("origin/HEAD", "main", "master", "origin/main", "origin/master"):
+            if self._is_commit(name):
+                return name
+        raise NotAReview("there is no branch main or master to compare with: name what to compare, as in main...HEAD")
+
+    def _merge_base(self, base: str, head: str) -> str:
+        found = self._git(
+            "merge-base",
+            self._commit(base),
+            self._commit(head),
+            problem=f"{base} and {head} have no commit in common",
+        )
+        return found.decode().strip()
+
+    def _commit(self, name: str) -> str:
+        if name.startswith("-"):
+            raise NotAReview(f"{name} is no name of a commit")
+        found = self._git(
+            "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", problem=f"git knows no commit {name} here"
+        )
+        return found.decode().strip()
+
+    def _is_commit(self, name: str) -> bool:
+        try:
+            return bool(self._commit(name))
+        except NotAReview:
+            return False
+
+    def _git(self, *arguments: str, problem: str = "") -> bytes:
+        command = ["git", "-c", "core.quotepath=off", "-c", "core.fsmonitor=false", *arguments]
+        environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C.UTF-8"}
+        try:
+            done = subprocess.run(
+                command, cwd=self._root, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False
+            )
+        except FileNotFoundError as error:
+            raise NotAReview("git is not installed, or the directory is not there") from error
+        if done.returncode:
+            said = done.stderr.decode(errors="replace").strip().splitlines()
+            raise NotAReview(problem or f"git {arguments[0]} failed: {said[-1] if said else done.returncode}")
+        return done.stdout
+
+
+class OwnPurse:
+    """Pays for the language model where no runs are kept: the budget of one run counts, and no other."""
+
+    def __init__(self) -> None:
+        self.usage: llm.Usage | None = None
+        """What was used; None where it was not asked, or did not tell."""
+
+    def reserve(self, cost_usd: float) -> None:
+        """Whoever calls it pays."""
+
+    def settle(self, reserved_usd: float, usage: llm.Usage) -> None:
+        self.usage = usage
+
+
+def review(
+    repository: GitRepository, compared: Range, files: Sequence[ChangedFile], purse: OwnPurse | None = None
+) -> Report:
+    """Review the changed files of a range as a pull request would be reviewed; `purse` pays for the language model."""
+    return look_at(
+        files,
+        contents=lambda paths, in_base: (
+            repository.contents(compared.head, paths),
+            repository.contents(compared.base, in_base),
+        ),
+        settled=repository.config(compared),
+        ask=None if purse is None else lambda changes: llm.look_at(changes, purse),
+    )
+
+
+def _entries(told: str) -> list[tuple[str, str, str]]:
+    """Path, status letter and mode of each file in `git diff --raw -z`. Source: git-diff(1), "Raw output format"."""
+    pieces = iter(told.split("\0"))
+    entries = []
+    for head in pieces:
+        if not head:
+            break
+        _, mode, _, _, status = head.split(" ")
+        path = next(pieces)
+        if status[0] in "RC":
+            path = next(pieces)
+        entries.append((path, status[0], mode))
+    return entries
+
+
+def _hunks(patch: str) -> str | None:
+    """The hunks of one file's part of a diff; None where it has none."""
+    start = patch.find("\n@@ ")
+    return None if start < 0 else patch[start + 1 :]

@@ -1,0 +1,131 @@
+"""The periodic tasks: run by the workers, or by `manage.py maintain` for those who prefer cron.
+
+Each has a row (`PeriodicTask`) that says when it is due. A process claims a task with one filtered UPDATE, so that
+several workers, on one machine or many, never do the same work twice.
+"""
+
+import logging
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import django.db
+from django.conf import settings
+from django.db import connection
+from django.db.models import Q
+from django.utils import timezone
+
+from reviews.maintenance import redelivery
+from reviews.maintenance.recovery import next_expiry, record_owed, sweep
+from reviews.maintenance.retention import retain
+from reviews.models import PeriodicTask
+from reviews.publishing import check_runs
+from reviews.redaction import redact, storable
+
+logger = logging.getLogger(__name__)
+
+LONGEST_OUTCOME = 255
+
+
+def _never() -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Periodic:
+    """A periodic task. `run` returns how much of what it did.
+
+    `every` returns the seconds between two starts; 0 turns the task off. It may be due earlier: at the time that
+    `earlier` returns, if it returns one. `longest` bounds, in seconds, for how long a process that died keeps others
+    from running it.
+    """
+
+    name: str
+    run: Callable[[], Mapping[str, int]]
+    every: Callable[[], float]
+    longest: float = 60
+    earlier: Callable[[], datetime | None] = _never
+
+
+def _telemetry() -> dict[str, int]:
+    return {"rows recorded": record_owed()}
+
+
+PERIODIC = (
+    # Due at the moment at which a lease runs out, so that a run whose worker died is not left longer than its lease.
+    Periodic("sweep", sweep, lambda: settings.KODIAI_SWEEP_SECONDS, longest=5, earlier=next_expiry),
+    # Not held for long after an outage in which it could not be given back: what is owed is looked for after outages.
+    Periodic("owed-telemetry", _telemetry, lambda: settings.KODIAI_SWEEP_SECONDS, longest=15),
+    # Where the App is not set up there is nobody to tell, or to ask.
+    Periodic(
+        "check-runs",
+        check_runs.tell_owed,
+        lambda: settings.KODIAI_SWEEP_SECONDS if settings.KODIAI_GITHUB_APP_ID else 0,
+        # Each check run is claimed by itself, so that a second process may help one that takes longer.
+        longest=15,
+    ),
+    Periodic(
+        redelivery.TASK,
+        redelivery.ask_for_missed,
+        lambda: settings.KODIAI_REDELIVER_SECONDS if settings.KODIAI_GITHUB_APP_ID else 0,
+        longest=600,
+    ),
+    Periodic("retention", retain, lambda: 3600 if settings.KODIAI_SWEEP_SECONDS else 0, longest=600),
+)
+
+
+def prepare() -> None:
+    """Make the rows of tasks that have none yet."""
+    PeriodicTask.objects.bulk_create([PeriodicTask(name=task.name) for task in PERIODIC], ignore_conflicts=True)
+
+
+def run_due() -> None:
+    """Run the tasks that are due and that no other process runs. Whatever one raises is logged and kept on its row."""
+    now = timezone.now()
+    due = set(PeriodicTask.objects.filter(_free(now), due_at__lte=now).values_list("name", flat=True))
+    for task in PERIODIC:
+        if task.name in due and task.every() > 0:
+            _run(task, Q(due_at__lte=now))
+
+
+def run_all() -> dict[str, Mapping[str, int] | Exception | None]:
+    """Run every task now; return of each what it counted, why it failed, or None where another process runs it."""
+    prepare()
+    return {task.name: _run(task, Q()) for task in PERIODIC}
+
+
+def _free(now: datetime) -> Q:
+    return Q(held_until__isnull=True) | Q(held_until__lt=now)
+
+
+def _run(task: Periodic, condition: Q) -> Mapping[str, int] | Exception | None:
+    started = timezone.now()
+    rows = PeriodicTask.objects.filter(name=task.name)
+    held_until = started + timedelta(seconds=task.longest)
+    if not rows.filter(_free(started), condition).update(started_at=started, held_until=held_until):
+        return None
+    try:
+        done = task.run()
+    except Exception as error:  # the edge of a worker: the next round comes whatever happened in this one
+        logger.exception("periodic task failed", extra={"task": task.name})
+        if isinstance(error, django.db.Error):
+            connection.close()  # it may be the connection itself that failed
+        failure = storable(redact("".join(traceback.format_exception(error))))
+        rows.filter(started_at=started).update(
+            failed_at=timezone.now(), failure=failure, held_until=None, due_at=_next_due(task, started)
+        )
+        return error
+    if any(done.values()):
+        logger.info("periodic task", extra={"task": task.name, **{key.replace(" ", "_"): done[key] for key in done}})
+    outcome = ", ".join(f"{what}: {count}" for what, count in done.items())[:LONGEST_OUTCOME]
+    rows.filter(started_at=started).update(
+        finished_at=timezone.now(), outcome=outcome, held_until=None, due_at=_next_due(task, started)
+    )
+    return done
+
+
+def _next_due(task: Periodic, started: datetime) -> datetime:
+    regular = started + timedelta(seconds=task.every())
+    earlier = task.earlier()
+    return min(regular, earlier) if earlier is not None else regular

@@ -1,0 +1,58 @@
+import re
+from argparse import ArgumentTypeError
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+def span(text: str) -> timedelta:
+    """Read a span of time such as 90m, 24h or 3d."""
+    found = re.fullmatch(r"(\d{1,4})([mhd])", text)
+    if found is None:
+        raise ArgumentTypeError(f"{text!r} is not a span of time: write 90m, 24h or 3d")
+    return timedelta(**{UNITS[found[2]]: int(found[1])})
+
+
+class Command(BaseCommand):
+    help = (
+        "Ask GitHub to send again what it sent and the inbox does not have; GitHub does not do that by itself. "
+        "It keeps deliveries for three days. Each is asked for at most three times, by this command and the periodic "
+        "task together."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--since", type=span, default="24h", help="how far to look back: 90m, 24h, 3d (%(default)s)"
+        )
+        parser.add_argument("--dry-run", action="store_true", help="only say what was missed")
+
+    def handle(self, *args: Any, since: timedelta, dry_run: bool, **options: Any) -> None:
+        from reviews.github import AppClient, GitHubError
+        from reviews.maintenance.redelivery import Outcome, ask_again, event_type_of, find_missed
+
+        count = 0
+        outcomes: list[Outcome] = []
+        try:
+            with AppClient() as github:
+                for attempt in find_missed(github, timezone.now() - since):
+                    count += 1
+                    line = f"{attempt.delivered_at:%Y-%m-%d %H:%M:%S} {attempt.guid} {event_type_of(attempt)}"
+                    line += f", answered with {attempt.status_code}"
+                    if not dry_run:
+                        outcomes.append(ask_again(github, attempt))
+                        line += f": {outcomes[-1]}"
+                    self.stdout.write(line)
+        except GitHubError as error:
+            raise CommandError(
+                f"{error}. {count} missed deliveries were found before; start again to go on."
+            ) from error
+        if not count:
+            self.stdout.write("Nothing was missed.")
+        elif dry_run:
+            self.stdout.write(f"{count} missed. Nothing was asked for.")
+        else:
+            self.stdout.write(f"{count} missed, {outcomes.count(Outcome.ASKED)} asked for.")

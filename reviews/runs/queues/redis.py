@@ -1,0 +1,100 @@
+"""The queue on Redis: RQ's, filled through Django Tasks, and emptied by a loop of our own.
+
+RQ's own worker forks for each task, or cannot be stopped between two steps; it keeps results, and what a killed worker
+had taken stays "queued" for ever. Here a task is gone from Redis as soon as it is taken. Nothing is lost by that: the
+delivery is in the inbox, and the sweep queues again what neither waits in Redis nor is being run.
+"""
+
+import logging
+from collections.abc import Iterable
+from functools import cache
+
+import django_rq
+from django.conf import settings
+from django.db import close_old_connections
+from django_tasks_rq import Job
+from redis import ConnectionPool, Redis
+from redis.exceptions import RedisError
+from rq import Queue
+from rq.exceptions import NoSuchJobError
+from rq.utils import as_text
+
+from reviews.runs.queues import LONGEST_WAIT
+from reviews.runs.runner import OUTAGES
+
+logger = logging.getLogger(__name__)
+
+ANSWER_SECONDS = 5.0
+"""The longest that a worker waits for an answer of Redis, beyond what it asked Redis to wait."""
+MOST_DUE = 100
+"""Tasks whose time has come that are put into the queue in one go."""
+
+
+class RedisQueue:
+    """The queue on Redis, for one worker process."""
+
+    outages: tuple[type[Exception], ...] = (RedisError,)
+
+    def __init__(self, worker: str) -> None:
+        self._stopped = False
+
+    def stop(self) -> None:
+        self._stopped = True
+
+    def work(self) -> None:
+        queue = _queue()
+        _queue_due(queue)
+        taken = queue.connection.blpop([queue.key], LONGEST_WAIT)
+        if taken is None:
+            return
+        job_id = as_text(taken[1])
+        if self._stopped:
+            queue.push_job_id(job_id, at_front=True)
+            return
+        close_old_connections()
+        _run(queue, job_id)
+        close_old_connections()
+
+
+def still_queued(task_ids: Iterable[str]) -> set[str]:
+    """Return those tasks that wait in Redis, for a worker or for their time. Raises `RedisError`.
+
+    The list is asked, not the tasks: one that a worker took and died with calls itself queued for ever.
+    """
+    queue = _queue()
+    return set(task_ids) & {*queue.get_job_ids(), *queue.scheduled_job_registry.get_job_ids()}
+
+
+def _run(queue: Queue, job_id: str) -> None:
+    try:
+        job = Job.fetch(job_id, connection=queue.connection, serializer=queue.serializer)
+    except NoSuchJobError:
+        return  # Redis threw it out; the sweep queues its delivery again
+    queue.connection.delete(job.key)
+    try:
+        # Not `perform`, which asks Redis several times more for what nobody reads.
+        job.func.call(*job.args, **job.kwargs)
+    except OUTAGES:
+        queue.enqueue_job(job, at_front=True)
+        raise
+    except Exception:  # the edge of a worker: the delivery is in the inbox, and the sweep queues it again
+        logger.exception("task failed", extra={"task": job_id})
+
+
+def _queue_due(queue: Queue) -> None:
+    """Queue the tasks whose time has come. Of several workers the one that removes a task queues it."""
+    scheduled = queue.scheduled_job_registry
+    for job_id in scheduled.get_jobs_to_schedule(chunk_size=MOST_DUE):
+        if scheduled.remove(job_id):
+            queue.push_job_id(job_id)
+
+
+@cache
+def _queue() -> Queue:
+    """The queue, on connections that wait for longer than those of the intake may."""
+    pool = ConnectionPool.from_url(
+        settings.KODIAI_TASKS_URL,
+        socket_timeout=LONGEST_WAIT + ANSWER_SECONDS,
+        socket_connect_timeout=ANSWER_SECONDS,
+    )
+    return django_rq.get_queue(connection=Redis(connection_pool=pool), job_class=Job)
