@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from django.utils import timezone
 
 from reviews import cache
-from reviews.github import Client, GitHubError, RateLimited, Unavailable
+from reviews.github.client import Client
+from reviews.github.errors import GitHubError, RateLimited, Unavailable
 from reviews.models import AuthorTier
 from telemetry.models import DegradationPath
 

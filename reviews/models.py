@@ -4,23 +4,14 @@ These rows, and not the queue, are what Kodiai remembers.
 """
 
 import hashlib
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
+from reviews.exceptions import LeaseLost
 from telemetry.models import Conclusion, DegradationPath
-
-SETTLED_AFTER = timedelta(seconds=12)
-"""After which a post whose outcome is not known is in the list of reviews or never will be.
-
-GitHub ends a request that takes longer than ten seconds. Source: GitHub REST docs, "Best practices", time-outs.
-"""
-
-
-LONGEST_POST = timedelta(seconds=20)
-"""From when a post is begun until its worker gives it up: the time-out of a call."""
 
 
 class DeliveryStatus(models.TextChoices):
@@ -65,31 +56,6 @@ class AuthorTier(models.TextChoices):
     FIRST_TIME = "first-time"
     REGULAR = "regular"
     CORE = "core"
-
-
-class LeaseLost(Exception):
-    """Another worker has taken over the run: whoever hears this must leave it alone."""
-
-
-class NotSettled(Exception):
-    """Another run of the pull request may just have posted: what it said is seen on GitHub from `until` on."""
-
-    def __init__(self, until: datetime) -> None:
-        super().__init__(f"another run may have posted, which is seen from {until:%H:%M:%S} UTC on")
-        self.until = until
-
-
-class RunEnded(Exception):
-    """The run is over before its review was published: with which conclusion, and why.
-
-    `pull_head` is the head commit that the pull request still has, where the run is skipped for another reason.
-    """
-
-    def __init__(self, conclusion: Conclusion, reason: str, pull_head: str = "") -> None:
-        super().__init__(reason)
-        self.conclusion = conclusion
-        self.reason = reason
-        self.pull_head = pull_head
 
 
 class Delivery(models.Model):

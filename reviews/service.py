@@ -13,9 +13,12 @@ from reviews.commands import handlers
 from reviews.config import organisation, repository
 from reviews.engines.llm import budget
 from reviews.enrichment import enrich
+from reviews.exceptions import RunEnded
 from reviews.findings import Report
-from reviews.github import MAX_FILES, Blob, ChangedFile, Client, Place, PullRequest, Refused
-from reviews.models import Delivery, DeliveryStatus, IgnoredFinding, Review, RunEnded
+from reviews.github.client import MAX_FILES, Client, Place
+from reviews.github.errors import Refused
+from reviews.github.schemas import Blob, ChangedFile, PullRequest
+from reviews.models import Delivery, DeliveryStatus, IgnoredFinding, Review
 from reviews.publishing import check_runs
 from reviews.publishing.publish import publish
 from reviews.publishing.resolve_threads import tidy

@@ -8,8 +8,8 @@ from reviews.analysis.file_selection import Contents, choose
 from reviews.config import repository
 from reviews.engines import llm
 from reviews.findings import Finding, Report, Severity, Suggestion, fingerprinted
-from reviews.github import Blob, ChangedFile
 from reviews.github.patches import Hunk, changed, within_one
+from reviews.github.schemas import Blob, ChangedFile
 
 LONGEST_RANGE = 10
 """Lines of an inline comment. A remark on more of them stands on the first that was changed."""

@@ -10,8 +10,9 @@ from reviews.analysis.size_limits import beyond
 from reviews.config import repository
 from reviews.engines.analyzer import clashing, safe_path
 from reviews.findings import LeftOut, LeftOutReason
-from reviews.github import FILES_PER_QUERY, Blob, ChangedFile
+from reviews.github.client import FILES_PER_QUERY
 from reviews.github.patches import BadPatch, Hunk, hunks_of
+from reviews.github.schemas import Blob, ChangedFile
 from reviews.redaction import storable
 
 LINK_TARGET = re.compile(r"[\w./@+-]+")

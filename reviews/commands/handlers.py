@@ -11,10 +11,13 @@ from collections.abc import Mapping
 from django.db import transaction
 
 from reviews.commands.replies import asked, explanation, help_body, misplaced_body, refusal_body, unknown_body
+from reviews.exceptions import RunEnded
 from reviews.findings import Finding
-from reviews.github import Client, Comment, GitHubError, Unavailable
-from reviews.intake.payloads import is_app_login
-from reviews.models import Command, IgnoredFinding, Review, RunEnded
+from reviews.github.client import Client
+from reviews.github.errors import GitHubError, Unavailable
+from reviews.github.identity import is_app_login
+from reviews.github.schemas import Comment
+from reviews.models import Command, IgnoredFinding, Review
 from reviews.publishing.previous_comments import Said, findings_of, said_in
 from reviews.publishing.resolve_threads import close_ignored
 from reviews.shutdown import between_steps

@@ -2,7 +2,7 @@
 
 from reviews import cache
 from reviews.config import repository
-from reviews.github import Client
+from reviews.github.client import Client
 
 SECONDS = 600.0
 """For which it is taken from the cache: all repositories of an organisation ask for the same file."""

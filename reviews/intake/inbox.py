@@ -3,8 +3,9 @@
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from reviews.github.facts import SETTLED_AFTER
 from reviews.intake.payloads import Incoming
-from reviews.models import SETTLED_AFTER, Delivery, DeliveryStatus, Review
+from reviews.models import Delivery, DeliveryStatus, Review
 from reviews.tasks import enqueue
 
 

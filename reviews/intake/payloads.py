@@ -11,10 +11,11 @@ from typing import Any
 
 from django.conf import settings
 
+from reviews.github.facts import INSTALLATION_EVENTS
+from reviews.github.identity import app_login, is_app_login, is_own_app
 from reviews.models import Command, IgnoreReason
 
 PULL_REQUEST_ACTIONS = frozenset({"opened", "reopened", "ready_for_review", "synchronize", "review_requested"})
-INSTALLATION_EVENTS = frozenset({"installation", "installation_repositories"})
 COMMENT_EVENTS = frozenset({"issue_comment", "pull_request_review_comment"})
 CHECK_EVENTS = frozenset({"check_run", "check_suite"})
 LONGEST_ID = 255
@@ -202,22 +203,6 @@ def _ignored_sender(payload: dict[str, Any], incoming: Incoming) -> IgnoreReason
     if _object(payload, "sender", needed=False).get("type") == "Bot" and not allowed:
         return IgnoreReason.BOT_SENDER
     return None
-
-
-def app_login() -> str:
-    """The login under which the App acts on GitHub, in lower case."""
-    return f"{settings.KODIAI_GITHUB_APP_SLUG}[bot]".lower()
-
-
-def is_app_login(login: str) -> bool:
-    """Tell whether it is the App itself that acts under a login, as REST tells it."""
-    return login.lower() == app_login()
-
-
-def is_own_app(number: Any, slug: Any) -> bool:
-    """Tell whether an App that GitHub names by number and slug is this one. Either may be set in another form."""
-    named = isinstance(slug, str) and slug.lower() == settings.KODIAI_GITHUB_APP_SLUG.lower()
-    return named or (type(number) is int and str(number) == str(settings.KODIAI_GITHUB_APP_ID))
 
 
 def _names_app(reviewer: Any) -> bool:

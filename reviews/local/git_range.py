@@ -13,7 +13,7 @@ from reviews.analysis.analyse import look_at
 from reviews.config import repository
 from reviews.engines import llm
 from reviews.findings import Report
-from reviews.github import Blob, ChangedFile
+from reviews.github.schemas import Blob, ChangedFile
 
 LARGEST = 1024 * 1024
 """Bytes of a file that is looked at. GitHub shows no diff of a larger one either."""

@@ -15,7 +15,8 @@ from django.utils import timezone
 from django.utils.crypto import get_random_string
 from django_tasks_db.models import DBTaskResult
 
-from reviews.models import Delivery, DeliveryStatus, LeaseLost, Review
+from reviews.exceptions import LeaseLost
+from reviews.models import Delivery, DeliveryStatus, Review
 from reviews.runs.lease import expired
 from reviews.runs.queues import still_queued
 from reviews.runs.runner import use_attempt

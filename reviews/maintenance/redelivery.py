@@ -12,7 +12,9 @@ from enum import StrEnum
 from django.db.models import F, Q
 from django.utils import timezone
 
-from reviews.github import AppClient, HookDelivery, RateLimited, Refused
+from reviews.github.app import AppClient
+from reviews.github.errors import RateLimited, Refused
+from reviews.github.schemas import HookDelivery
 from reviews.models import Delivery, MissedDelivery, PeriodicTask
 
 logger = logging.getLogger(__name__)

@@ -16,10 +16,14 @@ from django.conf import settings
 from django.utils import timezone
 
 from reviews.config.repository import RepositoryConfig
+from reviews.exceptions import LeaseLost
 from reviews.findings import Finding, Report, Severity, by_severity
-from reviews.github import CheckRun, Client, GitHubError, RateLimited, Refused, Unavailable
-from reviews.intake.payloads import is_own_app
-from reviews.models import SETTLED_AFTER, LeaseLost, Review
+from reviews.github.client import Client
+from reviews.github.errors import GitHubError, RateLimited, Refused, Unavailable
+from reviews.github.facts import SETTLED_AFTER
+from reviews.github.identity import is_own_app
+from reviews.github.schemas import CheckRun
+from reviews.models import Review
 from reviews.publishing import author_tier
 from reviews.publishing.markdown import check_summary, check_title
 from reviews.redaction import visible

@@ -12,10 +12,14 @@ from dataclasses import dataclass, replace
 from django.db.models import Max
 from django.utils import timezone
 
+from reviews.exceptions import NotSettled
 from reviews.findings import FINGERPRINT, Finding, Report, by_severity, gist_of
-from reviews.github import Client, SubmittedReview, Thread
-from reviews.intake.payloads import app_login, is_app_login
-from reviews.models import LONGEST_POST, SETTLED_AFTER, NotSettled, Review
+from reviews.github.client import Client
+from reviews.github.facts import LONGEST_POST, SETTLED_AFTER
+from reviews.github.identity import app_login, is_app_login
+from reviews.github.schemas import SubmittedReview
+from reviews.github.threads import Thread
+from reviews.models import Review
 from reviews.publishing import author_tier
 from reviews.publishing.grouping import Remark
 

@@ -10,10 +10,13 @@ from typing import Any
 
 from django.db.models import Q
 
+from reviews.exceptions import RunEnded
 from reviews.findings import Finding, by_severity
-from reviews.github import Client, Refused, SubmittedReview, Unavailable
-from reviews.intake.payloads import is_app_login
-from reviews.models import DeliveryStatus, Review, RunEnded
+from reviews.github.client import Client
+from reviews.github.errors import Refused, Unavailable
+from reviews.github.identity import is_app_login
+from reviews.github.schemas import SubmittedReview
+from reviews.models import DeliveryStatus, Review
 from reviews.publishing import author_tier
 from reviews.publishing.grouping import Remark, folded
 from reviews.publishing.markdown import comment_body, follow_up_body, summary_body

@@ -8,9 +8,12 @@ from collections.abc import Sequence
 
 from django.utils import timezone
 
+from reviews.exceptions import NotSettled
 from reviews.findings import Report, gist_of
-from reviews.github import Client, GitHubError, Refused, Thread
-from reviews.models import NotSettled, Review, ThumbsDown
+from reviews.github.client import Client
+from reviews.github.errors import GitHubError, Refused
+from reviews.github.threads import Thread
+from reviews.models import Review, ThumbsDown
 from reviews.publishing.markdown import GONE, IGNORED, comment_body, gone_at, gone_body
 from reviews.publishing.previous_comments import (
     Conversation,

@@ -12,9 +12,10 @@ from django.conf import settings
 from django.db import IntegrityError, InterfaceError, InternalError, OperationalError, connection, transaction
 from django.utils import timezone
 
-from reviews.github import RateLimited
-from reviews.intake.payloads import INSTALLATION_EVENTS
-from reviews.models import SETTLED_AFTER, Delivery, DeliveryStatus, LeaseLost, NotSettled, Review
+from reviews.exceptions import LeaseLost, NotSettled
+from reviews.github.errors import RateLimited
+from reviews.github.facts import INSTALLATION_EVENTS, SETTLED_AFTER
+from reviews.models import Delivery, DeliveryStatus, Review
 from reviews.redaction import redact, storable
 from reviews.runs.lease import claim, renewed
 from reviews.service import finish, record_finished, run_review

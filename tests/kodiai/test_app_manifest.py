@@ -8,7 +8,8 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from django.conf import settings
 
-from reviews.intake.payloads import INSTALLATION_EVENTS, read_delivery
+from reviews.github.facts import INSTALLATION_EVENTS
+from reviews.intake.payloads import read_delivery
 from reviews.models import IgnoreReason
 from sandbox import Fault, FaultKind, Sandbox
 from sandbox.routes import ROUTES, Auth, permitted

@@ -7,8 +7,11 @@ import httpx
 import pytest
 from pytest_django import Settings
 
-from reviews.github import AppClient, HookDelivery, NotConfigured, RateLimited, Refused, Unavailable, connection
 from reviews.github import app as app_module
+from reviews.github import connection
+from reviews.github.app import AppClient
+from reviews.github.errors import NotConfigured, RateLimited, Refused, Unavailable
+from reviews.github.schemas import HookDelivery
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
 from tests.sandbox.receiver import Receiver
 

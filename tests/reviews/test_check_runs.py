@@ -13,8 +13,9 @@ from pytest_django import Settings
 
 from reviews import service
 from reviews.findings import Finding, Report, Severity
+from reviews.github.facts import LONGEST_POST, SETTLED_AFTER
 from reviews.maintenance.recovery import sweep
-from reviews.models import LONGEST_POST, SETTLED_AFTER, Review
+from reviews.models import Review
 from reviews.publishing.check_runs import check_run_of, conclusion_of
 from reviews.runs import runner
 from reviews.runs.runner import process

@@ -11,10 +11,11 @@ from pytest_django import Settings
 
 from reviews.commands.handlers import marker
 from reviews.github import client, connection
+from reviews.github.facts import SETTLED_AFTER
 from reviews.intake.inbox import requeue
 from reviews.maintenance.recovery import sweep
 from reviews.maintenance.retention import retain
-from reviews.models import SETTLED_AFTER, Command, Delivery, DeliveryStatus, IgnoredFinding, MissedDelivery, Review
+from reviews.models import Command, Delivery, DeliveryStatus, IgnoredFinding, MissedDelivery, Review
 from reviews.publishing.markdown import IGNORED
 from reviews.runs.runner import process
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox

@@ -11,7 +11,9 @@ import httpx
 import pytest
 from pytest_django import Settings
 
-from reviews.github import Client, Unavailable, connection
+from reviews.github import connection
+from reviews.github.client import Client
+from reviews.github.errors import Unavailable
 from reviews.models import DeliveryStatus, Review
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
 from telemetry.models import Conclusion

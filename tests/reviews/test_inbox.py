@@ -9,8 +9,9 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
+from reviews.github.facts import SETTLED_AFTER
 from reviews.intake.inbox import requeue
-from reviews.models import SETTLED_AFTER, Delivery, DeliveryStatus, Review
+from reviews.models import Delivery, DeliveryStatus, Review
 from tests.runs import queued_tasks
 from tests.webhooks import deliver, pull_request_payload
 

@@ -6,8 +6,9 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
+from reviews.github.facts import LONGEST_POST, SETTLED_AFTER
 from reviews.maintenance.recovery import record_owed, sweep
-from reviews.models import LONGEST_POST, SETTLED_AFTER, Delivery, DeliveryStatus, Review
+from reviews.models import Delivery, DeliveryStatus, Review
 from reviews.publishing.check_runs import external_id, tell_owed
 from reviews.publishing.markdown import GONE
 from reviews.publishing.publish import marker

@@ -15,8 +15,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 from pytest_django import Settings
 
+from reviews.exceptions import LeaseLost
 from reviews.maintenance.recovery import sweep
-from reviews.models import Delivery, DeliveryStatus, LeaseLost, Review
+from reviews.models import Delivery, DeliveryStatus, Review
 from reviews.runs import lease, runner
 from reviews.runs.lease import claim, renewed
 from reviews.runs.runner import process

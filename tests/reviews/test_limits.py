@@ -10,8 +10,9 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reviews.github import Client, Place, RateLimited, limits
-from reviews.github.errors import reset_at, retry_at
+from reviews.github import limits
+from reviews.github.client import Client, Place
+from reviews.github.errors import RateLimited, reset_at, retry_at
 from reviews.models import DeliveryStatus
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
 from telemetry.models import Conclusion

@@ -13,9 +13,10 @@ from django_tasks_db.models import DBTaskResult
 from pytest_django import Settings
 
 from reviews import service, shutdown
+from reviews.github.facts import SETTLED_AFTER
 from reviews.intake.inbox import requeue
 from reviews.maintenance.recovery import record_owed, sweep
-from reviews.models import SETTLED_AFTER, Delivery, DeliveryStatus, Review
+from reviews.models import Delivery, DeliveryStatus, Review
 from reviews.redaction import storable
 from reviews.runs import runner
 from reviews.runs.lease import claim

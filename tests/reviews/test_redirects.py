@@ -6,8 +6,11 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
-from reviews.github import Client, Refused, connection
-from reviews.models import LONGEST_POST, SETTLED_AFTER, Review
+from reviews.github import connection
+from reviews.github.client import Client
+from reviews.github.errors import Refused
+from reviews.github.facts import LONGEST_POST, SETTLED_AFTER
+from reviews.models import Review
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
 from telemetry.models import Conclusion
 from tests.runs import admit, run

@@ -7,7 +7,7 @@ from django.core.cache import caches
 from pytest_django import Settings
 
 from reviews.enrichment import Enrichment, enrich
-from reviews.github import Client
+from reviews.github.client import Client
 from reviews.models import AuthorTier
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
 from telemetry.models import Conclusion, DegradationPath

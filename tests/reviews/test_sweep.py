@@ -10,9 +10,10 @@ from django.utils.crypto import get_random_string
 from django_tasks_db.models import DBTaskResult
 from pytest_django import Settings
 
+from reviews.github.facts import SETTLED_AFTER
 from reviews.maintenance import recovery
 from reviews.maintenance.recovery import sweep
-from reviews.models import SETTLED_AFTER, Delivery, DeliveryStatus, Review
+from reviews.models import Delivery, DeliveryStatus, Review
 from reviews.runs.lease import claim, expired
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
 from telemetry.models import Conclusion

@@ -11,9 +11,11 @@ from django.core.management import call_command
 from django.utils import timezone
 from pydantic import ValidationError
 
+from reviews.exceptions import LeaseLost
 from reviews.github import client as github_client
+from reviews.github.facts import SETTLED_AFTER
 from reviews.intake.inbox import requeue
-from reviews.models import SETTLED_AFTER, DeliveryStatus, LeaseLost, MissedDelivery, Review
+from reviews.models import DeliveryStatus, MissedDelivery, Review
 from reviews.publishing import check_runs
 from reviews.publishing.check_runs import GIVEN_UP_AFTER, external_id, tell_owed
 from sandbox import Fault, FaultKind, PullRequest, Sandbox

@@ -31,7 +31,8 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="only say what was missed")
 
     def handle(self, *args: Any, since: timedelta, dry_run: bool, **options: Any) -> None:
-        from reviews.github import AppClient, GitHubError
+        from reviews.github.app import AppClient
+        from reviews.github.errors import GitHubError
         from reviews.maintenance.redelivery import Outcome, ask_again, event_type_of, find_missed
 
         count = 0
