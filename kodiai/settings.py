@@ -222,7 +222,7 @@ KODIAI_TASKS_URL = _secret("KODIAI_TASKS_URL")
 TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 if KODIAI_TASKS_URL:
     # Here and not above: it costs 18 MB and half a second, which only those pay who use it.
-    from kodiai.redis_queue import redis_queue
+    from reviews.runs.queues.redis_settings import redis_queue
 
     TASKS = {"default": {"BACKEND": "django_tasks_rq.RQBackend"}}
     RQ_QUEUES = {"default": redis_queue(KODIAI_TASKS_URL)}

@@ -1,25 +1,6 @@
-"""The queue's view of Kodiai: one task, whose argument is the key of a `Delivery`."""
+"""The one task of Kodiai, under the path that queued rows hold. Its argument is the key of a `Delivery`."""
 
-import logging
-import time
-from datetime import datetime, timedelta
-from functools import partial
-
-from django.conf import settings
-from django.db import connection, transaction
-from django.utils import timezone
 from django_tasks import task
-
-from reviews.models import Delivery, DeliveryStatus
-
-logger = logging.getLogger(__name__)
-
-CHANNEL = "kodiai_tasks"
-"""The PostgreSQL channel on which idle workers listen for new tasks."""
-AWAY_SECONDS = 1.0
-"""For which Redis is not asked again once it failed, so that an outage costs the intake next to nothing."""
-
-_away_until = 0.0
 
 
 @task()
@@ -29,49 +10,3 @@ def process_delivery(delivery_pk: int) -> None:
     from reviews.runs.runner import process
 
     process(delivery_pk)
-
-
-def enqueue(delivery: Delivery, run_after: datetime | None = None) -> None:
-    """Queue a delivery in the caller's transaction, so that row and task commit together; wake an idle worker.
-
-    `run_after` is the earliest time at which it is run; None is now. Redis is outside of the transaction: there the
-    task is handed over after the commit, and `task_id` is null until that is done.
-    """
-    queued = Delivery.objects.filter(pk=delivery.pk)
-    if settings.KODIAI_TASKS_URL:
-        queued.update(status=DeliveryStatus.QUEUED, queued_at=run_after or timezone.now(), task_id=None)
-        # Robust: whatever fails after the commit, the delivery is stored, and the sender must hear so.
-        transaction.on_commit(partial(_hand_over, delivery.pk, run_after), robust=True)
-        return
-    task_id = process_delivery.using(run_after=run_after).enqueue(delivery.pk).id
-    queued.update(status=DeliveryStatus.QUEUED, queued_at=run_after or timezone.now(), task_id=task_id)
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute(f"NOTIFY {CHANNEL}")
-
-
-def queue_is_away() -> bool:
-    """Tell whether Redis failed a moment ago; never so where the queue is in the database."""
-    return time.monotonic() < _away_until
-
-
-def _hand_over(delivery_pk: int, run_after: datetime | None) -> None:
-    """Give a task to Redis. If Redis does not take it, the sweep does this again later."""
-    global _away_until
-    from redis.exceptions import RedisError
-
-    if queue_is_away():
-        return
-    if run_after is not None:
-        # RQ counts in whole seconds and cuts off the rest; no run may start before its time.
-        run_after = run_after.replace(microsecond=0) + timedelta(seconds=1)
-    try:
-        task_id = process_delivery.using(run_after=run_after).enqueue(delivery_pk).id
-    except RedisError as error:
-        _away_until = time.monotonic() + AWAY_SECONDS
-        logger.warning(
-            "Redis failed, deliveries wait for the sweep",
-            extra={"delivery": delivery_pk, "error": f"{type(error).__name__}: {error}"},
-        )
-        return
-    Delivery.objects.filter(pk=delivery_pk, status=DeliveryStatus.QUEUED, task_id=None).update(task_id=task_id)

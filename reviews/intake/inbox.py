@@ -6,7 +6,7 @@ from django.utils import timezone
 from reviews.github.facts import SETTLED_AFTER
 from reviews.intake.payloads import Incoming
 from reviews.models import Delivery, DeliveryStatus, Review
-from reviews.tasks import enqueue
+from reviews.runs.queues.enqueue import enqueue
 
 
 def store(incoming: Incoming) -> tuple[str, str]:

@@ -19,9 +19,9 @@ from reviews.exceptions import LeaseLost
 from reviews.models import Delivery, DeliveryStatus, Review
 from reviews.runs.lease import expired
 from reviews.runs.queues import still_queued
+from reviews.runs.queues.enqueue import enqueue, queue_is_away
 from reviews.runs.runner import use_attempt
 from reviews.service import emit_rate_limit_event, record_finished
-from reviews.tasks import enqueue, queue_is_away
 
 logger = logging.getLogger(__name__)
 

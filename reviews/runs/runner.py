@@ -18,9 +18,9 @@ from reviews.github.facts import INSTALLATION_EVENTS, SETTLED_AFTER
 from reviews.models import Delivery, DeliveryStatus, Review
 from reviews.redaction import redact, storable
 from reviews.runs.lease import claim, renewed
+from reviews.runs.queues.enqueue import enqueue
 from reviews.service import finish, record_finished, run_review
 from reviews.shutdown import Stopped, between_steps
-from reviews.tasks import enqueue
 from telemetry.models import Conclusion
 
 logger = logging.getLogger(__name__)

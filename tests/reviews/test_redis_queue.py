@@ -9,11 +9,12 @@ from django.db import OperationalError
 from django.utils import timezone
 from pytest_django import Settings
 
-from kodiai.redis_queue import redis_queue
 from reviews import tasks
 from reviews.maintenance.recovery import sweep
 from reviews.models import Delivery, DeliveryStatus, Review
 from reviews.runs import runner
+from reviews.runs.queues import enqueue
+from reviews.runs.queues.redis_settings import redis_queue
 from sandbox import PullRequest
 from telemetry.models import Conclusion
 from tests.runs import QueuedTask, admit, forget_tasks, queued_tasks
@@ -119,7 +120,7 @@ def test_a_sweep_notices_once_that_redis_is_away(
     for number in range(3):
         admit(pull, delivery_id=f"away-{number}")
     Delivery.objects.update(task_id=None, queued_at=timezone.now() - timedelta(seconds=10))
-    monkeypatch.setattr(tasks, "_away_until", 0.0)
+    monkeypatch.setattr(enqueue, "_away_until", 0.0)
     settings.RQ_QUEUES = {"default": redis_queue("redis://127.0.0.1:1/0")}
 
     assert sweep()["deliveries queued again"] == 1

@@ -16,7 +16,7 @@ from django_tasks_db.management.commands.db_worker import Worker as QueueWorker
 from django_tasks_db.models import DBTaskResult
 
 from reviews.runs.queues import LONGEST_WAIT
-from reviews.tasks import CHANNEL
+from reviews.runs.queues.enqueue import CHANNEL
 
 LOOK_SECONDS = 0.05
 """Seconds between two looks at whether SQLite's file has changed. A look is one PRAGMA, some microseconds."""
