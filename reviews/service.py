@@ -102,27 +102,27 @@ def load(client: Client, review: Review) -> tuple[PullRequest, list[ChangedFile]
         raise RunEnded(Conclusion.SKIPPED, why)
     files = client.changed_files(review.pr_number, pull.changed_files)
     if review.loaded_at is None:
-        settled = _settled(client, pull)
-        problems = settled.problems
-        if engines.unknown(settled.engines.disable):
+        config = _load_config(client, pull)
+        problems = config.problems
+        if engines.unknown(config.engines.disable):
             known = ", ".join(f"`{name}`" for name in engines.NAMES)
             problems = (
                 *problems,
                 f"`engines` of `{repository.PATH}` names one that Kodiai does not have; it has {known}.",
             )
-        _end_if_not_wanted(review.delivery, settled)
+        _end_if_not_wanted(review.delivery, config)
         review.stamp(
             "loaded_at",
             head_sha=pull.head.sha,
             pr_author=pull.user.login if pull.user else "",
-            telemetry_enabled=settled.telemetry.enabled,
-            config=settled.to_json(),
+            telemetry_enabled=config.telemetry.enabled,
+            config=config.to_json(),
             report=Report(config_problems=problems).to_json(),
         )
     return pull, files
 
 
-def _settled(client: Client, pull: PullRequest) -> repository.RepositoryConfig:
+def _load_config(client: Client, pull: PullRequest) -> repository.RepositoryConfig:
     """Read the repository's configuration. One that GitHub withholds (409, 451, …) is as one that cannot be read.
 
     A token without the permission (401, 403) is no such case: it would not get the files either.
@@ -139,10 +139,10 @@ def _settled(client: Client, pull: PullRequest) -> repository.RepositoryConfig:
         return repository.RepositoryConfig(problems=(problem,))
 
 
-def _end_if_not_wanted(delivery: Delivery, settled: repository.RepositoryConfig) -> None:
+def _end_if_not_wanted(delivery: Delivery, config: repository.RepositoryConfig) -> None:
     """Raise `RunEnded` if the repository wants no review for this event. Who asks Kodiai by name gets one."""
     event, _, action = delivery.event_type.partition(".")
-    if event == "pull_request" and not delivery.addressed and action not in settled.triggers.actions:
+    if event == "pull_request" and not delivery.addressed and action not in config.triggers.actions:
         raise RunEnded(Conclusion.SKIPPED, f"`triggers` of `{repository.PATH}` asks for no review when it is {action}")
 
 
@@ -231,7 +231,7 @@ def analyse(client: Client, review: Review, pull: PullRequest, files: Sequence[C
     found = look_at(
         files,
         contents=contents,
-        settled=repository.RepositoryConfig.from_json(review.config),
+        config=repository.RepositoryConfig.from_json(review.config),
         ask=budget.of(review),
     )
     ignored = set(IgnoredFinding.objects.filter(repo=review.repo).values_list("gist", flat=True))

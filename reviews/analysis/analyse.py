@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from reviews import engines
-from reviews.analysis.file_selection import Contents, choose
+from reviews.analysis.file_selection import Contents, select_files
 from reviews.config import repository
 from reviews.engines import llm
 from reviews.findings import Finding, Report, Severity, Suggestion, fingerprinted
@@ -19,32 +19,32 @@ def look_at(
     files: Sequence[ChangedFile],
     *,
     contents: Contents,
-    settled: repository.RepositoryConfig,
+    config: repository.RepositoryConfig,
     ask: Callable[[Mapping[str, llm.Change]], llm.Answer] | None = None,
 ) -> Report:
-    """Run the engines over changed files and report what they found on changed lines; for `contents` see `choose`.
+    """Run the engines over changed files and report what they found on changed lines; for `contents` see `select_files`.
 
     `ask` asks the language model about changes; it is called once, or not at all. None where there is none.
     """
     present = [file for file in files if file.status != "removed"]
     with_engine = [file for file in present if engines.readable(file.path)]
     changes_config = any(file.path == repository.PATH for file in present)
-    choice = choose(with_engine, contents, settled, changes_config=changes_config)
-    texts = choice.texts
-    found, ran, failures = engines.analyse(texts, disabled=settled.engines.disable)
+    selection = select_files(with_engine, contents, config, changes_config=changes_config)
+    texts = selection.texts
+    found, ran, failures = engines.analyse(texts, disabled=config.engines.disable)
     found = [_within(finding, texts[finding.path]) for finding in found]
     in_base = {file.path: file.previous_path or file.path for file in present if file.status == "renamed"}
     on_changes = [
         fingerprinted(placed, in_base.get(placed.path, placed.path))
         for finding in found
-        if (placed := _placed(finding, choice.hunks[finding.path]))
+        if (placed := _placed(finding, selection.hunks[finding.path]))
     ]
     by_analyzers = len(on_changes)
     failed = {engine for engine, _ in failures}
     answer = llm.Answer()
-    if ask is not None and texts and llm.NAME not in settled.engines.disable:
+    if ask is not None and texts and llm.NAME not in config.engines.disable:
         patches = {file.path: file.patch or "" for file in present if file.path in texts}
-        answer = ask({path: llm.Change(text, patches[path], choice.hunks[path]) for path, text in texts.items()})
+        answer = ask({path: llm.Change(text, patches[path], selection.hunks[path]) for path, text in texts.items()})
         if answer.failure:
             failures.append((llm.NAME, answer.failure))
         elif answer.asked:
@@ -52,21 +52,21 @@ def look_at(
         on_changes += [
             _in_other_words(placed, in_base.get(placed.path, placed.path))
             for finding in llm.unsaid(answer.findings, on_changes)
-            if (placed := _placed(finding, choice.hunks[finding.path]))
+            if (placed := _placed(finding, selection.hunks[finding.path]))
         ]
-    said = [weighed for finding in on_changes if (weighed := _weighed(finding, settled.severities))]
+    said = [weighed for finding in on_changes if (weighed := _weighed(finding, config.severities))]
     return Report(
         changed_files=len(files),
         looked_at=tuple(sorted(texts)),
         findings=tuple(_one_suggestion_for_each_line(said)),
         outside_changes=len(found) - by_analyzers,
         not_wanted=len(on_changes) - len(said),
-        left_out=choice.left_out,
+        left_out=selection.left_out,
         without_engine=len(present) - len(with_engine),
         engines=tuple(ran),
         engine_failures=tuple(failures),
         half_read=tuple(sorted(path for path in texts if failed & engines.readers(path))),
-        config_change=_problems(choice.proposed_config) if changes_config else None,
+        config_change=_problems(selection.proposed_config) if changes_config else None,
         unfit=answer.unfit,
         unsent=answer.unsent,
     )

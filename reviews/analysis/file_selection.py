@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from reviews.analysis import gitattributes
-from reviews.analysis.path_rules import matches, says_that_it_is_generated, written_by_nobody
-from reviews.analysis.size_limits import beyond
+from reviews.analysis.path_rules import has_generated_header, is_generated_path, matches
+from reviews.analysis.size_limits import over_limit
 from reviews.config import repository
 from reviews.engines.analyzer import clashing, safe_path
 from reviews.findings import LeftOut, LeftOutReason
@@ -26,7 +26,7 @@ Hunks = Mapping[str, tuple[Hunk, ...]]
 
 
 @dataclass(frozen=True)
-class Choice:
+class FileSelection:
     """The files that are looked at, with their hunks and texts, and those that are not."""
 
     hunks: Hunks
@@ -36,24 +36,24 @@ class Choice:
     """The `.kodiai.yml` of the head."""
 
 
-def choose(
-    files: Sequence[ChangedFile], contents: Contents, settled: repository.RepositoryConfig, *, changes_config: bool
-) -> Choice:
+def select_files(
+    files: Sequence[ChangedFile], contents: Contents, config: repository.RepositoryConfig, *, changes_config: bool
+) -> FileSelection:
     """Choose among changed files that an engine reads.
 
     `contents` is called once, or not at all; a second time where there is more than one review looks at, or more than
     GitHub hands over at once and `.gitattributes` wants files looked at that are passed over by their names.
     """
-    paths = settled.paths
+    paths = config.paths
     clashes = clashing({file.path for file in files})
     left_out = [_left_out(file, LeftOutReason.IGNORED) for file in files if matches(file.path, paths.ignore)]
     files = [file for file in files if not matches(file.path, paths.ignore)]
-    by_name = {file.path for file in files if not paths.generated and written_by_nobody(file.path)}
+    by_name = {file.path for file in files if not paths.generated and is_generated_path(file.path)}
     hunks, without_diff = _with_diff([file for file in files if file.path not in by_name], clashes)
     at_head: Files = {}
     in_base: Files = {}
     besides = [repository.PATH] if changes_config else []
-    is_large = bool(beyond(hunks, settled.limits))
+    is_large = bool(over_limit(hunks, config.limits))
     asked: list[str] = []
     if hunks or besides or by_name:
         # What is passed over by its name comes along where that costs no call: `.gitattributes` may know better. Where
@@ -64,7 +64,7 @@ def choose(
         asked += [] if is_large else perhaps[: max(0, FILES_PER_QUERY - 1 - len(asked))]
         at_head, in_base = contents(asked, [gitattributes.PATH])
     rules = gitattributes.parse(in_base[gitattributes.PATH].text) if gitattributes.PATH in in_base else ()
-    said = {file.path: None if paths.generated else gitattributes.says_nobody_wrote(file.path, rules) for file in files}
+    said = {file.path: None if paths.generated else gitattributes.is_generated(file.path, rules) for file in files}
     left_out += [LeftOut(path, LeftOutReason.ATTRIBUTES) for path in hunks if said[path]]
     hunks = {path: of_it for path, of_it in hunks.items() if not said[path]}
     passed_over = [file for file in files if file.path in by_name and said[file.path] is not False]
@@ -72,7 +72,7 @@ def choose(
     wanted_anyway = [file for file in files if file.path in by_name and said[file.path] is False]
     more, more_without_diff = _with_diff(wanted_anyway, clashes)
     hunks |= more
-    too_many = beyond(hunks, settled.limits)
+    too_many = over_limit(hunks, config.limits)
     left_out += [*without_diff, *more_without_diff, *(LeftOut(path, reason) for path, reason in too_many.items())]
     hunks = {path: of_it for path, of_it in hunks.items() if path not in too_many}
     if missing := [path for path in dict.fromkeys([*hunks, *besides]) if path not in asked]:
@@ -84,7 +84,7 @@ def choose(
             left_out.append(LeftOut(path, text))
         else:
             texts[path] = text
-    return Choice(hunks, texts, tuple(left_out), at_head.get(repository.PATH))
+    return FileSelection(hunks, texts, tuple(left_out), at_head.get(repository.PATH))
 
 
 def _with_diff(files: Sequence[ChangedFile], clashes: set[str]) -> tuple[dict[str, tuple[Hunk, ...]], list[LeftOut]]:
@@ -118,6 +118,6 @@ def _text(blob: Blob | None, *, believes_heads: bool) -> str | LeftOutReason:
         return LeftOutReason.NOT_TEXT
     if LINK_TARGET.fullmatch(blob.text):
         return LeftOutReason.LINK
-    if believes_heads and says_that_it_is_generated(blob.text):
+    if believes_heads and has_generated_header(blob.text):
         return LeftOutReason.GENERATED
     return blob.text

@@ -43,7 +43,7 @@ def parse(text: str | None) -> tuple[Rule, ...]:
     return tuple(rules[:MOST_RULES])
 
 
-def says_nobody_wrote(path: str, rules: Sequence[Rule]) -> bool | None:
+def is_generated(path: str, rules: Sequence[Rule]) -> bool | None:
     """Tell whether a file is generated or vendored by the rules; None where they say nothing of it. The last counts."""
     said: dict[str, bool | None] = {}
     parts = path.split("/")

@@ -75,13 +75,13 @@ _GENERATED_NAMES = (
 _SAYS_SO = re.compile(r"@generated\b|\b(?:auto-?)?generated\b.*\bdo not (?:edit|modify)\b", re.IGNORECASE)
 
 
-def written_by_nobody(path: str) -> bool:
+def is_generated_path(path: str) -> bool:
     """Tell by its path whether a file is a lock file, vendored or generated."""
     *directories, name = path.split("/")
     return name in _LOCK_FILES or not _VENDORED_DIRECTORIES.isdisjoint(directories) or matches(path, _GENERATED_NAMES)
 
 
-def says_that_it_is_generated(text: str) -> bool:
+def has_generated_header(text: str) -> bool:
     """Tell whether the head of a file says that a generator made it ("generated … do not edit", "@generated")."""
     head = text[:2000].split("\n", GENERATED_WITHIN)[:GENERATED_WITHIN]
     return any(_SAYS_SO.search(line) for line in head)

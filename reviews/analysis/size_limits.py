@@ -31,7 +31,7 @@ def risk(path: str) -> int:
     return next((rank for rank, kind in enumerate((IMAGES, SOURCE, SETTINGS, PROSE), 1) if named(path, kind)), 3)
 
 
-def beyond(hunks: Mapping[str, Sequence[Hunk]], limits: LimitsSection) -> dict[str, LeftOutReason]:
+def over_limit(hunks: Mapping[str, Sequence[Hunk]], limits: LimitsSection) -> dict[str, LeftOutReason]:
     """The files that are too many, each with the limit that it is beyond; a smaller one after it may still fit in."""
     lines = {path: sum(len(hunk.added) for hunk in of_it) for path, of_it in hunks.items()}
     left_out = {}

@@ -176,7 +176,7 @@ def review(
             repository.contents(compared.head, paths),
             repository.contents(compared.base, in_base),
         ),
-        settled=repository.config(compared),
+        config=repository.config(compared),
         ask=None if purse is None else lambda changes: llm.look_at(changes, purse),
     )
 

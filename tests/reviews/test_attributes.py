@@ -2,7 +2,7 @@
 
 import pytest
 
-from reviews.analysis.gitattributes import LARGEST, LONGEST_PATTERN, MOST_RULES, parse, says_nobody_wrote
+from reviews.analysis.gitattributes import LARGEST, LONGEST_PATTERN, MOST_RULES, is_generated, parse
 from reviews.findings import LeftOutReason, Report
 from sandbox import Fault, FaultKind, Repository, Sandbox
 from tests.runs import admit, run
@@ -38,12 +38,12 @@ UNUSED = "import os\n"
     ],
 )
 def test_a_line_says_something_of_the_files_that_git_holds_it_for(line: str, path: str, said: bool | None) -> None:
-    assert says_nobody_wrote(path, parse(f"{line}\n")) is said
+    assert is_generated(path, parse(f"{line}\n")) is said
 
 
 def test_the_last_line_counts_for_each_attribute() -> None:
     rules = parse("* linguist-generated\nlib/* -linguist-generated\nlib/x.py linguist-vendored\n")
-    assert [says_nobody_wrote(path, rules) for path in ("a.py", "lib/a.py", "lib/x.py")] == [True, False, True]
+    assert [is_generated(path, rules) for path in ("a.py", "lib/a.py", "lib/x.py")] == [True, False, True]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_more_than_anybody_writes_is_not_read() -> None:
     assert len(parse("*.py linguist-generated\n" * (MOST_RULES + 1))) == MOST_RULES
     assert parse("#" * LARGEST + "\n*.py linguist-generated\n") == ()
     deep = parse("**/" * 60 + "b linguist-generated\n" + "*a" * 90 + "b linguist-generated\n")
-    assert says_nobody_wrote("a/" * 500 + "a" * 200, deep) is None
+    assert is_generated("a/" * 500 + "a" * 200, deep) is None
 
 
 def outcome(repo: Repository, attributes: str, changes: dict[str, str]) -> tuple[list[str], dict[str, LeftOutReason]]:

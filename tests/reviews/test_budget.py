@@ -2,7 +2,7 @@
 
 import pytest
 
-from reviews.analysis.size_limits import beyond, risk
+from reviews.analysis.size_limits import over_limit, risk
 from reviews.config.repository import LimitsSection
 from reviews.findings import LeftOutReason, Report
 from reviews.github.patches import Hunk
@@ -25,12 +25,12 @@ def test_what_runs_with_rights_is_the_riskiest_and_prose_the_least() -> None:
 
 
 def test_what_changes_more_comes_first_and_ties_have_an_order() -> None:
-    assert beyond(hunks(a=1, b=3, c=2, d=2), LimitsSection(files=2)) == {"d.py": FILES, "a.py": FILES}
+    assert over_limit(hunks(a=1, b=3, c=2, d=2), LimitsSection(files=2)) == {"d.py": FILES, "a.py": FILES}
 
 
 def test_a_file_that_does_not_fit_in_keeps_no_smaller_one_out() -> None:
-    assert beyond(hunks(a=9, b=4, c=3), LimitsSection(lines=8)) == {"a.py": LINES}
-    assert beyond(hunks(a=9, b=9), LimitsSection(lines=18)) == {}
+    assert over_limit(hunks(a=9, b=4, c=3), LimitsSection(lines=8)) == {"a.py": LINES}
+    assert over_limit(hunks(a=9, b=9), LimitsSection(lines=18)) == {}
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from reviews.analysis.path_rules import matches, says_that_it_is_generated, written_by_nobody
+from reviews.analysis.path_rules import has_generated_header, is_generated_path, matches
 
 
 @pytest.mark.parametrize(
@@ -24,14 +24,14 @@ from reviews.analysis.path_rules import matches, says_that_it_is_generated, writ
     ],
 )
 def test_lock_files_vendored_and_generated_files_are_known_by_their_paths(path: str) -> None:
-    assert written_by_nobody(path)
+    assert is_generated_path(path)
 
 
 @pytest.mark.parametrize(
     "path", ["vendor.py", "vendors/views.py", "lock.json", "min.js", "map", "shop/pb2.py", "package.json", "vendor"]
 )
 def test_a_name_that_only_resembles_them_is_somebodys_work(path: str) -> None:
-    assert not written_by_nobody(path)
+    assert not is_generated_path(path)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_a_name_that_only_resembles_them_is_somebodys_work(path: str) -> None:
     ],
 )
 def test_a_head_that_says_so_makes_a_generated_file(head: str) -> None:
-    assert says_that_it_is_generated(f"{head}x = 1\n")
+    assert has_generated_header(f"{head}x = 1\n")
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_a_head_that_says_so_makes_a_generated_file(head: str) -> None:
     ],
 )
 def test_other_words_do_not(text: str) -> None:
-    assert not says_that_it_is_generated(text)
+    assert not has_generated_header(text)
 
 
 @pytest.mark.parametrize(
