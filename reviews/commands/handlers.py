@@ -18,7 +18,7 @@ from reviews.github.errors import GitHubError, Unavailable
 from reviews.github.identity import is_app_login
 from reviews.github.schemas import Comment
 from reviews.models import Command, IgnoredFinding, Review
-from reviews.publishing.previous_comments import Said, findings_of, said_in
+from reviews.publishing.previous_comments import PostedFinding, findings_of, posted_findings
 from reviews.publishing.resolve_threads import close_ignored
 from reviews.shutdown import between_steps
 from telemetry.models import Conclusion
@@ -104,12 +104,12 @@ def pause_reason(review: Review) -> str:
     return by and f"paused by {by}; {asked(Command.RESUME)} ends that"
 
 
-def _told_in_thread(client: Client, review: Review) -> list[Said]:
+def _told_in_thread(client: Client, review: Review) -> list[PostedFinding]:
     """What the thread of Kodiai's tells that the comment stands in; nothing where it is in none."""
     if review.delivery.thread_id is None:
         return []
-    threads, _ = client.conversation(review.pr_number)
-    return [one for one in said_in(threads) if one.thread.comment_id == review.delivery.thread_id]
+    threads, _ = client.threads_and_reviews(review.pr_number)
+    return [one for one in posted_findings(threads) if one.thread.comment_id == review.delivery.thread_id]
 
 
 # Saying it on GitHub

@@ -30,7 +30,7 @@ from reviews.github.schemas import (
     Token,
     decoded,
 )
-from reviews.github.threads import CONVERSATION, ConversationPage, ReviewComment, Thread, done, resolution
+from reviews.github.threads import THREADS_QUERY, ReviewComment, Thread, ThreadsPage, done, resolution
 
 logger = logging.getLogger(__name__)
 
@@ -195,7 +195,7 @@ class Client:
         path = f"/repos/{self.repo}/pulls/comments/{comment_id}"
         self._send_once("PATCH", path, lambda response: None, {"body": body}, before)
 
-    def conversation(self, number: int) -> tuple[list[Thread], list[SubmittedReview]]:
+    def threads_and_reviews(self, number: int) -> tuple[list[Thread], list[SubmittedReview]]:
         """Return the threads on lines of a pull request, and its reviews, oldest first.
 
         By GraphQL, a hundred of each in a call; by REST where GraphQL is not to be had. At most
@@ -321,14 +321,14 @@ class Client:
         threads: dict[str, Thread] = {}
         reviews: dict[int, SubmittedReview] = {}
 
-        def pull_request(answer: Any, response: httpx.Response) -> ConversationPage:
+        def pull_request(answer: Any, response: httpx.Response) -> ThreadsPage:
             found = _repository_of(answer).get("pullRequest")
             if not isinstance(found, dict):
                 raise GraphQLUnusable(f"no pull request in the answer; errors: {answer.get('errors')}"[:500])
-            return validated(found, ConversationPage, response)
+            return validated(found, ThreadsPage, response)
 
         for _ in range(MAX_CONVERSATION_PAGES):
-            page = self._graphql(CONVERSATION, variables, pull_request)
+            page = self._graphql(THREADS_QUERY, variables, pull_request)
             threads |= {thread.id: thread for thread in page.threads}
             reviews |= {review.id: review for review in page.reviews}
             ends = {"threads": page.threads_page.page, "reviews": page.reviews_page.page}

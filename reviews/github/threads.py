@@ -16,7 +16,7 @@ THREADS_PER_PAGE = 100
 _AUTHOR = "author{__typename login}"
 _PAGE_INFO = "pageInfo{hasNextPage endCursor}"
 _THUMBS_DOWN = "reactions(content:THUMBS_DOWN,first:1){totalCount}"
-CONVERSATION = (
+THREADS_QUERY = (
     "query($owner:String!,$name:String!,$number:Int!,$threads:String,$reviews:String)"
     "{repository(owner:$owner,name:$name){pullRequest(number:$number){"
     f"reviewThreads(first:{THREADS_PER_PAGE},after:$threads){{nodes{{id isResolved resolvedBy{{login}} path line "
@@ -126,8 +126,8 @@ class ReviewComment(Authored):
         )
 
 
-class ConversationPage(Answer):
-    """What the query `CONVERSATION` answers about the pull request."""
+class ThreadsPage(Answer):
+    """What the query `THREADS_QUERY` answers about the pull request."""
 
     threads_page: _Threads = Field(alias="reviewThreads")
     reviews_page: _Reviews = Field(alias="reviews")

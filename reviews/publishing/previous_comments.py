@@ -33,7 +33,7 @@ _REVIEW_MARKERS = re.compile(rf"(?:^{_REVIEW_MARKER.pattern}\s*)+\Z", re.MULTILI
 
 
 @dataclass(frozen=True)
-class Said:
+class PostedFinding:
     """A finding that a thread tells, which Kodiai began; it may tell several. `number` tells findings on equal lines of
     one file apart."""
 
@@ -43,17 +43,17 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Conversation:
+class PreviousComments:
     """What was said on a pull request, beside what was found now."""
 
     summary: SubmittedReview | None = None
     """The App's first review: its body is the one summary. None where there is none yet."""
     since: str = ""
     """The head commit of the run that was published last."""
-    said: tuple[Said, ...] = ()
+    posted: tuple[PostedFinding, ...] = ()
     new: tuple[Finding, ...] = ()
     """Never said before, in no way, and to be said."""
-    standing: tuple[tuple[Finding, Said], ...] = ()
+    standing: tuple[tuple[Finding, PostedFinding], ...] = ()
     """Said on lines before, and found again."""
     gone: tuple[Finding, ...] = ()
     """Said before, on lines or in a summary, and surely not there any more."""
@@ -63,7 +63,7 @@ class Conversation:
     @property
     def standing_threads(self) -> list[tuple[Thread, Remark, str]]:
         """The threads of which something stands, with that and its marker."""
-        by_thread: dict[int, list[tuple[Finding, Said]]] = defaultdict(list)
+        by_thread: dict[int, list[tuple[Finding, PostedFinding]]] = defaultdict(list)
         for finding, one in sorted(self.standing, key=lambda pair: pair[0].start_line):
             by_thread[one.thread.comment_id].append((finding, one))
         threads = []
@@ -106,22 +106,22 @@ def is_followed_up(review: Review) -> bool:
     return review.others().filter(publishing_at__isnull=False).exists()
 
 
-def read(client: Client, review: Review) -> Conversation:
+def read(client: Client, review: Review) -> PreviousComments:
     """Read the conversation and compare it with what the run found. GitHub is asked where there may be something.
 
     Raises `NotSettled` where another run of the pull request may just have added to it.
     """
     report = Report.from_json(review.report)
     if not is_followed_up(review):
-        return compared(author_tier.told(review), said=[], earlier=[])
+        return compare_with_posted(author_tier.told(review), posted=[], earlier=[])
     _wait_for_others(review)
-    threads, reviews = client.conversation(review.pr_number)
+    threads, reviews = client.threads_and_reviews(review.pr_number)
     own = [kept for kept in reviews if is_app_login(kept.author)]
     published = review.others().filter(published_at__isnull=False).order_by("-published_at")[:MOST_REPORTS]
     rows = list(published.values_list("head_sha", "report"))
-    found = compared(
+    found = compare_with_posted(
         report,
-        said=list(said_in(threads)),
+        posted=list(posted_findings(threads)),
         earlier=[Report.from_json(stored) for _, stored in rows if stored is not None],
         summary=next((kept for kept in own if review_markers(kept.body or "")), None),
         since=rows[0][0] if rows else "",
@@ -139,15 +139,15 @@ def _wait_for_others(review: Review) -> None:
         raise NotSettled(until)
 
 
-def compared(
+def compare_with_posted(
     report: Report,
-    said: Sequence[Said],
+    posted: Sequence[PostedFinding],
     earlier: Sequence[Report],
     summary: SubmittedReview | None = None,
     since: str = "",
-) -> Conversation:
+) -> PreviousComments:
     """Tell what of a report is new, and what stands and is gone of what was said. `earlier` begins with the latest."""
-    standing, unsaid, left_over = _paired(report, said)
+    standing, unsaid, left_over = _paired(report, posted)
     # What summaries alone have told: findings of earlier reports, without those that have a thread.
     told = Counter[str]()
     last: dict[str, Finding] = {}
@@ -155,7 +155,7 @@ def compared(
         known = {finding.fingerprint: finding for finding in before.findings if finding.fingerprint}
         told |= Counter(finding.fingerprint for finding in before.findings if finding.fingerprint)
         last = known | last
-    in_summaries = told - Counter(one.fingerprint for one in said)
+    in_summaries = told - Counter(one.fingerprint for one in posted)
     moved_away = Counter[str]()
     for fingerprint, times in in_summaries.items():
         if not report.changes(last[fingerprint].path):
@@ -183,10 +183,10 @@ def compared(
         for one in left_over
         if one.thread.comment_id not in standing_threads and report.is_sure_of(one.thread.path)
     }
-    return Conversation(
+    return PreviousComments(
         summary=summary,
         since=since,
-        said=tuple(said),
+        posted=tuple(posted),
         new=tuple(by_severity(new)),
         standing=tuple(standing),
         gone=tuple(gone),
@@ -194,11 +194,11 @@ def compared(
     )
 
 
-def marked(remarks: Iterable[Remark], said: Iterable[Said]) -> list[tuple[Remark, str]]:
+def marked(remarks: Iterable[Remark], posted: Iterable[PostedFinding]) -> list[tuple[Remark, str]]:
     """Give each remark the marker of its comment, with a number for each finding that tells it from equal ones of its
     file that were said before, or are said too."""
     last = Counter[str]()
-    for one in said:
+    for one in posted:
         last[one.fingerprint] = max(last[one.fingerprint], one.number)
     with_markers = []
     for remark in remarks:
@@ -210,16 +210,18 @@ def marked(remarks: Iterable[Remark], said: Iterable[Said]) -> list[tuple[Remark
     return with_markers
 
 
-def _paired(report: Report, said: Iterable[Said]) -> tuple[list[tuple[Finding, Said]], list[Finding], list[Said]]:
+def _paired(
+    report: Report, posted: Iterable[PostedFinding]
+) -> tuple[list[tuple[Finding, PostedFinding]], list[Finding], list[PostedFinding]]:
     """Pair findings with what threads say; return the pairs, what no thread says, and what is left over of theirs.
 
     Of equal findings on equal lines those that stand on a thread's line come first, so that what was fixed is what is
     left over. Then by fingerprint; then what is found in another file, where its own is gone from the pull request.
     """
-    left: dict[str, list[Said]] = defaultdict(list)
-    for one in sorted(said, key=_readiness):
+    left: dict[str, list[PostedFinding]] = defaultdict(list)
+    for one in sorted(posted, key=_readiness):
         left[gist_of(one.fingerprint)].append(one)
-    rules: tuple[Callable[[Finding, Said], bool], ...] = (
+    rules: tuple[Callable[[Finding, PostedFinding], bool], ...] = (
         lambda finding, one: (
             (one.fingerprint, one.thread.path, one.thread.line) == (finding.fingerprint, finding.path, finding.end_line)
         ),
@@ -242,19 +244,19 @@ def _paired(report: Report, said: Iterable[Said]) -> tuple[list[tuple[Finding, S
     return pairs, unsaid, [one for candidates in left.values() for one in candidates]
 
 
-def _readiness(one: Said) -> tuple[int, int]:
+def _readiness(one: PostedFinding) -> tuple[int, int]:
     """Threads that are open first, then those that a person resolved, then Kodiai's own; oldest first."""
     return (0 if not one.thread.resolved else 2 if resolved_by_us(one.thread) else 1, one.thread.comment_id)
 
 
-def said_in(threads: Iterable[Thread]) -> Iterable[Said]:
+def posted_findings(threads: Iterable[Thread]) -> Iterable[PostedFinding]:
     """Those of a pull request's threads that Kodiai began."""
     for thread in threads:
         if is_app_login(thread.author) and (found := _MARKER.search(thread.body)):
-            yield from (Said(thread, name[1], int(name[2] or 1)) for name in _NAME.finditer(found[1]))
+            yield from (PostedFinding(thread, name[1], int(name[2] or 1)) for name in _NAME.finditer(found[1]))
 
 
-def findings_of(review: Review, told: Iterable[Said]) -> dict[str, Finding | None]:
+def findings_of(review: Review, told: Iterable[PostedFinding]) -> dict[str, Finding | None]:
     """What threads of the pull request are about, by gist, as the latest report of another run that has it tells."""
     findings: dict[str, Finding | None] = {gist_of(one.fingerprint): None for one in told}
     runs = review.others().filter(report__isnull=False).order_by("-pk")

@@ -20,7 +20,7 @@ from reviews.models import DeliveryStatus, Review
 from reviews.publishing import author_tier
 from reviews.publishing.grouping import Remark, folded
 from reviews.publishing.markdown import comment_body, follow_up_body, summary_body
-from reviews.publishing.previous_comments import Conversation, marked, read, review_markers
+from reviews.publishing.previous_comments import PreviousComments, marked, read, review_markers
 from telemetry.models import Conclusion
 
 logger = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ def find_published(client: Client, review: Review) -> SubmittedReview | None:
     return None
 
 
-def publish(client: Client, review: Review, most_comments: int) -> Conversation | None:
+def publish(client: Client, review: Review, most_comments: int) -> PreviousComments | None:
     """Publish the run, once: after an attempt of unknown outcome, GitHub is asked before anything is said.
 
     At most so many comments on lines, for the most severe of what is new, equal ones folded into one; the rest is in
@@ -56,16 +56,16 @@ def publish(client: Client, review: Review, most_comments: int) -> Conversation 
     if review.published_at is not None:
         return None
     submitted = find_published(client, review) if _may_be_published(review) else None
-    conversation = None
+    previous = None
     if submitted is None:
         _end_if_overtaken(client, review)
-        conversation = read(client, review)
-        submitted = _say(client, review, conversation, most_comments)
+        previous = read(client, review)
+        submitted = _say(client, review, previous, most_comments)
     review.stamp("published_at", github_review_id=submitted.stored_id, github_review_url=submitted.html_url or "")
-    return conversation
+    return previous
 
 
-def _say(client: Client, review: Review, conversation: Conversation, most_comments: int) -> SubmittedReview:
+def _say(client: Client, review: Review, previous: PreviousComments, most_comments: int) -> SubmittedReview:
     """Say what is to be said; where GitHub does not take comments (422), find out why and do what helps.
 
     GitHub says neither which comment it was nor whether it was one. A head commit that was pushed away is not part of
@@ -73,43 +73,43 @@ def _say(client: Client, review: Review, conversation: Conversation, most_commen
     is read beats comments that are not there.
     """
     try:
-        return _say_once(client, review, conversation, folded(conversation.new)[:most_comments])
+        return _say_once(client, review, previous, folded(previous.new)[:most_comments])
     except Refused as refused:
         if refused.status != 422:
             raise
         logger.info("GitHub did not take the review", extra={**review.delivery.log_fields, "error": str(refused)})
         end_if_moved_on(client, review)
-        if not conversation.new:
+        if not previous.new:
             raise
     # GitHub said that it has stored nothing. A second review is worse than to ask.
-    return find_published(client, review) or _say_once(client, review, conversation, (), refused=True)
+    return find_published(client, review) or _say_once(client, review, previous, (), refused=True)
 
 
 def _say_once(
-    client: Client, review: Review, conversation: Conversation, commented: Sequence[Remark], *, refused: bool = False
+    client: Client, review: Review, previous: PreviousComments, commented: Sequence[Remark], *, refused: bool = False
 ) -> SubmittedReview:
     report = author_tier.told(review)
     on_lines = {finding for remark in commented for finding in remark.findings}
-    on_lines |= {finding for finding, _ in conversation.standing}
+    on_lines |= {finding for finding, _ in previous.standing}
     rest = [finding for finding in by_severity(report.findings) if finding not in on_lines]
-    body = summary_body(review, report, rest, refused=refused, gone=conversation.gone)
+    body = summary_body(review, report, rest, refused=refused, gone=previous.gone)
     comments = [
         _comment(remark.finding, f"{comment_body(remark)}\n\n{marker_of_it}")
-        for remark, marker_of_it in marked(commented, conversation.said)
+        for remark, marker_of_it in marked(commented, previous.posted)
     ]
-    summary = conversation.summary
+    summary = previous.summary
     asked = review.delivery.addressed
     if summary is not None:
         try:
-            updated = update_summary(client, review, summary, body, with_marker=not (conversation.new or asked))
+            updated = update_summary(client, review, summary, body, with_marker=not (previous.new or asked))
         except Refused as error:
             if error.status != 404 or any(kept.id == summary.id for kept in client.reviews(review.pr_number)):
                 raise
             logger.warning("the summary is gone, a new one is posted", extra=review.delivery.log_fields)
         else:
-            if not (conversation.new or asked):
+            if not (previous.new or asked):
                 return updated
-            new, since = len(conversation.new), conversation.since
+            new, since = len(previous.new), previous.since
             body = follow_up_body(review, new, since, updated.html_url or summary.html_url, refused=refused)
     return post(client, review, body, comments)
 

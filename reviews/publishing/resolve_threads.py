@@ -16,13 +16,13 @@ from reviews.github.threads import Thread
 from reviews.models import Review, ThumbsDown
 from reviews.publishing.markdown import GONE, IGNORED, comment_body, gone_at, gone_body
 from reviews.publishing.previous_comments import (
-    Conversation,
-    Said,
+    PostedFinding,
+    PreviousComments,
     findings_of,
     is_followed_up,
+    posted_findings,
     read,
     resolved_by_us,
-    said_in,
     without_marker,
 )
 from reviews.shutdown import between_steps
@@ -35,46 +35,46 @@ MOST_EDITS = 20
 """Comments that are edited in one run, with a call each."""
 
 
-def tidy(client: Client, review: Review, conversation: Conversation | None) -> None:
-    """Close and open Kodiai's own threads. `conversation` is as it was published in; None: it is read anew.
+def tidy(client: Client, review: Review, previous: PreviousComments | None) -> None:
+    """Close and open Kodiai's own threads. `previous` is as it was published in; None: it is read anew.
 
     A thread that a person resolved is left alone. Raises `LeaseLost` and `Stopped`, and nothing else of GitHub's.
     """
     try:
-        if conversation is None and not is_followed_up(review):
+        if previous is None and not is_followed_up(review):
             return
-        conversation = conversation or read(client, review)
-        count_thumbs_down(review, conversation.said)
-        _settle(client, review, conversation)
+        previous = previous or read(client, review)
+        count_thumbs_down(review, previous.posted)
+        _settle(client, review, previous)
     except (GitHubError, NotSettled) as error:
         logger.warning("threads are left as they are", extra={**review.delivery.log_fields, "error": str(error)})
 
 
-def count_thumbs_down(review: Review, said: Sequence[Said]) -> None:
+def count_thumbs_down(review: Review, posted: Sequence[PostedFinding]) -> None:
     """Store how many thumbs are down on each of Kodiai's comments: whoever operates it sees which rules do not help.
 
     GitHub sends no event for reactions, so they are seen where the conversation is read anyway.
     """
-    down = {one.thread.comment_id: one for one in said if one.thread.thumbs_down}
+    down = {one.thread.comment_id: one for one in posted if one.thread.thumbs_down}
     findings = findings_of(review, down.values()) if down else {}
     for comment_id, one in down.items():
         finding = findings[gist_of(one.fingerprint)]
         about = {"repo": review.repo, "pr_number": review.pr_number, "path": one.thread.path}
         seen = {"people": one.thread.thumbs_down, "seen_at": timezone.now(), "rule": finding.rule if finding else ""}
         ThumbsDown.objects.update_or_create(comment_id=comment_id, defaults=about | seen)
-    ThumbsDown.objects.filter(comment_id__in={one.thread.comment_id for one in said} - down.keys()).delete()
+    ThumbsDown.objects.filter(comment_id__in={one.thread.comment_id for one in posted} - down.keys()).delete()
 
 
-def _settle(client: Client, review: Review, conversation: Conversation) -> None:
-    gone = [thread for thread in conversation.gone_threads if _is_open(thread) and not _says_gone(thread)]
-    standing = conversation.standing_threads
+def _settle(client: Client, review: Review, previous: PreviousComments) -> None:
+    gone = [thread for thread in previous.gone_threads if _is_open(thread) and not _says_gone(thread)]
+    standing = previous.standing_threads
     back = [thread for thread, _, _ in standing if resolved_by_us(thread)]
     settled = resolve(client, review, gone[:MOST_THREADS], back[:MOST_THREADS])
     ignored = set(Report.from_json(review.report).ignored)
     edits = []
     for thread in gone:
         if thread.id not in settled:
-            is_ignored = ignored.issuperset(gist_of(one.fingerprint) for one in said_in([thread]))
+            is_ignored = ignored.issuperset(gist_of(one.fingerprint) for one in posted_findings([thread]))
             edits.append((thread, _put_away(thread, IGNORED if is_ignored else gone_at(review.head_sha))))
     for thread, remark, marker in standing:
         # What is not back of what it told is not told any more, and not in its marker.
@@ -128,5 +128,5 @@ def _says_gone(thread: Thread) -> bool:
 
 
 def _put_away(thread: Thread, why: str) -> str:
-    said, marker = without_marker(thread.body)
-    return f"{gone_body(why, said)}\n\n{marker}"
+    posted, marker = without_marker(thread.body)
+    return f"{gone_body(why, posted)}\n\n{marker}"
