@@ -163,7 +163,7 @@ class Report:
     """Findings on changed lines that are not said because of what `.kodiai.yml` settles."""
     ignored: tuple[str, ...] = ()
     """The gist of each finding that is not said because somebody asked, in a comment, never to hear it again."""
-    kept_back: int = 0
+    hidden_for_newcomer: int = 0
     """Findings that are left out of what the author is told; see `reviews.publishing.author_tier`."""
     half_read: tuple[str, ...] = ()
     """Files among `looked_at` that an engine which failed should have read: what it does not say may still be true."""

@@ -21,7 +21,7 @@ from reviews.github.schemas import Blob, ChangedFile, PullRequest
 from reviews.models import Delivery, DeliveryStatus, IgnoredFinding, Review
 from reviews.publishing import check_runs
 from reviews.publishing.publish import publish
-from reviews.publishing.resolve_threads import tidy
+from reviews.publishing.resolve_threads import sync_threads
 from reviews.redaction import redact, storable
 from reviews.shutdown import between_steps
 from telemetry.models import Conclusion, DegradationPath
@@ -66,9 +66,9 @@ def _review_pull_request(client: Client, review: Review) -> tuple[Conclusion, st
         between_steps()
         analyse(client, review, pull, files)
         between_steps()
-    told = publish(client, review, repository.RepositoryConfig.from_json(review.config).limits.comments)
+    previous = publish(client, review, repository.RepositoryConfig.from_json(review.config).limits.comments)
     between_steps()
-    tidy(client, review, told)
+    sync_threads(client, review, previous)
     report = Report.from_json(review.report)
     if review.degradation_path != DegradationPath.NONE:
         return Conclusion.PARTIAL, f"degraded: {review.degradation_path}"

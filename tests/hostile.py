@@ -144,9 +144,9 @@ def check_patch(patch: str) -> None:
 
 
 def check_config(text: str) -> None:
-    settled = repository.parse(text)
-    assert isinstance(settled.telemetry.enabled, bool)
-    for problem in settled.problems:
+    done = repository.parse(text)
+    assert isinstance(done.telemetry.enabled, bool)
+    for problem in done.problems:
         assert problem.startswith((f"`{repository.PATH}`", "Section `"))
         assert_tame(f"> {problem}")
 

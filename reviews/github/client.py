@@ -250,7 +250,9 @@ class Client:
         reply = {} if thread is None else {"in_reply_to": thread}
         return self._send_once("POST", path, form(Comment), {"body": body, **reply}, before)
 
-    def settle_threads(self, resolve: Sequence[str], unresolve: Sequence[str], before: Callable[[], None]) -> set[str]:
+    def set_threads_resolved(
+        self, resolve: Sequence[str], unresolve: Sequence[str], before: Callable[[], None]
+    ) -> set[str]:
         """Resolve some threads (their ids) and open others again, with one call; return those that it was done to.
 
         GitHub allows it only to a token with `contents: write`. `before` is as in `create_review`.

@@ -19,7 +19,7 @@ def wants_it_short(review: Review) -> bool:
     return review.author_tier == AuthorTier.CORE
 
 
-def worth_saying(review: Review, findings: Iterable[Finding]) -> tuple[Finding, ...]:
+def filter_for_author(review: Review, findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """What of the findings is said to the author: a newcomer is spared those of the least severity.
 
     Unless the repository lets its check run fail on them: nothing fails without a reason that can be read.
@@ -30,8 +30,8 @@ def worth_saying(review: Review, findings: Iterable[Finding]) -> tuple[Finding, 
     return tuple(finding for finding in findings if finding.severity != Severity.INFO)
 
 
-def told(review: Review) -> Report:
+def report_for_author(review: Review) -> Report:
     """The report of a run as its author is told it. The stored one has all findings, so that none seems gone later."""
     report = Report.from_json(review.report)
-    said = worth_saying(review, report.findings)
-    return replace(report, findings=said, kept_back=len(report.findings) - len(said))
+    said = filter_for_author(review, report.findings)
+    return replace(report, findings=said, hidden_for_newcomer=len(report.findings) - len(said))

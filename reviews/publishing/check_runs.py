@@ -52,7 +52,7 @@ _LEVELS = {
 class Outcome(StrEnum):
     """What became of a check run that was owed."""
 
-    TOLD = "told"
+    TOLD = "report_for_author"
     PUT_OFF = "put off"
     UNAVAILABLE = "GitHub away"
     GIVEN_UP = "given up"
@@ -103,7 +103,7 @@ def tell_owed() -> dict[str, int]:
         if outcome is Outcome.UNAVAILABLE:
             break
     put_off = outcomes[Outcome.PUT_OFF] + outcomes[Outcome.UNAVAILABLE]
-    return {"told": outcomes[Outcome.TOLD], "put off": put_off, "given up": outcomes[Outcome.GIVEN_UP]}
+    return {"report_for_author": outcomes[Outcome.TOLD], "put off": put_off, "given up": outcomes[Outcome.GIVEN_UP]}
 
 
 def tell(client: Client, review: Review) -> Outcome:
@@ -219,7 +219,7 @@ def external_id(review: Review) -> str:
 
 def check_run_of(review: Review) -> dict[str, Any]:
     """The check run of a run that has ended, as GitHub takes it."""
-    report = author_tier.told(review) if review.report else Report()
+    report = author_tier.report_for_author(review) if review.report else Report()
     conclusion = Conclusion(review.conclusion)
     told = report if conclusion in (Conclusion.SUCCESS, Conclusion.PARTIAL) else Report()
     ranked = by_severity(told.findings)

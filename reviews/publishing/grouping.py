@@ -28,7 +28,7 @@ class Remark:
         return list(lines)
 
 
-def folded(findings: Iterable[Finding], *, suggestions: bool = False) -> list[Remark]:
+def group_findings(findings: Iterable[Finding], *, suggestions: bool = False) -> list[Remark]:
     """Fold findings, in the order of the first of each remark. One with a suggestion stays alone, unless `suggestions`
     says that none is offered anyway: a suggestion is committed where its comment stands."""
     folds: list[list[Finding]] = []

@@ -9,7 +9,7 @@ from django.conf import settings
 from reviews.findings import Finding, LeftOutReason, Report, Severity
 from reviews.models import Review
 from reviews.publishing import author_tier
-from reviews.publishing.grouping import Remark, folded
+from reviews.publishing.grouping import Remark, group_findings
 from reviews.redaction import storable, visible
 from telemetry.models import Conclusion, DegradationPath
 
@@ -143,7 +143,7 @@ def gone_body(why: str, body: str) -> str:
 
 
 def _gone(findings: Sequence[Finding]) -> str:
-    remarks = folded(findings, suggestions=True)
+    remarks = group_findings(findings, suggestions=True)
     rows = [
         f"- {code(storable(remark.finding.path, LONGEST_PATH))}: {_rule(remark.finding)} "
         f"{prose(remark.finding.message)}{f' ({len(remark.findings)} times)' if remark.also else ''}"
@@ -256,8 +256,8 @@ def _not_said(report: Report) -> list[str]:
         lines.append(f"{_count(report.unsent, 'file')} not shown to the language model: too much for its budget.")
     if report.ignored:
         lines.append(f"{_count(len(report.ignored), 'finding')} not said, as people asked in comments (`ignore`).")
-    if report.kept_back:
-        of_least = _count(report.kept_back, "finding")
+    if report.hidden_for_newcomer:
+        of_least = _count(report.hidden_for_newcomer, "finding")
         lines.append(f"{of_least} of severity info not said: on a first contribution they can wait.")
     if report.without_engine:
         lines.append(f"{_count(report.without_engine, 'file')} of kinds that no engine reads.")
@@ -283,7 +283,7 @@ def _config_change(problems: Sequence[str]) -> str:
 
 
 def _table(findings: Sequence[Finding], refused: bool) -> str:
-    remarks = folded(findings, suggestions=True)
+    remarks = group_findings(findings, suggestions=True)
     why = "GitHub took no comment on these lines:" if refused else "Beyond the inline comments:"
     rows = [
         f"| {remark.finding.severity} | {_cell(_where(remark))} | "

@@ -113,7 +113,7 @@ def read(client: Client, review: Review) -> PreviousComments:
     """
     report = Report.from_json(review.report)
     if not is_followed_up(review):
-        return compare_with_posted(author_tier.told(review), posted=[], earlier=[])
+        return compare_with_posted(author_tier.report_for_author(review), posted=[], earlier=[])
     _wait_for_others(review)
     threads, reviews = client.threads_and_reviews(review.pr_number)
     own = [kept for kept in reviews if is_app_login(kept.author)]
@@ -127,7 +127,9 @@ def read(client: Client, review: Review) -> PreviousComments:
         since=rows[0][0] if rows else "",
     )
     return replace(
-        found, new=author_tier.worth_saying(review, found.new), gone=author_tier.worth_saying(review, found.gone)
+        found,
+        new=author_tier.filter_for_author(review, found.new),
+        gone=author_tier.filter_for_author(review, found.gone),
     )
 
 

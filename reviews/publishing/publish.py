@@ -18,7 +18,7 @@ from reviews.github.identity import is_app_login
 from reviews.github.schemas import SubmittedReview
 from reviews.models import DeliveryStatus, Review
 from reviews.publishing import author_tier
-from reviews.publishing.grouping import Remark, folded
+from reviews.publishing.grouping import Remark, group_findings
 from reviews.publishing.markdown import comment_body, follow_up_body, summary_body
 from reviews.publishing.previous_comments import PreviousComments, marked, read, review_markers
 from telemetry.models import Conclusion
@@ -73,7 +73,7 @@ def _say(client: Client, review: Review, previous: PreviousComments, most_commen
     is read beats comments that are not there.
     """
     try:
-        return _say_once(client, review, previous, folded(previous.new)[:most_comments])
+        return _say_once(client, review, previous, group_findings(previous.new)[:most_comments])
     except Refused as refused:
         if refused.status != 422:
             raise
@@ -88,7 +88,7 @@ def _say(client: Client, review: Review, previous: PreviousComments, most_commen
 def _say_once(
     client: Client, review: Review, previous: PreviousComments, commented: Sequence[Remark], *, refused: bool = False
 ) -> SubmittedReview:
-    report = author_tier.told(review)
+    report = author_tier.report_for_author(review)
     on_lines = {finding for remark in commented for finding in remark.findings}
     on_lines |= {finding for finding, _ in previous.standing}
     rest = [finding for finding in by_severity(report.findings) if finding not in on_lines]

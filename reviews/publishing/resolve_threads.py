@@ -35,7 +35,7 @@ MOST_EDITS = 20
 """Comments that are edited in one run, with a call each."""
 
 
-def tidy(client: Client, review: Review, previous: PreviousComments | None) -> None:
+def sync_threads(client: Client, review: Review, previous: PreviousComments | None) -> None:
     """Close and open Kodiai's own threads. `previous` is as it was published in; None: it is read anew.
 
     A thread that a person resolved is left alone. Raises `LeaseLost` and `Stopped`, and nothing else of GitHub's.
@@ -45,7 +45,7 @@ def tidy(client: Client, review: Review, previous: PreviousComments | None) -> N
             return
         previous = previous or read(client, review)
         count_thumbs_down(review, previous.posted)
-        _settle(client, review, previous)
+        _sync(client, review, previous)
     except (GitHubError, NotSettled) as error:
         logger.warning("threads are left as they are", extra={**review.delivery.log_fields, "error": str(error)})
 
@@ -65,15 +65,15 @@ def count_thumbs_down(review: Review, posted: Sequence[PostedFinding]) -> None:
     ThumbsDown.objects.filter(comment_id__in={one.thread.comment_id for one in posted} - down.keys()).delete()
 
 
-def _settle(client: Client, review: Review, previous: PreviousComments) -> None:
+def _sync(client: Client, review: Review, previous: PreviousComments) -> None:
     gone = [thread for thread in previous.gone_threads if _is_open(thread) and not _says_gone(thread)]
     standing = previous.standing_threads
     back = [thread for thread, _, _ in standing if resolved_by_us(thread)]
-    settled = resolve(client, review, gone[:MOST_THREADS], back[:MOST_THREADS])
+    done = resolve(client, review, gone[:MOST_THREADS], back[:MOST_THREADS])
     ignored = set(Report.from_json(review.report).ignored)
     edits = []
     for thread in gone:
-        if thread.id not in settled:
+        if thread.id not in done:
             is_ignored = ignored.issuperset(gist_of(one.fingerprint) for one in posted_findings([thread]))
             edits.append((thread, _put_away(thread, IGNORED if is_ignored else gone_at(review.head_sha))))
     for thread, remark, marker in standing:
@@ -107,7 +107,7 @@ def resolve(client: Client, review: Review, gone: Sequence[Thread], back: Sequen
     if not resolved and not opened:
         return set()
     try:
-        return client.settle_threads(resolved, opened, before=review.prove_claim)
+        return client.set_threads_resolved(resolved, opened, before=review.prove_claim)
     except Refused as refused:
         logger.info("GitHub resolves no threads", extra={**review.delivery.log_fields, "error": str(refused)})
         return set()

@@ -37,11 +37,11 @@ def settle(repo: Repository, text: str, changes: dict[str, str], action: str = "
 
 
 def test_every_section_is_read_and_outlives_the_database() -> None:
-    settled = parse(WHOLE)
-    assert settled.problems == ()
-    assert settled.severities.rules == {"F401": "never", "E741": "info", "@scope/rule": "major"}
-    assert settled.paths.ignore == ["docs/", "*.sql"]
-    assert RepositoryConfig.from_json(json.loads(json.dumps(settled.to_json()))) == settled
+    done = parse(WHOLE)
+    assert done.problems == ()
+    assert done.severities.rules == {"F401": "never", "E741": "info", "@scope/rule": "major"}
+    assert done.paths.ignore == ["docs/", "*.sql"]
+    assert RepositoryConfig.from_json(json.loads(json.dumps(done.to_json()))) == done
 
 
 def test_nothing_is_stored_where_all_is_as_ever() -> None:
@@ -71,11 +71,11 @@ def test_nothing_is_stored_where_all_is_as_ever() -> None:
     ],
 )
 def test_a_broken_section_is_named_with_what_is_wrong_and_the_others_count(text: str, complaint: str) -> None:
-    settled = parse(f"{text}\ntelemetry: {{enabled: false}}\n")
-    assert len(settled.problems) == 1
-    assert complaint in settled.problems[0]
-    assert not settled.telemetry.enabled
-    assert settled == RepositoryConfig(telemetry=settled.telemetry, problems=settled.problems)
+    done = parse(f"{text}\ntelemetry: {{enabled: false}}\n")
+    assert len(done.problems) == 1
+    assert complaint in done.problems[0]
+    assert not done.telemetry.enabled
+    assert done == RepositoryConfig(telemetry=done.telemetry, problems=done.problems)
 
 
 def test_the_published_schema_is_that_of_the_code() -> None:

@@ -165,8 +165,8 @@ def box() -> Iterator[Sandbox]:
 def pull(box: Sandbox) -> PullRequest:
     box.merged_pull_requests["octo/demo", "mona"] = 4
     # What the engines do is not asked here: the one that finds something is enough, a thousand times.
-    settled = "engines: {disable: [secrets, typos]}"
-    repo = box.create_repository("octo/demo", files={"shop.py": BEFORE, ".kodiai.yml": settled})
+    done = "engines: {disable: [secrets, typos]}"
+    repo = box.create_repository("octo/demo", files={"shop.py": BEFORE, ".kodiai.yml": done})
     return repo.open_pull_request(changes={"shop.py": AFTER}, author="mona", author_association="CONTRIBUTOR")
 
 

@@ -1,7 +1,7 @@
 """Equal remarks on lines of one file are one."""
 
 from reviews.findings import Finding, Severity, Suggestion
-from reviews.publishing.grouping import MOST_FOLDED, folded
+from reviews.publishing.grouping import MOST_FOLDED, group_findings
 
 
 def finding(line: int, **values: object) -> Finding:
@@ -17,25 +17,25 @@ def test_findings_that_say_the_same_of_one_file_are_one_remark_at_the_first() ->
         finding(5, severity=Severity.MINOR),
         finding(6, fix="Replace it"),
     ]
-    first, *rest = folded([finding(1), *others, finding(9), finding(7)])
+    first, *rest = group_findings([finding(1), *others, finding(9), finding(7)])
     assert [found.start_line for found in first.findings] == [1, 9, 7]
     assert [remark.findings for remark in rest] == [(other,) for other in others]
 
 
 def test_a_line_is_named_once_and_the_first_not_at_all() -> None:
-    (remark,) = folded(finding(line) for line in (3, 3, 8, 8, 9))
+    (remark,) = group_findings(finding(line) for line in (3, 3, 8, 8, 9))
     assert remark.other_lines == [8, 9]
 
 
 def test_a_finding_with_a_suggestion_stays_alone_where_suggestions_are_offered() -> None:
     fixable = [finding(line, suggestion=Suggestion(line, line, "y")) for line in (1, 2)]
     plain = [finding(line) for line in (3, 4)]
-    shown = [[found.start_line for found in remark.findings] for remark in folded([*fixable, *plain])]
+    shown = [[found.start_line for found in remark.findings] for remark in group_findings([*fixable, *plain])]
     assert shown == [[1], [2], [3, 4]]
-    (all_of_them,) = folded([*fixable, *plain], suggestions=True)
+    (all_of_them,) = group_findings([*fixable, *plain], suggestions=True)
     assert len(all_of_them.findings) == 4
 
 
 def test_a_remark_has_an_end() -> None:
-    sizes = [len(remark.findings) for remark in folded(finding(line) for line in range(1, 2 * MOST_FOLDED + 2))]
+    sizes = [len(remark.findings) for remark in group_findings(finding(line) for line in range(1, 2 * MOST_FOLDED + 2))]
     assert sizes == [MOST_FOLDED, MOST_FOLDED, 1]

@@ -42,9 +42,9 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     ids=range(25),
 )
 def test_what_cannot_be_read_falls_back_to_the_defaults_and_is_named(text: str) -> None:
-    settled = parse(text)
-    assert settled.telemetry == RepositoryConfig().telemetry
-    assert settled.problems
+    done = parse(text)
+    assert done.telemetry == RepositoryConfig().telemetry
+    assert done.problems
     check_config(text)
 
 
@@ -84,11 +84,11 @@ def test_what_was_read_before_is_still_read() -> None:
 
 
 def test_an_alias_is_refused_and_not_followed() -> None:
-    settled = parse("x: &a {enabled: false}\ntelemetry: *a\n")
-    assert settled.telemetry.enabled
-    assert settled.problems == ("`.kodiai.yml` is not valid YAML (line 2); the defaults were used.",)
+    done = parse("x: &a {enabled: false}\ntelemetry: *a\n")
+    assert done.telemetry.enabled
+    assert done.problems == ("`.kodiai.yml` is not valid YAML (line 2); the defaults were used.",)
 
 
 def test_what_is_nested_deeper_than_any_setting_is_refused() -> None:
-    settled = parse("x: " + "[" * 30 + "]" * 30)
-    assert settled.problems == ("`.kodiai.yml` is not valid YAML (line 1); the defaults were used.",)
+    done = parse("x: " + "[" * 30 + "]" * 30)
+    assert done.problems == ("`.kodiai.yml` is not valid YAML (line 1); the defaults were used.",)
