@@ -170,9 +170,9 @@ class Report:
     config_problems: tuple[str, ...] = ()
     config_change: tuple[str, ...] | None = None
     """The problems of the `.kodiai.yml` that this pull request would bring; None where it brings none."""
-    unfit: int = 0
+    discarded: int = 0
     """Remarks of the language model that were of no use."""
-    unsent: int = 0
+    skipped_for_budget: int = 0
     """Files that were too much for the language model's budget."""
     truncated: bool = False
     """GitHub listed only the first files of the pull request."""

@@ -67,8 +67,8 @@ def look_at(
         engine_failures=tuple(failures),
         half_read=tuple(sorted(path for path in texts if failed & engines.readers(path))),
         config_change=_problems(selection.proposed_config) if changes_config else None,
-        unfit=answer.unfit,
-        unsent=answer.unsent,
+        discarded=answer.discarded,
+        skipped_for_budget=answer.skipped_for_budget,
     )
 
 

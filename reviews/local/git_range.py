@@ -152,7 +152,7 @@ class GitRepository:
         return done.stdout
 
 
-class OwnPurse:
+class UnlimitedBudget:
     """Pays for the language model where no runs are kept: the budget of one run counts, and no other."""
 
     def __init__(self) -> None:
@@ -167,9 +167,9 @@ class OwnPurse:
 
 
 def review(
-    repository: GitRepository, compared: Range, files: Sequence[ChangedFile], purse: OwnPurse | None = None
+    repository: GitRepository, compared: Range, files: Sequence[ChangedFile], budget: UnlimitedBudget | None = None
 ) -> Report:
-    """Review the changed files of a range as a pull request would be reviewed; `purse` pays for the language model."""
+    """Review the changed files of a range as a pull request would be reviewed; `budget` pays for the language model."""
     return look_at(
         files,
         contents=lambda paths, in_base: (
@@ -177,7 +177,7 @@ def review(
             repository.contents(compared.base, in_base),
         ),
         config=repository.config(compared),
-        ask=None if purse is None else lambda changes: llm.look_at(changes, purse),
+        ask=None if budget is None else lambda changes: llm.look_at(changes, budget),
     )
 
 

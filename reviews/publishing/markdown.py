@@ -250,10 +250,12 @@ def _not_said(report: Report) -> list[str]:
         lines.append(f"{on_unchanged} on lines that this pull request does not change: not said.")
     if report.not_wanted:
         lines.append(f"{_count(report.not_wanted, 'finding')} not said, as `.kodiai.yml` asks.")
-    if report.unfit:
-        lines.append(f"{_count(report.unfit, 'remark')} of the language model not said: not about changed lines.")
-    if report.unsent:
-        lines.append(f"{_count(report.unsent, 'file')} not shown to the language model: too much for its budget.")
+    if report.discarded:
+        lines.append(f"{_count(report.discarded, 'remark')} of the language model not said: not about changed lines.")
+    if report.skipped_for_budget:
+        lines.append(
+            f"{_count(report.skipped_for_budget, 'file')} not shown to the language model: too much for its budget."
+        )
     if report.ignored:
         lines.append(f"{_count(len(report.ignored), 'finding')} not said, as people asked in comments (`ignore`).")
     if report.hidden_for_newcomer:

@@ -72,7 +72,7 @@ def test_it_is_given_the_changed_lines_and_nothing_else(
 
 
 @pytest.mark.parametrize(
-    "unfit",
+    "discarded",
     [
         {"path": "other.py"},
         {"path": "../shop.py"},
@@ -89,15 +89,15 @@ def test_it_is_given_the_changed_lines_and_nothing_else(
     ids=str,
 )
 def test_a_remark_that_is_not_about_changed_lines_or_has_another_form_is_dropped_and_counted(
-    github: Sandbox, pull: PullRequest, model: ModelServer, unfit: dict[str, object]
+    github: Sandbox, pull: PullRequest, model: ModelServer, discarded: dict[str, object]
 ) -> None:
-    model.always(Reply({"remarks": [remark(8) | unfit, remark(8)]}))
+    model.always(Reply({"remarks": [remark(8) | discarded, remark(8)]}))
 
     review = run(admit(pull))
 
     assert len(said(pull)) == 1
     assert "- 1 remark of the language model not said: not about changed lines." in pull.reviews[0]["body"]
-    assert Report.from_json(review.report).unfit == 1
+    assert Report.from_json(review.report).discarded == 1
     assert review.conclusion == Conclusion.SUCCESS
 
 
@@ -107,7 +107,7 @@ def test_more_remarks_than_anybody_reads_are_cut(github: Sandbox, pull: PullRequ
     review = run(admit(pull))
 
     assert len(said(pull)) == 1
-    assert Report.from_json(review.report).unfit == 970
+    assert Report.from_json(review.report).discarded == 970
 
 
 def test_where_an_analyzer_has_spoken_the_model_is_silent(

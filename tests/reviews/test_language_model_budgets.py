@@ -10,7 +10,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from reviews.engines import llm
-from reviews.engines.llm.budget import Purse
+from reviews.engines.llm.budget import LLMBudget
 from reviews.findings import Report
 from reviews.maintenance.recovery import sweep
 from reviews.models import Delivery, Review
@@ -189,10 +189,10 @@ def test_a_price_of_ones_own_counts_before_kodiais(
 def test_of_two_runs_that_would_spend_the_same_money_at_once_none_overdraws(settings: Settings) -> None:
     settings.KODIAI_LLM_MAX_COST_PER_DAY = 1.0
     one, other = spend(0.0), spend(0.0, repo="octo/other")
-    Purse(one).reserve(0.6)
+    LLMBudget(one).reserve(0.6)
 
     with pytest.raises(llm.OverBudget):
-        Purse(other).reserve(0.6)
+        LLMBudget(other).reserve(0.6)
     one.refresh_from_db()
     other.refresh_from_db()
     assert (one.language_model_paid, other.language_model_paid) == (0.6, 0.0)
@@ -201,11 +201,11 @@ def test_of_two_runs_that_would_spend_the_same_money_at_once_none_overdraws(sett
 def test_what_an_earlier_attempt_has_used_is_added_to(settings: Settings) -> None:
     review = spend(0.25)
     review.store(language_model_usage=asdict(llm.Usage("openai", "gpt-5-mini", 10, 1, 2, 3, 0.25)))
-    purse = Purse(review)
-    purse.reserve(0.5)
-    purse.settle(0.5, llm.Usage("openai", "gpt-5-mini", 20, 2, 0, 0, 0.125))
-    purse.reserve(0.5)
-    purse.settle(0.5, llm.Usage("openai", "gpt-5-mini", 30, 3, 0, 0, 0.1875))
+    budget = LLMBudget(review)
+    budget.reserve(0.5)
+    budget.settle(0.5, llm.Usage("openai", "gpt-5-mini", 20, 2, 0, 0, 0.125))
+    budget.reserve(0.5)
+    budget.settle(0.5, llm.Usage("openai", "gpt-5-mini", 30, 3, 0, 0, 0.1875))
 
     review.refresh_from_db()
     assert review.language_model_usage == asdict(llm.Usage("openai", "gpt-5-mini", 40, 4, 2, 3, 0.4375))

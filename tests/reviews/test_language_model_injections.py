@@ -92,7 +92,7 @@ def test_nothing_that_an_obedient_model_is_told_to_do_gets_through(
         assert secret not in said
     (call, *_) = model.calls
     assert len(call.tools) == 1
-    obeyed = len(model.calls) == 2 or bool(pull.review_comments) or Report.from_json(review.report).unfit > 0
+    obeyed = len(model.calls) == 2 or bool(pull.review_comments) or Report.from_json(review.report).discarded > 0
     assert obeyed is (injection["place"] not in UNREAD), "the model was told, and did what it was told"
 
 

@@ -20,7 +20,18 @@ from reviews.findings import Finding
 if TYPE_CHECKING:
     from pydantic_ai.usage import RunUsage
 
-__all__ = ["NAME", "Answer", "Change", "OverBudget", "Purse", "Usage", "configured", "look_at", "standing", "unsaid"]
+__all__ = [
+    "NAME",
+    "Answer",
+    "Change",
+    "LLMBudget",
+    "OverBudget",
+    "Usage",
+    "configured",
+    "look_at",
+    "standing",
+    "unsaid",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -60,9 +71,9 @@ class Answer:
     """What became of asking."""
 
     findings: tuple[Finding, ...] = ()
-    unfit: int = 0
+    discarded: int = 0
     """Remarks that are of no use: about other lines or files, or not of the form."""
-    unsent: int = 0
+    skipped_for_budget: int = 0
     """Files that were too much for the budget of a run."""
     asked: bool = False
     """There is an answer."""
@@ -70,7 +81,7 @@ class Answer:
     """Why there is none; empty also where there was nothing to ask about."""
 
 
-class Purse(Protocol):
+class LLMBudget(Protocol):
     """Who pays."""
 
     def reserve(self, cost_usd: float) -> None:
@@ -88,23 +99,23 @@ def configured() -> bool:
     return bool(settings.KODIAI_LLM_MODEL)
 
 
-def look_at(changes: Mapping[str, Change], purse: Purse) -> Answer:
+def look_at(changes: Mapping[str, Change], budget: LLMBudget) -> Answer:
     """Ask the language model about changes (path → change), within all budgets. Its findings are on changed lines."""
     # Where no line is added there is none that a remark could be about.
     sent = {path: change for path, change in changes.items() if is_sent(path) and any(h.added for h in change.hunks)}
     if not sent:
         return Answer()
     text, told = document(sent, settings.KODIAI_LLM_MAX_TOKENS_PER_RUN - OVERHEAD - MOST_WRITTEN)
-    unsent = len(sent) - len(told)
+    skipped_for_budget = len(sent) - len(told)
     try:
         if not told:
             raise OverBudget("the changes are too much for its budget of tokens")
-        findings, unfit = findings_of(_asked(text, purse, _price()), {path: sent[path] for path in told})
+        findings, discarded = findings_of(_asked(text, budget, _price()), {path: sent[path] for path in told})
     except NoAnswer as error:
-        return Answer(unsent=unsent, failure=str(error))
-    if unfit:
-        logger.warning("remarks of the language model are of no use", extra={"remarks": unfit})
-    return Answer(tuple(findings), unfit, unsent, asked=True)
+        return Answer(skipped_for_budget=skipped_for_budget, failure=str(error))
+    if discarded:
+        logger.warning("remarks of the language model are of no use", extra={"remarks": discarded})
+    return Answer(tuple(findings), discarded, skipped_for_budget, asked=True)
 
 
 def _price() -> Price:
@@ -120,7 +131,7 @@ def _price() -> Price:
     return price
 
 
-def _asked(text: str, purse: Purse, price: Price) -> Remarks:
+def _asked(text: str, budget: LLMBudget, price: Price) -> Remarks:
     """Ask, and once more where the answer is of no use and a second call is within the budgets. Raises `NoAnswer`."""
     # Here and not above: it costs seconds and 60 MB, which only those pay who have a language model.
     try:
@@ -136,7 +147,7 @@ def _asked(text: str, purse: Purse, price: Price) -> Remarks:
     used = RunUsage()
     for tries_left in reversed(range(TRIES)):
         before = used.total_tokens
-        purse.reserve(most)
+        budget.reserve(most)
         try:
             return ask(text, used, deadline - time.monotonic())
         except NoAnswer as error:
@@ -145,7 +156,7 @@ def _asked(text: str, purse: Purse, price: Price) -> Remarks:
                 raise
         finally:
             if used.total_tokens > before:
-                purse.settle(most, _told(used, price))
+                budget.settle(most, _told(used, price))
     raise AssertionError("the last try returns or raises")
 
 

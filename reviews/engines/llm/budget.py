@@ -29,14 +29,14 @@ def of(review: Review) -> Callable[[Mapping[str, llm.Change]], llm.Answer] | Non
         return None
 
     def ask(changes: Mapping[str, llm.Change]) -> llm.Answer:
-        answer = llm.look_at(changes, Purse(review))
+        answer = llm.look_at(changes, LLMBudget(review))
         stand = llm.standing(_said_before(review), changes)
         return replace(answer, findings=(*stand, *answer.findings))
 
     return ask
 
 
-class Purse:
+class LLMBudget:
     """Pays for a run out of the budgets of its repository and of all together."""
 
     def __init__(self, review: Review) -> None:

@@ -65,7 +65,7 @@ class Command(BaseCommand):
         # Progress and what is told beside the review go to standard error: standard output is the review.
         beside = Console(stderr=True, no_color=no_color or None, highlight=False)
         with beside.status("Reading the repository…"):
-            from reviews.local.git_range import GitRepository, NotAReview, OwnPurse, review
+            from reviews.local.git_range import GitRepository, NotAReview, UnlimitedBudget, review
 
             try:
                 repository = GitRepository(directory)
@@ -77,9 +77,9 @@ class Command(BaseCommand):
         beside.print(f"{compared.name}: {len(files)} changed {noun}", markup=False)
         started = time.monotonic()
         with beside.status(f"Looking at {len(files)} {noun}…"):
-            purse = OwnPurse() if language_model else None
-            report = review(repository, compared, files, purse)
-        if purse and (used := purse.usage):
+            budget = UnlimitedBudget() if language_model else None
+            report = review(repository, compared, files, budget)
+        if budget and (used := budget.usage):
             beside.print(
                 f"{used.model}: {used.input_tokens} tokens read, {used.output_tokens} written, ${used.cost_usd:.4f}",
                 markup=False,
