@@ -9,7 +9,7 @@ from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from reviews.intake.request_timeouts import bounded
+from reviews.intake.request_timeouts import database_time_limit
 from reviews.models import Delivery, DeliveryStatus, PeriodicTask, Review
 
 WRITE_CHECK = "write-check"
@@ -41,7 +41,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
     A telemetry store of its own is not looked at: reviews are published without it.
     """
     try:
-        with bounded():
+        with database_time_limit():
             migrated = _all_migrated()
             waiting = _oldest_waiting_seconds() if migrated else None
             last_runs = _last_run_seconds() if migrated else {}

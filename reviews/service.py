@@ -23,7 +23,7 @@ from reviews.publishing import check_runs
 from reviews.publishing.publish import publish
 from reviews.publishing.resolve_threads import sync_threads
 from reviews.redaction import redact, storable
-from reviews.shutdown import between_steps
+from reviews.shutdown import raise_if_stopping
 from telemetry.models import Conclusion, DegradationPath
 from telemetry.recording import record_execution, record_rate_limit_event
 
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 def run_review(review: Review) -> None:
     """Run a review, or go on with one that was interrupted, at its first step without a time stamp.
 
-    Returns when the run has a conclusion. Raises `RateLimited` when a required call met a limit, `Stopped` when the
+    Returns when the run has a conclusion. Raises `RateLimited` when a required call met a limit, `WorkerStopping` when the
     worker was told to stop, and any other exception when the attempt failed; then nothing is lost, and the next call
     goes on from there.
     """
@@ -54,20 +54,20 @@ def run_review(review: Review) -> None:
 
 
 def _review_pull_request(client: Client, review: Review) -> tuple[Conclusion, str]:
-    between_steps()
+    raise_if_stopping()
     if review.loaded_at is None:
         handlers.obey(client, review)
     if review.analysed_at is None:
         pull, files = load(client, review)
-        between_steps()
+        raise_if_stopping()
         if review.enriched_at is None:
             enrich_author(client, review, pull)
         emit_rate_limit_event(review)
-        between_steps()
+        raise_if_stopping()
         analyse(client, review, pull, files)
-        between_steps()
+        raise_if_stopping()
     previous = publish(client, review, repository.RepositoryConfig.from_json(review.config).limits.comments)
-    between_steps()
+    raise_if_stopping()
     sync_threads(client, review, previous)
     report = Report.from_json(review.report)
     if review.degradation_path != DegradationPath.NONE:

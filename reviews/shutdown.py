@@ -3,7 +3,7 @@
 _told = False
 
 
-class Stopped(Exception):
+class WorkerStopping(Exception):
     """The worker was told to stop; the run is to be handed back and goes on elsewhere at its next step."""
 
 
@@ -13,7 +13,7 @@ def stop() -> None:
     _told = True
 
 
-def between_steps() -> None:
-    """Raise `Stopped` if this process was told to stop."""
+def raise_if_stopping() -> None:
+    """Raise `WorkerStopping` if this process was told to stop."""
     if _told:
-        raise Stopped
+        raise WorkerStopping

@@ -11,9 +11,9 @@ from django.http import HttpRequest, HttpResponse, JsonResponse, UnreadablePostE
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from reviews.intake.inbox import store
+from reviews.intake.inbox import accept
 from reviews.intake.payloads import BadDelivery, read_delivery
-from reviews.intake.request_timeouts import bounded
+from reviews.intake.request_timeouts import database_time_limit
 
 logger = logging.getLogger(__name__)
 
@@ -36,18 +36,18 @@ def github_webhook(request: HttpRequest) -> HttpResponse:
     if not _signed(body, request.headers.get("X-Hub-Signature-256", ""), secrets):
         return _refuse(401, "the signature is missing or wrong")
     try:
-        incoming = read_delivery(request.headers.get("X-GitHub-Delivery"), request.headers.get("X-GitHub-Event"), body)
+        parsed = read_delivery(request.headers.get("X-GitHub-Delivery"), request.headers.get("X-GitHub-Event"), body)
     except BadDelivery as error:
         return _refuse(400, str(error))
-    if incoming.event == "ping":
-        return JsonResponse({"delivery": incoming.delivery_id, "status": "pong"})
+    if parsed.event == "ping":
+        return JsonResponse({"delivery": parsed.delivery_id, "status": "pong"})
     try:
-        with bounded():
-            status, reason = store(incoming)
+        with database_time_limit():
+            status, reason = accept(parsed)
     except (DatabaseError, InterfaceError):
-        logger.exception("delivery not stored", extra={"delivery_id": incoming.delivery_id})
+        logger.exception("delivery not stored", extra={"delivery_id": parsed.delivery_id})
         return _refuse(503, "the delivery could not be stored; send it again")
-    answer = {"delivery": incoming.delivery_id, "status": status}
+    answer = {"delivery": parsed.delivery_id, "status": status}
     if reason:
         answer["reason"] = reason
     return JsonResponse(answer, status=202)

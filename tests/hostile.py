@@ -120,15 +120,15 @@ def _as_commonmark_reads(text: str) -> str:
 
 def check_intake(delivery_id: str, event: str, body: bytes) -> None:
     try:
-        incoming = read_delivery(delivery_id, event, body)
+        parsed = read_delivery(delivery_id, event, body)
     except BadDelivery:
         return
-    assert len(incoming.event_type) <= 201
-    for text in (incoming.delivery_id, incoming.event_type, incoming.repo, incoming.sender, incoming.head_sha):
+    assert len(parsed.event_type) <= 201
+    for text in (parsed.delivery_id, parsed.event_type, parsed.repo, parsed.sender, parsed.head_sha):
         assert len(text) <= 255
         assert "\0" not in text
         text.encode()
-    for number in (incoming.pr_number, incoming.installation_id):
+    for number in (parsed.pr_number, parsed.installation_id):
         assert number is None or 0 < number < 2**63
 
 

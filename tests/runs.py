@@ -19,7 +19,7 @@ from django_tasks import TaskResultStatus
 from django_tasks_db.models import DBTaskResult
 
 from reviews import service
-from reviews.intake.inbox import store
+from reviews.intake.inbox import accept
 from reviews.intake.payloads import read_delivery
 from reviews.maintenance.recovery import sweep
 from reviews.models import Delivery, Review
@@ -34,9 +34,9 @@ ROOT = Path(settings.BASE_DIR)
 def admit(pull: PullRequest, action: str = "opened", *, delivery_id: str | None = None, **payload: Any) -> Delivery:
     """Let a delivery about a pull request in; its task is queued and not run."""
     body = json.dumps(pull.payload(action, **payload)).encode()
-    incoming = read_delivery(delivery_id or str(uuid4()), payload.get("event", "pull_request"), body)
-    store(incoming)
-    return Delivery.objects.get(delivery_id=incoming.delivery_id, event_type=incoming.event_type)
+    parsed = read_delivery(delivery_id or str(uuid4()), payload.get("event", "pull_request"), body)
+    accept(parsed)
+    return Delivery.objects.get(delivery_id=parsed.delivery_id, event_type=parsed.event_type)
 
 
 def say(pull: PullRequest, text: str, by: str = "mona", to: int | None = None) -> Delivery:

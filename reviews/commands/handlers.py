@@ -20,7 +20,7 @@ from reviews.github.schemas import Comment
 from reviews.models import Command, IgnoredFinding, Review
 from reviews.publishing.previous_comments import PostedFinding, findings_of, posted_findings
 from reviews.publishing.resolve_threads import close_ignored
-from reviews.shutdown import between_steps
+from reviews.shutdown import raise_if_stopping
 from telemetry.models import Conclusion
 
 logger = logging.getLogger(__name__)
@@ -125,7 +125,7 @@ def say(client: Client, review: Review, body: str, what: str) -> str:
     if review.delivery.sender.lower().endswith("[bot]"):
         return f"not answered, because the sender is a bot: {what}"
     if review.answered_at is None:
-        between_steps()
+        raise_if_stopping()
         if not (_may_be_answered(review) and _find_answer(client, review)):
             post(client, review, body)
         review.stamp("answered_at")

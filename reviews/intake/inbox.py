@@ -4,23 +4,23 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from reviews.github.facts import SETTLED_AFTER
-from reviews.intake.payloads import Incoming
+from reviews.intake.payloads import ParsedDelivery
 from reviews.models import Delivery, DeliveryStatus, Review
 from reviews.runs.queues.enqueue import enqueue
 
 
-def store(incoming: Incoming) -> tuple[str, str]:
+def accept(parsed: ParsedDelivery) -> tuple[str, str]:
     """Store a delivery and queue its task in one transaction.
 
     Return what became of it, `queued`, `duplicate`, `requeued` or `ignored`, and why it is ignored, empty if it is not.
     Of several equal deliveries at the same time the constraint on the identity lets one in; the others find its row.
     """
-    identity = {"delivery_id": incoming.delivery_id, "event_type": incoming.event_type}
+    identity = {"delivery_id": parsed.delivery_id, "event_type": parsed.event_type}
     known = Delivery.objects.filter(**identity).first()
     if known is None:
         try:
             with transaction.atomic():
-                return _admit(incoming)
+                return _admit(parsed)
         except IntegrityError:
             known = Delivery.objects.get(**identity)
     if known.status == DeliveryStatus.IGNORED:
@@ -29,27 +29,27 @@ def store(incoming: Incoming) -> tuple[str, str]:
     return "requeued" if requeue(known) else "duplicate", ""
 
 
-def _admit(incoming: Incoming) -> tuple[str, str]:
+def _admit(parsed: ParsedDelivery) -> tuple[str, str]:
     delivery = Delivery.objects.create(
-        delivery_id=incoming.delivery_id,
-        event=incoming.event,
-        event_type=incoming.event_type,
-        repo=incoming.repo,
-        pr_number=incoming.pr_number,
-        installation_id=incoming.installation_id,
-        head_sha=incoming.head_sha,
-        sender=incoming.sender,
-        addressed=incoming.addressed,
-        command=incoming.command or None,
-        comment_id=incoming.comment_id,
-        thread_id=incoming.thread_id,
-        ignore_reason=incoming.ignore or "",
-        status=DeliveryStatus.IGNORED if incoming.ignore else DeliveryStatus.QUEUED,
+        delivery_id=parsed.delivery_id,
+        event=parsed.event,
+        event_type=parsed.event_type,
+        repo=parsed.repo,
+        pr_number=parsed.pr_number,
+        installation_id=parsed.installation_id,
+        head_sha=parsed.head_sha,
+        sender=parsed.sender,
+        addressed=parsed.addressed,
+        command=parsed.command or None,
+        comment_id=parsed.comment_id,
+        thread_id=parsed.thread_id,
+        ignore_reason=parsed.ignore or "",
+        status=DeliveryStatus.IGNORED if parsed.ignore else DeliveryStatus.QUEUED,
     )
-    if incoming.ignore:
-        return "ignored", incoming.ignore
-    if incoming.pr_number is not None:
-        Review.objects.create(delivery=delivery, repo=incoming.repo, pr_number=incoming.pr_number)
+    if parsed.ignore:
+        return "ignored", parsed.ignore
+    if parsed.pr_number is not None:
+        Review.objects.create(delivery=delivery, repo=parsed.repo, pr_number=parsed.pr_number)
     enqueue(delivery)
     return "queued", ""
 

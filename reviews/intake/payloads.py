@@ -34,7 +34,7 @@ class BadDelivery(ValueError):
 
 
 @dataclass(frozen=True)
-class Incoming:
+class ParsedDelivery:
     """What Kodiai keeps of a delivery. `ignore` is None where it is acted on."""
 
     delivery_id: str
@@ -59,64 +59,64 @@ class Incoming:
         return f"{self.event}.{self.action}" if self.action else self.event
 
 
-def read_delivery(delivery_id: str | None, event: str | None, body: bytes) -> Incoming:
+def read_delivery(delivery_id: str | None, event: str | None, body: bytes) -> ParsedDelivery:
     """Read a delivery from its headers (None where absent) and its body. Raises `BadDelivery`."""
     if not delivery_id:
         raise BadDelivery("the header X-GitHub-Delivery is missing")
     if not event:
         raise BadDelivery("the header X-GitHub-Event is missing")
-    incoming = Incoming(
+    parsed = ParsedDelivery(
         delivery_id=_text(delivery_id, "X-GitHub-Delivery", LONGEST_ID),
         event=_text(event, "X-GitHub-Event", LONGEST_NAME),
     )
     payload = _json_object(body)
     if event in INSTALLATION_EVENTS:
-        return _read_installation(incoming, payload)
+        return _read_installation(parsed, payload)
     if event == "pull_request":
-        return _read_pull_request(incoming, payload)
+        return _read_pull_request(parsed, payload)
     if event in COMMENT_EVENTS:
-        return _read_comment(incoming, payload)
+        return _read_comment(parsed, payload)
     if event in CHECK_EVENTS:
-        return _read_check(incoming, payload)
+        return _read_check(parsed, payload)
     if event == "ping":
-        return incoming
+        return parsed
     action = payload.get("action")
     known = _text(action, "action", LONGEST_NAME) if isinstance(action, str) else ""
-    return replace(incoming, action=known, ignore=IgnoreReason.EVENT)
+    return replace(parsed, action=known, ignore=IgnoreReason.EVENT)
 
 
-def _read_pull_request(incoming: Incoming, payload: dict[str, Any]) -> Incoming:
-    incoming = _read_common(incoming, payload)
+def _read_pull_request(parsed: ParsedDelivery, payload: dict[str, Any]) -> ParsedDelivery:
+    parsed = _read_common(parsed, payload)
     # No run is started by `closed`, but it is kept with what it is about: it ends the runs of its pull request.
-    if incoming.action not in PULL_REQUEST_ACTIONS | {"closed"}:
-        return replace(incoming, ignore=IgnoreReason.ACTION)
+    if parsed.action not in PULL_REQUEST_ACTIONS | {"closed"}:
+        return replace(parsed, ignore=IgnoreReason.ACTION)
     pull = _object(payload, "pull_request")
-    incoming = replace(
-        incoming,
+    parsed = replace(
+        parsed,
         repo=_repository(payload),
         pr_number=_number(pull, "number", "pull_request.number"),
         head_sha=_head_sha(pull),
-        addressed=incoming.action == "review_requested" and _names_app(payload.get("requested_reviewer")),
+        addressed=parsed.action == "review_requested" and _names_app(payload.get("requested_reviewer")),
     )
-    if incoming.action == "closed":
-        return replace(incoming, ignore=IgnoreReason.ACTION)
-    ignore = _ignored_sender(payload, incoming)
+    if parsed.action == "closed":
+        return replace(parsed, ignore=IgnoreReason.ACTION)
+    ignore = _ignored_sender(payload, parsed)
     if ignore is None and pull.get("draft") is True:
         ignore = IgnoreReason.DRAFT
-    return replace(incoming, ignore=ignore)
+    return replace(parsed, ignore=ignore)
 
 
-def _read_comment(incoming: Incoming, payload: dict[str, Any]) -> Incoming:
+def _read_comment(parsed: ParsedDelivery, payload: dict[str, Any]) -> ParsedDelivery:
     """Read a comment in the conversation of a pull request, or on its lines."""
-    incoming = _read_common(incoming, payload)
-    if incoming.action != "created":
-        return replace(incoming, ignore=IgnoreReason.ACTION)
-    on_lines = incoming.event == "pull_request_review_comment"
+    parsed = _read_common(parsed, payload)
+    if parsed.action != "created":
+        return replace(parsed, ignore=IgnoreReason.ACTION)
+    on_lines = parsed.event == "pull_request_review_comment"
     subject = "pull_request" if on_lines else "issue"
     about, comment = _object(payload, subject), _object(payload, "comment")
     command = _command_in(comment.get("body"))
-    incoming = replace(
-        incoming,
+    parsed = replace(
+        parsed,
         repo=_repository(payload),
         pr_number=_number(about, "number", f"{subject}.number"),
         addressed=command is not None,
@@ -126,30 +126,30 @@ def _read_comment(incoming: Incoming, payload: dict[str, Any]) -> Incoming:
     if on_lines:
         # One that is no reply begins a thread itself.
         begun_by = "id" if comment.get("in_reply_to_id") is None else "in_reply_to_id"
-        incoming = replace(incoming, thread_id=_number(comment, begun_by, f"comment.{begun_by}"))
-    ignore = _ignored_sender(payload, incoming)
+        parsed = replace(parsed, thread_id=_number(comment, begun_by, f"comment.{begun_by}"))
+    ignore = _ignored_sender(payload, parsed)
     if ignore is None and not on_lines and not isinstance(about.get("pull_request"), dict):
         ignore = IgnoreReason.NOT_A_PULL_REQUEST
-    if ignore is None and not incoming.addressed:
+    if ignore is None and not parsed.addressed:
         ignore = IgnoreReason.NO_MENTION
-    return replace(incoming, ignore=ignore)
+    return replace(parsed, ignore=ignore)
 
 
-def _read_check(incoming: Incoming, payload: dict[str, Any]) -> Incoming:
+def _read_check(parsed: ParsedDelivery, payload: dict[str, Any]) -> ParsedDelivery:
     """Read a check run or a check suite, which people want to be run again."""
-    incoming = _read_common(incoming, payload)
-    if incoming.action != "rerequested":
-        return replace(incoming, ignore=IgnoreReason.ACTION)
-    check = _object(payload, incoming.event)
-    incoming = replace(incoming, repo=_repository(payload), head_sha=_commit(check))
+    parsed = _read_common(parsed, payload)
+    if parsed.action != "rerequested":
+        return replace(parsed, ignore=IgnoreReason.ACTION)
+    check = _object(payload, parsed.event)
+    parsed = replace(parsed, repo=_repository(payload), head_sha=_commit(check))
     app = check.get("app")
     if not isinstance(app, dict) or not is_own_app(app.get("id"), app.get("slug")):
-        return replace(incoming, ignore=IgnoreReason.CHECK_OF_ANOTHER_APP)
-    incoming = replace(incoming, pr_number=_pull_request_of(check, incoming.event))
-    ignore = _ignored_sender(payload, incoming)
-    if ignore is None and incoming.pr_number is None:
+        return replace(parsed, ignore=IgnoreReason.CHECK_OF_ANOTHER_APP)
+    parsed = replace(parsed, pr_number=_pull_request_of(check, parsed.event))
+    ignore = _ignored_sender(payload, parsed)
+    if ignore is None and parsed.pr_number is None:
         ignore = IgnoreReason.NO_PULL_REQUEST
-    return replace(incoming, ignore=ignore)
+    return replace(parsed, ignore=ignore)
 
 
 def _pull_request_of(check: dict[str, Any], event: str) -> int | None:
@@ -171,21 +171,21 @@ def _pull_request_of(check: dict[str, Any], event: str) -> int | None:
     return _number(pulls[0], "number", f"{name}.number")
 
 
-def _read_installation(incoming: Incoming, payload: dict[str, Any]) -> Incoming:
-    incoming = _read_common(incoming, payload)
-    if incoming.installation_id is None:
+def _read_installation(parsed: ParsedDelivery, payload: dict[str, Any]) -> ParsedDelivery:
+    parsed = _read_common(parsed, payload)
+    if parsed.installation_id is None:
         raise BadDelivery("installation.id is missing")
-    return incoming
+    return parsed
 
 
-def _read_common(incoming: Incoming, payload: dict[str, Any]) -> Incoming:
+def _read_common(parsed: ParsedDelivery, payload: dict[str, Any]) -> ParsedDelivery:
     """Read the action, the sender and the installation (absent where the webhook is a repository's own)."""
     action = payload.get("action")
     if not isinstance(action, str) or not action:
         raise BadDelivery("action is missing")
     installation = payload.get("installation")
     return replace(
-        incoming,
+        parsed,
         action=_text(action, "action", LONGEST_NAME),
         sender=_login(payload.get("sender")),
         installation_id=None
@@ -194,9 +194,9 @@ def _read_common(incoming: Incoming, payload: dict[str, Any]) -> Incoming:
     )
 
 
-def _ignored_sender(payload: dict[str, Any], incoming: Incoming) -> IgnoreReason | None:
+def _ignored_sender(payload: dict[str, Any], parsed: ParsedDelivery) -> IgnoreReason | None:
     """Kodiai answers no bot but those on the allow list, and never itself: two bots can talk for ever."""
-    login = incoming.sender.lower()
+    login = parsed.sender.lower()
     if is_app_login(login):
         return IgnoreReason.OWN_EVENT
     allowed = {login, login.removesuffix("[bot]")} & set(settings.KODIAI_BOT_ALLOW_LIST)

@@ -32,7 +32,7 @@ _turn = threading.Lock()
 
 
 @contextmanager
-def bounded() -> Iterator[None]:
+def database_time_limit() -> Iterator[None]:
     """Let what the block asks of the reviews' database fail in time, as a `DatabaseError` or `InterfaceError`.
 
     Once a request has waited in vain one at a time waits, and the others fail at once: four threads answer all

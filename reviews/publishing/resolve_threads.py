@@ -25,7 +25,7 @@ from reviews.publishing.previous_comments import (
     resolved_by_us,
     without_marker,
 )
-from reviews.shutdown import between_steps
+from reviews.shutdown import raise_if_stopping
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ MOST_EDITS = 20
 def sync_threads(client: Client, review: Review, previous: PreviousComments | None) -> None:
     """Close and open Kodiai's own threads. `previous` is as it was published in; None: it is read anew.
 
-    A thread that a person resolved is left alone. Raises `LeaseLost` and `Stopped`, and nothing else of GitHub's.
+    A thread that a person resolved is left alone. Raises `LeaseLost` and `WorkerStopping`, and nothing else of GitHub's.
     """
     try:
         if previous is None and not is_followed_up(review):
@@ -93,7 +93,7 @@ def close_ignored(client: Client, review: Review, thread: Thread) -> None:
 
 def _edit_all(client: Client, review: Review, edits: Sequence[tuple[Thread, str]]) -> None:
     for thread, body in edits:
-        between_steps()
+        raise_if_stopping()
         try:
             edit(client, review, thread, body)
         except Refused as refused:

@@ -20,7 +20,7 @@ from reviews.redaction import redact, storable
 from reviews.runs.lease import claim, renewed
 from reviews.runs.queues.enqueue import enqueue
 from reviews.service import finish, record_finished, run_review
-from reviews.shutdown import Stopped, between_steps
+from reviews.shutdown import WorkerStopping, raise_if_stopping
 from telemetry.models import Conclusion
 
 logger = logging.getLogger(__name__)
@@ -89,7 +89,7 @@ def _attempt(review: Review) -> None:
     except NotSettled as early:
         logger.info("run put back", extra={**review.delivery.log_fields, "reason": str(early)})
         put_back(review, early.until)
-    except Stopped:
+    except WorkerStopping:
         logger.info("run handed back, the worker was told to stop", extra=review.delivery.log_fields)
         put_back(review, timezone.now())
     except (LeaseLost, *OUTAGES):
@@ -132,7 +132,7 @@ def _defer_after_outage(review_pk: int, owner: str, outage: Exception) -> None:
         except OUTAGES as still:
             logger.warning("database fails still", extra={"owner": owner, "error": str(still)})
             time.sleep(OUTAGE_SECONDS)
-            between_steps()
+            raise_if_stopping()
 
 
 def use_attempt(review: Review, reason: str, failure: str = "") -> None:

@@ -5,7 +5,7 @@ import socket
 import pytest
 from django.db import connection, connections
 
-from reviews.intake.request_timeouts import bounded
+from reviews.intake.request_timeouts import database_time_limit
 
 
 def patience_of_the_connection() -> object:
@@ -18,7 +18,7 @@ def patience_of_the_connection() -> object:
 def test_the_bounds_of_a_request_end_with_it() -> None:
     before = patience_of_the_connection()
 
-    with bounded():
+    with database_time_limit():
         assert patience_of_the_connection() in (3000, "3s")
 
     assert patience_of_the_connection() == before
@@ -28,7 +28,7 @@ def test_the_bounds_of_a_request_end_with_it() -> None:
 def test_the_bounds_of_a_request_end_with_one_that_fails() -> None:
     before = patience_of_the_connection()
 
-    with pytest.raises(ZeroDivisionError), bounded():
+    with pytest.raises(ZeroDivisionError), database_time_limit():
         _ = 1 / 0
 
     assert patience_of_the_connection() == before

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reviews.intake.payloads import BadDelivery, Incoming, read_delivery
+from reviews.intake.payloads import BadDelivery, ParsedDelivery, read_delivery
 from reviews.models import IgnoreReason
 from tests.webhooks import comment_payload, pull_request_payload, reply_payload, without
 
@@ -30,7 +30,7 @@ ASKED = {"action": "created", "addressed": True, "command": "review", "comment_i
 SHA = "0123456789abcdef" * 4
 
 
-def read(event: str, payload: dict[str, Any]) -> Incoming:
+def read(event: str, payload: dict[str, Any]) -> ParsedDelivery:
     return read_delivery("d-1", event, json.dumps(payload).encode())
 
 
@@ -104,10 +104,10 @@ def read(event: str, payload: dict[str, Any]) -> Incoming:
 def test_of_each_event_what_is_needed_is_kept(
     event: str, payload: dict[str, Any], kept: dict[str, Any], event_type: str
 ) -> None:
-    incoming = read(event, payload)
+    parsed = read(event, payload)
 
-    assert asdict(incoming) == kept | {"event": event}
-    assert incoming.event_type == event_type
+    assert asdict(parsed) == kept | {"event": event}
+    assert parsed.event_type == event_type
 
 
 @pytest.mark.parametrize(
@@ -144,8 +144,8 @@ def test_the_word_after_the_first_mention_is_the_command(text: str, command: str
     ],
 )
 def test_a_review_that_is_requested_of_the_app_itself_addresses_it(action: str, reviewer: Any, addressed: bool) -> None:
-    incoming = read("pull_request", pull_request_payload(action) | {"requested_reviewer": reviewer})
-    assert incoming.addressed is addressed
+    parsed = read("pull_request", pull_request_payload(action) | {"requested_reviewer": reviewer})
+    assert parsed.addressed is addressed
 
 
 @pytest.mark.parametrize(
@@ -167,8 +167,8 @@ def test_a_head_commit_is_kept_where_it_can_be_one(head: Any, kept: str) -> None
 
 @pytest.mark.parametrize("sender", [{}, {"sender": None}, {"sender": {}}, {"sender": {"login": 5}}])
 def test_a_body_that_does_not_name_its_sender_is_acted_on(sender: dict[str, Any]) -> None:
-    incoming = read("pull_request", without(pull_request_payload(), "sender") | sender)
-    assert (incoming.sender, incoming.ignore) == ("", None)
+    parsed = read("pull_request", without(pull_request_payload(), "sender") | sender)
+    assert (parsed.sender, parsed.ignore) == ("", None)
 
 
 @pytest.mark.parametrize("number", [1, 2**63 - 1])

@@ -21,7 +21,7 @@ from reviews.redaction import storable
 from reviews.runs import runner
 from reviews.runs.lease import claim
 from reviews.runs.runner import hand_back, process
-from reviews.shutdown import Stopped
+from reviews.shutdown import WorkerStopping
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
 from telemetry.models import Conclusion, Execution, RateLimitEvent
 from tests.runs import admit, let_leases_run_out, meanwhile, run
@@ -126,7 +126,7 @@ def test_a_database_that_fails_again_while_the_run_is_put_back_costs_no_attempt_
 
     monkeypatch.setattr(runner, "enqueue", enqueue_when_it_works)
     with database_failing_from("analysed_at", OperationalError("the disk is full")) as failing:
-        monkeypatch.setattr(runner, "between_steps", failing.clear)
+        monkeypatch.setattr(runner, "raise_if_stopping", failing.clear)
         process(delivery.pk)
     monkeypatch.undo()
 
@@ -146,7 +146,7 @@ def test_a_run_waits_for_a_database_that_fails_and_is_put_back_without_an_attemp
     monkeypatch.setattr(runner, "OUTAGE_SECONDS", 0)
     with database_failing_from(step, OperationalError("the disk is full")) as failing:
         # Looked at between two tries: after the third the database is there again.
-        monkeypatch.setattr(runner, "between_steps", lambda: None if next(tries) < 2 else failing.clear())
+        monkeypatch.setattr(runner, "raise_if_stopping", lambda: None if next(tries) < 2 else failing.clear())
         process(delivery.pk)
     monkeypatch.undo()
 
@@ -165,14 +165,14 @@ def test_a_worker_that_is_told_to_stop_while_the_database_fails_ends_and_loses_n
     github: Sandbox, pull: PullRequest, step: str, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def told_to_stop() -> None:
-        raise Stopped
+        raise WorkerStopping
 
     delivery = admit(pull)
     # The connection stays, and with it the fault that was put into it.
     monkeypatch.setattr(connection, "close", lambda: None)
     monkeypatch.setattr(runner, "OUTAGE_SECONDS", 0)
-    monkeypatch.setattr(runner, "between_steps", told_to_stop)
-    with database_failing_from(step, error), pytest.raises(Stopped):
+    monkeypatch.setattr(runner, "raise_if_stopping", told_to_stop)
+    with database_failing_from(step, error), pytest.raises(WorkerStopping):
         process(delivery.pk)
     monkeypatch.undo()
     # The lease of the run could not be given up either. It runs out.
@@ -319,8 +319,8 @@ def test_a_worker_that_was_told_to_stop_begins_no_run(github: Sandbox, pull: Pul
 
     assert run(delivery).loaded_at is None
     assert github.count() == 0
-    with pytest.raises(Stopped):
-        shutdown.between_steps()
+    with pytest.raises(WorkerStopping):
+        shutdown.raise_if_stopping()
 
 
 @pytest.mark.django_db(transaction=True)
