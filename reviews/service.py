@@ -15,7 +15,7 @@ from reviews.engines.llm import budget
 from reviews.enrichment import enrich
 from reviews.exceptions import RunEnded
 from reviews.findings import Report
-from reviews.github.client import MAX_FILES, Client, Place
+from reviews.github.client import MAX_FILES, Client, FileRef
 from reviews.github.errors import Refused
 from reviews.github.schemas import Blob, ChangedFile, PullRequest
 from reviews.models import Delivery, DeliveryStatus, IgnoredFinding, Review
@@ -220,12 +220,12 @@ def analyse(client: Client, review: Review, pull: PullRequest, files: Sequence[C
     """Look at the changed files and store what was found on changed lines, without what the repository ignores."""
 
     def contents(paths: Sequence[str], in_base: Sequence[str]) -> tuple[dict[str, Blob], dict[str, Blob]]:
-        head = [Place(review.head_sha, path) for path in paths]
-        base = [Place(pull.base.ref or pull.base.sha, path) for path in in_base]
+        head = [FileRef(review.head_sha, path) for path in paths]
+        base = [FileRef(pull.base.ref or pull.base.sha, path) for path in in_base]
         blobs = client.blobs([*head, *base])
         return (
-            {place.path: blobs[place] for place in head if place in blobs},
-            {place.path: blobs[place] for place in base if place in blobs},
+            {ref.path: blobs[ref] for ref in head if ref in blobs},
+            {ref.path: blobs[ref] for ref in base if ref in blobs},
         )
 
     found = look_at(

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from django.conf import settings
 
-from reviews.github.connection import Connection, form
+from reviews.github.connection import Connection, parse_as
 from reviews.github.errors import NotConfigured, Refused, Unavailable
 from reviews.github.schemas import HookDelivery, Installation, Token
 
@@ -47,7 +47,7 @@ class AppClient:
 
     def installation_of(self, repo: str) -> int:
         """Return the number of the installation that `repo` (owner/name) belongs to."""
-        return self._call("GET", f"/repos/{repo}/installation", form(Installation)).id
+        return self._call("GET", f"/repos/{repo}/installation", parse_as(Installation)).id
 
     def installation_token(self, installation_id: int, repo: str, *, checks: bool = True) -> Token:
         """Return a new token that opens `repo` (owner/name) and no other repository, for what a run does there.
@@ -68,7 +68,7 @@ class AppClient:
     def _token(self, installation_id: int, repo: str, permissions: Mapping[str, str]) -> Token:
         path = f"/app/installations/{installation_id}/access_tokens"
         asked = {"repositories": [repo.partition("/")[2]], "permissions": dict(permissions)}
-        return self._call("POST", path, form(Token), json=asked)
+        return self._call("POST", path, parse_as(Token), json=asked)
 
     def hook_deliveries(self, since: datetime) -> Iterator[HookDelivery]:
         """Yield GitHub's attempts to deliver a webhook, newest first, down to the first that is older than `since`.
@@ -137,4 +137,4 @@ def _page_of_deliveries(response: httpx.Response) -> tuple[list[HookDelivery], s
         cursor = httpx.URL(response.links.get("next", {}).get("url", "")).params.get("cursor")
     except httpx.InvalidURL:
         cursor = None
-    return form(list[HookDelivery])(response), cursor
+    return parse_as(list[HookDelivery])(response), cursor

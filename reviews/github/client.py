@@ -14,8 +14,8 @@ from django.utils import timezone
 
 from reviews.github import limits
 from reviews.github.app import PER_PAGE, AppClient
-from reviews.github.connection import Connection, form, json_of, validated
-from reviews.github.errors import GraphQLUnusable, Refused, Unavailable
+from reviews.github.connection import Connection, parse_as, parse_json, validated
+from reviews.github.errors import GraphQLUnavailable, Refused, Unavailable
 from reviews.github.schemas import (
     Blob,
     ChangedFile,
@@ -53,7 +53,7 @@ TOKEN_RESERVE = timedelta(minutes=2)
 T = TypeVar("T")
 
 
-class Place(NamedTuple):
+class FileRef(NamedTuple):
     """Where a file is: at a commit, or at what a branch is now."""
 
     ref: str
@@ -99,7 +99,7 @@ class Client:
     # What Kodiai asks
 
     def pull_request(self, number: int) -> PullRequest:
-        return self._call("GET", f"/repos/{self.repo}/pulls/{number}", form(PullRequest))
+        return self._call("GET", f"/repos/{self.repo}/pulls/{number}", parse_as(PullRequest))
 
     def changed_files(self, number: int, count: int | None = None) -> list[ChangedFile]:
         """Return the changed files, at most `MAX_FILES`.
@@ -107,7 +107,7 @@ class Client:
         `count` is how many GitHub says there are (None: it does not): no page after the last of them is asked for.
         """
         limit = MAX_FILES if count is None else min(max(count, 1), MAX_FILES)
-        pages = self._pages(f"/repos/{self.repo}/pulls/{number}/files", form(list[ChangedFile]), limit)
+        pages = self._pages(f"/repos/{self.repo}/pulls/{number}/files", parse_as(list[ChangedFile]), limit)
         return [file for page in pages for file in page]
 
     def file_text(self, path: str, ref: str) -> str | None:
@@ -141,17 +141,17 @@ class Client:
                 return None
             raise
 
-    def blobs(self, places: Sequence[Place]) -> dict[Place, Blob]:
+    def blobs(self, places: Sequence[FileRef]) -> dict[FileRef, Blob]:
         """Return files, each at a commit or branch; what is not there, or not handed over, is left out.
 
         By GraphQL, up to `FILES_PER_QUERY` in a call; by REST, one call each, where GraphQL is not to be had.
         """
-        found: dict[Place, Blob] = {}
+        found: dict[FileRef, Blob] = {}
         for start in range(0, len(places), FILES_PER_QUERY):
             batch = places[start : start + FILES_PER_QUERY]
             try:
                 found |= self._blobs_by_graphql(batch)
-            except (Refused, Unavailable, GraphQLUnusable) as error:
+            except (Refused, Unavailable, GraphQLUnavailable) as error:
                 logger.info("GraphQL is not to be had, files are fetched one by one", extra={"error": str(error)})
                 found |= self._blobs_by_rest(batch)
         return found
@@ -159,14 +159,16 @@ class Client:
     def search_count(self, query: str) -> tuple[int, bool]:
         """Return how many issues and pull requests match, and whether GitHub counted all of them."""
         params = {"q": query, "per_page": 1}
-        answer = self._call("GET", "/search/issues", form(SearchResult), params=params, resource=limits.SEARCH, tries=1)
+        answer = self._call(
+            "GET", "/search/issues", parse_as(SearchResult), params=params, resource=limits.SEARCH, tries=1
+        )
         return answer.total_count, not answer.incomplete_results
 
     def reviews(self, number: int) -> Iterator[SubmittedReview]:
         """Yield the reviews of a pull request, page by page. Raises `Unavailable` after `MAX_REVIEWS`."""
         path = f"/repos/{self.repo}/pulls/{number}/reviews"
         too_many = f"the pull request has more than {MAX_REVIEWS} reviews"
-        return self._all(path, form(list[SubmittedReview]), MAX_REVIEWS, too_many)
+        return self._all(path, parse_as(list[SubmittedReview]), MAX_REVIEWS, too_many)
 
     def create_review(
         self,
@@ -183,12 +185,12 @@ class Client:
         """
         payload = {"commit_id": commit, "body": body, "event": "COMMENT", "comments": list(comments)}
         path = f"/repos/{self.repo}/pulls/{number}/reviews"
-        return self._send_once("POST", path, form(SubmittedReview), payload, before)
+        return self._send_once("POST", path, parse_as(SubmittedReview), payload, before)
 
     def update_review(self, number: int, review_id: int, body: str, before: Callable[[], None]) -> SubmittedReview:
         """Give the App's own review another body. `before` is as in `create_review`."""
         path = f"/repos/{self.repo}/pulls/{number}/reviews/{review_id}"
-        return self._send_once("PUT", path, form(SubmittedReview), {"body": body}, before)
+        return self._send_once("PUT", path, parse_as(SubmittedReview), {"body": body}, before)
 
     def update_comment(self, comment_id: int, body: str, before: Callable[[], None]) -> None:
         """Give the App's own comment on lines another body. `before` is as in `create_review`."""
@@ -203,12 +205,12 @@ class Client:
         """
         try:
             return self._conversation_by_graphql(number)
-        except (Refused, Unavailable, GraphQLUnusable) as error:
+        except (Refused, Unavailable, GraphQLUnavailable) as error:
             logger.info("GraphQL is not to be had, the conversation is read by REST", extra={"error": str(error)})
         limit = MAX_CONVERSATION_PAGES * PER_PAGE
-        comments = self._pages(f"/repos/{self.repo}/pulls/{number}/comments", form(list[ReviewComment]), limit)
+        comments = self._pages(f"/repos/{self.repo}/pulls/{number}/comments", parse_as(list[ReviewComment]), limit)
         threads = [comment.thread for page in comments for comment in page if comment.in_reply_to_id is None]
-        reviews = self._pages(f"/repos/{self.repo}/pulls/{number}/reviews", form(list[SubmittedReview]), limit)
+        reviews = self._pages(f"/repos/{self.repo}/pulls/{number}/reviews", parse_as(list[SubmittedReview]), limit)
         return threads, [review for page in reviews for review in page]
 
     def permission_of(self, login: str) -> str:
@@ -219,7 +221,7 @@ class Client:
         """
         path = f"/repos/{self.repo}/collaborators/{quote(login, safe='')}/permission"
         try:
-            return self._call("GET", path, form(Permission)).permission
+            return self._call("GET", path, parse_as(Permission)).permission
         except Refused as refused:
             if refused.status == 404:
                 return "none"
@@ -237,7 +239,7 @@ class Client:
         """
         path = f"/repos/{self.repo}/{'pulls' if on_lines else 'issues'}/{number}/comments"
         return self._all(
-            path, form(list[Comment]), MAX_COMMENTS, f"the pull request has more than {MAX_COMMENTS} comments"
+            path, parse_as(list[Comment]), MAX_COMMENTS, f"the pull request has more than {MAX_COMMENTS} comments"
         )
 
     def create_comment(self, number: int, body: str, thread: int | None, before: Callable[[], None]) -> Comment:
@@ -248,7 +250,7 @@ class Client:
         """
         path = f"/repos/{self.repo}/{'issues' if thread is None else 'pulls'}/{number}/comments"
         reply = {} if thread is None else {"in_reply_to": thread}
-        return self._send_once("POST", path, form(Comment), {"body": body, **reply}, before)
+        return self._send_once("POST", path, parse_as(Comment), {"body": body, **reply}, before)
 
     def set_threads_resolved(
         self, resolve: Sequence[str], unresolve: Sequence[str], before: Callable[[], None]
@@ -278,11 +280,11 @@ class Client:
 
     def create_check_run(self, body: Mapping[str, Any], before: Callable[[], None]) -> CheckRun:
         """Post one check run. Sent once, as a review is; for `before` see `create_review`."""
-        return self._send_once("POST", f"/repos/{self.repo}/check-runs", form(CheckRun), body, before)
+        return self._send_once("POST", f"/repos/{self.repo}/check-runs", parse_as(CheckRun), body, before)
 
     def update_check_run(self, number: int, body: Mapping[str, Any], before: Callable[[], None]) -> CheckRun:
         """Put another outcome in place of that of a check run. Sent once: annotations are added to those it has."""
-        return self._send_once("PATCH", f"/repos/{self.repo}/check-runs/{number}", form(CheckRun), body, before)
+        return self._send_once("PATCH", f"/repos/{self.repo}/check-runs/{number}", parse_as(CheckRun), body, before)
 
     # How it asks
 
@@ -309,9 +311,9 @@ class Client:
         """Ask GraphQL; return what `read` makes of the answer. Its limit, which comes with 200, is told from others."""
 
         def answer(response: httpx.Response) -> T:
-            told = json_of(response)
+            told = parse_json(response)
             if _tells_of_limit(told.get("errors") if isinstance(told, dict) else None):
-                raise limits.met(self._connection().owner, "graphql", response)
+                raise limits.register_hit(self._connection().owner, "graphql", response)
             return read(told, response)
 
         asked_for = {"query": query, "variables": variables}
@@ -326,7 +328,7 @@ class Client:
         def pull_request(answer: Any, response: httpx.Response) -> ThreadsPage:
             found = _repository_of(answer).get("pullRequest")
             if not isinstance(found, dict):
-                raise GraphQLUnusable(f"no pull request in the answer; errors: {answer.get('errors')}"[:500])
+                raise GraphQLUnavailable(f"no pull request in the answer; errors: {answer.get('errors')}"[:500])
             return validated(found, ThreadsPage, response)
 
         for _ in range(MAX_CONVERSATION_PAGES):
@@ -362,7 +364,7 @@ class Client:
                 return
         raise Unavailable(too_many)
 
-    def _blobs_by_graphql(self, places: Sequence[Place]) -> dict[Place, Blob]:
+    def _blobs_by_graphql(self, places: Sequence[FileRef]) -> dict[FileRef, Blob]:
         names = [f"e{index}" for index in range(len(places))]
         declared = "".join(f",${name}:String!" for name in names)
         asked = " ".join(f"{name}:object(expression:${name}){{...on Blob{{text isTruncated}}}}" for name in names)
@@ -371,10 +373,10 @@ class Client:
         variables = {"owner": owner, "name": name}
         variables |= {alias: f"{place.ref}:{place.path}" for alias, place in zip(names, places, strict=True)}
 
-        def files(answer: Any, response: httpx.Response) -> dict[Place, Blob]:
+        def files(answer: Any, response: httpx.Response) -> dict[FileRef, Blob]:
             repository = _repository_of(answer)
             if not repository.keys() >= set(names):
-                raise GraphQLUnusable("an answer without what was asked for")
+                raise GraphQLUnavailable("an answer without what was asked for")
             blobs = zip(places, (repository[alias] for alias in names), strict=True)
             # A directory or a submodule answers with an object without `text`: it is no file to look at.
             found = {place: blob for place, blob in blobs if isinstance(blob, dict) and "text" in blob}
@@ -382,7 +384,7 @@ class Client:
 
         return self._graphql(query, variables, files)
 
-    def _blobs_by_rest(self, places: Sequence[Place]) -> dict[Place, Blob]:
+    def _blobs_by_rest(self, places: Sequence[FileRef]) -> dict[FileRef, Blob]:
         found = {}
         for place in places:
             try:
@@ -463,22 +465,22 @@ def _known_without_checks(installation_id: int) -> bool:
 
 
 def _listed_check_runs(response: httpx.Response) -> list[CheckRun]:
-    return form(CheckRuns)(response).check_runs
+    return parse_as(CheckRuns)(response).check_runs
 
 
 def _text_of_file(response: httpx.Response) -> str | None:
     """The text of what is at a path; None for what is no text file. A list is what is in a directory."""
-    answer = json_of(response)
+    answer = parse_json(response)
     return None if isinstance(answer, list) else decoded(validated(answer, Content, response))
 
 
 def _repository_of(answer: Any) -> dict[str, Any]:
-    """The repository in an answer of GraphQL. Raises `GraphQLUnusable` where there are errors, or is none."""
+    """The repository in an answer of GraphQL. Raises `GraphQLUnavailable` where there are errors, or is none."""
     errors = answer.get("errors") if isinstance(answer, dict) else None
     data = answer.get("data") if isinstance(answer, dict) and not errors else None
     repository = data.get("repository") if isinstance(data, dict) else None
     if not isinstance(repository, dict):
-        raise GraphQLUnusable(f"no answer to what was asked; errors: {errors}"[:500])
+        raise GraphQLUnavailable(f"no answer to what was asked; errors: {errors}"[:500])
     return repository
 
 

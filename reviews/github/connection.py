@@ -82,7 +82,7 @@ class Connection:
             retry=retry_if_exception_type(Unavailable),
             reraise=True,
         )
-        limits.heed(self.owner, resource)
+        limits.raise_if_exhausted(self.owner, resource)
         kit = self._connect()
         if before is not None:
             before()
@@ -136,7 +136,7 @@ class Connection:
         if status >= 500 or status < 200:
             raise Unavailable(f"GitHub answered {status} to {call}")
         if status in (403, 429) and is_limit(response):
-            raise limits.met(self.owner, resource, response)
+            raise limits.register_hit(self.owner, resource, response)
         raise Refused(status, call, message_of(response))
 
 
@@ -146,12 +146,12 @@ def _trusted() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-def form(model: type[T]) -> Callable[[httpx.Response], T]:
+def parse_as(model: type[T]) -> Callable[[httpx.Response], T]:
     """What reads the body of a response as `model`, and raises `Unavailable` where it is not."""
-    return lambda response: validated(json_of(response), model, response)
+    return lambda response: validated(parse_json(response), model, response)
 
 
-def json_of(response: httpx.Response) -> Any:
+def parse_json(response: httpx.Response) -> Any:
     """The body as JSON. Raises `Unavailable` where it is none."""
     answer = read_json(response, otherwise=_UNREADABLE)
     if answer is _UNREADABLE:

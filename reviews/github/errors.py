@@ -45,7 +45,7 @@ class NotConfigured(GitHubError):
     """The App's credentials are missing, unusable, or not those that GitHub knows."""
 
 
-class GraphQLUnusable(GitHubError):
+class GraphQLUnavailable(GitHubError):
     """GraphQL answered, but not with what was asked for."""
 
 

@@ -23,7 +23,7 @@ IN_A_ROW = timedelta(seconds=60)
 """After its wait is over, the time for which a limit that is met again counts as the same."""
 
 
-def heed(owner: str, resource: str) -> None:
+def raise_if_exhausted(owner: str, resource: str) -> None:
     """Raise `RateLimited` (`asked` False) while a limit is known to be exhausted."""
     until = cache.get(_key(owner, resource))
     if isinstance(until, datetime) and until > timezone.now():
@@ -36,7 +36,7 @@ def remember(owner: str, resource: str, response: httpx.Response) -> None:
         _keep(owner, resource, reset)
 
 
-def met(owner: str, resource: str, response: httpx.Response) -> RateLimited:
+def register_hit(owner: str, resource: str, response: httpx.Response) -> RateLimited:
     """What to raise for an answer that tells of a limit; the limit is remembered.
 
     A limit that is met again as soon as its wait is over is waited for twice as long, up to an hour: GitHub asks for

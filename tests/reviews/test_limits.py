@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reviews.github import limits
-from reviews.github.client import Client, Place
+from reviews.github.client import Client, FileRef
 from reviews.github.errors import RateLimited, reset_at, retry_at
 from reviews.models import DeliveryStatus
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
@@ -102,7 +102,7 @@ def test_a_limit_of_one_resource_is_not_taken_for_one_of_another(github: Sandbox
     with Client("octo/demo", pull.repository.installation_id) as client:
         assert client.pull_request(pull.number).head.sha == pull.head_sha
         with pytest.raises(RateLimited) as limited:
-            client.blobs([Place(pull.head_sha, "shop.py")])
+            client.blobs([FileRef(pull.head_sha, "shop.py")])
     assert (limited.value.resource, limited.value.asked) == ("graphql", False)
 
 
@@ -129,7 +129,7 @@ def test_a_limit_that_is_met_again_when_its_wait_is_over_is_waited_for_twice_as_
     monkeypatch.setattr(limits, "SHORTEST_GROWTH", timedelta(0))
     waits = []
     for _ in range(4):
-        limits.met("installation-1", "core", answer())
+        limits.register_hit("installation-1", "core", answer())
         waits.append(cache.get(limits._key("installation-1", "core", "last"))[1])
         _until_forgotten("installation-1", "core")
 
@@ -137,15 +137,15 @@ def test_a_limit_that_is_met_again_when_its_wait_is_over_is_waited_for_twice_as_
 
 
 def test_a_limit_that_many_meet_at_the_same_time_grows_once(github: Sandbox) -> None:
-    waits = [limits.met("installation-1", "core", answer()).retry_at for _ in range(5)]
+    waits = [limits.register_hit("installation-1", "core", answer()).retry_at for _ in range(5)]
 
     assert max(waits) - min(waits) < timedelta(seconds=5)
 
 
 def test_a_wait_of_nothing_that_is_asked_for_again_and_again_becomes_one(github: Sandbox) -> None:
-    first = limits.met("installation-1", "core", answer(retry_after="0"))
+    first = limits.register_hit("installation-1", "core", answer(retry_after="0"))
     _until_forgotten("installation-1", "core")
-    second = limits.met("installation-1", "core", answer(retry_after="0"))
+    second = limits.register_hit("installation-1", "core", answer(retry_after="0"))
 
     assert first.retry_at <= timezone.now()
     assert second.retry_at - timezone.now() > timedelta(seconds=0.5)
@@ -155,7 +155,7 @@ def test_a_limit_grows_to_an_hour_and_no_further(github: Sandbox) -> None:
     now = timezone.now()
     cache.set(limits._key("installation-1", "core", "last"), (now, timedelta(minutes=50)))
 
-    wait = limits.met("installation-1", "core", answer()).retry_at - now
+    wait = limits.register_hit("installation-1", "core", answer()).retry_at - now
 
     assert timedelta(minutes=59) < wait <= timedelta(minutes=61)
 
@@ -165,7 +165,7 @@ def _until_forgotten(owner: str, resource: str) -> None:
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         try:
-            limits.heed(owner, resource)
+            limits.raise_if_exhausted(owner, resource)
         except RateLimited:
             time.sleep(0.005)
         else:
