@@ -9,7 +9,7 @@ class LeaseLost(Exception):
     """Another worker has taken over the run: whoever hears this must leave it alone."""
 
 
-class NotSettled(Exception):
+class PostPending(Exception):
     """Another run of the pull request may just have posted: what it said is seen on GitHub from `until` on."""
 
     def __init__(self, until: datetime) -> None:
@@ -17,7 +17,7 @@ class NotSettled(Exception):
         self.until = until
 
 
-class RunEnded(Exception):
+class RunFinished(Exception):
     """The run is over before its review was published: with which conclusion, and why.
 
     `pull_head` is the head commit that the pull request still has, where the run is skipped for another reason.

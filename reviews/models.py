@@ -118,7 +118,7 @@ class Delivery(models.Model):
         return hashlib.sha256(f"{self.delivery_id}\n{self.event_type}".encode()).hexdigest()[:32]
 
     @property
-    def was_missed(self) -> bool:
+    def redelivery_requested(self) -> bool:
         """Tell whether the inbox had to ask for it: then it may have been acted on before, and the database that knew
         that was restored from a backup."""
         return MissedDelivery.objects.filter(delivery_id=self.delivery_id, event_type=self.event_type).exists()
@@ -326,7 +326,7 @@ class Review(models.Model):
         """Tell whether GitHub may have the review, or the answer to a comment, and nobody knows: its post was begun,
         and its outcome is not stored.
 
-        Such a run waits for `SETTLED_AFTER`, from when nobody posts it any more, before it looks for its marker.
+        Such a run waits for `POST_VISIBILITY_DELAY` after its last possible post before it looks for its marker.
         """
         review = self.publishing_at is not None and self.published_at is None
         return review or (self.answering_at is not None and self.answered_at is None)

@@ -13,7 +13,7 @@ from reviews.commands import handlers
 from reviews.config import organisation, repository
 from reviews.engines.llm import budget
 from reviews.enrichment import enrich
-from reviews.exceptions import RunEnded
+from reviews.exceptions import RunFinished
 from reviews.findings import Report
 from reviews.github.client import MAX_FILES, Client, FileRef
 from reviews.github.errors import Refused
@@ -33,9 +33,9 @@ logger = logging.getLogger(__name__)
 def run_review(review: Review) -> None:
     """Run a review, or go on with one that was interrupted, at its first step without a time stamp.
 
-    Returns when the run has a conclusion. Raises `RateLimited` when a required call met a limit, `WorkerStopping` when the
-    worker was told to stop, and any other exception when the attempt failed; then nothing is lost, and the next call
-    goes on from there.
+    Returns when the run has a conclusion. Raises `RateLimited` when a required call met a limit, `WorkerStopping`
+    when the worker is stopping, and any other exception when the attempt failed. Nothing is lost then: the next call
+    resumes there.
     """
     with Client(review.repo, review.delivery.installation_id) as client:
         if review.finished_at is None:
@@ -44,7 +44,7 @@ def run_review(review: Review) -> None:
             pull_head = ""
             try:
                 conclusion, reason = _review_pull_request(client, review)
-            except RunEnded as ended:
+            except RunFinished as ended:
                 conclusion, reason, pull_head = ended.conclusion, ended.reason, ended.pull_head
             except Refused as refused:
                 conclusion, reason = Conclusion.ERROR, str(refused)
@@ -86,20 +86,20 @@ def load(client: Client, review: Review) -> tuple[PullRequest, list[ChangedFile]
         pull = client.pull_request(review.pr_number)
     except Refused as refused:
         if refused.status in (404, 410):
-            raise RunEnded(
+            raise RunFinished(
                 Conclusion.SKIPPED, f"the pull request is gone, or the App may not see it: {refused}"
             ) from refused
         raise
     if pull.state != "open":
-        raise RunEnded(Conclusion.SKIPPED, "the pull request is closed", pull.head.sha)
+        raise RunFinished(Conclusion.SKIPPED, "the pull request is closed", pull.head.sha)
     if review.head_sha and review.head_sha != pull.head.sha:
-        raise RunEnded(Conclusion.SUPERSEDED, f"the head commit is now {pull.head.sha}")
+        raise RunFinished(Conclusion.SUPERSEDED, f"the head commit is now {pull.head.sha}")
     if _is_about_an_older_commit(review, pull.head.sha):
-        raise RunEnded(Conclusion.SUPERSEDED, f"another delivery is about the head commit {pull.head.sha}")
+        raise RunFinished(Conclusion.SUPERSEDED, f"another delivery is about the head commit {pull.head.sha}")
     if _is_repetition(review, pull.head.sha):
-        raise RunEnded(Conclusion.SKIPPED, "this head commit was reviewed already, and nobody asked Kodiai again")
+        raise RunFinished(Conclusion.SKIPPED, "this head commit was reviewed already, and nobody asked Kodiai again")
     if review.loaded_at is None and (why := handlers.pause_reason(review)):
-        raise RunEnded(Conclusion.SKIPPED, why)
+        raise RunFinished(Conclusion.SKIPPED, why)
     files = client.changed_files(review.pr_number, pull.changed_files)
     if review.loaded_at is None:
         config = _load_config(client, pull)
@@ -140,10 +140,12 @@ def _load_config(client: Client, pull: PullRequest) -> repository.RepositoryConf
 
 
 def _end_if_not_wanted(delivery: Delivery, config: repository.RepositoryConfig) -> None:
-    """Raise `RunEnded` if the repository wants no review for this event. Who asks Kodiai by name gets one."""
+    """Raise `RunFinished` if the repository wants no review for this event. Who asks Kodiai by name gets one."""
     event, _, action = delivery.event_type.partition(".")
     if event == "pull_request" and not delivery.addressed and action not in config.triggers.actions:
-        raise RunEnded(Conclusion.SKIPPED, f"`triggers` of `{repository.PATH}` asks for no review when it is {action}")
+        raise RunFinished(
+            Conclusion.SKIPPED, f"`triggers` of `{repository.PATH}` excludes {action}"
+        )
 
 
 def _is_about_an_older_commit(review: Review, head_sha: str) -> bool:

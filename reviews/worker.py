@@ -13,7 +13,7 @@ from django.utils.crypto import get_random_string
 from reviews import shutdown
 from reviews.maintenance import scheduler
 from reviews.runs.queues import LONGEST_WAIT, configured_queue
-from reviews.runs.runner import hand_back
+from reviews.runs.runner import release
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ class Worker:
         if self._over.wait(max(0.0, settings.KODIAI_GRACE_SECONDS - LEAVING_SECONDS)):
             return
         try:
-            hand_back()
+            release()
         except Exception:  # the edge of a worker: it ends all the same, and its lease runs out
             logger.exception("run not handed back")
         os._exit(0)

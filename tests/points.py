@@ -95,8 +95,8 @@ class Points:
             monkeypatch.setattr(module, name, self._then(getattr(module, name), point))
         for module, name, point in (
             (runner, "process", "given-out"),
-            (runner, "put_back", "put-back"),
-            (recovery, "use_attempt", "swept"),
+            (runner, "reschedule", "put-back"),
+            (recovery, "fail_attempt", "swept"),
         ):
             monkeypatch.setattr(module, name, self._before(getattr(module, name), point))
 

@@ -58,7 +58,7 @@ def let_leases_run_out() -> None:
     Review.objects.exclude(lease_owner="").update(lease_expires_at=timezone.now() - timedelta(seconds=1))
 
 
-def put_back() -> int:
+def reschedule() -> int:
     """Sweep; return how many runs and deliveries were queued again."""
     swept = sweep()
     return swept["runs put back"] + swept["deliveries queued again"]

@@ -22,7 +22,9 @@ def look_at(
     config: repository.RepositoryConfig,
     ask: Callable[[Mapping[str, llm.Change]], llm.Answer] | None = None,
 ) -> Report:
-    """Run the engines over changed files and report what they found on changed lines; for `contents` see `select_files`.
+    """Run the engines over changed files and report what they found on changed lines.
+
+    For `contents` see `select_files`.
 
     `ask` asks the language model about changes; it is called once, or not at all. None where there is none.
     """

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from django.db import transaction
 
 from reviews.commands.replies import asked, explanation, help_body, misplaced_body, refusal_body, unknown_body
-from reviews.exceptions import RunEnded
+from reviews.exceptions import RunFinished
 from reviews.findings import Finding
 from reviews.github.client import Client
 from reviews.github.errors import GitHubError, Unavailable
@@ -33,7 +33,7 @@ MAY_COMMAND = frozenset({"admin", "maintain", "write"})
 def obey(client: Client, review: Review) -> None:
     """Do what the comment that started a run asks for, if one did.
 
-    Returns where that is a review. Raises `RunEnded` when anything else is done, and what GitHub's calls raise.
+    Returns where that is a review. Raises `RunFinished` when anything else is done, and what GitHub's calls raise.
     """
     word = review.delivery.command
     if word is None:
@@ -47,7 +47,7 @@ def obey(client: Client, review: Review) -> None:
         return
     else:
         reason = _obeyed(client, review, Command(word))
-    raise RunEnded(Conclusion.SKIPPED, reason)
+    raise RunFinished(Conclusion.SKIPPED, reason)
 
 
 def _may_command(client: Client, review: Review) -> bool:
@@ -159,7 +159,7 @@ def react(client: Client, review: Review, content: str) -> None:
 
 def _may_be_answered(review: Review) -> bool:
     """Tell whether GitHub may have the answer already: see `publishing`."""
-    return review.answering_at is not None or review.delivery.was_missed
+    return review.answering_at is not None or review.delivery.redelivery_requested
 
 
 def _find_answer(client: Client, review: Review) -> bool:

@@ -3,7 +3,7 @@
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from reviews.github.facts import SETTLED_AFTER
+from reviews.github.facts import POST_VISIBILITY_DELAY
 from reviews.intake.payloads import ParsedDelivery
 from reviews.models import Delivery, DeliveryStatus, Review
 from reviews.runs.queues.enqueue import enqueue
@@ -65,7 +65,7 @@ def requeue(delivery: Delivery) -> bool:
         if not failed.update(status=DeliveryStatus.QUEUED, finished_at=None, failure=""):
             return False
         review = Review.objects.filter(delivery=delivery).first()
-        until = timezone.now() + SETTLED_AFTER if review is not None and review.may_be_posted else None
+        until = timezone.now() + POST_VISIBILITY_DELAY if review is not None and review.may_be_posted else None
         Review.objects.filter(delivery=delivery).update(
             attempts=0,
             finished_at=None,

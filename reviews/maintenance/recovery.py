@@ -20,7 +20,7 @@ from reviews.models import Delivery, DeliveryStatus, Review
 from reviews.runs.lease import expired
 from reviews.runs.queues import still_queued
 from reviews.runs.queues.enqueue import enqueue, queue_is_away
-from reviews.runs.runner import use_attempt
+from reviews.runs.runner import fail_attempt
 from reviews.service import emit_rate_limit_event, record_finished
 
 logger = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ def _take_over(review: Review) -> bool:
         if not dead.update(lease_owner=review.lease_owner):
             return False
         logger.warning("worker gone, its run is put back", extra={**review.delivery.log_fields, "worker": worker})
-        use_attempt(review, f"its worker {worker} gave no sign of life")
+        fail_attempt(review, f"its worker {worker} gave no sign of life")
     return True
 
 

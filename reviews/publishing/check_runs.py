@@ -20,7 +20,7 @@ from reviews.exceptions import LeaseLost
 from reviews.findings import Finding, Report, Severity, by_severity
 from reviews.github.client import Client
 from reviews.github.errors import GitHubError, RateLimited, Refused, Unavailable
-from reviews.github.facts import SETTLED_AFTER
+from reviews.github.facts import POST_VISIBILITY_DELAY
 from reviews.github.identity import is_own_app
 from reviews.github.schemas import CheckRun
 from reviews.models import Review
@@ -78,7 +78,7 @@ def due_at(review: Review, conclusion: Conclusion, pull_head: str = "") -> datet
     if review.check_run_posting_at is None:
         return now
     # It was told that the run had failed, before it was queued again. What was just sent may not be listed yet.
-    return max(now, review.check_run_posting_at + SETTLED_AFTER)
+    return max(now, review.check_run_posting_at + POST_VISIBILITY_DELAY)
 
 
 def _about(review: Review, commit: str, **more: Any) -> bool:
@@ -168,12 +168,12 @@ def post(client: Client, review: Review, known: CheckRun | None) -> None:
 
 def _held_until() -> datetime:
     """Until when who tells a check run has it: for a lease, as a run, and then GitHub has settled what was sent."""
-    return timezone.now() + timedelta(seconds=settings.KODIAI_LEASE_SECONDS) + SETTLED_AFTER
+    return timezone.now() + timedelta(seconds=settings.KODIAI_LEASE_SECONDS) + POST_VISIBILITY_DELAY
 
 
 def _may_be_posted(review: Review) -> bool:
     """Tell whether GitHub may have the check run of this identity already: see `service._may_be_published`."""
-    return review.check_run_posting_at is not None or review.delivery.was_missed
+    return review.check_run_posting_at is not None or review.delivery.redelivery_requested
 
 
 def _find(client: Client, review: Review) -> CheckRun | None:
@@ -198,7 +198,7 @@ def _put_off(review: Review, until: datetime, why: GitHubError, outcome: Outcome
     if until > review.finished_at + GIVEN_UP_AFTER:
         return _give_up(review, str(why))
     # What may just have been posted is looked for once GitHub has settled.
-    review.store_check_run(check_run_due_at=max(until, timezone.now() + SETTLED_AFTER))
+    review.store_check_run(check_run_due_at=max(until, timezone.now() + POST_VISIBILITY_DELAY))
     logger.info("check run put off", extra={**review.delivery.log_fields, "until": until, "error": str(why)})
     return outcome
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from django.db.models import Max
 from django.utils import timezone
 
-from reviews.exceptions import NotSettled
+from reviews.exceptions import PostPending
 from reviews.findings import FINGERPRINT, Finding, Report, by_severity, gist_of
 from reviews.github.client import Client
-from reviews.github.facts import LONGEST_POST, SETTLED_AFTER
+from reviews.github.facts import MAX_POST_DURATION, POST_VISIBILITY_DELAY
 from reviews.github.identity import app_login, is_app_login
 from reviews.github.schemas import SubmittedReview
 from reviews.github.threads import Thread
@@ -109,7 +109,7 @@ def is_followed_up(review: Review) -> bool:
 def read(client: Client, review: Review) -> PreviousComments:
     """Read the conversation and compare it with what the run found. GitHub is asked where there may be something.
 
-    Raises `NotSettled` where another run of the pull request may just have added to it.
+    Raises `PostPending` where another run of the pull request may just have added to it.
     """
     report = Report.from_json(review.report)
     if not is_followed_up(review):
@@ -134,11 +134,11 @@ def read(client: Client, review: Review) -> PreviousComments:
 
 
 def _wait_for_others(review: Review) -> None:
-    """Raise `NotSettled` while GitHub may yet show what another run has said: its worker died, or had no answer."""
+    """Raise `PostPending` while GitHub may yet show what another run has said: its worker died, or had no answer."""
     unknown = review.others().filter(publishing_at__isnull=False, published_at__isnull=True)
     latest = unknown.aggregate(latest=Max("publishing_at"))["latest"]
-    if latest is not None and (until := latest + LONGEST_POST + SETTLED_AFTER) > timezone.now():
-        raise NotSettled(until)
+    if latest is not None and (until := latest + MAX_POST_DURATION + POST_VISIBILITY_DELAY) > timezone.now():
+        raise PostPending(until)
 
 
 def compare_with_posted(

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db.models import Q
 
-from reviews.exceptions import RunEnded
+from reviews.exceptions import RunFinished
 from reviews.findings import Finding, by_severity
 from reviews.github.client import Client
 from reviews.github.errors import Refused, Unavailable
@@ -49,7 +49,7 @@ def publish(client: Client, review: Review, most_comments: int) -> PreviousComme
     """Publish the run, once: after an attempt of unknown outcome, GitHub is asked before anything is said.
 
     At most so many comments on lines, for the most severe of what is new, equal ones folded into one; the rest is in
-    the summary. Returns the conversation that it was said in, None where it was published before. Raises `RunEnded`
+    the summary. Returns the conversation that it was said in, None where it was published before. Raises `RunFinished`
     where the pull request is not what was analysed any more, and `LeaseLost`, with nothing sent, where the run is not
     ours any more.
     """
@@ -153,11 +153,11 @@ def _may_be_published(review: Review) -> bool:
 
     After an attempt of unknown outcome; and where the delivery was missed.
     """
-    return review.publishing_at is not None or review.delivery.was_missed
+    return review.publishing_at is not None or review.delivery.redelivery_requested
 
 
 def _end_if_overtaken(client: Client, review: Review) -> None:
-    """Raise `RunEnded` if the pull request was closed, or its head commit has moved on, since it was loaded.
+    """Raise `RunFinished` if the pull request was closed, or its head commit has moved on, since it was loaded.
 
     GitHub is asked only where a later delivery says so, since deliveries can come late and in any order.
     """
@@ -167,12 +167,12 @@ def _end_if_overtaken(client: Client, review: Review) -> None:
 
 
 def end_if_moved_on(client: Client, review: Review) -> None:
-    """Ask GitHub, and raise `RunEnded` if the pull request is not what was analysed any more."""
+    """Ask GitHub, and raise `RunFinished` if the pull request is not what was analysed any more."""
     pull = client.pull_request(review.pr_number)
     if pull.state != "open":
-        raise RunEnded(Conclusion.SKIPPED, "the pull request was closed", pull.head.sha)
+        raise RunFinished(Conclusion.SKIPPED, "the pull request was closed", pull.head.sha)
     if pull.head.sha != review.head_sha:
-        raise RunEnded(Conclusion.SUPERSEDED, f"the head commit is now {pull.head.sha}")
+        raise RunFinished(Conclusion.SUPERSEDED, f"the head commit is now {pull.head.sha}")
 
 
 def _comment(finding: Finding, body: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from django.utils import timezone
 
-from reviews.exceptions import NotSettled
+from reviews.exceptions import PostPending
 from reviews.findings import Report, gist_of
 from reviews.github.client import Client
 from reviews.github.errors import GitHubError, Refused
@@ -38,7 +38,7 @@ MOST_EDITS = 20
 def sync_threads(client: Client, review: Review, previous: PreviousComments | None) -> None:
     """Close and open Kodiai's own threads. `previous` is as it was published in; None: it is read anew.
 
-    A thread that a person resolved is left alone. Raises `LeaseLost` and `WorkerStopping`, and nothing else of GitHub's.
+    A thread that a person resolved is left alone. Raises `LeaseLost` and `WorkerStopping`; GitHub's errors are logged.
     """
     try:
         if previous is None and not is_followed_up(review):
@@ -46,7 +46,7 @@ def sync_threads(client: Client, review: Review, previous: PreviousComments | No
         previous = previous or read(client, review)
         count_thumbs_down(review, previous.posted)
         _sync(client, review, previous)
-    except (GitHubError, NotSettled) as error:
+    except (GitHubError, PostPending) as error:
         logger.warning("threads are left as they are", extra={**review.delivery.log_fields, "error": str(error)})
 
 

@@ -12,9 +12,9 @@ from django.conf import settings
 from django.db import IntegrityError, InterfaceError, InternalError, OperationalError, connection, transaction
 from django.utils import timezone
 
-from reviews.exceptions import LeaseLost, NotSettled
+from reviews.exceptions import LeaseLost, PostPending
 from reviews.github.errors import RateLimited
-from reviews.github.facts import INSTALLATION_EVENTS, SETTLED_AFTER
+from reviews.github.facts import INSTALLATION_EVENTS, POST_VISIBILITY_DELAY
 from reviews.models import Delivery, DeliveryStatus, Review
 from reviews.redaction import redact, storable
 from reviews.runs.lease import claim, renewed
@@ -86,18 +86,18 @@ def _attempt(review: Review) -> None:
         run_review(review)
     except RateLimited as limited:
         defer(review, limited.retry_at, str(limited))
-    except NotSettled as early:
+    except PostPending as early:
         logger.info("run put back", extra={**review.delivery.log_fields, "reason": str(early)})
-        put_back(review, early.until)
+        reschedule(review, early.until)
     except WorkerStopping:
         logger.info("run handed back, the worker was told to stop", extra=review.delivery.log_fields)
-        put_back(review, timezone.now())
+        reschedule(review, timezone.now())
     except (LeaseLost, *OUTAGES):
         raise
     except Exception as error:  # the edge of a worker
         logger.exception("attempt failed", extra=review.delivery.log_fields)
         review.lease_owner = claimed_as
-        use_attempt(review, f"{type(error).__name__}: {error}", failure="".join(traceback.format_exception(error)))
+        fail_attempt(review, f"{type(error).__name__}: {error}", failure="".join(traceback.format_exception(error)))
 
 
 def defer(review: Review, until: datetime, reason: str) -> None:
@@ -112,7 +112,7 @@ def defer(review: Review, until: datetime, reason: str) -> None:
         return
     logger.info("run deferred", extra={**review.delivery.log_fields, "until": until, "reason": reason})
     # Jitter, so that all that waits for one reset does not come at the same moment.
-    put_back(review, until + timedelta(seconds=random.uniform(0.1, 1)), deferred_since=since)
+    reschedule(review, until + timedelta(seconds=random.uniform(0.1, 1)), deferred_since=since)
 
 
 def _defer_after_outage(review_pk: int, owner: str, outage: Exception) -> None:
@@ -135,7 +135,7 @@ def _defer_after_outage(review_pk: int, owner: str, outage: Exception) -> None:
             raise_if_stopping()
 
 
-def use_attempt(review: Review, reason: str, failure: str = "") -> None:
+def fail_attempt(review: Review, reason: str, failure: str = "") -> None:
     """Count a failed attempt: put the run back with growing waits, or give it up after `KODIAI_MAX_ATTEMPTS`.
 
     `failure` is the traceback, empty where there is none.
@@ -148,13 +148,13 @@ def use_attempt(review: Review, reason: str, failure: str = "") -> None:
         )
         if attempts < settings.KODIAI_MAX_ATTEMPTS:
             wait = min(LONGEST_BACKOFF, 2.0**attempts) * random.uniform(0.5, 1)
-            put_back(review, timezone.now() + timedelta(seconds=wait))
+            reschedule(review, timezone.now() + timedelta(seconds=wait))
             return
         finish(review, Conclusion.ERROR, f"given up after {attempts} attempts: {reason}")
     record_finished(review)
 
 
-def put_back(review: Review, until: datetime, **values: object) -> None:
+def reschedule(review: Review, until: datetime, **values: object) -> None:
     """Give up the claim on a run and queue it for `until`. Raises `LeaseLost` if it is somebody else's, or has ended.
 
     A run that may just have posted its review waits until GitHub has stored it or never will: only then its marker
@@ -164,13 +164,13 @@ def put_back(review: Review, until: datetime, **values: object) -> None:
     if not review.lease_owner:
         raise LeaseLost(f"the run of {review} has ended")
     if review.may_be_posted:
-        until = max(until, timezone.now() + SETTLED_AFTER)
+        until = max(until, timezone.now() + POST_VISIBILITY_DELAY)
     with transaction.atomic():
         review.store(deferred_until=until, lease_owner="", lease_expires_at=None, **values)
         enqueue(review.delivery, run_after=until)
 
 
-def hand_back() -> None:
+def release() -> None:
     """Put back the run that this process works on, from another thread, because the process ends in a moment.
 
     The step that is under way may still do its work, but its outcome is not stored.
@@ -184,7 +184,7 @@ def hand_back() -> None:
             # Locked, so that the run's own thread cannot begin to publish in between: it finds its claim gone.
             review = Review.objects.select_related("delivery").select_for_update(of=("self",)).get(pk=running.pk)
             review.lease_owner = running.lease_owner
-            put_back(review, timezone.now())
+            reschedule(review, timezone.now())
     except LeaseLost:
         logger.info("the run had ended, or was somebody else's", extra=running.delivery.log_fields)
 

@@ -71,7 +71,7 @@ def _hook() -> None:
 
         return wrapped
 
-    run, claim, use_attempt = worker.Worker.run, runner.claim, recovery.use_attempt
+    run, claim, fail_attempt = worker.Worker.run, runner.claim, recovery.fail_attempt
 
     def watched_run(self: worker.Worker) -> None:
         _log(event="start")
@@ -94,13 +94,13 @@ def _hook() -> None:
 
     def dying_sweep(review: Review, *args: Any, **kwargs: Any) -> None:
         _die_if_ordered(review.delivery.delivery_id, "taken-over")
-        use_attempt(review, *args, **kwargs)
+        fail_attempt(review, *args, **kwargs)
 
     worker.Worker.run = watched_run  # type: ignore[method-assign]
     runner.claim = watched_claim
     Review.stamp = dying(Review.stamp)  # type: ignore[method-assign]
     Review.stamp_check_run = dying(Review.stamp_check_run)  # type: ignore[method-assign]
-    recovery.use_attempt = dying_sweep
+    recovery.fail_attempt = dying_sweep
     publish.post = then("review-posted", publish.post, lambda _, review, *__: review.delivery.delivery_id)
     check_runs.post = then("check-run-posted", check_runs.post, lambda _, review, *__: review.delivery.delivery_id)
     finish = then("finished", service.finish, lambda review, *_, **__: review.delivery.delivery_id)

@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from reviews import service
 from reviews.findings import Finding, Report, Severity
-from reviews.github.facts import LONGEST_POST, SETTLED_AFTER
+from reviews.github.facts import MAX_POST_DURATION, POST_VISIBILITY_DELAY
 from reviews.maintenance.recovery import sweep
 from reviews.models import Review
 from reviews.publishing.check_runs import check_run_of, conclusion_of
@@ -303,7 +303,7 @@ def test_a_failed_run_that_is_delivered_again_changes_the_check_run_that_it_has(
     review = run(admit(pull, delivery_id="again"))
     assert review.check_run_due_at is not None, "what was just sent may not be listed yet"
     assert review.check_run_posting_at is not None
-    assert review.check_run_due_at == review.check_run_posting_at + SETTLED_AFTER
+    assert review.check_run_due_at == review.check_run_posting_at + POST_VISIBILITY_DELAY
     assert tell_check_runs() == {"told": 1}
 
     assert (only_check_run(pull)["id"], only_check_run(pull)["output"]["title"]) == (
@@ -391,7 +391,7 @@ def test_an_installation_that_is_removed_is_not_told(github: Sandbox, pull: Pull
 def test_re_run_reviews_the_pull_request_once_more_and_says_nothing_else(github: Sandbox, pull: PullRequest) -> None:
     github.fail("create_review", Fault(FaultKind.STATUS, status=403))
     run(admit(pull))
-    Review.objects.update(publishing_at=timezone.now() - LONGEST_POST - SETTLED_AFTER)
+    Review.objects.update(publishing_at=timezone.now() - MAX_POST_DURATION - POST_VISIBILITY_DELAY)
 
     delivery = admit(pull, "rerequested", event="check_run", sender="octocat")
     assert (delivery.event_type, delivery.head_sha, delivery.addressed) == (

@@ -11,7 +11,7 @@ from pytest_django import Settings
 
 from reviews.commands.handlers import marker
 from reviews.github import client, connection
-from reviews.github.facts import SETTLED_AFTER
+from reviews.github.facts import POST_VISIBILITY_DELAY
 from reviews.intake.inbox import requeue
 from reviews.maintenance.recovery import sweep
 from reviews.maintenance.retention import retain
@@ -202,7 +202,7 @@ def test_an_answer_of_unknown_outcome_is_looked_for_when_github_has_settled(gith
     before = timezone.now()
     review = run(delivery)
     assert review.deferred_until is not None
-    assert review.deferred_until >= before + SETTLED_AFTER
+    assert review.deferred_until >= before + POST_VISIBILITY_DELAY
     process(delivery.pk)
     assert github.count("list_comments") == 0, "not before its time, even if a task comes too early"
 

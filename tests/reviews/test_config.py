@@ -159,7 +159,7 @@ def test_inline_comments_are_as_many_as_the_repository_wants(repo: Repository) -
 def test_an_event_that_triggers_nothing_here_is_skipped(repo: Repository) -> None:
     review, body = settle(repo, "triggers: {actions: [opened]}", {"shop.py": "import os\n"}, action="synchronize")
     assert review.conclusion == Conclusion.SKIPPED
-    assert "asks for no review when it is synchronize" in review.conclusion_reason
+    assert "excludes synchronize" in review.conclusion_reason
     assert body == ""
 
 

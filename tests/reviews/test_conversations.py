@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client as Browser
 from pytest_django import Settings
-from sandbox.threads_and_reviews import react
+from sandbox.conversation import react
 
 from reviews import engines
 from reviews.engines.analyzer import AnalyzerFailed

@@ -9,7 +9,7 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from reviews.github.facts import SETTLED_AFTER
+from reviews.github.facts import POST_VISIBILITY_DELAY
 from reviews.intake.inbox import requeue
 from reviews.models import Delivery, DeliveryStatus, Review
 from tests.runs import queued_tasks
@@ -74,7 +74,7 @@ def test_a_failed_delivery_that_is_queued_again_begins_with_all_its_attempts_and
 
 def test_a_failed_delivery_that_may_just_have_posted_is_queued_for_later(failed: Delivery) -> None:
     Review.objects.update(publishing_at=timezone.now())
-    earliest = timezone.now() + SETTLED_AFTER
+    earliest = timezone.now() + POST_VISIBILITY_DELAY
 
     assert requeue(failed)
 

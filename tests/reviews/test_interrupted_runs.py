@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
-from reviews.github.facts import LONGEST_POST, SETTLED_AFTER
+from reviews.github.facts import MAX_POST_DURATION, POST_VISIBILITY_DELAY
 from reviews.maintenance.recovery import record_owed, sweep
 from reviews.models import Delivery, DeliveryStatus, Review
 from reviews.publishing.check_runs import external_id, tell_owed
@@ -137,7 +137,9 @@ def test_a_run_that_comes_before_one_that_was_killed_goes_on_repeats_nothing(pul
     early = run(later)
     assert (early.delivery.status, early.attempts) == (DeliveryStatus.QUEUED, 0)
     assert early.deferred_until > timezone.now() + timedelta(seconds=15), "GitHub may not show yet what was posted"
-    Review.objects.filter(delivery=killed).update(publishing_at=timezone.now() - LONGEST_POST - SETTLED_AFTER)
+    Review.objects.filter(delivery=killed).update(
+        publishing_at=timezone.now() - MAX_POST_DURATION - POST_VISIBILITY_DELAY
+    )
     assert run(later).conclusion == Conclusion.SUCCESS
     last = run(killed)
 

@@ -30,8 +30,8 @@ from tests.runs import (
     admit,
     let_leases_run_out,
     meanwhile,
-    put_back,
     queued_tasks,
+    reschedule,
     run,
     run_in_a_process_that_is_stopped,
     say,
@@ -136,7 +136,7 @@ def test_a_worker_whose_run_was_taken_over_publishes_nothing_and_writes_nothing(
     stale = claim(delivery.pk, "stopped for a while")
     assert stale is not None
     let_leases_run_out()
-    assert put_back() == 1
+    assert reschedule() == 1
     assert run(delivery).conclusion == Conclusion.SUCCESS
     before = Review.objects.values().get(delivery=delivery)
 
@@ -282,7 +282,7 @@ def take_over_during(github: Sandbox, delivery: Delivery, route: str, conclusion
         assert held.reached.wait(60)
         os.kill(stopped.pid, signal.SIGSTOP)
         let_leases_run_out()
-        assert put_back() == 1
+        assert reschedule() == 1
         assert run(delivery).conclusion == conclusion
         held.release()
         continue_after_the_run_was_taken_over(stopped)
@@ -338,7 +338,7 @@ def test_a_worker_that_was_stopped_past_its_lease_between_two_steps_goes_on_with
     try:
         wait_until_stopped(stopped)
         let_leases_run_out()
-        assert put_back() == 1
+        assert reschedule() == 1
         assert run(delivery).conclusion == Conclusion.SUCCESS
         before = Review.objects.values().get()
         continue_after_the_run_was_taken_over(stopped)

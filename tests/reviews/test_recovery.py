@@ -13,14 +13,14 @@ from django_tasks_db.models import DBTaskResult
 from pytest_django import Settings
 
 from reviews import service, shutdown
-from reviews.github.facts import SETTLED_AFTER
+from reviews.github.facts import POST_VISIBILITY_DELAY
 from reviews.intake.inbox import requeue
 from reviews.maintenance.recovery import record_owed, sweep
 from reviews.models import Delivery, DeliveryStatus, Review
 from reviews.redaction import storable
 from reviews.runs import runner
 from reviews.runs.lease import claim
-from reviews.runs.runner import hand_back, process
+from reviews.runs.runner import process, release
 from reviews.shutdown import WorkerStopping
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
 from telemetry.models import Conclusion, Execution, RateLimitEvent
@@ -239,7 +239,7 @@ def test_a_run_that_may_have_posted_waits_until_github_has_stored_the_review_or_
 
     assert review.publishing_at is not None
     assert review.deferred_until is not None
-    assert review.deferred_until >= review.publishing_at + SETTLED_AFTER
+    assert review.deferred_until >= review.publishing_at + POST_VISIBILITY_DELAY
     assert DBTaskResult.objects.latest("enqueued_at").run_after == review.deferred_until
 
 
@@ -256,7 +256,7 @@ def test_a_failed_run_that_may_just_have_posted_waits_too_when_it_is_queued_agai
 
     review = Review.objects.get(delivery=delivery)
     assert review.deferred_until is not None
-    assert review.deferred_until >= before + SETTLED_AFTER
+    assert review.deferred_until >= before + POST_VISIBILITY_DELAY
     assert claim(delivery.pk, "early") is None
     assert run(delivery).conclusion == Conclusion.SUCCESS
     assert len(pull.reviews) == 1
@@ -330,7 +330,7 @@ def test_a_run_that_is_handed_back_in_the_middle_of_a_step_stores_and_publishes_
     delivery = admit(pull)
 
     def be_handed_back() -> None:
-        other = threading.Thread(target=lambda: (hand_back(), connection.close()))
+        other = threading.Thread(target=lambda: (release(), connection.close()))
         other.start()
         other.join()
 
@@ -347,7 +347,7 @@ def test_a_run_that_is_handed_back_in_the_middle_of_a_step_stores_and_publishes_
 def test_there_is_nothing_to_hand_back_where_no_run_is_under_way(pull: PullRequest) -> None:
     admit(pull)
 
-    hand_back()
+    release()
 
     assert runner._running is None
     assert DBTaskResult.objects.count() == 1
@@ -423,7 +423,7 @@ def test_a_database_that_fails_while_it_ends_a_run_lets_go_of_its_claim_and_uses
 
 @pytest.mark.django_db(transaction=True)
 def test_a_run_that_has_ended_is_not_handed_back(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "record_execution", lambda **values: hand_back())
+    monkeypatch.setattr(service, "record_execution", lambda **values: release())
 
     review = run(admit(pull))
 

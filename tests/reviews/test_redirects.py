@@ -9,7 +9,7 @@ from pytest_django import Settings
 from reviews.github import connection
 from reviews.github.client import Client
 from reviews.github.errors import Refused
-from reviews.github.facts import LONGEST_POST, SETTLED_AFTER
+from reviews.github.facts import MAX_POST_DURATION, POST_VISIBILITY_DELAY
 from reviews.models import Review
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
 from telemetry.models import Conclusion
@@ -80,7 +80,7 @@ def test_a_post_is_sent_on_as_a_post_or_not_at_all(github: Sandbox, pull: PullRe
     assert (github.count("list_reviews"), pull.reviews) == (0, [])
 
     # The next one looks for the review of the first, which GitHub may have.
-    Review.objects.update(publishing_at=timezone.now() - LONGEST_POST - SETTLED_AFTER)
+    Review.objects.update(publishing_at=timezone.now() - MAX_POST_DURATION - POST_VISIBILITY_DELAY)
     github.fail("create_review", Fault(FaultKind.STATUS, status=307, headers=here))
     assert run(admit(pull)).conclusion == Conclusion.SUCCESS
     assert len(pull.reviews) == 1

@@ -295,7 +295,7 @@ class Kodiai(RuleBasedStateMachine):
     def to_happen(self, what: str, point: str) -> Callable[[], None]:
         happen: dict[str, Callable[[], None]] = {
             "kill": self.kill,
-            "hand back": self.hand_back,
+            "hand back": self.release,
             "stop": shutdown.stop,
             "bug": self.fail(ZeroDivisionError("a bug")),
             "database error": self.fail(OperationalError("the disk is full")),
@@ -312,9 +312,9 @@ class Kodiai(RuleBasedStateMachine):
     def kill(self) -> None:
         raise Killed
 
-    def hand_back(self) -> None:
+    def release(self) -> None:
         if not connection.in_atomic_block:  # another connection, and so another thread, would wait for this one
-            runner.hand_back()
+            runner.release()
         raise Killed
 
     def fail(self, error: Exception) -> Callable[[], None]:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from reviews.exceptions import LeaseLost
 from reviews.github import client as github_client
-from reviews.github.facts import SETTLED_AFTER
+from reviews.github.facts import POST_VISIBILITY_DELAY
 from reviews.intake.inbox import requeue
 from reviews.models import DeliveryStatus, MissedDelivery, Review
 from reviews.publishing import check_runs
@@ -162,7 +162,7 @@ def test_one_that_github_may_have_taken_is_looked_for_when_it_has_settled_whatev
 
     assert review.check_run_due_at is not None
     assert review.check_run_posting_at is not None
-    assert review.check_run_due_at >= review.check_run_posting_at + SETTLED_AFTER
+    assert review.check_run_due_at >= review.check_run_posting_at + POST_VISIBILITY_DELAY
 
 
 def test_one_that_github_took_without_an_answer_is_found_and_not_posted_again(
@@ -171,7 +171,7 @@ def test_one_that_github_took_without_an_answer_is_found_and_not_posted_again(
     github.fail("create_check_run", Fault(FaultKind.TAKEN_THEN_RESET))
     review = run(admit(pull))
     assert review.check_run_due_at is not None
-    assert review.check_run_due_at - timezone.now() > SETTLED_AFTER - timedelta(seconds=3)
+    assert review.check_run_due_at - timezone.now() > POST_VISIBILITY_DELAY - timedelta(seconds=3)
 
     assert tell_check_runs() == {"told": 1}
     assert only_check_run(pull)["conclusion"] == "neutral"
