@@ -92,9 +92,9 @@ class Finding:
     lines of one file share it."""
 
     @property
-    def gist(self) -> str:
+    def content_hash(self) -> str:
         """The part of the fingerprint that tells what was found; the rest tells in which file."""
-        return gist_of(self.fingerprint)
+        return content_hash_of(self.fingerprint)
 
 
 def fingerprinted(finding: Finding, path_in_base: str) -> Finding:
@@ -112,7 +112,7 @@ def by_severity(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda finding: (finding.severity.rank, finding.path, finding.start_line))
 
 
-def gist_of(fingerprint: str) -> str:
+def content_hash_of(fingerprint: str) -> str:
     """The part of a fingerprint that two files can share."""
     return fingerprint[:GIST]
 

@@ -166,7 +166,7 @@ class Review(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
 
     # 0 obey, where a comment started it
-    obeyed_at = models.DateTimeField(
+    command_applied_at = models.DateTimeField(
         null=True, blank=True, help_text="When pause, resume or ignore took effect, in the same transaction"
     )
     answering_at = models.DateTimeField(
@@ -343,7 +343,7 @@ class IgnoredFinding(models.Model):
     """What somebody asked never to hear again in a repository. To delete it is to hear it again."""
 
     repo = models.CharField(max_length=255, help_text="owner/name")
-    gist = models.CharField(
+    content_hash = models.CharField(
         max_length=32, help_text="What was found: a digest of rule, message and the line's own text"
     )
     rule = models.CharField(max_length=100, blank=True, help_text="Empty where no report tells of it any more")
@@ -354,10 +354,10 @@ class IgnoredFinding(models.Model):
     ignored_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["repo", "gist"], name="reviews_ignored_finding")]
+        constraints = [models.UniqueConstraint(fields=["repo", "content_hash"], name="reviews_ignored_finding")]
 
     def __str__(self) -> str:
-        return f"{self.rule or self.gist} in {self.repo}"
+        return f"{self.rule or self.content_hash} in {self.repo}"
 
 
 class ThumbsDown(models.Model):

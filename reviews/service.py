@@ -56,7 +56,7 @@ def run_review(review: Review) -> None:
 def _review_pull_request(client: Client, review: Review) -> tuple[Conclusion, str]:
     raise_if_stopping()
     if review.loaded_at is None:
-        handlers.obey(client, review)
+        handlers.handle_command(client, review)
     if review.analysed_at is None:
         pull, files = load(client, review)
         raise_if_stopping()
@@ -143,9 +143,7 @@ def _end_if_not_wanted(delivery: Delivery, config: repository.RepositoryConfig) 
     """Raise `RunFinished` if the repository wants no review for this event. Who asks Kodiai by name gets one."""
     event, _, action = delivery.event_type.partition(".")
     if event == "pull_request" and not delivery.addressed and action not in config.triggers.actions:
-        raise RunFinished(
-            Conclusion.SKIPPED, f"`triggers` of `{repository.PATH}` excludes {action}"
-        )
+        raise RunFinished(Conclusion.SKIPPED, f"`triggers` of `{repository.PATH}` excludes {action}")
 
 
 def _is_about_an_older_commit(review: Review, head_sha: str) -> bool:
@@ -236,11 +234,11 @@ def analyse(client: Client, review: Review, pull: PullRequest, files: Sequence[C
         config=repository.RepositoryConfig.from_json(review.config),
         ask=budget.of(review),
     )
-    ignored = set(IgnoredFinding.objects.filter(repo=review.repo).values_list("gist", flat=True))
+    ignored = set(IgnoredFinding.objects.filter(repo=review.repo).values_list("content_hash", flat=True))
     report = replace(
         found,
-        findings=tuple(finding for finding in found.findings if finding.gist not in ignored),
-        ignored=tuple(finding.gist for finding in found.findings if finding.gist in ignored),
+        findings=tuple(finding for finding in found.findings if finding.content_hash not in ignored),
+        ignored=tuple(finding.content_hash for finding in found.findings if finding.content_hash in ignored),
         config_problems=Report.from_json(review.report).config_problems,
         truncated=len(files) >= MAX_FILES,
     )

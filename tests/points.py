@@ -20,7 +20,7 @@ from reviews.runs import runner
 
 STAMPS = (
     "started_at",
-    "obeyed_at",
+    "command_applied_at",
     "answering_at",
     "answered_at",
     "loaded_at",

@@ -30,7 +30,7 @@ SEEN, DONE = "eyes", "+1"
 MAY_COMMAND = frozenset({"admin", "maintain", "write"})
 
 
-def obey(client: Client, review: Review) -> None:
+def handle_command(client: Client, review: Review) -> None:
     """Do what the comment that started a run asks for, if one did.
 
     Returns where that is a review. Raises `RunFinished` when anything else is done, and what GitHub's calls raise.
@@ -46,23 +46,23 @@ def obey(client: Client, review: Review) -> None:
     elif word == Command.REVIEW:
         return
     else:
-        reason = _obeyed(client, review, Command(word))
+        reason = _applied(client, review, Command(word))
     raise RunFinished(Conclusion.SKIPPED, reason)
 
 
 def _may_command(client: Client, review: Review) -> bool:
     """Tell whether the sender may command. GitHub is asked: an association, as in the comment, says less."""
-    return review.obeyed_at is not None or client.permission_of(review.delivery.sender) in MAY_COMMAND
+    return review.command_applied_at is not None or client.permission_of(review.delivery.sender) in MAY_COMMAND
 
 
-def _obeyed(client: Client, review: Review, command: Command) -> str:
+def _applied(client: Client, review: Review, command: Command) -> str:
     """Do what a command asks for; return what was done, in words."""
     if command == Command.HELP:
         return say(client, review, help_body(), "help")
     if command in (Command.PAUSE, Command.RESUME):
         # Its time stamp is all that it changes: see `Review.paused_by`.
-        if review.obeyed_at is None:
-            review.stamp("obeyed_at")
+        if review.command_applied_at is None:
+            review.stamp("command_applied_at")
         react(client, review, DONE)
         return f"{command}d by {review.delivery.sender}"
     told = _told_in_thread(client, review)
@@ -84,14 +84,14 @@ def ignore(review: Review, path: str, findings: Mapping[str, Finding | None]) ->
 
     `findings` are by their gists; None where no report tells of one any more.
     """
-    if review.obeyed_at is not None:
+    if review.command_applied_at is not None:
         return
     about = {"path": path, "pr_number": review.pr_number, "ignored_by": review.delivery.sender}
     with transaction.atomic():
-        review.stamp("obeyed_at")
-        for gist, finding in findings.items():
+        review.stamp("command_applied_at")
+        for content_hash, finding in findings.items():
             known = {"rule": finding.rule, "message": finding.message} if finding else {}
-            IgnoredFinding.objects.get_or_create(repo=review.repo, gist=gist, defaults=about | known)
+            IgnoredFinding.objects.get_or_create(repo=review.repo, content_hash=content_hash, defaults=about | known)
 
 
 def pause_reason(review: Review) -> str:

@@ -13,7 +13,7 @@ from django.db.models import Max
 from django.utils import timezone
 
 from reviews.exceptions import PostPending
-from reviews.findings import FINGERPRINT, Finding, Report, by_severity, gist_of
+from reviews.findings import FINGERPRINT, Finding, Report, by_severity, content_hash_of
 from reviews.github.client import Client
 from reviews.github.facts import MAX_POST_DURATION, POST_VISIBILITY_DELAY
 from reviews.github.identity import app_login, is_app_login
@@ -161,23 +161,23 @@ def compare_with_posted(
     moved_away = Counter[str]()
     for fingerprint, times in in_summaries.items():
         if not report.changes(last[fingerprint].path):
-            moved_away[gist_of(fingerprint)] += times
+            moved_away[content_hash_of(fingerprint)] += times
     new = []
     for finding in unsaid:
         if in_summaries[finding.fingerprint] > 0:
             in_summaries[finding.fingerprint] -= 1
-        elif moved_away[finding.gist] > 0:
-            moved_away[finding.gist] -= 1
+        elif moved_away[finding.content_hash] > 0:
+            moved_away[finding.content_hash] -= 1
         else:
             new.append(finding)
     now = Counter(finding.fingerprint for finding in report.findings)
-    gists = {finding.gist for finding in report.findings}
+    content_hashes = {finding.content_hash for finding in report.findings}
     gone = [
         last[fingerprint]
         for fingerprint in told - now
         if report.is_sure_of(last[fingerprint].path)
-        and not (last[fingerprint].gist in gists and not report.changes(last[fingerprint].path))
-        and last[fingerprint].gist not in report.ignored
+        and not (last[fingerprint].content_hash in content_hashes and not report.changes(last[fingerprint].path))
+        and last[fingerprint].content_hash not in report.ignored
     ]
     standing_threads = {one.thread.comment_id for _, one in standing}
     gone_threads = {
@@ -222,7 +222,7 @@ def _paired(
     """
     left: dict[str, list[PostedFinding]] = defaultdict(list)
     for one in sorted(posted, key=_readiness):
-        left[gist_of(one.fingerprint)].append(one)
+        left[content_hash_of(one.fingerprint)].append(one)
     rules: tuple[Callable[[Finding, PostedFinding], bool], ...] = (
         lambda finding, one: (
             (one.fingerprint, one.thread.path, one.thread.line) == (finding.fingerprint, finding.path, finding.end_line)
@@ -235,7 +235,7 @@ def _paired(
     for is_said_by in rules:
         still = []
         for finding in unsaid:
-            candidates = left.get(finding.gist, [])
+            candidates = left.get(finding.content_hash, [])
             found = next((one for one in candidates if is_said_by(finding, one)), None)
             if found is None:
                 still.append(finding)
@@ -260,10 +260,10 @@ def posted_findings(threads: Iterable[Thread]) -> Iterable[PostedFinding]:
 
 def findings_of(review: Review, told: Iterable[PostedFinding]) -> dict[str, Finding | None]:
     """What threads of the pull request are about, by gist, as the latest report of another run that has it tells."""
-    findings: dict[str, Finding | None] = {gist_of(one.fingerprint): None for one in told}
+    findings: dict[str, Finding | None] = {content_hash_of(one.fingerprint): None for one in told}
     runs = review.others().filter(report__isnull=False).order_by("-pk")
     for stored in runs.values_list("report", flat=True)[:MOST_REPORTS]:
         for finding in Report.from_json(stored).findings:
-            if finding.gist in findings:
-                findings[finding.gist] = findings[finding.gist] or finding
+            if finding.content_hash in findings:
+                findings[finding.content_hash] = findings[finding.content_hash] or finding
     return findings

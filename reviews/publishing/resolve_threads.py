@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from django.utils import timezone
 
 from reviews.exceptions import PostPending
-from reviews.findings import Report, gist_of
+from reviews.findings import Report, content_hash_of
 from reviews.github.client import Client
 from reviews.github.errors import GitHubError, Refused
 from reviews.github.threads import Thread
@@ -58,7 +58,7 @@ def count_thumbs_down(review: Review, posted: Sequence[PostedFinding]) -> None:
     down = {one.thread.comment_id: one for one in posted if one.thread.thumbs_down}
     findings = findings_of(review, down.values()) if down else {}
     for comment_id, one in down.items():
-        finding = findings[gist_of(one.fingerprint)]
+        finding = findings[content_hash_of(one.fingerprint)]
         about = {"repo": review.repo, "pr_number": review.pr_number, "path": one.thread.path}
         seen = {"people": one.thread.thumbs_down, "seen_at": timezone.now(), "rule": finding.rule if finding else ""}
         ThumbsDown.objects.update_or_create(comment_id=comment_id, defaults=about | seen)
@@ -74,7 +74,7 @@ def _sync(client: Client, review: Review, previous: PreviousComments) -> None:
     edits = []
     for thread in gone:
         if thread.id not in done:
-            is_ignored = ignored.issuperset(gist_of(one.fingerprint) for one in posted_findings([thread]))
+            is_ignored = ignored.issuperset(content_hash_of(one.fingerprint) for one in posted_findings([thread]))
             edits.append((thread, _put_away(thread, IGNORED if is_ignored else gone_at(review.head_sha))))
     for thread, remark, marker in standing:
         # What is not back of what it told is not told any more, and not in its marker.

@@ -180,7 +180,7 @@ def test_a_run_that_is_killed_at_any_point_leaves_one_answer(pull: PullRequest, 
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("point", ["obeyed_at", "threads-resolved", "comment-edited"])
+@pytest.mark.parametrize("point", ["command_applied_at", "threads-resolved", "comment-edited"])
 def test_an_ignore_that_is_killed_at_any_point_is_done_once(pull: PullRequest, point: str) -> None:
     run(admit(pull))
     first = thread_on(pull, "F401")

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from django.test import Client as Browser
 from pytest_django import Settings
-from sandbox.conversation import react
 
 from reviews import engines
 from reviews.engines.analyzer import AnalyzerFailed
@@ -16,6 +15,7 @@ from reviews.publishing.markdown import GONE, PARTIAL
 from reviews.publishing.previous_comments import finding_marker, review_markers
 from reviews.publishing.publish import marker
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
+from sandbox.conversation import react
 from telemetry.models import Conclusion
 from tests.reviews.conftest import AFTER
 from tests.runs import admit, body_without_marker, run
