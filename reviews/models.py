@@ -125,7 +125,7 @@ class Delivery(models.Model):
 
 
 class ReviewQuerySet(models.QuerySet["Review"]):
-    def owing_rate_limit_event(self) -> "ReviewQuerySet":
+    def pending_rate_limit_event(self) -> "ReviewQuerySet":
         """Runs whose rate-limit event is not known to be stored, those not tried for longest first.
 
         A run owes its event from the moment its enrichment is final. One that ended before, or whose repository
@@ -135,13 +135,13 @@ class ReviewQuerySet(models.QuerySet["Review"]):
             enriched_at__isnull=False, telemetry_enabled=True, rate_limit_event_recorded_at__isnull=True
         ).order_by(F("rate_limit_event_tried_at").asc(nulls_first=True), "pk")
 
-    def owing_execution(self) -> "ReviewQuerySet":
+    def pending_execution(self) -> "ReviewQuerySet":
         """Finished runs whose execution row is not known to be stored."""
         return self.filter(
             finished_at__isnull=False, telemetry_enabled=True, execution_recorded_at__isnull=True
         ).order_by("pk")
 
-    def owing_check_run(self) -> "ReviewQuerySet":
+    def pending_check_run(self) -> "ReviewQuerySet":
         """Ended runs whose check run GitHub is to be told now, those that are due for longest first."""
         return self.filter(check_run_due_at__lte=timezone.now()).order_by("check_run_due_at")
 
@@ -317,7 +317,7 @@ class Review(models.Model):
         self.store_check_run(**values, **{step: timezone.now()})
 
     @property
-    def told_commit(self) -> str:
+    def reported_commit(self) -> str:
         """The commit that the check run is about: the head commit that was looked at, or else that of the event."""
         return self.head_sha or self.delivery.head_sha
 

@@ -50,7 +50,7 @@ def run_review(review: Review) -> None:
                 conclusion, reason = Conclusion.ERROR, str(refused)
             finish(review, conclusion, reason, pull_head)
         record_finished(review)
-        check_runs.tell(client, review)
+        check_runs.report(client, review)
 
 
 def _review_pull_request(client: Client, review: Review) -> tuple[Conclusion, str]:
@@ -208,7 +208,7 @@ def emit_rate_limit_event(review: Review) -> bool:
         retry_attempts=review.retry_attempts,
         degradation_path=review.degradation_path,
     )
-    # Not known to be stored means owed: `record_owed` tries again until it is.
+    # Not known to be stored means owed: `flush_outbox` tries again until it is.
     review.stamp("rate_limit_event_tried_at" if event is None else "rate_limit_event_recorded_at")
     return event is not None
 

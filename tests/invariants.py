@@ -138,7 +138,7 @@ def _check_check_runs(now: State) -> None:
         review = runs[identity]
         assert len(told) == 1, f"told {len(told)} times: {review.delivery}"
         assert review.check_run_posting_at is not None, "told before it was stored that GitHub may have it"
-        assert told[0]["head_sha"] == review.told_commit, "told of another commit"
+        assert told[0]["head_sha"] == review.reported_commit, "told of another commit"
     for review in now.reviews:
         if review.check_run_reported_at is not None:
             assert review.check_run_due_at is None, f"owed though it was told: {review}"
@@ -169,8 +169,8 @@ def check_at_rest(pulls: Iterable[PullRequest]) -> None:
     )
     assert not unfinished.exists(), f"never ended: {list(unfinished.values_list('event_type', 'status', 'failure'))}"
     assert not Review.objects.exclude(lease_owner="").exists(), "a claim on a run that has ended"
-    assert not Review.objects.owing_rate_limit_event().exists(), "events are owed for ever"
-    assert not Review.objects.owing_execution().exists(), "executions are owed for ever"
+    assert not Review.objects.pending_rate_limit_event().exists(), "events are owed for ever"
+    assert not Review.objects.pending_execution().exists(), "executions are owed for ever"
     assert not Review.objects.exclude(check_run_due_at=None).exists(), "check runs are owed for ever"
     for review in Review.objects.select_related("delivery"):
         identity = dict(zip(("delivery_id", "event_type"), _identity(review.delivery), strict=True))

@@ -23,7 +23,7 @@ from reviews.intake.inbox import accept
 from reviews.intake.payloads import read_delivery
 from reviews.maintenance.recovery import sweep
 from reviews.models import Delivery, Review
-from reviews.publishing.check_runs import tell_owed
+from reviews.publishing.check_runs import report_pending
 from reviews.runs.runner import process
 from sandbox import PullRequest
 from telemetry.models import Execution, RateLimitEvent
@@ -152,7 +152,7 @@ def conclusion_and_title(pull: PullRequest) -> tuple[str, str]:
 def tell_check_runs() -> dict[str, int]:
     """A round of telling the check runs that are owed, when their time has come; what became of how many."""
     let_waits_be_over()
-    return {what: count for what, count in tell_owed().items() if count}
+    return {what: count for what, count in report_pending().items() if count}
 
 
 def body_without_marker(review: dict[str, Any]) -> str:

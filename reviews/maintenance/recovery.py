@@ -30,7 +30,7 @@ HANDED_OVER_AFTER = timedelta(seconds=3)
 MOST_LOST = 500
 """Waiting deliveries of which one sweep asks the queue, those that wait for longest first."""
 MOST_FAILURES_IN_A_ROW = 3
-"""Failed writes after which a round of `record_owed` leaves the rest to the next round."""
+"""Failed writes after which a round of `flush_outbox` leaves the rest to the next round."""
 
 
 # Runs and deliveries
@@ -114,19 +114,19 @@ def remove_old_tasks() -> int:
 # Telemetry
 
 
-def record_owed(limit: int = 500) -> int:
+def flush_outbox(limit: int = 500) -> int:
     """Record what finished runs and final enrichments still owe to telemetry; return how many rows were stored.
 
     The identity makes a second write a no-op. A store that fails again and again ends the round, so that an outage
     costs a round some seconds and not hours.
     """
-    stored = _record_each(Review.objects.owing_rate_limit_event(), emit_rate_limit_event, limit)
-    return stored + _record_each(Review.objects.owing_execution(), record_finished, limit)
+    stored = _record_each(Review.objects.pending_rate_limit_event(), emit_rate_limit_event, limit)
+    return stored + _record_each(Review.objects.pending_execution(), record_finished, limit)
 
 
-def _record_each(owing: QuerySet[Review], record: Callable[[Review], bool], limit: int) -> int:
+def _record_each(pending: QuerySet[Review], record: Callable[[Review], bool], limit: int) -> int:
     stored = failures_in_a_row = 0
-    for review in owing.select_related("delivery")[:limit]:
+    for review in pending.select_related("delivery")[:limit]:
         try:
             recorded = record(review)
         except LeaseLost:

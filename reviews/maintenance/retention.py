@@ -29,13 +29,13 @@ def retain() -> Mapping[str, int]:
             Q(status__in=(DeliveryStatus.DONE, DeliveryStatus.FAILED), finished_at__lt=before)
             | Q(status=DeliveryStatus.IGNORED, received_at__lt=before)
         ).exclude(command__in=(Command.PAUSE, Command.RESUME))
-        owing = Q(review__telemetry_enabled=True) & (
+        pending = Q(review__telemetry_enabled=True) & (
             Q(review__execution_recorded_at__isnull=True, review__finished_at__isnull=False)
             | Q(review__rate_limit_event_recorded_at__isnull=True, review__enriched_at__isnull=False)
         )
         removed["deliveries removed"] = 0
         for _ in range(MOST_BATCHES):
-            batch = list(old.exclude(owing).order_by("pk").values_list("pk", flat=True)[:BATCH])
+            batch = list(old.exclude(pending).order_by("pk").values_list("pk", flat=True)[:BATCH])
             Delivery.objects.filter(pk__in=batch).delete()
             removed["deliveries removed"] += len(batch)
             if len(batch) < BATCH:

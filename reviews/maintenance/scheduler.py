@@ -17,7 +17,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from reviews.maintenance import redelivery
-from reviews.maintenance.recovery import next_expiry, record_owed, sweep
+from reviews.maintenance.recovery import flush_outbox, next_expiry, sweep
 from reviews.maintenance.retention import retain
 from reviews.models import PeriodicTask
 from reviews.publishing import check_runs
@@ -49,7 +49,7 @@ class Periodic:
 
 
 def _telemetry() -> dict[str, int]:
-    return {"rows recorded": record_owed()}
+    return {"rows recorded": flush_outbox()}
 
 
 PERIODIC = (
@@ -60,7 +60,7 @@ PERIODIC = (
     # Where the App is not set up there is nobody to tell, or to ask.
     Periodic(
         "check-runs",
-        check_runs.tell_owed,
+        check_runs.report_pending,
         lambda: settings.KODIAI_SWEEP_SECONDS if settings.KODIAI_GITHUB_APP_ID else 0,
         # Each check run is claimed by itself, so that a second process may help one that takes longer.
         longest=15,

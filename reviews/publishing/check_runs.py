@@ -37,8 +37,8 @@ MAX_ANNOTATIONS = 50
 """Annotations of one call. Source: GitHub REST docs, "Create a check run"."""
 NEVER = "never"
 SHORTEST_WAIT, LONGEST_WAIT = timedelta(seconds=30), timedelta(hours=1)
-GIVEN_UP_AFTER = timedelta(days=1)
-MOST_OWED = 100
+ABANDONED_AFTER = timedelta(days=1)
+MAX_PENDING = 100
 """Check runs that one round tells."""
 
 _LEVELS = {
@@ -52,11 +52,11 @@ _LEVELS = {
 class Outcome(StrEnum):
     """What became of a check run that was owed."""
 
-    TOLD = "report_for_author"
-    PUT_OFF = "put off"
+    REPORTED = "reported"
+    DEFERRED = "deferred"
     UNAVAILABLE = "GitHub away"
-    GIVEN_UP = "given up"
-    NOT_OURS = "told by others"
+    ABANDONED = "abandoned"
+    NOT_OURS = "reported by others"
 
 
 # Whether one is owed
@@ -69,7 +69,7 @@ def due_at(review: Review, conclusion: Conclusion, pull_head: str = "") -> datet
     (`pull_head`, as far as that is known) and has no review: a newer check run of the same name hides the older one,
     and one that was skipped must not hide one that failed.
     """
-    commit = review.told_commit
+    commit = review.reported_commit
     if not commit or conclusion == Conclusion.SUPERSEDED:
         return None
     if conclusion == Conclusion.SKIPPED and (commit != pull_head or _about(review, commit, published_at__isnull=False)):
@@ -90,23 +90,27 @@ def _about(review: Review, commit: str, **more: Any) -> bool:
 # Telling it
 
 
-def tell_owed() -> dict[str, int]:
+def report_pending() -> dict[str, int]:
     """Tell GitHub the check runs that are owed; return what became of how many.
 
     Safe at any time and in many processes at once. A GitHub that is away ends the round.
     """
     outcomes: Counter[Outcome] = Counter()
-    for review in Review.objects.owing_check_run().select_related("delivery")[:MOST_OWED]:
+    for review in Review.objects.pending_check_run().select_related("delivery")[:MAX_PENDING]:
         with Client(review.repo, review.delivery.installation_id) as client:
-            outcome = tell(client, review)
+            outcome = report(client, review)
         outcomes[outcome] += 1
         if outcome is Outcome.UNAVAILABLE:
             break
-    put_off = outcomes[Outcome.PUT_OFF] + outcomes[Outcome.UNAVAILABLE]
-    return {"report_for_author": outcomes[Outcome.TOLD], "put off": put_off, "given up": outcomes[Outcome.GIVEN_UP]}
+    deferred = outcomes[Outcome.DEFERRED] + outcomes[Outcome.UNAVAILABLE]
+    return {
+        "reported": outcomes[Outcome.REPORTED],
+        "deferred": deferred,
+        "abandoned": outcomes[Outcome.ABANDONED],
+    }
 
 
-def tell(client: Client, review: Review) -> Outcome:
+def report(client: Client, review: Review) -> Outcome:
     """Tell GitHub how a run ended, if that is owed now. Whatever GitHub does, nothing is raised.
 
     Of several processes one sets `check_run_due_at` to a time to come and goes on; the others leave the check run to
@@ -118,33 +122,33 @@ def tell(client: Client, review: Review) -> Outcome:
     try:
         review.store_check_run(check_run_due_at=_held_until())
         try:
-            return _tell(client, review)
+            return _report(client, review)
         except RateLimited as limited:
-            return _put_off(review, limited.retry_at, limited, Outcome.PUT_OFF)
+            return _defer(review, limited.retry_at, limited, Outcome.DEFERRED)
         except GitHubError as error:
             # 401 is about the token, or the App that was suspended for a while, and not about the check run.
             if isinstance(error, Refused) and error.status != 401:
-                return _give_up(review, str(error))
+                return _abandon(review, str(error))
             assert review.finished_at is not None  # noqa: S101  # nothing is owed before
             # As long again as it has been owed, so that the waits grow.
             wait = max(SHORTEST_WAIT, min(timezone.now() - review.finished_at, LONGEST_WAIT))
-            return _put_off(review, timezone.now() + wait, error, Outcome.UNAVAILABLE)
+            return _defer(review, timezone.now() + wait, error, Outcome.UNAVAILABLE)
     except LeaseLost:
         return Outcome.NOT_OURS
 
 
-def _tell(client: Client, review: Review) -> Outcome:
-    if _about(review, review.told_commit, pk__gt=review.pk, check_run_reported_at__isnull=False):
-        return _give_up(review, "a later run has told of this commit")
+def _report(client: Client, review: Review) -> Outcome:
+    if _about(review, review.reported_commit, pk__gt=review.pk, check_run_reported_at__isnull=False):
+        return _abandon(review, "a later run has told of this commit")
     if not client.may_write_checks():
         # Said once for all runs, where the token was asked for.
         review.store_check_run(check_run_due_at=None)
-        return Outcome.GIVEN_UP
+        return Outcome.ABANDONED
     known = _find(client, review) if _may_be_posted(review) else None
     if known is None or not _says(known, check_run_of(review)):
         post(client, review, known)
     review.stamp_check_run("check_run_reported_at", check_run_due_at=None)
-    return Outcome.TOLD
+    return Outcome.REPORTED
 
 
 def post(client: Client, review: Review, known: CheckRun | None) -> None:
@@ -159,7 +163,7 @@ def post(client: Client, review: Review, known: CheckRun | None) -> None:
 
     body = check_run_of(review)
     if known is None:
-        posted = client.create_check_run({"head_sha": review.told_commit, **body}, before)
+        posted = client.create_check_run({"head_sha": review.reported_commit, **body}, before)
     else:
         posted = client.update_check_run(known.id, body, before)
     if posted.external_id != external_id(review):
@@ -178,7 +182,7 @@ def _may_be_posted(review: Review) -> bool:
 
 def _find(client: Client, review: Review) -> CheckRun | None:
     """The check run of this identity that GitHub has. Only the App's own count: anybody can write an external id."""
-    for check_run in client.check_runs(review.told_commit, NAME):
+    for check_run in client.check_runs(review.reported_commit, NAME):
         app = check_run.app
         if check_run.external_id == external_id(review) and app is not None and is_own_app(app.id, app.slug):
             return check_run
@@ -192,21 +196,21 @@ def _says(known: CheckRun, body: Mapping[str, Any]) -> bool:
     return said == (body["conclusion"], body["completed_at"], body["output"]["title"])
 
 
-def _put_off(review: Review, until: datetime, why: GitHubError, outcome: Outcome) -> Outcome:
+def _defer(review: Review, until: datetime, why: GitHubError, outcome: Outcome) -> Outcome:
     """Try again later; give it up, and say so, where that is too late for anybody to look at it."""
     assert review.finished_at is not None  # noqa: S101  # nothing is owed before
-    if until > review.finished_at + GIVEN_UP_AFTER:
-        return _give_up(review, str(why))
+    if until > review.finished_at + ABANDONED_AFTER:
+        return _abandon(review, str(why))
     # What may just have been posted is looked for once GitHub has settled.
     review.store_check_run(check_run_due_at=max(until, timezone.now() + POST_VISIBILITY_DELAY))
-    logger.info("check run put off", extra={**review.delivery.log_fields, "until": until, "error": str(why)})
+    logger.info("check run deferred", extra={**review.delivery.log_fields, "until": until, "error": str(why)})
     return outcome
 
 
-def _give_up(review: Review, why: str) -> Outcome:
+def _abandon(review: Review, why: str) -> Outcome:
     review.store_check_run(check_run_due_at=None)
-    logger.info("check run given up", extra={**review.delivery.log_fields, "reason": why})
-    return Outcome.GIVEN_UP
+    logger.info("check run abandoned", extra={**review.delivery.log_fields, "reason": why})
+    return Outcome.ABANDONED
 
 
 # What it says
@@ -221,19 +225,19 @@ def check_run_of(review: Review) -> dict[str, Any]:
     """The check run of a run that has ended, as GitHub takes it."""
     report = author_tier.report_for_author(review) if review.report else Report()
     conclusion = Conclusion(review.conclusion)
-    told = report if conclusion in (Conclusion.SUCCESS, Conclusion.PARTIAL) else Report()
-    ranked = by_severity(told.findings)
+    shown = report if conclusion in (Conclusion.SUCCESS, Conclusion.PARTIAL) else Report()
+    ranked = by_severity(shown.findings)
     annotations = [_annotation(finding) for finding in ranked[:MAX_ANNOTATIONS]]
     body = {
         "name": NAME,
         "external_id": external_id(review),
         "status": "completed",
-        "conclusion": conclusion_of(conclusion, told, RepositoryConfig.from_json(review.config).check.fail_on),
+        "conclusion": conclusion_of(conclusion, shown, RepositoryConfig.from_json(review.config).check.fail_on),
         "started_at": _time(review.started_at or review.finished_at),
         "completed_at": _time(review.finished_at),
         "output": {
-            "title": check_title(conclusion, told),
-            "summary": check_summary(review, conclusion, told, annotated=len(annotations)),
+            "title": check_title(conclusion, shown),
+            "summary": check_summary(review, conclusion, shown, annotated=len(annotations)),
             "annotations": annotations,
         },
     }

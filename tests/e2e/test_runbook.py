@@ -186,8 +186,8 @@ def test_telemetry_is_owed(without_workers: Kodiai) -> None:
     pull = new_pull(without_workers)
     rename = "ALTER TABLE {} RENAME TO {}"
     change(without_workers, rename.format("rate_limit_events", "away"))
-    without_workers.send(pull, delivery_id="owing")
-    work(without_workers, lambda: status(without_workers, "owing") == "done")
+    without_workers.send(pull, delivery_id="pending")
+    work(without_workers, lambda: status(without_workers, "pending") == "done")
     change(without_workers, rename.format("away", "rate_limit_events"))
     assert len(pull.reviews) == 1
 

@@ -65,11 +65,11 @@ def test_it_tells_what_waits_what_is_put_off_what_runs_and_what_is_owed(
     github: Sandbox, pull: PullRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     others = [pull.repository.open_pull_request(changes={"b.py": "x = 1\n"}) for _ in range(3)]
-    waiting, limited, running, owing = (admit(each) for each in (pull, *others))
+    waiting, limited, running, pending = (admit(each) for each in (pull, *others))
     claim(running.pk, "at work")
     with monkeypatch.context() as patch:
         patch.setattr(service, "record_rate_limit_event", lambda **values: None)
-        run(owing)
+        run(pending)
     github.fail("files", Fault(FaultKind.PRIMARY_LIMIT, reset_in=1800))
     until = run(limited).deferred_until
 

@@ -256,7 +256,7 @@ def test_a_run_whose_attempts_are_used_up_is_told_later_and_does_not_show_what_i
     assert (review.conclusion, pull.repository.check_runs) == (Conclusion.ERROR, [])
     assert "db.internal.example" in review.conclusion_reason
 
-    assert tell_check_runs() == {"told": 1}
+    assert tell_check_runs() == {"reported": 1}
     assert only_check_run(pull)["conclusion"] == "neutral"
     assert (
         "The review failed 1 time; who runs Kodiai finds the reason in its admin"
@@ -272,7 +272,7 @@ def test_a_run_that_never_got_to_know_the_head_commit_is_told_at_that_of_its_eve
     github.fail("pull", Fault(FaultKind.BROKEN_JSON), times=None)
     assert run(admit(pull)).head_sha == ""
 
-    assert tell_check_runs() == {"told": 1}
+    assert tell_check_runs() == {"reported": 1}
     assert only_check_run(pull)["head_sha"] == pull.head_sha
 
 
@@ -288,7 +288,7 @@ def test_a_run_that_is_put_off_for_too_long_is_told_and_a_dead_worker_s_too(
     Review.objects.exclude(lease_owner="").update(lease_expires_at=timezone.now() - timedelta(seconds=1))
     sweep()
 
-    assert tell_check_runs() == {"told": 2}
+    assert tell_check_runs() == {"reported": 2}
     assert {check_run["head_sha"] for check_run in pull.repository.check_runs} == {pull.head_sha, other.head_sha}
     assert all("The review failed" in check_run["output"]["summary"] for check_run in pull.repository.check_runs)
 
@@ -304,7 +304,7 @@ def test_a_failed_run_that_is_delivered_again_changes_the_check_run_that_it_has(
     assert review.check_run_due_at is not None, "what was just sent may not be listed yet"
     assert review.check_run_posting_at is not None
     assert review.check_run_due_at == review.check_run_posting_at + POST_VISIBILITY_DELAY
-    assert tell_check_runs() == {"told": 1}
+    assert tell_check_runs() == {"reported": 1}
 
     assert (only_check_run(pull)["id"], only_check_run(pull)["output"]["title"]) == (
         first,

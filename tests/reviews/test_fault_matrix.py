@@ -26,7 +26,7 @@ from pytest_django import Settings
 from reviews import enrichment
 from reviews.github import client, connection
 from reviews.models import Delivery, DeliveryStatus, Review
-from reviews.publishing.check_runs import external_id, tell_owed
+from reviews.publishing.check_runs import external_id, report_pending
 from reviews.publishing.markdown import GONE
 from reviews.publishing.publish import marker
 from reviews.runs.runner import process
@@ -264,12 +264,12 @@ def _tell(github: Sandbox, delivery: Delivery) -> list[str]:
         cache.clear()
         with time_machine.travel(now + (rounds + 1) * timedelta(hours=5)):
             assert review.check_run_due_at < timezone.now(), "it is due within five hours"
-            tell_owed()
+            report_pending()
     else:
         pytest.fail("the check run is neither told nor given up")
-    put_off = ["put off" + (", again and again" if puts_off > 1 else "")] if puts_off else []
+    put_off = ["deferred" + (", again and again" if puts_off > 1 else "")] if puts_off else []
     looked = ["looked for"] if github.count("list_check_runs") else []
-    steps = [*put_off, *looked, "told" if review.check_run_reported_at else "given up"]
+    steps = [*put_off, *looked, "reported" if review.check_run_reported_at else "abandoned"]
     return [f"its check run {steps[0]}", *steps[1:]]
 
 

@@ -7,9 +7,9 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from reviews.github.facts import MAX_POST_DURATION, POST_VISIBILITY_DELAY
-from reviews.maintenance.recovery import record_owed, sweep
+from reviews.maintenance.recovery import flush_outbox, sweep
 from reviews.models import Delivery, DeliveryStatus, Review
-from reviews.publishing.check_runs import external_id, tell_owed
+from reviews.publishing.check_runs import external_id, report_pending
 from reviews.publishing.markdown import GONE
 from reviews.publishing.publish import marker
 from reviews.runs.runner import process
@@ -47,8 +47,8 @@ def test_a_run_that_is_killed_at_any_point_and_run_again_leaves_one_review_one_c
     sweep()
     let_waits_be_over()
     process(delivery.pk)
-    record_owed()
-    tell_owed()
+    flush_outbox()
+    report_pending()
 
     review = Review.objects.get(delivery=delivery)
     (check_run,) = pull.repository.check_runs

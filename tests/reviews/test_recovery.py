@@ -15,7 +15,7 @@ from pytest_django import Settings
 from reviews import service, shutdown
 from reviews.github.facts import POST_VISIBILITY_DELAY
 from reviews.intake.inbox import requeue
-from reviews.maintenance.recovery import record_owed, sweep
+from reviews.maintenance.recovery import flush_outbox, sweep
 from reviews.models import Delivery, DeliveryStatus, Review
 from reviews.redaction import storable
 from reviews.runs import runner
@@ -372,7 +372,7 @@ def test_a_run_whose_claim_changes_while_its_event_is_recorded_keeps_no_other_fr
 
     monkeypatch.setattr(service, "record_rate_limit_event", record_while_it_is_taken)
 
-    assert record_owed() == 1
+    assert flush_outbox() == 1
     assert RateLimitEvent.objects.count() == 2
 
 
@@ -402,7 +402,7 @@ def test_a_failure_after_a_run_has_ended_neither_queues_it_again_nor_changes_how
 
     assert (review.conclusion, review.attempts, review.delivery.status) == ("success", 0, DeliveryStatus.DONE)
     assert DBTaskResult.objects.count() == 1
-    record_owed()
+    flush_outbox()
     assert Execution.objects.get().conclusion == Conclusion.SUCCESS
 
 

@@ -64,16 +64,16 @@ def test_what_is_older_than_the_retention_goes_and_what_is_younger_stays(
 def test_what_waits_or_owes_telemetry_stays_however_old_it_is(pull: PullRequest, settings: Settings) -> None:
     settings.KODIAI_RETENTION_DAYS = 30
     waiting = admit(pull)
-    owing_event, owing_execution = admit(pull), admit(pull)
-    for delivery in (owing_event, owing_execution):
+    owing_event, pending_execution = admit(pull), admit(pull)
+    for delivery in (owing_event, pending_execution):
         run(delivery)
     Review.objects.filter(delivery=owing_event).update(rate_limit_event_recorded_at=None)
-    Review.objects.filter(delivery=owing_execution).update(execution_recorded_at=None)
+    Review.objects.filter(delivery=pending_execution).update(execution_recorded_at=None)
     age()
 
     retain()
 
-    assert set(Delivery.objects.all()) == {waiting, owing_event, owing_execution}
+    assert set(Delivery.objects.all()) == {waiting, owing_event, pending_execution}
 
 
 @pytest.mark.parametrize(("days", "refused"), [(0, False), (1, True), (7, True), (8, False)])

@@ -8,7 +8,7 @@ from django.core.cache import cache
 from django.utils import timezone
 from pytest_django import Settings
 
-from reviews.maintenance.recovery import record_owed
+from reviews.maintenance.recovery import flush_outbox
 from reviews.models import AuthorTier, DeliveryStatus, Review
 from reviews.publishing.previous_comments import review_markers
 from reviews.publishing.publish import marker
@@ -105,7 +105,7 @@ def test_a_pull_request_that_is_closed_or_gone_is_skipped_and_owes_no_event(
     assert review.conclusion == Conclusion.SKIPPED
     assert review.delivery.status == DeliveryStatus.DONE
     assert not RateLimitEvent.objects.exists()
-    assert record_owed() == 0
+    assert flush_outbox() == 0
     assert execution_of(delivery).conclusion == "skipped"
 
 
@@ -116,7 +116,7 @@ def test_a_repository_that_turned_telemetry_off_leaves_no_rows(repo: Repository)
     run(admit(pull))
 
     assert len(pull.reviews) == 1
-    assert record_owed() == 0
+    assert flush_outbox() == 0
     assert not RateLimitEvent.objects.exists()
     assert not Execution.objects.exists()
 

@@ -37,9 +37,9 @@ from pytest_django import Settings
 from reviews import enrichment, service, shutdown
 from reviews.github import client as github_client
 from reviews.maintenance import scheduler
-from reviews.maintenance.recovery import record_owed, sweep
+from reviews.maintenance.recovery import flush_outbox, sweep
 from reviews.models import Delivery, DeliveryStatus, MissedDelivery, PeriodicTask, Review
-from reviews.publishing.check_runs import tell_owed
+from reviews.publishing.check_runs import report_pending
 from reviews.runs import runner
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
 from telemetry import recording
@@ -332,7 +332,7 @@ class Kodiai(RuleBasedStateMachine):
         sweep()
         self.time.shift(30)
         self.work_on_everything(3)
-        tell_owed()
+        report_pending()
         runner._running = running
 
     def change_and_tell(self, change: Callable[[PullRequest], Any]) -> None:
@@ -446,14 +446,14 @@ class Kodiai(RuleBasedStateMachine):
             unfinished = Delivery.objects.filter(
                 status__in=(DeliveryStatus.RECEIVED, DeliveryStatus.QUEUED, DeliveryStatus.RUNNING)
             )
-            owed = Review.objects.owing_rate_limit_event().exists() or Review.objects.owing_execution().exists()
-            owed = owed or Review.objects.exclude(check_run_due_at=None).exists()
-            if not unfinished.exists() and not owed:
+            pending = Review.objects.pending_rate_limit_event().exists() or Review.objects.pending_execution().exists()
+            pending = pending or Review.objects.exclude(check_run_due_at=None).exists()
+            if not unfinished.exists() and not pending:
                 break
         self.everything_holds()
         check_at_rest(self.pulls)
         before = self.done()
-        assert record_owed() == 0
+        assert flush_outbox() == 0
         for sent in self.sent:
             if Delivery.objects.filter(delivery_id=sent[2]).exclude(status=DeliveryStatus.FAILED).exists():
                 self.arrive(*sent)

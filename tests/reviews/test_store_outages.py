@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from reviews import service
-from reviews.maintenance.recovery import record_owed
+from reviews.maintenance.recovery import flush_outbox
 from reviews.models import Delivery, Review
 from reviews.publishing.previous_comments import review_markers
 from sandbox import PullRequest
@@ -65,8 +65,8 @@ def test_a_review_is_published_as_ever_while_the_store_fails_and_its_row_is_ther
     assert vars(warning)["rate_limit_event"] == recorded[0]
     assert not RateLimitEvent.objects.filter(delivery_id=delivery.delivery_id).exists()
 
-    assert record_owed() == 1
-    assert record_owed() == 0
+    assert flush_outbox() == 1
+    assert flush_outbox() == 0
     event = event_of(delivery)
     assert (event.repo, event.pr_number, event.skipped_queries) == ("octo/demo", pull.number, 0)
 
@@ -88,7 +88,7 @@ def test_an_exception_of_any_other_kind_does_not_stop_a_review(
     assert review.conclusion == "success"
     assert len(pull.reviews) == 1
     assert [entry for entry in caplog.records if "Unheard" in str(vars(entry).get("error"))]
-    assert record_owed() == 1
+    assert flush_outbox() == 1
     assert event_of(delivery)
 
 
@@ -100,8 +100,8 @@ def test_the_execution_that_could_not_be_recorded_is_owed_too(
         patch.setattr(service, "record_execution", lambda **values: None)
         run(delivery)
 
-    assert record_owed() == 1
-    assert record_owed() == 0
+    assert flush_outbox() == 1
+    assert flush_outbox() == 0
 
 
 def test_rows_that_can_never_be_stored_do_not_keep_the_others_from_being_recorded(
@@ -114,7 +114,7 @@ def test_rows_that_can_never_be_stored_do_not_keep_the_others_from_being_recorde
     poisoned = list(Review.objects.order_by("pk")[:4])
     Review.objects.filter(pk__in=[review.pk for review in poisoned]).update(cache_hit_rate=7.0)
 
-    rounds = [record_owed() for _ in range(3)]
+    rounds = [flush_outbox() for _ in range(3)]
 
     assert sum(rounds) == 1
     assert RateLimitEvent.objects.get().delivery_id == Review.objects.latest("pk").delivery.delivery_id
@@ -222,4 +222,4 @@ def test_a_store_of_its_own_may_fail_in_every_way(pull: PullRequest, tmp_path: P
     with closing(sqlite3.connect(store)) as rows:
         assert rows.execute("SELECT delivery_id FROM rate_limit_events").fetchall() == [(delivery.delivery_id,)]
         assert rows.execute("SELECT delivery_id FROM executions").fetchall() == [(delivery.delivery_id,)]
-    assert record_owed() == 0
+    assert flush_outbox() == 0

@@ -17,7 +17,7 @@ from reviews.github.facts import POST_VISIBILITY_DELAY
 from reviews.intake.inbox import requeue
 from reviews.models import DeliveryStatus, MissedDelivery, Review
 from reviews.publishing import check_runs
-from reviews.publishing.check_runs import GIVEN_UP_AFTER, external_id, tell_owed
+from reviews.publishing.check_runs import ABANDONED_AFTER, external_id, report_pending
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
 from telemetry.models import Conclusion
 from tests.runs import (
@@ -67,9 +67,9 @@ def test_a_check_run_that_was_not_told_leaves_the_run_as_it_is_and_is_told_later
     assert review.check_run_due_at is not None
     assert review.check_run_due_at > timezone.now()
     assert github.count("create_check_run") == 1
-    assert not any(tell_owed().values()), "its time has not come"
+    assert not any(report_pending().values()), "its time has not come"
     cache.clear()
-    assert tell_check_runs() == {"told": 1}
+    assert tell_check_runs() == {"reported": 1}
     assert only_check_run(pull)["external_id"] == external_id(review)
     assert anew(review).check_run_reported_at is not None
     assert tell_check_runs() == {}
@@ -84,7 +84,7 @@ def test_a_limit_puts_it_off_until_the_reset(github: Sandbox, pull: PullRequest)
     assert timedelta(seconds=590) < due - timezone.now() < timedelta(seconds=605)
     let_waits_be_over()
     github.reset_calls()
-    assert tell_check_runs() == {"put off": 1}
+    assert tell_check_runs() == {"deferred": 1}
     assert github.count() == 0, "a limit that is known is heeded"
 
 
@@ -101,7 +101,7 @@ def test_one_that_github_refuses_is_given_up_at_once_with_one_line_in_the_log(
     assert tell_check_runs() == {}
     assert github.count("create_check_run") == 1
     said = [record for record in caplog.records if record.name == check_runs.__name__]
-    assert [(record.levelname, record.getMessage()) for record in said] == [("INFO", "check run given up")]
+    assert [(record.levelname, record.getMessage()) for record in said] == [("INFO", "check run abandoned")]
 
 
 def test_one_that_cannot_be_told_is_tried_for_a_day_with_growing_waits(github: Sandbox, pull: PullRequest) -> None:
@@ -110,14 +110,14 @@ def test_one_that_cannot_be_told_is_tried_for_a_day_with_growing_waits(github: S
         review = run(admit(pull))
         assert review.finished_at is not None
         due = [review.check_run_due_at]
-        for age in (timedelta(minutes=10), timedelta(hours=5), GIVEN_UP_AFTER):
+        for age in (timedelta(minutes=10), timedelta(hours=5), ABANDONED_AFTER):
             clock.move_to(review.finished_at + age)
             outcome = tell_check_runs()
             due.append(anew(review).check_run_due_at)
 
     waits = [moment - review.finished_at if moment else None for moment in due]
     assert waits == [timedelta(seconds=30), timedelta(minutes=20), timedelta(hours=6), None]
-    assert outcome == {"given up": 1}
+    assert outcome == {"abandoned": 1}
     assert tell_check_runs() == {}
 
 
@@ -130,9 +130,9 @@ def test_a_github_that_is_away_ends_the_round_and_one_that_is_there_is_told_of_a
         run(admit(pull, action))
     github.reset_calls()
 
-    assert tell_check_runs() == {"put off": 1}
+    assert tell_check_runs() == {"deferred": 1}
     assert github.count("create_check_run") == 1
-    assert tell_check_runs() == {"told": 3}
+    assert tell_check_runs() == {"reported": 3}
     assert len(pull.repository.check_runs) == 3
 
 
@@ -145,8 +145,8 @@ def test_one_at_which_kodiai_itself_fails_keeps_no_other_from_being_told(github:
     let_waits_be_over()
 
     with pytest.raises(ValidationError):
-        tell_owed()
-    assert tell_owed()["told"] == 1
+        report_pending()
+    assert report_pending()["reported"] == 1
     assert only_check_run(pull)["head_sha"] == pull.head_sha
 
 
@@ -173,7 +173,7 @@ def test_one_that_github_took_without_an_answer_is_found_and_not_posted_again(
     assert review.check_run_due_at is not None
     assert review.check_run_due_at - timezone.now() > POST_VISIBILITY_DELAY - timedelta(seconds=3)
 
-    assert tell_check_runs() == {"told": 1}
+    assert tell_check_runs() == {"reported": 1}
     assert only_check_run(pull)["conclusion"] == "neutral"
     assert len(only_check_run(pull)["annotations"]) == 3
     assert (github.count("create_check_run"), github.count("update_check_run")) == (1, 0)
@@ -185,8 +185,8 @@ def test_a_change_that_github_took_without_an_answer_is_not_made_again(github: S
     run(admit(pull, delivery_id="again"))
     github.fail("update_check_run", Fault(FaultKind.TAKEN_THEN_RESET))
 
-    assert tell_check_runs() == {"put off": 1}
-    assert tell_check_runs() == {"told": 1}
+    assert tell_check_runs() == {"deferred": 1}
+    assert tell_check_runs() == {"reported": 1}
     assert len(only_check_run(pull)["annotations"]) == 3
     assert github.count("update_check_run") == 1
 
@@ -196,7 +196,7 @@ def test_an_answer_about_another_check_run_is_no_proof_that_ours_was_taken(githu
     github.fail("create_check_run", Fault(FaultKind.WRONG_JSON, body=other))
 
     assert run(admit(pull)).check_run_reported_at is None
-    assert tell_check_runs() == {"told": 1}
+    assert tell_check_runs() == {"reported": 1}
     assert only_check_run(pull)["conclusion"] == "neutral"
 
 
@@ -207,7 +207,7 @@ def test_a_forged_check_run_of_another_app_does_not_keep_ours_from_being_told(
     review = run(admit(pull))
     pull.repository.add_check_run("mallory", pull.head_sha, name="Kodiai", external_id=external_id(review))
 
-    assert tell_check_runs() == {"told": 1}
+    assert tell_check_runs() == {"reported": 1}
     assert [check_run["app"]["slug"] for check_run in pull.repository.check_runs] == ["mallory", "kodiai"]
 
 
@@ -217,7 +217,7 @@ def test_of_more_check_runs_than_a_page_holds_ours_is_found(github: Sandbox, pul
     for _ in range(120):
         pull.repository.add_check_run("ci", pull.head_sha, name="Kodiai")
 
-    assert tell_check_runs() == {"told": 1}
+    assert tell_check_runs() == {"reported": 1}
     assert (github.count("list_check_runs"), github.count("create_check_run")) == (2, 1)
 
 
@@ -227,7 +227,7 @@ def test_a_process_that_has_lost_it_to_another_posts_nothing(github: Sandbox, pu
     slow = run(admit(pull))
     with github_client.Client(slow.repo, slow.delivery.installation_id) as client:
         slow.store_check_run(check_run_due_at=timezone.now() + timedelta(seconds=1))
-        assert tell_check_runs() == {"told": 1}
+        assert tell_check_runs() == {"reported": 1}
         with pytest.raises(LeaseLost):
             check_runs.post(client, slow, None)
 
@@ -240,7 +240,7 @@ def test_one_that_a_restored_backup_does_not_know_of_is_found(github: Sandbox, p
     MissedDelivery.objects.create(**identity, delivered_at=timezone.now(), status_code=502)
     Review.objects.update(check_run_due_at=timezone.now(), check_run_posting_at=None, check_run_reported_at=None)
 
-    assert tell_check_runs() == {"told": 1}
+    assert tell_check_runs() == {"reported": 1}
     assert only_check_run(pull)["external_id"] == external_id(review)
     assert (github.count("create_check_run"), github.count("update_check_run")) == (1, 0)
 
@@ -255,7 +255,7 @@ def test_a_worker_that_was_stopped_for_longer_than_it_had_it_tells_it_no_second_
     stopped = run_in_a_process_that_is_stopped(delivery, point)
     try:
         wait_until_stopped(stopped)
-        assert tell_check_runs() == {"told": 1}
+        assert tell_check_runs() == {"reported": 1}
         before = Review.objects.values().get()
         os.kill(stopped.pid, signal.SIGCONT)
         _, log = stopped.communicate(timeout=60)
@@ -277,7 +277,7 @@ def test_one_that_was_queued_again_meanwhile_is_left_to_its_next_end(github: San
     assert requeue(review.delivery)
     assert tell_check_runs() == {}
     run(review.delivery)
-    assert tell_check_runs() == {"told": 1}
+    assert tell_check_runs() == {"reported": 1}
     assert only_check_run(pull)["output"]["title"] == "3 findings (1 critical, 2 minor)"
 
 
@@ -286,7 +286,7 @@ def test_one_that_is_told_late_does_not_hide_that_of_a_later_run(github: Sandbox
     run(admit(pull))
     run(admit(pull, "reopened"))
 
-    assert tell_check_runs() == {"given up": 1}
+    assert tell_check_runs() == {"abandoned": 1}
     assert only_check_run(pull)["external_id"] == external_id(
         Review.objects.get(delivery__event_type="pull_request.reopened")
     )
@@ -301,7 +301,7 @@ def test_what_is_owed_is_told_by_the_periodic_tasks(
 
     call_command("maintain")
 
-    assert "check-runs: told: 1, put off: 0, given up: 0" in capsys.readouterr().out
+    assert "check-runs: reported: 1, deferred: 0, abandoned: 0" in capsys.readouterr().out
 
 
 # Permission

@@ -52,8 +52,8 @@ A run that is queued again goes on where it stopped: what was published or recor
         if last := put_off.aggregate(last=Max("queued_at"))["last"]:
             self.stdout.write(f"Put off: {put_off.count()}, the last until {last:%Y-%m-%d %H:%M:%S} UTC")
         self.stdout.write(f"Running: {running.count()}")
-        owing = Review.objects.owing_rate_limit_event().count() + Review.objects.owing_execution().count()
-        self.stdout.write(f"Telemetry rows owed: {owing}")
+        pending = Review.objects.pending_rate_limit_event().count() + Review.objects.pending_execution().count()
+        self.stdout.write(f"Telemetry rows owed: {pending}")
 
     def _queue_again(self, deliveries: list[Delivery]) -> None:
         from reviews.intake.inbox import requeue
