@@ -165,7 +165,7 @@ class Report:
     """The gist of each finding that is not said because somebody asked, in a comment, never to hear it again."""
     hidden_for_newcomer: int = 0
     """Findings that are left out of what the author is told; see `reviews.publishing.author_tier`."""
-    half_read: tuple[str, ...] = ()
+    partially_analysed: tuple[str, ...] = ()
     """Files among `looked_at` that an engine which failed should have read: what it does not say may still be true."""
     config_problems: tuple[str, ...] = ()
     config_change: tuple[str, ...] | None = None
@@ -185,8 +185,8 @@ class Report:
         """Tell whether a finding on this file that is not in the report is gone: all that reads the file has read it,
         or it is not part of the pull request any more, under its name."""
         if path in self._looked_at:
-            return path not in self.half_read
-        return not self.changes(path) and not self.half_read
+            return path not in self.partially_analysed
+        return not self.changes(path) and not self.partially_analysed
 
     @cached_property
     def _looked_at(self) -> frozenset[str]:

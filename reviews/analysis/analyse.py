@@ -67,7 +67,7 @@ def look_at(
         without_engine=len(present) - len(with_engine),
         engines=tuple(ran),
         engine_failures=tuple(failures),
-        half_read=tuple(sorted(path for path in texts if failed & engines.readers(path))),
+        partially_analysed=tuple(sorted(path for path in texts if failed & engines.readers(path))),
         config_change=_problems(selection.proposed_config) if changes_config else None,
         discarded=answer.discarded,
         skipped_for_budget=answer.skipped_for_budget,

@@ -65,7 +65,7 @@ def find_missed(github: AppClient, since: datetime) -> Iterator[HookDelivery]:
             judged.add(identity)
 
 
-def ask_again(github: AppClient, attempt: HookDelivery) -> Outcome:
+def request_redelivery(github: AppClient, attempt: HookDelivery) -> Outcome:
     """Ask GitHub to send a missed delivery again, at most `MOST_REQUESTS` times however many processes ask.
 
     Raises `RateLimited`, without using a request up, and `Unavailable`, with which one is used: it may have been heard.
@@ -97,7 +97,7 @@ def ask_again(github: AppClient, attempt: HookDelivery) -> Outcome:
     return Outcome.ASKED
 
 
-def ask_for_missed() -> dict[str, int]:
+def request_missed_deliveries() -> dict[str, int]:
     """Ask for what was missed since the last look; return how many deliveries that were, and for how many was asked.
 
     Nothing of before the first delivery that the inbox ever took: an App that was somebody else's, or that was not
@@ -111,5 +111,5 @@ def ask_for_missed() -> dict[str, int]:
     if last_look is not None:
         since = max(since, last_look - OVERLAP)
     with AppClient() as github:
-        outcomes = [ask_again(github, attempt) for attempt in find_missed(github, since)]
+        outcomes = [request_redelivery(github, attempt) for attempt in find_missed(github, since)]
     return {"missed": len(outcomes), "asked for": outcomes.count(Outcome.ASKED)}

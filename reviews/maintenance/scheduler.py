@@ -67,7 +67,7 @@ PERIODIC = (
     ),
     Periodic(
         redelivery.TASK,
-        redelivery.ask_for_missed,
+        redelivery.request_missed_deliveries,
         lambda: settings.KODIAI_REDELIVER_SECONDS if settings.KODIAI_GITHUB_APP_ID else 0,
         longest=600,
     ),

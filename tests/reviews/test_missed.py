@@ -190,7 +190,7 @@ def test_a_span_that_cannot_be_read_is_an_error_that_shows_how_to_write_it(text:
 # The periodic task
 
 
-def ask_for_missed() -> Any:
+def request_missed_deliveries() -> Any:
     return run_all()[redelivery.TASK]
 
 
@@ -200,7 +200,7 @@ def test_the_periodic_task_asks_for_what_was_missed(github: Sandbox, pull: PullR
     Delivery.objects.update(received_at=timezone.now() - timedelta(hours=5))
     send(github, pull, "missed")
 
-    assert ask_for_missed() == {"missed": 1, "asked for": 1}
+    assert request_missed_deliveries() == {"missed": 1, "asked for": 1}
     github.wait_for_redeliveries()
     assert MissedDelivery.objects.get().requests == 1
 
@@ -210,11 +210,11 @@ def test_an_app_that_was_just_set_up_is_not_asked_to_make_up_for_what_was_before
     github: Sandbox, pull: PullRequest
 ) -> None:
     send(github, pull, "of-another-time")
-    assert ask_for_missed() == {"missed": 0, "asked for": 0}
+    assert request_missed_deliveries() == {"missed": 0, "asked for": 0}
 
     admit(pull, delivery_id="first")
     Delivery.objects.update(received_at=timezone.now() + timedelta(seconds=2))
-    assert ask_for_missed() == {"missed": 0, "asked for": 0}
+    assert request_missed_deliveries() == {"missed": 0, "asked for": 0}
 
 
 @pytest.mark.django_db
@@ -226,7 +226,7 @@ def test_it_looks_back_no_further_than_a_little_behind_its_last_look(github: San
         name=redelivery.TASK, finished_at=timezone.now() + redelivery.OVERLAP + timedelta(seconds=5)
     )
 
-    assert ask_for_missed() == {"missed": 0, "asked for": 0}
+    assert request_missed_deliveries() == {"missed": 0, "asked for": 0}
 
 
 @pytest.mark.django_db
@@ -236,7 +236,7 @@ def test_a_look_that_failed_is_made_up_for_by_the_next(github: Sandbox, pull: Pu
     send(github, pull, "missed")
     github.fail("hook_deliveries", Fault(FaultKind.STATUS, status=404))
 
-    assert "404" in str(ask_for_missed())
+    assert "404" in str(request_missed_deliveries())
     assert PeriodicTask.objects.get(name=redelivery.TASK).finished_at is None
-    assert ask_for_missed() == {"missed": 1, "asked for": 1}
+    assert request_missed_deliveries() == {"missed": 1, "asked for": 1}
     github.wait_for_redeliveries()

@@ -33,7 +33,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, since: timedelta, dry_run: bool, **options: Any) -> None:
         from reviews.github.app import AppClient
         from reviews.github.errors import GitHubError
-        from reviews.maintenance.redelivery import Outcome, ask_again, event_type_of, find_missed
+        from reviews.maintenance.redelivery import Outcome, event_type_of, find_missed, request_redelivery
 
         count = 0
         outcomes: list[Outcome] = []
@@ -44,7 +44,7 @@ class Command(BaseCommand):
                     line = f"{attempt.delivered_at:%Y-%m-%d %H:%M:%S} {attempt.guid} {event_type_of(attempt)}"
                     line += f", answered with {attempt.status_code}"
                     if not dry_run:
-                        outcomes.append(ask_again(github, attempt))
+                        outcomes.append(request_redelivery(github, attempt))
                         line += f": {outcomes[-1]}"
                     self.stdout.write(line)
         except GitHubError as error:
