@@ -23,7 +23,7 @@ with atheris.instrument_imports(include=["reviews", "unidiff", "yaml"]):
 
 ROOT = "/scratch"
 FILES = {"a.py": "import os\nx = f'a'\n\n", "cr.py": "x = 1\rimport os\r\n\ty = 2", "b/c.py": ""}
-LONGEST_INPUT = 4096
+MAX_INPUT = 4096
 
 
 def intake(data: bytes) -> None:
@@ -176,7 +176,7 @@ def main() -> None:
             raise
 
     # A second without an answer is a hang: the process ends, and the input is kept as `timeout-…`.
-    options = ["-timeout=1", f"-max_len={LONGEST_INPUT}", f"-artifact_prefix=var/fuzz/{name}-", "-print_final_stats=1"]
+    options = ["-timeout=1", f"-max_len={MAX_INPUT}", f"-artifact_prefix=var/fuzz/{name}-", "-print_final_stats=1"]
     atheris.Setup([f"fuzz {name}", *options, *sys.argv[2:], str(corpus)], keep_what_fails)
     atheris.Fuzz()
 

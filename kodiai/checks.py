@@ -7,13 +7,13 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
-SHORTEST_RETENTION = 8
+MIN_RETENTION = 8
 """Days. Deliveries of the last three days can be sent again, on GitHub Enterprise Server of the last seven.
 
 Source: GitHub docs, "Redelivering webhooks".
 """
 
-SHORTEST_SECRET_KEY = 32
+MIN_SECRET_KEY = 32
 """Characters."""
 
 
@@ -55,11 +55,11 @@ def github_is_configured(databases: Sequence[str] | None = None, **kwargs: Any) 
 def secret_key_is_long_enough(**kwargs: Any) -> list[CheckMessage]:
     """Whoever guesses the key makes sessions of the admin at will."""
     key = settings.SECRET_KEY
-    if len(key) >= SHORTEST_SECRET_KEY and not key.startswith("django-insecure-"):
+    if len(key) >= MIN_SECRET_KEY and not key.startswith("django-insecure-"):
         return []
     return [
         Warning(
-            f"KODIAI_SECRET_KEY can be guessed: it needs {SHORTEST_SECRET_KEY} characters or more.",
+            f"KODIAI_SECRET_KEY can be guessed: it needs {MIN_SECRET_KEY} characters or more.",
             hint="Make one with `python3 -c 'import secrets; print(secrets.token_urlsafe(50))'`.",
             id="kodiai.W001",
         )
@@ -69,13 +69,13 @@ def secret_key_is_long_enough(**kwargs: Any) -> list[CheckMessage]:
 @register()
 def retention_is_long_enough(**kwargs: Any) -> list[CheckMessage]:
     """A delivery that the inbox has forgotten would be acted on a second time when GitHub sends it again."""
-    if settings.KODIAI_RETENTION_DAYS == 0 or settings.KODIAI_RETENTION_DAYS >= SHORTEST_RETENTION:
+    if settings.KODIAI_RETENTION_DAYS == 0 or settings.KODIAI_RETENTION_DAYS >= MIN_RETENTION:
         return []
     return [
         Error(
             f"KODIAI_RETENTION_DAYS is {settings.KODIAI_RETENTION_DAYS}: a delivery that is sent again would be acted "
             "on twice.",
-            hint=f"Set it to {SHORTEST_RETENTION} or more, or to 0 to keep everything.",
+            hint=f"Set it to {MIN_RETENTION} or more, or to 0 to keep everything.",
             id="kodiai.E003",
         )
     ]

@@ -18,7 +18,7 @@ from django.views.decorators.cache import never_cache
 
 from reviews import cache
 
-MOST_FAILURES = 5
+MAX_FAILURES = 5
 """Wrong passwords for a name from an address before it has to wait."""
 WAIT_SECONDS = 15 * 60
 """From the first of the failures. A try while it waits does not make it longer."""
@@ -31,10 +31,10 @@ class Throttle:
     """
 
     def authenticate(self, request: HttpRequest | None, username: str | None = None, **credentials: Any) -> None:
-        """Count a try. Raises `PermissionDenied`, at which Django asks no other backend, past `MOST_FAILURES`."""
+        """Count a try. Raises `PermissionDenied`, at which Django asks no other backend, past `MAX_FAILURES`."""
         if request is None or username is None:
             return
-        if cache.count(_key(request, username), WAIT_SECONDS) > MOST_FAILURES:
+        if cache.count(_key(request, username), WAIT_SECONDS) > MAX_FAILURES:
             _deny(request)
 
 

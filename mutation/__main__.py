@@ -36,7 +36,7 @@ OUT = Path("var/mutation")
 POSTGRES_URL = os.environ.get("KODIAI_TEST_POSTGRES_URL", "")
 QUIET = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist")
 NEEDS_DJANGO = (".models", ".admin", "django_tasks", "django_rq", "rest_framework")
-LONGEST_CONTROL = 1200.0
+MAX_CONTROL = 1200.0
 """Seconds for the code as it is. What it takes says how long a mutant may: the machine may have other things to do."""
 MISSED, NOTICED = 0, (1, 2)
 """pytest's exit codes: all passed; one failed, could not be collected. Any other says that no test was asked."""
@@ -210,7 +210,7 @@ def run(name: str, target: Target, only: set[int]) -> None:
     )
     cpu = max(20, round(5 * seen["cpu"]))
     started = time.monotonic()
-    control = outcome(target, out, {"id": 0, "code": source}, sorted(seen["lines"]), cpu, LONGEST_CONTROL)
+    control = outcome(target, out, {"id": 0, "code": source}, sorted(seen["lines"]), cpu, MAX_CONTROL)
     limit = max(60.0, 5 * (time.monotonic() - started))
     if control != ("survived", ""):
         sys.exit(f"{target.path}: run like a mutant, the code as it is has to survive, but: {' '.join(control)}")

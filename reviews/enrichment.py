@@ -16,7 +16,7 @@ from telemetry.models import DegradationPath
 
 logger = logging.getLogger(__name__)
 
-LONGEST_WAIT = 1.5
+MAX_WAIT = 1.5
 """Seconds that a review waits for Search at the most before it goes on without."""
 UNHINTED_WAIT = 1.0
 """Seconds before the retry where GitHub, or the network, does not say how long."""
@@ -25,8 +25,8 @@ SEARCH_SECONDS = 60 * 60
 FLIGHT_SECONDS = 30
 """Seconds for which one lookup may hold the others back that ask the same."""
 
-MOST_OF_FIRST_TIME = 1
-MOST_OF_REGULAR = 9
+MAX_FOR_FIRST_TIME = 1
+MAX_FOR_REGULAR = 9
 """Merged pull requests up to which an author is `first-time`, and up to which `regular`."""
 
 
@@ -79,9 +79,9 @@ def enrich(client: Client, *, repo: str, author: str, association: str) -> Enric
 
 def tier_of(merged: int) -> AuthorTier:
     """Return the tier of an author with that many merged pull requests."""
-    if merged <= MOST_OF_FIRST_TIME:
+    if merged <= MAX_FOR_FIRST_TIME:
         return AuthorTier.FIRST_TIME
-    return AuthorTier.REGULAR if merged <= MOST_OF_REGULAR else AuthorTier.CORE
+    return AuthorTier.REGULAR if merged <= MAX_FOR_REGULAR else AuthorTier.CORE
 
 
 def _merged_by(repo: str, author: str) -> str:
@@ -126,7 +126,7 @@ def _ask(client: Client, key: str, query: str) -> _Lookup:
             if complete:
                 cache.put(key, count, SEARCH_SECONDS)
             return _Lookup(count, retries=retries)
-        if retries or wait > LONGEST_WAIT:
+        if retries or wait > MAX_WAIT:
             return _Lookup(None, retries=retries, degradation=degradation)
         retries += 1
         # A little more than asked for: a clock that is a moment behind would meet the limit again.
@@ -140,7 +140,7 @@ def _cached_count(key: str) -> int | None:
 
 def _wait_for(answer: Callable[[], int | None], over: Callable[[], bool]) -> int | None:
     """Poll for another worker's answer until it is there, its flight is over, or waiting longer would cost too much."""
-    deadline = time.monotonic() + LONGEST_WAIT
+    deadline = time.monotonic() + MAX_WAIT
     while (found := answer()) is None and time.monotonic() < deadline and not over():
         time.sleep(0.05)
     return found if found is not None else answer()

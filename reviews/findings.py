@@ -12,10 +12,10 @@ from pydantic import TypeAdapter
 
 from reviews.redaction import storable
 
-LONGEST_MESSAGE = 1000
+MAX_MESSAGE = 1000
 """Characters of a message or of a fix in words. A name in the code may be megabytes long, and messages repeat it."""
-LONGEST_SNIPPET = 200
-LONGEST_SUGGESTION = 5000
+MAX_SNIPPET = 200
+MAX_SUGGESTION_CHARACTERS = 5000
 """Characters of a suggestion. GitHub takes 65,536 for a comment, and nobody reads that many before one click."""
 
 FINGERPRINT = 32
@@ -123,17 +123,17 @@ def bounded(finding: Finding) -> Finding:
     Texts are cut and cleaned. A suggestion is code and is never changed: one that cannot be kept is not offered.
     """
     fix = finding.suggestion
-    if fix is not None and fix.text is not None and fix.text != storable(fix.text, LONGEST_SUGGESTION):
+    if fix is not None and fix.text is not None and fix.text != storable(fix.text, MAX_SUGGESTION_CHARACTERS):
         fix = None
     return replace(
         finding,
         rule=storable(finding.rule, 100),
         rule_url=finding.rule_url if _RULE_URL.fullmatch(finding.rule_url) and len(finding.rule_url) <= 500 else "",
-        message=storable(finding.message, LONGEST_MESSAGE),
-        fix=storable(finding.fix, LONGEST_MESSAGE),
-        silence=storable(finding.silence, LONGEST_SNIPPET),
-        words=tuple(storable(word, LONGEST_SNIPPET) for word in finding.words),
-        snippet=storable(finding.snippet, LONGEST_SNIPPET),
+        message=storable(finding.message, MAX_MESSAGE),
+        fix=storable(finding.fix, MAX_MESSAGE),
+        silence=storable(finding.silence, MAX_SNIPPET),
+        words=tuple(storable(word, MAX_SNIPPET) for word in finding.words),
+        snippet=storable(finding.snippet, MAX_SNIPPET),
         suggestion=fix,
     )
 

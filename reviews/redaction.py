@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote, urlsplit
 from django.conf import settings
 
 REDACTED = "[redacted]"
-SHORTEST = 8
+MIN_CHARACTERS = 8
 """Characters. A shorter secret is a word: to blank it everywhere would make logs unreadable and hide nothing."""
 
 _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
@@ -41,7 +41,9 @@ _FORMS = (
 
 def redact(text: str) -> str:
     """Return `text` with every secret in it replaced by `[redacted]`. JSON and HTML stay what they are."""
-    known = _pattern(tuple(sorted({secret for secret in _known() if len(secret) >= SHORTEST}, key=len, reverse=True)))
+    known = _pattern(
+        tuple(sorted({secret for secret in _known() if len(secret) >= MIN_CHARACTERS}, key=len, reverse=True))
+    )
     if known is not None:
         text = known.sub(REDACTED, text)
     for form, kept in _FORMS:

@@ -12,7 +12,7 @@ from django.utils.crypto import get_random_string
 
 from reviews import shutdown
 from reviews.maintenance import scheduler
-from reviews.runs.queues import LONGEST_WAIT, configured_queue
+from reviews.runs.queues import MAX_WAIT, configured_queue
 from reviews.runs.runner import release
 
 logger = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class Worker:
                     logger.exception("database or queue failed, the worker tries again", extra={"worker": self.name})
                     next_log = time.monotonic() + OUTAGE_LOG_SECONDS
                 connection.close()
-                time.sleep(LONGEST_WAIT)
+                time.sleep(MAX_WAIT)
         self._over.set()
         logger.info("worker stopped", extra={"worker": self.name})
 

@@ -16,7 +16,7 @@ from reviews.github.patches import BadPatch, hunks_of
 from reviews.intake.payloads import BadDelivery, read_delivery
 from reviews.models import Review
 from reviews.publishing.grouping import Remark
-from reviews.publishing.markdown import LONGEST_BODY, comment_body, summary_body
+from reviews.publishing.markdown import MAX_BODY, comment_body, summary_body
 from telemetry.models import DegradationPath
 
 RULE_URL = "https://docs.astral.sh/ruff/rules/unused-import"
@@ -179,7 +179,7 @@ def _check_findings(findings: Iterable[Finding], files: Collection[str]) -> None
 def check_comment(finding: Finding) -> None:
     """A finding, bounded as engines bound it, is a comment in which nothing breaks out."""
     body = comment_body(Remark(finding, (finding, replace(finding, start_line=7))))
-    assert len(body) <= LONGEST_BODY
+    assert len(body) <= MAX_BODY
     urls = (finding.rule_url,)
     if finding.suggestion is not None and finding.suggestion.text is not None:
         assert_tame(body, suggestion=finding.suggestion.text, urls=urls)
@@ -201,6 +201,6 @@ def check_summary(findings: Iterable[Finding], names: Iterable[str], words: str)
     )
     review = Review(repo="octo/demo", head_sha=words[:64], degradation_path=DegradationPath.SEARCH_ERROR)
     body = summary_body(review, report, findings, refused=True)
-    assert len(body) <= LONGEST_BODY + 100
-    if len(body) < LONGEST_BODY:
+    assert len(body) <= MAX_BODY + 100
+    if len(body) < MAX_BODY:
         assert_tame(body, urls={finding.rule_url for finding in findings})

@@ -11,7 +11,7 @@ from reviews.findings import Finding, Report, Severity, Suggestion, fingerprinte
 from reviews.github.patches import Hunk, changed, within_one
 from reviews.github.schemas import Blob, ChangedFile
 
-LONGEST_RANGE = 10
+MAX_RANGE = 10
 """Lines of an inline comment. A remark on more of them stands on the first that was changed."""
 
 
@@ -95,7 +95,7 @@ def _placed(finding: Finding, hunks: Sequence[Hunk]) -> Finding | None:
         # GitHub replaces the lines that the comment stands on.
         return replace(finding, start_line=fix.start_line, end_line=fix.end_line)
     start, end = finding.start_line, finding.end_line
-    if end - start >= LONGEST_RANGE or not within_one(hunks, start, end):
+    if end - start >= MAX_RANGE or not within_one(hunks, start, end):
         start = end = min(line for hunk in hunks for line in hunk.added if start <= line <= end)
     return replace(finding, start_line=start, end_line=end, suggestion=None)
 

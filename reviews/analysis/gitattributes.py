@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 PATH = ".gitattributes"
-LARGEST = 64 * 1024
+MAX_CHARACTERS = 64 * 1024
 """Characters. More is not read."""
-MOST_RULES = 200
+MAX_RULES = 200
 """Lines that name one of the attributes. Each is held to each changed file."""
-LONGEST_PATTERN = 200
+MAX_PATTERN = 200
 _NAMES = ("linguist-generated", "linguist-vendored")
 _SAID = {"true": True, "false": False}
 
@@ -30,17 +30,17 @@ class Rule:
 def parse(text: str | None) -> tuple[Rule, ...]:
     """The rules of a file, in its order; what cannot be read, or is too much, is passed over."""
     rules = []
-    for line in (text or "")[:LARGEST].splitlines():
+    for line in (text or "")[:MAX_CHARACTERS].splitlines():
         pattern, *attributes = line.split() or ("#",)
         # Quoted patterns, which have blanks in them, are for names that nobody generates.
-        if pattern.startswith(("#", '"', "!", "[attr]")) or pattern.endswith("/") or len(pattern) > LONGEST_PATTERN:
+        if pattern.startswith(("#", '"', "!", "[attr]")) or pattern.endswith("/") or len(pattern) > MAX_PATTERN:
             continue
         for attribute in attributes:
             name, _, value = attribute.lstrip("-!").partition("=")
             if name in _NAMES:
                 said = None if attribute[0] == "!" else attribute[0] != "-" and _SAID.get(value.lower(), True)
                 rules.append(Rule(_parts(pattern), name, said))
-    return tuple(rules[:MOST_RULES])
+    return tuple(rules[:MAX_RULES])
 
 
 def is_generated(path: str, rules: Sequence[Rule]) -> bool | None:

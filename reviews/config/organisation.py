@@ -17,7 +17,7 @@ def of_organisation(client: Client) -> repository.RepositoryConfig:
     key = f"organisation-default:{owner.lower()}"
     text = cache.get(key)
     if not isinstance(text, str):
-        text = (client.organisation_file_text(repository.PATH) or "")[: repository.LARGEST + 1]
+        text = (client.organisation_file_text(repository.PATH) or "")[: repository.MAX_CHARACTERS + 1]
         cache.put(key, text, SECONDS)
     settled = repository.parse(text)
     where = f"`{repository.PATH}` of `{owner}/.github`"

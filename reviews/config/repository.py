@@ -6,9 +6,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 PATH = ".kodiai.yml"
-LARGEST = 64 * 1024
+MAX_CHARACTERS = 64 * 1024
 """Characters. More is not read."""
-DEEPEST = 20
+MAX_DEPTH = 20
 """Levels of lists and mappings within each other."""
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._/:@*()-]{1,100}$")]
@@ -154,8 +154,8 @@ class _Loader(yaml.SafeLoader):
             raise _unsupported("aliases", event)
         if getattr(event, "tag", None) is not None:
             raise _unsupported("tags", event)
-        if self.depth == DEEPEST:
-            raise _unsupported(f"more than {DEEPEST} levels", event)
+        if self.depth == MAX_DEPTH:
+            raise _unsupported(f"more than {MAX_DEPTH} levels", event)
         self.depth += 1
         node = super().compose_node(parent, index)
         self.depth -= 1
@@ -176,8 +176,8 @@ def parse(text: str | None) -> RepositoryConfig:
     """Read a configuration. A broken section falls back to its default and is named; nothing is ever raised."""
     if text is None:
         return RepositoryConfig()
-    if len(text) > LARGEST:
-        return RepositoryConfig(problems=(f"`{PATH}` is longer than {LARGEST} characters and was not read.",))
+    if len(text) > MAX_CHARACTERS:
+        return RepositoryConfig(problems=(f"`{PATH}` is longer than {MAX_CHARACTERS} characters and was not read.",))
     try:
         document = yaml.load(text, Loader=_Loader)  # noqa: S506  # a SafeLoader
     except (yaml.YAMLError, RecursionError, ValueError, OverflowError) as error:

@@ -16,14 +16,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from reviews.engines.source import Edit, Source
-from reviews.findings import LONGEST_MESSAGE, LONGEST_SUGGESTION, Finding, Severity
+from reviews.findings import MAX_MESSAGE, MAX_SUGGESTION_CHARACTERS, Finding, Severity
 
-LARGEST = 10 * 1024 * 1024
+MAX_BYTES = 10 * 1024 * 1024
 """Bytes. GitHub takes as many, compressed. This and the next three: GitHub docs, "SARIF support for code scanning"."""
-MOST_RUNS = 20
-MOST_RESULTS = 25_000
-MOST_RULES = 25_000
-DEEPEST_BASE = 8
+MAX_RUNS = 20
+MAX_RESULTS = 25_000
+MAX_RULES = 25_000
+MAX_BASE = 8
 """Bases that stand on one another; in a circle they would for ever."""
 
 Number = Annotated[int, Field(ge=1, le=2**31)]
@@ -70,7 +70,7 @@ class _Rule(_Part):
 
 class _Component(_Part):
     name: str = ""
-    rules: Annotated[list[_Rule], Field(max_length=MOST_RULES)] = []
+    rules: Annotated[list[_Rule], Field(max_length=MAX_RULES)] = []
     global_message_strings: dict[str, _Text] = {}
 
 
@@ -150,7 +150,7 @@ class _Result(_Part):
 
 class _Run(_Part):
     tool: _Tool
-    results: Annotated[list[_Result], Field(max_length=MOST_RESULTS)] | None = None
+    results: Annotated[list[_Result], Field(max_length=MAX_RESULTS)] | None = None
     artifacts: list[_Located] | None = None
     original_uri_base_ids: dict[str, _Artifact] = {}
     column_kind: Literal["utf16CodeUnits", "unicodeCodePoints"] | None = None
@@ -158,7 +158,7 @@ class _Run(_Part):
 
 class _Log(_Part):
     version: Literal["2.1.0"]
-    runs: Annotated[list[_Run], Field(max_length=MOST_RUNS)] | None = None
+    runs: Annotated[list[_Run], Field(max_length=MAX_RUNS)] | None = None
 
 
 _LEVELS = {
@@ -186,7 +186,7 @@ def read(
 
     Raises `ValueError` for what is not SARIF 2.1.0.
     """
-    if len(document) > LARGEST:
+    if len(document) > MAX_BYTES:
         raise ValueError("larger than GitHub's limit")
     log = _Log.model_validate_json(document.removeprefix(b"\xef\xbb\xbf"))
     sources: dict[str, Source] = {}
@@ -301,8 +301,8 @@ def _message(message: _Message, rule: _Rule, shared: Mapping[str, _Text]) -> str
     if not text and message.id is not None:
         text = _words(rule.message_strings.get(message.id) or shared.get(message.id))
     # Cut before it is filled in: a text of a megabyte may ask for an argument of a megabyte at each of its letters.
-    text = text[:LONGEST_MESSAGE]
-    arguments = [argument[:LONGEST_MESSAGE] for argument in message.arguments]
+    text = text[:MAX_MESSAGE]
+    arguments = [argument[:MAX_MESSAGE] for argument in message.arguments]
 
     def fill(found: re.Match[str]) -> str:
         if found[1] is None:
@@ -315,7 +315,7 @@ def _message(message: _Message, rule: _Rule, shared: Mapping[str, _Text]) -> str
 
 def _plain(text: str) -> str:
     """A text without its links to numbered places, which are in SARIF's own notation (3.11.6)."""
-    return _LINK.sub(r"\1", text[: 2 * LONGEST_MESSAGE])
+    return _LINK.sub(r"\1", text[: 2 * MAX_MESSAGE])
 
 
 def _words(text: _Text | None) -> str:
@@ -335,7 +335,7 @@ def _path_of(artifact: _Artifact, run: _Run, files: Mapping[str, str], root: str
     if (asis := artifact.uri.removeprefix("./")) in files and artifact.uri_base_id not in run.original_uri_base_ids:
         return asis
     uri, base, bases = artifact.uri, artifact.uri_base_id, run.original_uri_base_ids
-    for _ in range(DEEPEST_BASE):
+    for _ in range(MAX_BASE):
         if base is None or base not in bases or uri.startswith(("/", "file:")):
             break
         # A base without a place is where the tool was run (3.14.14).
@@ -366,7 +366,7 @@ def _edits(fix: _Fix, path: str, path_of: Any, source: Source, columns: str | No
         lines = source.text(region.start_line), source.text(end_line)
         # Without a kind of columns nobody knows how a tool counts what is not ASCII. A very long line is not offered
         # anyway and not looked at.
-        if any(len(line) > LONGEST_SUGGESTION or (columns is None and not line.isascii()) for line in lines):
+        if any(len(line) > MAX_SUGGESTION_CHARACTERS or (columns is None and not line.isascii()) for line in lines):
             return []
         # Without an end column it is the end of the line (3.30.8).
         end_column = len(lines[1]) + 1 if region.end_column is None else _column(region.end_column, lines[1], columns)

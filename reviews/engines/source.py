@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
-from reviews.findings import LONGEST_SUGGESTION, Suggestion
+from reviews.findings import MAX_SUGGESTION_CHARACTERS, Suggestion
 
-LARGEST_SUGGESTION = 20
+MAX_SUGGESTION_LINES = 20
 """Lines. A replacement of more than that is no one-click matter."""
-MOST_EDITS = 100
+MAX_EDITS = 100
 """Edits of one fix. Each is applied to the whole text."""
 
 Position = tuple[int, int]
@@ -50,7 +50,7 @@ class Source:
 
     def suggestion(self, edits: Sequence[Edit]) -> Suggestion | None:
         """Turn the edits of one fix into a replacement of whole lines; None where that cannot be offered."""
-        if not edits or len(edits) > MOST_EDITS or self._lines_of_rows is not None:
+        if not edits or len(edits) > MAX_EDITS or self._lines_of_rows is not None:
             return None
         edits = sorted(edits)
         if any(edit.start > edit.end for edit in edits):
@@ -61,10 +61,10 @@ class Source:
         first = edits[0].start[0]
         # An edit that ends in the first column leaves that line as it is, unless it begins there too.
         last = max(edit.end[0] if edit.end[1] > 1 or edit.end == edit.start else edit.end[0] - 1 for edit in edits)
-        if last > len(self.lines) or last - first >= LARGEST_SUGGESTION:
+        if last > len(self.lines) or last - first >= MAX_SUGGESTION_LINES:
             return None
         lines = self.lines[first - 1 : last]
-        if sum(map(len, lines)) + sum(len(edit.text) for edit in edits) > LONGEST_SUGGESTION:
+        if sum(map(len, lines)) + sum(len(edit.text) for edit in edits) > MAX_SUGGESTION_CHARACTERS:
             # Looked at before it is built: thousands of findings may be on one line of a megabyte.
             return None
         if any("\r" in line for line in lines):

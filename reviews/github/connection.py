@@ -28,9 +28,9 @@ logger = logging.getLogger(__name__)
 
 TIMEOUT = httpx.Timeout(20, connect=5)
 """Seconds for each read, write and connect of a call."""
-LONGEST_ANSWER = 60.0
+MAX_ANSWER_SECONDS = 60.0
 """Seconds for the body of an answer in all, however steadily it drips."""
-LARGEST_ANSWER = 64 * 1024 * 1024
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
 """Bytes of an answer's body. One GraphQL query for 100 files is the largest thing that Kodiai asks for."""
 MAX_TRIES = 3
 """Tries of a call that changes nothing, before a server error becomes a failed attempt of the run."""
@@ -174,7 +174,7 @@ def _call_of(response: httpx.Response) -> str:
 
 def _read_bounded(response: httpx.Response) -> httpx.Response:
     """Read the body of a response that was sent for as a stream; raise `Unavailable` past the bounds of an answer."""
-    deadline = time.monotonic() + LONGEST_ANSWER
+    deadline = time.monotonic() + MAX_ANSWER_SECONDS
     packed = response.headers.get("content-encoding", "identity").lower()
     # One layer of gzip, what is asked for, and unpacked no further than to the bound: httpx unpacks what comes.
     unpack = zlib.decompressobj(zlib.MAX_WBITS | 16) if packed == "gzip" else None
@@ -183,11 +183,11 @@ def _read_bounded(response: httpx.Response) -> httpx.Response:
         if unpack is None and packed != "identity":
             raise Unavailable("GitHub's answer is encoded in a way that was not asked for")
         for chunk in response.iter_raw():
-            body += unpack.decompress(chunk, LARGEST_ANSWER + 1 - len(body)) if unpack else chunk
-            if len(body) > LARGEST_ANSWER:
-                raise Unavailable(f"GitHub's answer is larger than {LARGEST_ANSWER} bytes")
+            body += unpack.decompress(chunk, MAX_ANSWER_BYTES + 1 - len(body)) if unpack else chunk
+            if len(body) > MAX_ANSWER_BYTES:
+                raise Unavailable(f"GitHub's answer is larger than {MAX_ANSWER_BYTES} bytes")
             if time.monotonic() > deadline:
-                raise Unavailable(f"GitHub's answer took longer than {LONGEST_ANSWER:.0f} seconds")
+                raise Unavailable(f"GitHub's answer took longer than {MAX_ANSWER_SECONDS:.0f} seconds")
     except zlib.error as error:
         raise Unavailable("GitHub's answer is not the gzip that it says it is") from error
     finally:

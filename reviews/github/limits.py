@@ -15,9 +15,9 @@ from reviews.github.errors import RateLimited, reset_at, retry_at
 SEARCH = "search"
 UNHINTED_WAIT = timedelta(seconds=60)
 """Wait after a limit that does not say how long. Source: GitHub REST docs, "Exceeding the rate limit"."""
-LONGEST_MEMORY = timedelta(hours=1)
+MAX_MEMORY = timedelta(hours=1)
 """GitHub's longest window: past it a limit is looked at again, whatever the answer said that told of it."""
-SHORTEST_GROWTH = timedelta(seconds=1)
+MIN_GROWTH = timedelta(seconds=1)
 """The second wait where the first was none at all."""
 IN_A_ROW = timedelta(seconds=60)
 """After its wait is over, the time for which a limit that is met again counts as the same."""
@@ -53,7 +53,7 @@ def register_hit(owner: str, resource: str, response: httpx.Response) -> RateLim
     wait = limited.retry_at - now
     match cache.get(_key(owner, resource, "last")):
         case (datetime() as over, timedelta() as last) if over <= now:
-            wait = max(wait, min(max(2 * last, SHORTEST_GROWTH), LONGEST_MEMORY))
+            wait = max(wait, min(max(2 * last, MIN_GROWTH), MAX_MEMORY))
     limited = RateLimited(resource, now + wait, hinted=limited.hinted)
     _keep(owner, resource, limited.retry_at)
     cache.put(_key(owner, resource, "last"), (limited.retry_at, wait), (wait + IN_A_ROW).total_seconds())
@@ -61,7 +61,7 @@ def register_hit(owner: str, resource: str, response: httpx.Response) -> RateLim
 
 
 def _keep(owner: str, resource: str, until: datetime) -> None:
-    until = min(until, timezone.now() + LONGEST_MEMORY)
+    until = min(until, timezone.now() + MAX_MEMORY)
     if (seconds := (until - timezone.now()).total_seconds()) > 0:
         cache.put(_key(owner, resource), until, seconds)
 

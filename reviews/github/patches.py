@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from unidiff import PatchedFile, PatchSet, UnidiffParseError
 
-LONGEST_PATCH = 2 * 1024 * 1024
-MOST_LINES = 50_000
+MAX_PATCH = 2 * 1024 * 1024
+MAX_LINES = 50_000
 """GitHub shows no diff of a file over 1 MB or 20,000 lines. Source: GitHub docs, "About comparing branches", limits."""
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
@@ -72,7 +72,7 @@ def _parsed(patch: str) -> Sequence[PatchedFile]:
     # GitHub leaves the file headers out; the parser wants them. The names in them do not matter here.
     if not patch.startswith("@@"):
         raise BadPatch("a patch starts with @@")
-    if len(patch) > LONGEST_PATCH or patch.count("\n") > MOST_LINES:
+    if len(patch) > MAX_PATCH or patch.count("\n") > MAX_LINES:
         raise BadPatch("the patch is longer than GitHub's")
     try:
         return PatchSet.from_string(f"--- a/file\n+++ b/file\n{patch}\n")

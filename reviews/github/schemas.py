@@ -11,10 +11,10 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 
 from reviews.redaction import storable
 
-LARGEST_ID = 2**63 - 1
+MAX_ID = 2**63 - 1
 """What a database holds of a number."""
-LONGEST_LOGIN = 255
-LONGEST_ADDRESS = 1024
+MAX_LOGIN = 255
+MAX_ADDRESS = 1024
 
 
 def _storable(value: Any) -> Any:
@@ -22,7 +22,7 @@ def _storable(value: Any) -> Any:
 
 
 def _login(value: Any) -> Any:
-    return storable(value)[:LONGEST_LOGIN] if isinstance(value, str) else value
+    return storable(value)[:MAX_LOGIN] if isinstance(value, str) else value
 
 
 def _count(value: Any) -> int | None:
@@ -30,7 +30,7 @@ def _count(value: Any) -> int | None:
 
 
 def _address(value: Any) -> str | None:
-    usable = isinstance(value, str) and value.startswith(("https://", "http://")) and len(value) <= LONGEST_ADDRESS
+    usable = isinstance(value, str) and value.startswith(("https://", "http://")) and len(value) <= MAX_ADDRESS
     return storable(value) if usable else None
 
 
@@ -39,7 +39,7 @@ Address = Annotated[str | None, BeforeValidator(_address)]
 """A web address, None where it is none that can be stored."""
 Login = Annotated[str, BeforeValidator(_login)]
 Sha = Annotated[str, StringConstraints(pattern="^[0-9a-f]{40,64}$")]
-Id = Annotated[int, Field(strict=True, gt=0, le=LARGEST_ID)]
+Id = Annotated[int, Field(strict=True, gt=0, le=MAX_ID)]
 
 
 class Answer(BaseModel):
@@ -105,7 +105,7 @@ class SubmittedReview(Authored):
     @property
     def stored_id(self) -> int | None:
         """The id, None where it is larger than a database holds."""
-        return self.id if 0 < self.id <= LARGEST_ID else None
+        return self.id if 0 < self.id <= MAX_ID else None
 
 
 class Comment(Authored):

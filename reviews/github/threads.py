@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from reviews.github.schemas import LARGEST_ID, Address, Answer, Authored, Login, SubmittedReview, Text, User
+from reviews.github.schemas import MAX_ID, Address, Answer, Authored, Login, SubmittedReview, Text, User
 
 THREADS_PER_PAGE = 100
 """The most that GraphQL gives. Source: GitHub GraphQL docs, "Rate limits and query limits"."""
@@ -26,7 +26,7 @@ THREADS_QUERY = (
 )
 """A page of threads and a page of reviews, oldest first. `databaseId` has no room for the numbers of today."""
 
-_BigInt = Annotated[int, Field(gt=0, le=LARGEST_ID)]
+_BigInt = Annotated[int, Field(gt=0, le=MAX_ID)]
 """GraphQL writes 64-bit numbers as strings."""
 
 
@@ -109,7 +109,7 @@ class Thread(Answer):
 class ReviewComment(Authored):
     """A comment on lines as REST lists it. Only the first of a thread has no `in_reply_to_id`."""
 
-    id: Annotated[int, Field(strict=True, gt=0, le=LARGEST_ID)]
+    id: Annotated[int, Field(strict=True, gt=0, le=MAX_ID)]
     path: Text
     body: Text
     in_reply_to_id: int | None = None

@@ -18,11 +18,11 @@ from reviews.models import Command, IgnoreReason
 PULL_REQUEST_ACTIONS = frozenset({"opened", "reopened", "ready_for_review", "synchronize", "review_requested"})
 COMMENT_EVENTS = frozenset({"issue_comment", "pull_request_review_comment"})
 CHECK_EVENTS = frozenset({"check_run", "check_suite"})
-LONGEST_ID = 255
-LONGEST_NAME = 100
-LONGEST_COMMAND = 32
+MAX_ID = 255
+MAX_NAME = 100
+MAX_COMMAND = 32
 """Characters of the word after a mention that are kept, more than any command has."""
-LARGEST_NUMBER = 2**63 - 1
+MAX_NUMBER = 2**63 - 1
 _COMMIT = re.compile(r"[0-9a-f]{40,64}")
 _EXTERNAL_ID = re.compile(r"([1-9][0-9]{0,18}):[0-9a-f]{32}", re.ASCII)
 """Source: `reviews.publishing.check_runs.external_id`."""
@@ -66,8 +66,8 @@ def read_delivery(delivery_id: str | None, event: str | None, body: bytes) -> Pa
     if not event:
         raise BadDelivery("the header X-GitHub-Event is missing")
     parsed = ParsedDelivery(
-        delivery_id=_text(delivery_id, "X-GitHub-Delivery", LONGEST_ID),
-        event=_text(event, "X-GitHub-Event", LONGEST_NAME),
+        delivery_id=_text(delivery_id, "X-GitHub-Delivery", MAX_ID),
+        event=_text(event, "X-GitHub-Event", MAX_NAME),
     )
     payload = _json_object(body)
     if event in INSTALLATION_EVENTS:
@@ -81,7 +81,7 @@ def read_delivery(delivery_id: str | None, event: str | None, body: bytes) -> Pa
     if event == "ping":
         return parsed
     action = payload.get("action")
-    known = _text(action, "action", LONGEST_NAME) if isinstance(action, str) else ""
+    known = _text(action, "action", MAX_NAME) if isinstance(action, str) else ""
     return replace(parsed, action=known, ignore=IgnoreReason.EVENT)
 
 
@@ -158,7 +158,7 @@ def _pull_request_of(check: dict[str, Any], event: str) -> int | None:
     GitHub knows none for the commits of forks.
     """
     named = _EXTERNAL_ID.fullmatch(str(check.get("external_id")))
-    if named is not None and int(named[1]) <= LARGEST_NUMBER:
+    if named is not None and int(named[1]) <= MAX_NUMBER:
         return int(named[1])
     pulls = check.get("pull_requests")
     if not isinstance(pulls, list):
@@ -186,7 +186,7 @@ def _read_common(parsed: ParsedDelivery, payload: dict[str, Any]) -> ParsedDeliv
     installation = payload.get("installation")
     return replace(
         parsed,
-        action=_text(action, "action", LONGEST_NAME),
+        action=_text(action, "action", MAX_NAME),
         sender=_login(payload.get("sender")),
         installation_id=None
         if installation is None
@@ -222,7 +222,7 @@ def _command_in(text: Any) -> str | None:
     found = re.search(rf"{mention}[,:]?(?:[ \t]+please\b)?(?:[ \t]+(\w[\w-]*))?", said, re.IGNORECASE)
     if found is None:
         return None
-    return found[1].lower()[:LONGEST_COMMAND] if found[1] else Command.REVIEW
+    return found[1].lower()[:MAX_COMMAND] if found[1] else Command.REVIEW
 
 
 def _json_object(body: bytes) -> dict[str, Any]:
@@ -258,7 +258,7 @@ def _repository(payload: dict[str, Any]) -> str:
 
 def _number(payload: dict[str, Any], key: str, name: str) -> int:
     value = payload.get(key)
-    if type(value) is not int or not 0 < value <= LARGEST_NUMBER:  # bool is an int to isinstance
+    if type(value) is not int or not 0 < value <= MAX_NUMBER:  # bool is an int to isinstance
         raise BadDelivery(f"{name} is missing or not a positive whole number")
     return value
 
@@ -276,7 +276,7 @@ def _commit(check: dict[str, Any]) -> str:
 
 def _login(sender: Any) -> str:
     login = sender.get("login") if isinstance(sender, dict) else None
-    return _text(login, "sender.login", LONGEST_ID) if isinstance(login, str) else ""
+    return _text(login, "sender.login", MAX_ID) if isinstance(login, str) else ""
 
 
 def _text(value: str, name: str, longest: int) -> str:

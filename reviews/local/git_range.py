@@ -15,7 +15,7 @@ from reviews.engines import llm
 from reviews.findings import Report
 from reviews.github.schemas import Blob, ChangedFile
 
-LARGEST = 1024 * 1024
+MAX_BYTES = 1024 * 1024
 """Bytes of a file that is looked at. GitHub shows no diff of a larger one either."""
 _DIFF = ("--no-ext-diff", "--no-textconv", "--no-color", "--find-renames", "--unified=3", "--submodule=short")
 _NO_FILE = {"120000": "a symbolic link", "160000": "a submodule"}
@@ -93,15 +93,15 @@ class GitRepository:
             if not file.is_file() or file.is_symlink() or not file.resolve().is_relative_to(self._root.resolve()):
                 return None
             size = file.stat().st_size
-            raw = file.read_bytes() if size <= LARGEST else b""
+            raw = file.read_bytes() if size <= MAX_BYTES else b""
         else:
             name = f"{commit}:{path}"
             try:
                 size = int(self._git("cat-file", "-s", name))
-                raw = self._git("cat-file", "blob", name) if size <= LARGEST else b""
+                raw = self._git("cat-file", "blob", name) if size <= MAX_BYTES else b""
             except NotAReview:
                 return None
-        if size > LARGEST:
+        if size > MAX_BYTES:
             return Blob(isTruncated=True)
         try:
             return Blob(text=None if b"\0" in raw else raw.decode())

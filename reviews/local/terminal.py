@@ -6,7 +6,7 @@ from rich.text import Text
 from reviews.findings import Finding, LeftOut, Report, Severity
 from reviews.redaction import visible
 
-MOST_LEFT_OUT = 20
+MAX_LEFT_OUT = 20
 _STYLES = {
     Severity.CRITICAL: "bold red",
     Severity.MAJOR: "red",
@@ -21,10 +21,10 @@ def show_report(console: Console, report: Report) -> None:
         _show(console, finding)
     for change in report.config_change or ():
         console.print(Text(change, style="yellow"), soft_wrap=True)
-    for left in report.left_out[:MOST_LEFT_OUT]:
+    for left in report.left_out[:MAX_LEFT_OUT]:
         console.print(_left_out(left), soft_wrap=True)
-    if len(report.left_out) > MOST_LEFT_OUT:
-        console.print(Text(f"and {len(report.left_out) - MOST_LEFT_OUT} more left out", style="dim"))
+    if len(report.left_out) > MAX_LEFT_OUT:
+        console.print(Text(f"and {len(report.left_out) - MAX_LEFT_OUT} more left out", style="dim"))
     for engine, reason in report.engine_failures:
         console.print(
             Text(f"{engine} failed: {visible(reason)}. Its findings are missing.", style="red"), soft_wrap=True

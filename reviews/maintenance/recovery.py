@@ -27,9 +27,9 @@ logger = logging.getLogger(__name__)
 
 HANDED_OVER_AFTER = timedelta(seconds=3)
 """After which a delivery without a task was not just stored in this moment: the queue did not take it."""
-MOST_LOST = 500
+MAX_REQUEUED = 500
 """Waiting deliveries of which one sweep asks the queue, those that wait for longest first."""
-MOST_FAILURES_IN_A_ROW = 3
+MAX_FAILURES_IN_A_ROW = 3
 """Failed writes after which a round of `flush_outbox` leaves the rest to the next round."""
 
 
@@ -73,7 +73,7 @@ def _queue_lost_again() -> int:
     waiting = Delivery.objects.filter(
         Q(queued_at__lt=before) | Q(queued_at__lt=now - HANDED_OVER_AFTER, task_id=None),
         status__in=(DeliveryStatus.RECEIVED, DeliveryStatus.QUEUED),
-    ).order_by("queued_at")[:MOST_LOST]
+    ).order_by("queued_at")[:MAX_REQUEUED]
     known = still_queued([delivery.task_id for delivery in waiting if delivery.task_id], before)
     if known is None:
         return 0
@@ -133,6 +133,6 @@ def _record_each(pending: QuerySet[Review], record: Callable[[Review], bool], li
             continue  # its claim changed in this moment; it is recorded by whoever has it, or in the next round
         if recorded:
             stored, failures_in_a_row = stored + 1, 0
-        elif (failures_in_a_row := failures_in_a_row + 1) == MOST_FAILURES_IN_A_ROW:
+        elif (failures_in_a_row := failures_in_a_row + 1) == MAX_FAILURES_IN_A_ROW:
             break
     return stored

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 TASK = "missed-deliveries"
 """The name of the periodic task."""
-MOST_REQUESTS = 3
+MAX_REQUESTS = 3
 """Times that GitHub is asked to send one delivery again."""
 UNDER_WAY = timedelta(minutes=2)
 """An attempt younger than this may still be under way: GitHub waits 10 to 30 seconds for an answer."""
@@ -38,7 +38,7 @@ class Outcome(StrEnum):
 
     ASKED = "GitHub is asked to send it again"
     WAITING = "GitHub was asked a moment ago"
-    GIVEN_UP = f"GitHub was asked {MOST_REQUESTS} times, and no more"
+    GIVEN_UP = f"GitHub was asked {MAX_REQUESTS} times, and no more"
     REFUSED = "GitHub refuses to send it again"
 
 
@@ -66,7 +66,7 @@ def find_missed(github: AppClient, since: datetime) -> Iterator[HookDelivery]:
 
 
 def request_redelivery(github: AppClient, attempt: HookDelivery) -> Outcome:
-    """Ask GitHub to send a missed delivery again, at most `MOST_REQUESTS` times however many processes ask.
+    """Ask GitHub to send a missed delivery again, at most `MAX_REQUESTS` times however many processes ask.
 
     Raises `RateLimited`, without using a request up, and `Unavailable`, with which one is used: it may have been heard.
     """
@@ -76,10 +76,10 @@ def request_redelivery(github: AppClient, attempt: HookDelivery) -> Outcome:
         event_type=event_type_of(attempt),
         defaults={"delivered_at": attempt.delivered_at, "status_code": max(0, attempt.status_code)},
     )
-    if missed.requests >= MOST_REQUESTS:
+    if missed.requests >= MAX_REQUESTS:
         return Outcome.GIVEN_UP
     free = MissedDelivery.objects.filter(
-        Q(requested_at__isnull=True) | Q(requested_at__lt=now - UNDER_WAY), pk=missed.pk, requests__lt=MOST_REQUESTS
+        Q(requested_at__isnull=True) | Q(requested_at__lt=now - UNDER_WAY), pk=missed.pk, requests__lt=MAX_REQUESTS
     )
     if not free.update(requests=F("requests") + 1, requested_at=now):
         return Outcome.WAITING

@@ -13,7 +13,7 @@ from telemetry.retention import purge
 
 BATCH = 500
 """Deliveries removed in one transaction: SQLite's other writers wait for no more than that."""
-MOST_BATCHES = 200
+MAX_BATCHES = 200
 """Batches of one round. The next round goes on."""
 
 
@@ -34,7 +34,7 @@ def retain() -> Mapping[str, int]:
             | Q(review__rate_limit_event_recorded_at__isnull=True, review__enriched_at__isnull=False)
         )
         removed["deliveries removed"] = 0
-        for _ in range(MOST_BATCHES):
+        for _ in range(MAX_BATCHES):
             batch = list(old.exclude(pending).order_by("pk").values_list("pk", flat=True)[:BATCH])
             Delivery.objects.filter(pk__in=batch).delete()
             removed["deliveries removed"] += len(batch)

@@ -25,7 +25,7 @@ from reviews.redaction import redact, storable
 
 logger = logging.getLogger(__name__)
 
-LONGEST_OUTCOME = 255
+MAX_OUTCOME = 255
 
 
 def _never() -> None:
@@ -118,7 +118,7 @@ def _run(task: Periodic, condition: Q) -> Mapping[str, int] | Exception | None:
         return error
     if any(done.values()):
         logger.info("periodic task", extra={"task": task.name, **{key.replace(" ", "_"): done[key] for key in done}})
-    outcome = ", ".join(f"{what}: {count}" for what, count in done.items())[:LONGEST_OUTCOME]
+    outcome = ", ".join(f"{what}: {count}" for what, count in done.items())[:MAX_OUTCOME]
     rows.filter(started_at=started).update(
         finished_at=timezone.now(), outcome=outcome, held_until=None, due_at=_next_due(task, started)
     )

@@ -36,7 +36,7 @@ NAME = "Kodiai"
 MAX_ANNOTATIONS = 50
 """Annotations of one call. Source: GitHub REST docs, "Create a check run"."""
 NEVER = "never"
-SHORTEST_WAIT, LONGEST_WAIT = timedelta(seconds=30), timedelta(hours=1)
+MIN_WAIT, MAX_WAIT = timedelta(seconds=30), timedelta(hours=1)
 ABANDONED_AFTER = timedelta(days=1)
 MAX_PENDING = 100
 """Check runs that one round tells."""
@@ -131,7 +131,7 @@ def report(client: Client, review: Review) -> Outcome:
                 return _abandon(review, str(error))
             assert review.finished_at is not None  # noqa: S101  # nothing is owed before
             # As long again as it has been owed, so that the waits grow.
-            wait = max(SHORTEST_WAIT, min(timezone.now() - review.finished_at, LONGEST_WAIT))
+            wait = max(MIN_WAIT, min(timezone.now() - review.finished_at, MAX_WAIT))
             return _defer(review, timezone.now() + wait, error, Outcome.UNAVAILABLE)
     except LeaseLost:
         return Outcome.NOT_OURS

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from reviews.findings import Finding
 
-MOST_FOLDED = 100
+MAX_FOLDED = 100
 """Findings of one remark. The comment on it ends with the name of each, and GitHub's comments have an end."""
 
 
@@ -36,7 +36,7 @@ def group_findings(findings: Iterable[Finding], *, suggestions: bool = False) ->
     for finding in findings:
         said = (finding.path, finding.severity, finding.rule, finding.message, finding.fix)
         fold = open_folds.get(said)
-        if (finding.suggestion is not None and not suggestions) or fold is None or len(fold) == MOST_FOLDED:
+        if (finding.suggestion is not None and not suggestions) or fold is None or len(fold) == MAX_FOLDED:
             fold = []
             folds.append(fold)
             if finding.suggestion is None or suggestions:

@@ -19,13 +19,13 @@ HOW_TO_READ = (
     "names the rule behind it and links its explanation; a suggestion is committed with one click."
 )
 PARTIAL = "Analysis is partial due to API limits."
-LONGEST_BODY = 54_000
+MAX_BODY = 54_000
 """Characters, without the markers at its end. GitHub refuses bodies over 65,536. Source: GitHub's answer to longer
 ones, "body is too long"."""
-MOST_LEFT_OUT = 50
-MOST_GONE = 20
-MOST_TABLED = 100
-MOST_LINES = 20
+MAX_LEFT_OUT = 50
+MAX_RESOLVED = 20
+MAX_TABLED = 100
+MAX_LINES = 20
 
 _WHY_PARTIAL = {
     DegradationPath.SEARCH_RATE_LIMIT: "GitHub's Search limit was exhausted",
@@ -37,7 +37,7 @@ IGNORED = "**Ignored** in this repository"
 """What the comment on a finding begins with that somebody asked never to hear again."""
 SHORT_SHA = 7
 """Digits of a commit in a sentence, as GitHub shows it."""
-LONGEST_PATH = 300
+MAX_PATH = 300
 """Characters of a path that are shown."""
 
 _CODE = re.compile(r"(?<!`)`(?!`)([^`]+)(?<!`)`(?!`)")
@@ -145,11 +145,11 @@ def gone_body(why: str, body: str) -> str:
 def _gone(findings: Sequence[Finding]) -> str:
     remarks = group_findings(findings, suggestions=True)
     rows = [
-        f"- {code(storable(remark.finding.path, LONGEST_PATH))}: {_rule(remark.finding)} "
+        f"- {code(storable(remark.finding.path, MAX_PATH))}: {_rule(remark.finding)} "
         f"{prose(remark.finding.message)}{f' ({len(remark.findings)} times)' if remark.also else ''}"
-        for remark in remarks[:MOST_GONE]
+        for remark in remarks[:MAX_RESOLVED]
     ]
-    if more := sum(len(remark.findings) for remark in remarks[MOST_GONE:]):
+    if more := sum(len(remark.findings) for remark in remarks[MAX_RESOLVED:]):
         rows.append(f"- and {more} more")
     heading = f"{_count(len(findings), 'finding')} of earlier commits {'is' if len(findings) == 1 else 'are'} gone"
     return f"<details><summary>{heading}</summary>\n\n" + "\n".join(rows) + "\n\n</details>"
@@ -272,8 +272,8 @@ def _left_out(report: Report) -> list[str]:
     """The files that were left out, folded away; nothing where there are none."""
     if not report.left_out:
         return []
-    rows = [f"{code(storable(left.path, LONGEST_PATH))}: {left.reason}" for left in report.left_out[:MOST_LEFT_OUT]]
-    more = Counter(left.reason for left in report.left_out[MOST_LEFT_OUT:])
+    rows = [f"{code(storable(left.path, MAX_PATH))}: {left.reason}" for left in report.left_out[:MAX_LEFT_OUT]]
+    more = Counter(left.reason for left in report.left_out[MAX_LEFT_OUT:])
     rows += [f"and {count} more: {reason}" for reason, count in more.items()]
     heading = f"{_count(len(report.left_out), 'file')} left out"
     return [f"<details><summary>{heading}</summary>\n\n{_listed(rows)}\n\n</details>"]
@@ -290,23 +290,23 @@ def _table(findings: Sequence[Finding], refused: bool) -> str:
     rows = [
         f"| {remark.finding.severity} | {_cell(_where(remark))} | "
         f"{_cell(_rule(remark.finding))} {_cell(prose(remark.finding.message))} |"
-        for remark in remarks[:MOST_TABLED]
+        for remark in remarks[:MAX_TABLED]
     ]
-    if more := sum(len(remark.findings) for remark in remarks[MOST_TABLED:]):
+    if more := sum(len(remark.findings) for remark in remarks[MAX_TABLED:]):
         rows.append(f"| | | and {more} more |")
     return "\n".join([why, "", "| Severity | Where | What |", "| --- | --- | --- |", *rows])
 
 
 def _where(remark: Remark) -> str:
-    place = code(f"{storable(remark.finding.path, LONGEST_PATH)}:{remark.finding.start_line}")
+    place = code(f"{storable(remark.finding.path, MAX_PATH)}:{remark.finding.start_line}")
     return f"{place}, {also}" if (also := _also(remark)) else place
 
 
 def _also(remark: Remark) -> str:
     """The lines of the others of a remark, as GitHub names lines; nothing where there are none."""
     lines = remark.other_lines
-    shown = ", ".join(f"L{line}" for line in lines[:MOST_LINES])
-    return f"{shown} and {len(lines) - MOST_LINES} more lines" if len(lines) > MOST_LINES else shown
+    shown = ", ".join(f"L{line}" for line in lines[:MAX_LINES])
+    return f"{shown} and {len(lines) - MAX_LINES} more lines" if len(lines) > MAX_LINES else shown
 
 
 def _rule(finding: Finding) -> str:
@@ -330,6 +330,6 @@ def _count(number: int, noun: str) -> str:
 
 
 def _shortened(text: str) -> str:
-    if len(text) <= LONGEST_BODY:
+    if len(text) <= MAX_BODY:
         return text
-    return text[:LONGEST_BODY].rsplit("\n", 1)[0] + "\n\n(shortened: GitHub takes no longer text)"
+    return text[:MAX_BODY].rsplit("\n", 1)[0] + "\n\n(shortened: GitHub takes no longer text)"

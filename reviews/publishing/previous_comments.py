@@ -23,7 +23,7 @@ from reviews.models import Review
 from reviews.publishing import author_tier
 from reviews.publishing.grouping import Remark
 
-MOST_REPORTS = 200
+MAX_REPORTS = 200
 """Earlier runs of a pull request whose reports are read, the latest."""
 
 _NAME = re.compile(rf"([0-9a-f]{{{FINGERPRINT}}})(?:-([0-9]{{1,6}}))?")
@@ -117,7 +117,7 @@ def read(client: Client, review: Review) -> PreviousComments:
     _wait_for_others(review)
     threads, reviews = client.threads_and_reviews(review.pr_number)
     own = [kept for kept in reviews if is_app_login(kept.author)]
-    published = review.others().filter(published_at__isnull=False).order_by("-published_at")[:MOST_REPORTS]
+    published = review.others().filter(published_at__isnull=False).order_by("-published_at")[:MAX_REPORTS]
     rows = list(published.values_list("head_sha", "report"))
     found = compare_with_posted(
         report,
@@ -262,7 +262,7 @@ def findings_of(review: Review, told: Iterable[PostedFinding]) -> dict[str, Find
     """What threads of the pull request are about, by gist, as the latest report of another run that has it tells."""
     findings: dict[str, Finding | None] = {content_hash_of(one.fingerprint): None for one in told}
     runs = review.others().filter(report__isnull=False).order_by("-pk")
-    for stored in runs.values_list("report", flat=True)[:MOST_REPORTS]:
+    for stored in runs.values_list("report", flat=True)[:MAX_REPORTS]:
         for finding in Report.from_json(stored).findings:
             if finding.content_hash in findings:
                 findings[finding.content_hash] = findings[finding.content_hash] or finding

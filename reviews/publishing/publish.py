@@ -25,7 +25,7 @@ from telemetry.models import Conclusion
 
 logger = logging.getLogger(__name__)
 
-MOST_MARKERS = 200
+MAX_MARKERS = 200
 """Markers of runs that the summary keeps, the latest."""
 
 
@@ -126,7 +126,7 @@ def update_summary(
     return client.update_review(
         review.pr_number,
         summary.id,
-        "\n".join([f"{body}\n", *markers[-MOST_MARKERS:]]),
+        "\n".join([f"{body}\n", *markers[-MAX_MARKERS:]]),
         # The last write before it is sent, each time: a worker that lost its claim ends here.
         before=lambda: review.stamp("publishing_at"),
     )

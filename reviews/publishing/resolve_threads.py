@@ -29,9 +29,9 @@ from reviews.shutdown import raise_if_stopping
 
 logger = logging.getLogger(__name__)
 
-MOST_THREADS = 50
+MAX_THREADS = 50
 """Threads that are resolved or opened in one run, with one call."""
-MOST_EDITS = 20
+MAX_EDITS = 20
 """Comments that are edited in one run, with a call each."""
 
 
@@ -69,7 +69,7 @@ def _sync(client: Client, review: Review, previous: PreviousComments) -> None:
     gone = [thread for thread in previous.gone_threads if _is_open(thread) and not _says_gone(thread)]
     standing = previous.standing_threads
     back = [thread for thread, _, _ in standing if resolved_by_us(thread)]
-    done = resolve(client, review, gone[:MOST_THREADS], back[:MOST_THREADS])
+    done = resolve(client, review, gone[:MAX_THREADS], back[:MAX_THREADS])
     ignored = set(Report.from_json(review.report).ignored)
     edits = []
     for thread in gone:
@@ -80,7 +80,7 @@ def _sync(client: Client, review: Review, previous: PreviousComments) -> None:
         # What is not back of what it told is not told any more, and not in its marker.
         if _says_gone(thread) and _is_open(thread):
             edits.append((thread, f"{comment_body(remark)}\n\n{marker}"))
-    _edit_all(client, review, edits[:MOST_EDITS])
+    _edit_all(client, review, edits[:MAX_EDITS])
 
 
 def close_ignored(client: Client, review: Review, thread: Thread) -> None:

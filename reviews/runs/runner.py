@@ -25,11 +25,11 @@ from telemetry.models import Conclusion
 
 logger = logging.getLogger(__name__)
 
-LONGEST_BACKOFF = 300.0
+MAX_BACKOFF = 300.0
 """Seconds between two attempts of a run at the most."""
 OUTAGE_SECONDS = 1.0
 """Between two tries to put a run back while the database is away."""
-LONGEST_TRACEBACK = 20_000
+MAX_TRACEBACK = 20_000
 """Characters of a traceback that are kept, its end."""
 OUTAGES = (OperationalError, InterfaceError, InternalError)
 """What Django's databases raise when they are away, locked, full or read-only: no fault of the run's."""
@@ -144,10 +144,10 @@ def fail_attempt(review: Review, reason: str, failure: str = "") -> None:
     with transaction.atomic():
         review.store(attempts=attempts)
         Delivery.objects.filter(pk=review.delivery_id).update(
-            failure=storable(redact(failure or reason))[-LONGEST_TRACEBACK:]
+            failure=storable(redact(failure or reason))[-MAX_TRACEBACK:]
         )
         if attempts < settings.KODIAI_MAX_ATTEMPTS:
-            wait = min(LONGEST_BACKOFF, 2.0**attempts) * random.uniform(0.5, 1)
+            wait = min(MAX_BACKOFF, 2.0**attempts) * random.uniform(0.5, 1)
             reschedule(review, timezone.now() + timedelta(seconds=wait))
             return
         finish(review, Conclusion.ERROR, f"given up after {attempts} attempts: {reason}")

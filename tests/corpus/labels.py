@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FILE = Path(__file__).parent / "labels.txt"
 WANTED, NOISE, UNJUDGED = "wanted", "noise", "unjudged"
-MOST_NOISE = 0.1
+MAX_NOISE = 0.1
 """Of all findings of the corpus."""
 
 _ANALYZERS = (

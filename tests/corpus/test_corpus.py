@@ -22,7 +22,7 @@ from tests.corpus.reviewing import Published, lines_of, published
 WRITE = bool(os.environ.get("KODIAI_TEST_WRITE_CORPUS"))
 HINT = "run `make corpus` and read what changed"
 JUDGED = labels.judged()
-MOST_CALLS = 8
+MAX_CALLS = 8
 """For a pull request of up to a hundred files: token, pull request, files, configuration, Search, contents, review, and
 one to spare."""
 
@@ -89,7 +89,7 @@ def test_a_file_with_a_suggestion_applied_parses(outcome: Published) -> None:
 
 def test_the_calls_do_not_grow_with_the_files(outcome: Published) -> None:
     if outcome.changed_files <= 100:
-        assert len(outcome.calls) <= MOST_CALLS, outcome.calls
+        assert len(outcome.calls) <= MAX_CALLS, outcome.calls
 
 
 def test_every_finding_is_judged(outcome: Published) -> None:
@@ -106,7 +106,7 @@ def test_nothing_is_said_of_what_is_good(outcome: Published) -> None:
 
 def test_at_most_a_tenth_of_the_findings_is_noise() -> None:
     assert JUDGED
-    assert labels.share_of_noise(JUDGED) <= labels.MOST_NOISE, labels.table(JUDGED)
+    assert labels.share_of_noise(JUDGED) <= labels.MAX_NOISE, labels.table(JUDGED)
 
 
 def test_the_corpus_has_forty_pull_requests_and_no_review_of_another() -> None:

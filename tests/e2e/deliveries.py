@@ -14,7 +14,7 @@ from tests.e2e.conftest import Kodiai, eventually
 SENDERS = 8
 PAUSE_SECONDS = 0.3
 """Between two deliveries of one sender of a stream: about 25 deliveries a second in all."""
-LONGEST_SECONDS = 150.0
+MAX_SECONDS = 150.0
 """Until deliveries that do not end are a failure."""
 
 
@@ -75,7 +75,7 @@ def all_are_done_once(kodiai: Kodiai, name: str, pulls: list[PullRequest], index
     `indexes` are those of the pull requests that were accepted; None is all.
     """
     indexes = list(range(len(pulls))) if indexes is None else indexes
-    deadline = time.monotonic() + LONGEST_SECONDS
+    deadline = time.monotonic() + MAX_SECONDS
     while kodiai.rows(f"SELECT count(*) FROM executions WHERE delivery_id LIKE '{name}-%'") != [(len(indexes),)]:
         assert time.monotonic() < deadline, kodiai.rows("SELECT status, count(*) FROM reviews_delivery GROUP BY 1")
         time.sleep(0.1)

@@ -29,7 +29,7 @@ from tests.published import check_said_once
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 
 UNLIMITED = 10**9
-MOST_SHOWN = 50
+MAX_SHOWN = 50
 """Violations that are printed. One is enough to fail."""
 
 
@@ -285,7 +285,7 @@ def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], w
     for row in rows:
         table.add_row(*(f"{cell:.1f}" if isinstance(cell, float) else str(cell) for cell in row))
     console = Console(width=100, markup=False, highlight=False)
-    console.print(table, *wrong[:MOST_SHOWN], sep="\n", soft_wrap=True)
+    console.print(table, *wrong[:MAX_SHOWN], sep="\n", soft_wrap=True)
 
 
 def median_and_worst(seconds: Sequence[float]) -> tuple[object, object]:

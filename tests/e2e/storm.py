@@ -28,7 +28,7 @@ DUPLICATES = 0.1
 """The share of all deliveries that are the same as an earlier one."""
 ANSWER_WITHIN = 60.0
 """Seconds that a sender waits for an answer. GitHub waits for ten; here the machine is shared with the sandbox."""
-MOST_SENDINGS = 50
+MAX_SENDINGS = 50
 """How often one delivery is sent again after an answer other than 202."""
 
 
@@ -197,7 +197,7 @@ def _send_until_accepted(
     kodiai: Kodiai, delivery_id: str, request: WebhookRequest, sendings: Sendings, deadline: float
 ) -> None:
     """Send a delivery as often as it takes. A refusal promises that nothing was stored, and is held to that."""
-    for _ in range(MOST_SENDINGS):
+    for _ in range(MAX_SENDINGS):
         with sendings.lock:
             sendings.begun[delivery_id] += 1
         began = time.monotonic()

@@ -13,7 +13,7 @@ from tests.e2e.deliveries import all_are_done_once, pulls_of, stream
 
 pytestmark = [pytest.mark.ops04, pytest.mark.xdist_group("e2e")]
 
-MOST = 200
+MAX = 200
 """Pull requests of a stream."""
 
 
@@ -30,7 +30,7 @@ def told(kodiai: Kodiai, event: str) -> int:
 
 def test_all_processes_are_replaced_under_load_and_every_delivery_is_accepted_and_done_once(tmp_path: Path) -> None:
     with running_kodiai(tmp_path, workers=2) as kodiai:
-        pulls = pulls_of(kodiai, "replaced", MOST)
+        pulls = pulls_of(kodiai, "replaced", MAX)
         first_workers = eventually(kodiai.workers, "workers are there")
 
         with stream(kodiai, "replaced", pulls) as sent:
@@ -59,7 +59,7 @@ def test_a_connection_that_was_opened_before_a_replacement_is_answered_after_it(
 
 def test_kodiai_is_stopped_under_load_and_what_it_accepted_is_done_by_the_next(tmp_path: Path) -> None:
     with running_kodiai(tmp_path, workers=2, KODIAI_GRACE_SECONDS="8") as kodiai:
-        pulls = pulls_of(kodiai, "stopped", MOST)
+        pulls = pulls_of(kodiai, "stopped", MAX)
         # What is running when the signal comes: its answer is held until Kodiai has ended.
         held = kodiai.github.fail("graphql", Fault(FaultKind.TAKEN_THEN_DELAYED))
 

@@ -17,7 +17,7 @@ from telemetry.models import Conclusion, Execution, RateLimitEvent
 from tests.e2e.conftest import ROOT, eventually
 from tests.runs import admit, process_environment, queued_tasks, run
 
-MOST_SIGNALS = 5_000
+MAX_SIGNALS = 5_000
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_an_idle_worker_ends_well_when_it_is_told_many_times_at_once(tmp_path: P
         log = tmp_path / f"{attempt}.log"
         with worker(log) as process:
             eventually(lambda log=log: "worker started" in log.read_text(), "the worker is at work")
-            for _ in range(MOST_SIGNALS):
+            for _ in range(MAX_SIGNALS):
                 if process.poll() is not None:
                     break
                 os.kill(process.pid, signal.SIGTERM)

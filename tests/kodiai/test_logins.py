@@ -14,7 +14,7 @@ from django.http import HttpResponse
 from django.test import Client, RequestFactory
 from pytest_django import Settings
 
-from kodiai.logins import MOST_FAILURES, WAIT_SECONDS, Throttle, client_address
+from kodiai.logins import MAX_FAILURES, WAIT_SECONDS, Throttle, client_address
 from tests.webhooks import deliver, pull_request_payload
 
 PASSWORD = "correct horse battery"
@@ -38,7 +38,7 @@ def log_in(password: str, *, name: str = "root", address: str = "192.0.2.1", **h
 
 
 def lock(**where: str) -> None:
-    for _ in range(MOST_FAILURES):
+    for _ in range(MAX_FAILURES):
         assert log_in("wrong", **where).status_code == 200
 
 
@@ -84,7 +84,7 @@ def test_the_wait_ends_by_itself_and_tries_do_not_make_it_longer(admin: User) ->
 
 
 def test_the_right_password_ends_the_count(admin: User) -> None:
-    for _ in range(MOST_FAILURES - 1):
+    for _ in range(MAX_FAILURES - 1):
         log_in("wrong")
     assert log_in(PASSWORD).status_code == 302
 
@@ -100,7 +100,7 @@ def test_many_tries_at_once_are_no_more_tries_than_one_after_another(rf: Request
         return True
 
     with ThreadPoolExecutor(16) as crowd:
-        assert sum(crowd.map(tried, range(64))) == MOST_FAILURES
+        assert sum(crowd.map(tried, range(64))) == MAX_FAILURES
 
 
 def test_a_cache_that_fails_locks_nobody_out(admin: User, settings: Settings) -> None:
@@ -132,14 +132,14 @@ def test_an_address_is_believed_only_from_our_own_proxies(
 
 def test_a_made_up_forwarded_address_gives_no_more_tries(admin: User, settings: Settings) -> None:
     settings.KODIAI_PROXIES = 1
-    for number in range(MOST_FAILURES):
+    for number in range(MAX_FAILURES):
         log_in("wrong", **{"X-Forwarded-For": f"6.6.6.{number}, 203.0.113.9"})
 
     assert log_in(PASSWORD, **{"X-Forwarded-For": "6.6.6.6, 203.0.113.9"}).status_code == 429
 
 
 def test_the_addresses_of_one_ipv6_network_count_as_one(admin: User) -> None:
-    for number in range(MOST_FAILURES):
+    for number in range(MAX_FAILURES):
         log_in("wrong", address=f"2001:db8::{number}")
 
     assert log_in(PASSWORD, address="2001:db8::ffff").status_code == 429

@@ -16,7 +16,7 @@ from django.http import HttpResponse
 from django.test import Client
 from pytest_django import Settings
 
-from kodiai.logins import MOST_FAILURES
+from kodiai.logins import MAX_FAILURES
 from reviews.models import Delivery, Review
 from telemetry.models import Execution, RateLimitEvent
 from tests.webhooks import deliver, pull_request_payload
@@ -104,7 +104,7 @@ def test_every_kind_of_admin_page_carries_the_strict_policy_and_needs_nothing_th
 def test_the_pages_for_who_is_not_logged_in_need_nothing_forbidden_either(db: None) -> None:
     client = Client(REMOTE_ADDR="192.0.2.77")
     needs_nothing_forbidden(client.get("/admin/login/"))
-    for _ in range(MOST_FAILURES):
+    for _ in range(MAX_FAILURES):
         client.post("/admin/login/", {"username": "nobody", "password": "x"})
     locked = client.post("/admin/login/", {"username": "nobody", "password": "x"})
     cache.clear()

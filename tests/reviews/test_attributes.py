@@ -2,7 +2,7 @@
 
 import pytest
 
-from reviews.analysis.gitattributes import LARGEST, LONGEST_PATTERN, MOST_RULES, is_generated, parse
+from reviews.analysis.gitattributes import MAX_CHARACTERS, MAX_PATTERN, MAX_RULES, is_generated, parse
 from reviews.findings import LeftOutReason, Report
 from sandbox import Fault, FaultKind, Repository, Sandbox
 from tests.runs import admit, run
@@ -54,9 +54,9 @@ def test_what_is_no_rule_says_nothing(text: str | None) -> None:
 
 
 def test_more_than_anybody_writes_is_not_read() -> None:
-    assert parse(f"{'a' * (LONGEST_PATTERN + 1)} linguist-generated") == ()
-    assert len(parse("*.py linguist-generated\n" * (MOST_RULES + 1))) == MOST_RULES
-    assert parse("#" * LARGEST + "\n*.py linguist-generated\n") == ()
+    assert parse(f"{'a' * (MAX_PATTERN + 1)} linguist-generated") == ()
+    assert len(parse("*.py linguist-generated\n" * (MAX_RULES + 1))) == MAX_RULES
+    assert parse("#" * MAX_CHARACTERS + "\n*.py linguist-generated\n") == ()
     deep = parse("**/" * 60 + "b linguist-generated\n" + "*a" * 90 + "b linguist-generated\n")
     assert is_generated("a/" * 500 + "a" * 200, deep) is None
 

@@ -152,12 +152,12 @@ def test_the_longest_summary_keeps_its_markers_and_is_taken(
     code = "".join(f"def f{number}():\n    return {name}_{number}\n\n\n" for number in range(90))
     pull = repo.open_pull_request(changes={"shop.py": code}, author="mona")
     run(admit(pull))
-    many = "\n".join(f"<!-- kodiai:review {number:032x} -->" for number in range(publish.MOST_MARKERS + 20))
+    many = "\n".join(f"<!-- kodiai:review {number:032x} -->" for number in range(publish.MAX_MARKERS + 20))
     pull.reviews[0]["body"] += f"\n{many}"
     later = follow_up(pull, f"{code}more = 1\n")
 
     kept = review_markers(pull.reviews[0]["body"])
-    assert (len(kept), kept[-1]) == (publish.MOST_MARKERS, marker(later))
+    assert (len(kept), kept[-1]) == (publish.MAX_MARKERS, marker(later))
     assert "(shortened: GitHub takes no longer text)" in pull.reviews[0]["body"]
 
 

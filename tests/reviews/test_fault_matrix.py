@@ -41,7 +41,7 @@ pytestmark = pytest.mark.django_db
 TABLE = Path(project.BASE_DIR) / "docs" / "fault-matrix.md"
 WRITE = bool(os.environ.get("KODIAI_TEST_WRITE_FAULT_MATRIX"))
 FIXED = AFTER.replace("import os\n\n\n", "")
-MOST_ROUNDS = 30
+MAX_ROUNDS = 30
 """More than any run may need before it ends."""
 
 # Faults
@@ -255,7 +255,7 @@ def _tell(github: Sandbox, delivery: Delivery) -> list[str]:
     """
     puts_off = 0
     now = timezone.now()
-    for rounds in range(MOST_ROUNDS):
+    for rounds in range(MAX_ROUNDS):
         review = Review.objects.get(delivery=delivery)
         assert review.delivery.status == DeliveryStatus.DONE, "the run has ended, whatever becomes of its check run"
         if review.check_run_due_at is None:
@@ -277,7 +277,7 @@ def _live(github: Sandbox, delivery: Delivery) -> list[str]:
     """Process a delivery until its run ends, as a worker does; return what happened before the end, in words."""
     steps: list[str] = []
     attempts = 0
-    for _ in range(MOST_ROUNDS):
+    for _ in range(MAX_ROUNDS):
         enriched = Review.objects.filter(delivery=delivery, enriched_at__isnull=False).exists()
         searches = github.count("search")
         now = timezone.now()

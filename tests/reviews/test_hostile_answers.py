@@ -236,7 +236,7 @@ def test_a_refusal_that_is_nested_too_deep_is_a_refusal(github: Sandbox, pull: P
 def test_a_body_of_two_gigabytes_is_not_read_to_its_end(
     github: Sandbox, pull: PullRequest, route: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "LARGEST_ANSWER", 1_000_000)
+    monkeypatch.setattr(connection, "MAX_ANSWER_BYTES", 1_000_000)
     monkeypatch.setattr("reviews.enrichment.UNHINTED_WAIT", 0)
     github.fail(route, Fault(FaultKind.HUGE_BODY), times=None)
 
@@ -254,7 +254,7 @@ def test_a_body_of_two_gigabytes_is_not_read_to_its_end(
 def test_a_small_body_that_unpacks_to_a_large_one_is_not_unpacked_to_its_end(
     github: Sandbox, pull: PullRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "LARGEST_ANSWER", 1_000_000)
+    monkeypatch.setattr(connection, "MAX_ANSWER_BYTES", 1_000_000)
     bomb = gzip.compress(b" " * 200_000_000)
     assert len(bomb) < 500_000
     fault = Fault(FaultKind.WRONG_JSON, body=bomb, headers={"Content-Encoding": "gzip"})
@@ -283,7 +283,7 @@ def test_a_body_that_is_packed_in_a_way_that_was_not_asked_for_is_not_unpacked(
 def test_a_body_that_drips_for_ever_is_not_waited_for(
     github: Sandbox, pull: PullRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "LONGEST_ANSWER", 0.0)
+    monkeypatch.setattr(connection, "MAX_ANSWER_SECONDS", 0.0)
     github.fail("pull", Fault(FaultKind.SLOW_BODY, delay=0.001, chunk_size=100), times=None)
 
     with (

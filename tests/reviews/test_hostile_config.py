@@ -2,7 +2,7 @@
 
 import pytest
 
-from reviews.config.repository import LARGEST, RepositoryConfig, parse
+from reviews.config.repository import MAX_CHARACTERS, RepositoryConfig, parse
 from tests.hostile import check_config
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -36,7 +36,7 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         "telemetry: {enabled: \x1b[31m}",
         "a: b: c",
         "%YAML 9.9\n---\n",
-        "x" * (LARGEST + 1),
+        "x" * (MAX_CHARACTERS + 1),
         "a" * 60_000 + ": 1",
     ],
     ids=range(25),

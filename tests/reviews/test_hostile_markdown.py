@@ -9,7 +9,7 @@ from reviews.config import repository
 from reviews.findings import Finding, Report, Severity, Suggestion, bounded
 from reviews.models import Review
 from reviews.publishing.grouping import Remark
-from reviews.publishing.markdown import LONGEST_BODY, code, comment_body, prose, summary_body
+from reviews.publishing.markdown import MAX_BODY, code, comment_body, prose, summary_body
 from reviews.publishing.publish import marker
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
 from tests.hostile import MARKUP, RULE_URL, assert_tame, check_comment, check_summary
@@ -88,7 +88,7 @@ def test_a_table_row_is_one_row_of_three_cells_whatever_it_holds() -> None:
 def test_the_longest_of_everything_still_fits_into_a_comment() -> None:
     long = "@" * 1_000_000
     hostile = finding(path=long, rule=long, message=long, fix=long, suggestion=Suggestion(1, 1, "`" * 5000))
-    assert len(comment_body(Remark(hostile))) < LONGEST_BODY
+    assert len(comment_body(Remark(hostile))) < MAX_BODY
     check_summary([hostile] * 300, [long] * 300, long)
 
 

@@ -10,7 +10,7 @@ import pytest
 from reviews.engines import analyse
 from reviews.engines.analyzer import AnalyzerFailed, analyse_files, clashing, safe_path
 from reviews.engines.analyzers.ruff import ANALYZER, read
-from reviews.findings import LONGEST_MESSAGE, LONGEST_SNIPPET, LeftOutReason, Report
+from reviews.findings import MAX_MESSAGE, MAX_SNIPPET, LeftOutReason, Report
 from reviews.models import Review
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox, Symlink
 from tests.hostile import MARKUP, assert_tame
@@ -152,8 +152,8 @@ def test_a_line_of_a_megabyte_and_a_name_as_long_make_findings_of_some_hundred_c
     name = "n" * 1_000_000
     (finding,) = findings_of(f"print({name})\n")
     assert finding.rule == "F821"
-    assert len(finding.message) <= LONGEST_MESSAGE
-    assert len(finding.snippet) <= LONGEST_SNIPPET
+    assert len(finding.message) <= MAX_MESSAGE
+    assert len(finding.snippet) <= MAX_SNIPPET
 
 
 def test_a_fix_on_a_line_of_a_megabyte_is_not_offered_for_one_click() -> None:

@@ -126,7 +126,7 @@ def test_a_limit_that_is_met_again_when_its_wait_is_over_is_waited_for_twice_as_
     github: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "UNHINTED_WAIT", timedelta(milliseconds=20))
-    monkeypatch.setattr(limits, "SHORTEST_GROWTH", timedelta(0))
+    monkeypatch.setattr(limits, "MIN_GROWTH", timedelta(0))
     waits = []
     for _ in range(4):
         limits.register_hit("installation-1", "core", answer())

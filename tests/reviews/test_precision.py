@@ -36,7 +36,7 @@ def test_a_label_is_about_a_line_that_is_there(analyzer: Analyzer) -> None:
 @every
 def test_at_most_a_tenth_of_what_an_analyzer_says_is_noise(analyzer: Analyzer) -> None:
     found = measured(analyzer)
-    assert found.share_of_noise <= precision.MOST_NOISE, found.noise
+    assert found.share_of_noise <= precision.MAX_NOISE, found.noise
     assert len(found.missed) < len(found.wanted) / 3, found.missed
 
 

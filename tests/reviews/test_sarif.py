@@ -417,11 +417,11 @@ def test_a_fix_of_another_file_or_one_of_several_is_not_offered() -> None:
         document(result() | {"locations": [{"physicalLocation": {"region": {"startLine": "1"}}}]}),
         document(result(level="fatal")),
         document(result("ä.md", 2, fixes=[fix((span(7, 4), "x"))]), columnKind="utf16CodeUnits"),
-        document(*[result()] * (sarif.MOST_RESULTS + 1)),
+        document(*[result()] * (sarif.MAX_RESULTS + 1)),
         json.dumps({"version": "2.1.0", "runs": json.loads(document())["runs"] * 21}).encode(),
         b"[" * 100_000,
         b'{"version": "2.1.0", "runs": [{"tool": ' + b'{"driver": ' * 10_000,
-        b" " * sarif.LARGEST + document(),
+        b" " * sarif.MAX_BYTES + document(),
     ],
     ids=range(18),
 )

@@ -52,9 +52,9 @@ from tests.webhooks import deliver
 
 EXAMPLES = int(os.environ.get("KODIAI_TEST_STATEFUL_EXAMPLES") or 0)
 START = datetime(2030, 1, 1, tzinfo=UTC)
-LONGEST_EXAMPLE = timedelta(days=10)
+MAX_EXAMPLE = timedelta(days=10)
 """Time never goes back, not even from one example to the next: the GitHub client keeps what it signed."""
-MOST_ROUNDS = 40
+MAX_ROUNDS = 40
 """Rounds, an hour each, in which everything has to come to rest once all faults are over."""
 
 ACTIONS = (
@@ -114,7 +114,7 @@ class Kodiai(RuleBasedStateMachine):
     def __init__(self, github: Sandbox, points: Points) -> None:
         super().__init__()
         type(self).examples += 1
-        self.clock = time_machine.travel(START + self.examples * LONGEST_EXAMPLE, tick=False)
+        self.clock = time_machine.travel(START + self.examples * MAX_EXAMPLE, tick=False)
         self.time = self.clock.start()
         self.github, self.points, self.client = github, points, Client()
         self.queue = QueueWorker(queue_names=["*"], interval=0, batch=True, backend_name="default", startup_delay=False,
@@ -438,7 +438,7 @@ class Kodiai(RuleBasedStateMachine):
         """All faults are over: everything that is owed is done in bounded time, and by itself."""
         self.locked = False
         self.unlimit()
-        for _ in range(MOST_ROUNDS):
+        for _ in range(MAX_ROUNDS):
             self.time.shift(3600)
             scheduler.run_due()
             while self.take_a_task(0):

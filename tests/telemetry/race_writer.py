@@ -6,7 +6,7 @@ from typing import Any
 
 PROCESSES = 16
 IDENTITIES = 200
-MOST_TRIES = 50
+MAX_TRIES = 50
 
 
 def write_all(url: str, number: int, barrier: Barrier, outcomes: Any) -> None:
@@ -28,7 +28,7 @@ def write_all(url: str, number: int, barrier: Barrier, outcomes: Any) -> None:
     for identity in range(IDENTITIES):
         try:
             # None is what a store under contention may answer; the periodic task would try again, and so do we.
-            for _ in range(MOST_TRIES):
+            for _ in range(MAX_TRIES):
                 row = record_rate_limit_event(
                     delivery_id=f"d-{identity}",
                     event_type="pull_request.opened",

@@ -37,7 +37,7 @@ FORMS = {
 }
 """Form → how it looks, as its issuer documents it, and what it is."""
 
-FEWEST_CHARACTERS = 8
+MIN_CHARACTERS = 8
 """Different ones. Less is a place holder: ghp_xxxxxxxx."""
 _MADE_UP = re.compile(r"example|sample|placeholder|dummy|redacted|fake|1234567|abcdefg|(.)\1{5}", re.IGNORECASE)
 _ALLOWED = re.compile(r"gitleaks:allow|pragma: allowlist secret")
@@ -59,7 +59,7 @@ def found_in(path: str, text: str) -> list[tuple[str, int, str]]:
             start = starts[number - 1]
             line = text[start : starts[number] if number < len(starts) else len(text)]
             made_up = form != "private-key" and (
-                _MADE_UP.search(match[0]) or len(set(match[0].rpartition("_")[2])) < FEWEST_CHARACTERS
+                _MADE_UP.search(match[0]) or len(set(match[0].rpartition("_")[2])) < MIN_CHARACTERS
             )
             if not made_up and not _ALLOWED.search(line):
                 found.append((path, number, form))

@@ -14,16 +14,16 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt
 from reviews.engines.analyzer import Analyzer
 from reviews.engines.kinds import PROSE, SOURCE
 from reviews.engines.source import Edit, Source
-from reviews.findings import LONGEST_SUGGESTION, Finding, Severity
+from reviews.findings import MAX_SUGGESTION_CHARACTERS, Finding, Severity
 
-SHORTEST = 4
+MIN_CHARACTERS = 4
 """Letters. Shorter words are abbreviations more often than mistakes, unless it is the order of the letters: "teh"."""
-MOST_CORRECTIONS = 3
+MAX_CORRECTIONS = 3
 """Of a word that may be any of seven nobody knows that it is wrong."""
 COMMON = frozenset(["the", "of", "and", "to", "that", "it", "with", "this", "are", "be", "is", "not", "for", "by"])
 LEAST_COMMON = 0.04
 """The share of these words in a text. English has some 20 %, French and German have none of them."""
-LONGEST_SAMPLE = 20_000
+MAX_SAMPLE = 20_000
 """Characters of a text by which its language is told."""
 _WORD = re.compile(r"[^\W\d_]+")
 _SENTENCE = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*[,:;]?(?: [^\W\d_]+(?:['’-][^\W\d_]+)*[,:;]?){3,}")
@@ -86,12 +86,12 @@ def _either(corrections: list[str]) -> str:
 
 def _is_a_mistake(word: _Entry) -> bool:
     swapped = [sorted(word.typo.lower())] == [sorted(right.lower()) for right in word.corrections]
-    return len(word.corrections) <= MOST_CORRECTIONS and (swapped or len(word.typo) >= SHORTEST)
+    return len(word.corrections) <= MAX_CORRECTIONS and (swapped or len(word.typo) >= MIN_CHARACTERS)
 
 
 def _is_english(text: str) -> bool:
     """Tell whether a text seems to be English; a list of names and another language are not."""
-    words = _WORD.findall(text[:LONGEST_SAMPLE].lower())
+    words = _WORD.findall(text[:MAX_SAMPLE].lower())
     return sum(word in COMMON for word in words) >= max(1, LEAST_COMMON * len(words))
 
 
@@ -100,7 +100,7 @@ def _in_a_sentence(word: _Entry, line: str) -> bool:
     at = _column(word, line) - 1
     return any(
         found.start() <= at < found.end() and _is_english(found[0])
-        for found in _SENTENCE.finditer(line[:LONGEST_SUGGESTION])
+        for found in _SENTENCE.finditer(line[:MAX_SUGGESTION_CHARACTERS])
     )
 
 

@@ -35,10 +35,10 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-MOST_WRITTEN = 8_000
+MAX_OUTPUT_TOKENS = 8_000
 """Tokens of an answer, those in which a model reasons included."""
 TRIES = 2
-MOST_TOLD = 100_000_000
+MAX_REPORTED = 100_000_000
 """Tokens. A provider that says it has used more is not believed, and would be more than a database's integer takes."""
 
 
@@ -105,7 +105,7 @@ def look_at(changes: Mapping[str, Change], budget: LLMBudget) -> Answer:
     sent = {path: change for path, change in changes.items() if is_sent(path) and any(h.added for h in change.hunks)}
     if not sent:
         return Answer()
-    text, told = document(sent, settings.KODIAI_LLM_MAX_TOKENS_PER_RUN - OVERHEAD - MOST_WRITTEN)
+    text, told = document(sent, settings.KODIAI_LLM_MAX_TOKENS_PER_RUN - OVERHEAD - MAX_OUTPUT_TOKENS)
     skipped_for_budget = len(sent) - len(told)
     try:
         if not told:
@@ -142,7 +142,7 @@ def _asked(text: str, budget: LLMBudget, price: Price) -> Remarks:
         logger.warning("the language model cannot be asked", extra={"error": str(error)})
         raise NoAnswer("the extra `llm` is not installed") from error
     size = OVERHEAD + estimate(text)
-    most = price.of(size, MOST_WRITTEN)
+    most = price.of(size, MAX_OUTPUT_TOKENS)
     deadline = time.monotonic() + settings.KODIAI_LLM_TIMEOUT
     used = RunUsage()
     for tries_left in reversed(range(TRIES)):
@@ -151,7 +151,7 @@ def _asked(text: str, budget: LLMBudget, price: Price) -> Remarks:
         try:
             return ask(text, used, deadline - time.monotonic())
         except NoAnswer as error:
-            fits = used.total_tokens + size + MOST_WRITTEN <= settings.KODIAI_LLM_MAX_TOKENS_PER_RUN
+            fits = used.total_tokens + size + MAX_OUTPUT_TOKENS <= settings.KODIAI_LLM_MAX_TOKENS_PER_RUN
             if not (error.again and tries_left and fits and time.monotonic() < deadline):
                 raise
         finally:
@@ -162,6 +162,6 @@ def _asked(text: str, budget: LLMBudget, price: Price) -> Remarks:
 
 def _told(used: "RunUsage", price: Price) -> Usage:
     counts = (used.input_tokens, used.output_tokens, used.cache_read_tokens, used.cache_write_tokens)
-    read, written, from_cache, to_cache = (min(max(0, count), MOST_TOLD) for count in counts)
+    read, written, from_cache, to_cache = (min(max(0, count), MAX_REPORTED) for count in counts)
     provider, _, model = settings.KODIAI_LLM_MODEL.partition(":")
     return Usage(provider, model, read, written, from_cache, to_cache, price.of(read, written))

@@ -14,13 +14,13 @@ from pydantic_ai.providers import Provider, infer_provider_class
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RunUsage, UsageLimits
 
-from reviews.engines.llm import MOST_WRITTEN
+from reviews.engines.llm import MAX_OUTPUT_TOKENS
 from reviews.engines.llm.findings import NoAnswer, Remarks
 from reviews.engines.llm.prompt import INSTRUCTIONS
 
 logger = logging.getLogger(__name__)
 
-LARGEST_ANSWER = 4 * 1024 * 1024
+MAX_ANSWER_BYTES = 4 * 1024 * 1024
 """Bytes. An answer of as many tokens as a model may write is a hundredth of that."""
 
 
@@ -76,8 +76,8 @@ def _settings(seconds: float) -> ModelSettings:
         # OpenAI is asked to keep nothing. Some of the servers that stand in for it refuse what they do not know.
         from pydantic_ai.models.openai import OpenAIChatModelSettings
 
-        return OpenAIChatModelSettings(max_tokens=MOST_WRITTEN, timeout=seconds, openai_store=False)
-    return ModelSettings(max_tokens=MOST_WRITTEN, timeout=seconds)
+        return OpenAIChatModelSettings(max_tokens=MAX_OUTPUT_TOKENS, timeout=seconds, openai_store=False)
+    return ModelSettings(max_tokens=MAX_OUTPUT_TOKENS, timeout=seconds)
 
 
 def _provider(name: str, client: httpx2.AsyncClient) -> Provider[Any]:
@@ -94,7 +94,7 @@ def _provider(name: str, client: httpx2.AsyncClient) -> Provider[Any]:
 
 
 async def _bound(response: httpx2.Response) -> None:
-    """Let an answer end at `LARGEST_ANSWER`."""
+    """Let an answer end at `MAX_ANSWER_BYTES`."""
     if response.headers.get("content-encoding", "identity") != "identity":
         raise httpx2.DecodingError("an answer that is packed, which was not asked for", request=response.request)
     assert isinstance(response.stream, httpx2.AsyncByteStream)  # noqa: S101 - for the type checker
@@ -102,7 +102,7 @@ async def _bound(response: httpx2.Response) -> None:
 
 
 class _Bounded(httpx2.AsyncByteStream):
-    """A stream of at most `LARGEST_ANSWER` bytes."""
+    """A stream of at most `MAX_ANSWER_BYTES` bytes."""
 
     def __init__(self, stream: httpx2.AsyncByteStream) -> None:
         self._stream = stream
@@ -111,8 +111,8 @@ class _Bounded(httpx2.AsyncByteStream):
         size = 0
         async for chunk in self._stream:
             size += len(chunk)
-            if size > LARGEST_ANSWER:
-                raise httpx2.ReadError(f"an answer of more than {LARGEST_ANSWER} bytes")
+            if size > MAX_ANSWER_BYTES:
+                raise httpx2.ReadError(f"an answer of more than {MAX_ANSWER_BYTES} bytes")
             yield chunk
 
     async def aclose(self) -> None:
@@ -127,7 +127,7 @@ _REASONS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str
     (exceptions.ModelAuthenticationError, "its provider did not take the key"),
     (exceptions.ModelContextWindowExceededError, "the changes are too much for it"),
     (exceptions.ContentFilterError, "it refused to answer"),
-    (exceptions.OutputTokenLimitExceeded, f"its answer was longer than {MOST_WRITTEN} tokens"),
+    (exceptions.OutputTokenLimitExceeded, f"its answer was longer than {MAX_OUTPUT_TOKENS} tokens"),
     (_UNUSABLE, "its answer could not be used"),
     ((exceptions.UserError, ImportError), "it is not set up as it should be; the log says more"),
 )

@@ -7,16 +7,16 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from reviews.engines.llm.prompt import Change
-from reviews.engines.source import LARGEST_SUGGESTION
+from reviews.engines.source import MAX_SUGGESTION_LINES
 from reviews.findings import Finding, Severity, Suggestion, bounded
 from reviews.github.patches import Hunk, changed, within_one
 from reviews.redaction import redact, visible
 
 NAME = "language-model"
 """The engine's name, and that of the one rule that its findings have."""
-MOST_REMARKS = 30
+MAX_REMARKS = 30
 """Remarks of one answer that are looked at."""
-LONGEST_REMARK = 30
+MAX_REMARK = 30
 """Lines that one may be about."""
 
 
@@ -62,7 +62,7 @@ class Remarks(BaseModel):
 
 def findings_of(answer: Remarks, changes: Mapping[str, Change]) -> tuple[list[Finding], int]:
     """The remarks that are about changed lines, as findings; and how many are of no use."""
-    fit = [finding for remark in answer.remarks[:MOST_REMARKS] if remark and (finding := _finding(remark, changes))]
+    fit = [finding for remark in answer.remarks[:MAX_REMARKS] if remark and (finding := _finding(remark, changes))]
     return fit, len(answer.remarks) - len(fit)
 
 
@@ -86,7 +86,7 @@ def _finding(remark: Remark, changes: Mapping[str, Change]) -> Finding | None:
     if (
         change is None
         or not message
-        or not 1 <= start <= end < start + LONGEST_REMARK
+        or not 1 <= start <= end < start + MAX_REMARK
         or not within_one(change.hunks, start, end)
         or not changed(change.hunks, start, end)
     ):
@@ -115,7 +115,7 @@ def _suggestion(remark: Remark, hunks: Sequence[Hunk], lines: Sequence[str]) -> 
     text = text.removesuffix("\n")
     if (
         text == "\n".join(lines[start - 1 : end])
-        or text.count("\n") >= LARGEST_SUGGESTION
+        or text.count("\n") >= MAX_SUGGESTION_LINES
         or redact(text) != text
         # What is not seen cannot be judged before the click that commits it.
         or any(visible(line.replace("\t", " ")) != line.replace("\t", " ") for line in text.split("\n"))

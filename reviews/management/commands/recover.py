@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from reviews.models import Delivery, DeliveryStatus, Review
 
-MOST_LISTED = 50
+MAX_LISTED = 50
 
 
 class Command(BaseCommand):
@@ -66,11 +66,11 @@ A run that is queued again goes on where it stopped: what was published or recor
 
     def _list_failed(self) -> None:
         failed = Delivery.objects.filter(status=DeliveryStatus.FAILED).select_related("review").order_by("-pk")
-        for delivery in failed[:MOST_LISTED]:
+        for delivery in failed[:MAX_LISTED]:
             self.stdout.write(f"Failed: {delivery} of {delivery.repo}#{delivery.pr_number}: {_reason(delivery)}")
         count = failed.count()
-        if count > MOST_LISTED:
-            self.stdout.write(f"… and {count - MOST_LISTED} more")
+        if count > MAX_LISTED:
+            self.stdout.write(f"… and {count - MAX_LISTED} more")
         if count:
             self.stdout.write("Queue them again with `manage.py recover --failed`, or some by their delivery ids.")
         else:

@@ -12,7 +12,7 @@ from django.conf import settings
 
 logger = logging.getLogger(__name__)
 
-LONGEST_WAIT = 1.0
+MAX_WAIT = 1.0
 """Seconds after which an idle worker looks at the queue in any case: for tasks whose time has come."""
 
 
@@ -23,7 +23,7 @@ class WorkQueue(Protocol):
     """What `work` raises while the queue cannot be reached."""
 
     def work(self) -> None:
-        """Run what is ready. If nothing is, return when there is something new, or after `LONGEST_WAIT`."""
+        """Run what is ready. If nothing is, return when there is something new, or after `MAX_WAIT`."""
 
     def stop(self) -> None:
         """Let `work` return after the task under way. Safe to call from a signal handler."""

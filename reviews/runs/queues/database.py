@@ -15,7 +15,7 @@ from django_tasks import TaskResultStatus
 from django_tasks_db.management.commands.db_worker import Worker as QueueWorker
 from django_tasks_db.models import DBTaskResult
 
-from reviews.runs.queues import LONGEST_WAIT
+from reviews.runs.queues import MAX_WAIT
 from reviews.runs.queues.enqueue import CHANNEL
 
 LOOK_SECONDS = 0.05
@@ -60,11 +60,11 @@ class DatabaseQueue:
     def _wait_for_notification(self) -> None:
         connection.ensure_connection()
         with connection.wrap_database_errors:
-            for _ in connection.connection.notifies(timeout=LONGEST_WAIT, stop_after=1):
+            for _ in connection.connection.notifies(timeout=MAX_WAIT, stop_after=1):
                 return
 
     def _wait_for_change(self, version: int) -> None:
-        deadline = time.monotonic() + LONGEST_WAIT
+        deadline = time.monotonic() + MAX_WAIT
         while time.monotonic() < deadline and not self._stopped and _data_version() == version:
             time.sleep(LOOK_SECONDS)
 

@@ -19,14 +19,14 @@ from rq import Queue
 from rq.exceptions import NoSuchJobError
 from rq.utils import as_text
 
-from reviews.runs.queues import LONGEST_WAIT
+from reviews.runs.queues import MAX_WAIT
 from reviews.runs.runner import OUTAGES
 
 logger = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 5.0
 """The longest that a worker waits for an answer of Redis, beyond what it asked Redis to wait."""
-MOST_DUE = 100
+MAX_DUE = 100
 """Tasks whose time has come that are put into the queue in one go."""
 
 
@@ -44,7 +44,7 @@ class RedisQueue:
     def work(self) -> None:
         queue = _queue()
         _queue_due(queue)
-        taken = queue.connection.blpop([queue.key], LONGEST_WAIT)
+        taken = queue.connection.blpop([queue.key], MAX_WAIT)
         if taken is None:
             return
         job_id = as_text(taken[1])
@@ -84,7 +84,7 @@ def _run(queue: Queue, job_id: str) -> None:
 def _queue_due(queue: Queue) -> None:
     """Queue the tasks whose time has come. Of several workers the one that removes a task queues it."""
     scheduled = queue.scheduled_job_registry
-    for job_id in scheduled.get_jobs_to_schedule(chunk_size=MOST_DUE):
+    for job_id in scheduled.get_jobs_to_schedule(chunk_size=MAX_DUE):
         if scheduled.remove(job_id):
             queue.push_job_id(job_id)
 
@@ -94,7 +94,7 @@ def _queue() -> Queue:
     """The queue, on connections that wait for longer than those of the intake may."""
     pool = ConnectionPool.from_url(
         settings.KODIAI_TASKS_URL,
-        socket_timeout=LONGEST_WAIT + ANSWER_SECONDS,
+        socket_timeout=MAX_WAIT + ANSWER_SECONDS,
         socket_connect_timeout=ANSWER_SECONDS,
     )
     return django_rq.get_queue(connection=Redis(connection_pool=pool), job_class=Job)
