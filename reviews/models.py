@@ -199,7 +199,7 @@ class Review(models.Model):
         "paid for the language model (USD)",
         null=True,
         blank=True,
-        help_text="What the budgets count: the cost, or the most it can be where the provider did not tell",
+        help_text="What the budgets count: the cost, or its upper bound where none was reported",
     )
     language_model_usage = models.JSONField(
         null=True, blank=True, help_text="What the provider told: reviews.engines.llm.Usage"

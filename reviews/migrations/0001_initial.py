@@ -298,7 +298,7 @@ class Migration(migrations.Migration):
                     "language_model_paid",
                     models.FloatField(
                         blank=True,
-                        help_text="What the budgets count: the cost, or the most it can be where the provider did not tell",
+                        help_text="What the budgets count: the cost, or its upper bound where none was reported",
                         null=True,
                         verbose_name="paid for the language model (USD)",
                     ),

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from django.core.cache import cache
-from django.core.management import call_command
 from django.test import Client as Browser
 from django.utils import timezone
 from pytest_django import Settings
@@ -431,17 +430,6 @@ def test_re_run_works_for_a_fork_whose_pull_request_github_does_not_name(repo: R
 
 
 # Around it
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("backwards", [False, True])
-def test_its_migration_rebuilds_no_table(capsys: pytest.CaptureFixture[str], backwards: bool) -> None:
-    call_command("sqlmigrate", "reviews", "0004", backwards=backwards)
-    sql = capsys.readouterr().out
-
-    assert sql.count("DROP COLUMN" if backwards else "ADD COLUMN") == 3
-    assert "DROP TABLE" not in sql
-    assert "CREATE TABLE" not in sql
 
 
 def test_the_admin_shows_when_it_was_told(admin_client: Browser, pull: PullRequest) -> None:
