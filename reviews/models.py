@@ -292,7 +292,7 @@ class Review(models.Model):
             repo=self.repo,
             pr_number=self.pr_number,
             command__in=(Command.PAUSE, Command.RESUME),
-            review__obeyed_at__isnull=False,
+            review__command_applied_at__isnull=False,
         )
         last = orders.order_by("-pk").first()
         return last.sender if last is not None and last.command == Command.PAUSE else ""
