@@ -20,7 +20,7 @@ from reviews.publishing.markdown import MAX_BODY, comment_body, summary_body
 from telemetry.models import DegradationPath
 
 RULE_URL = "https://docs.astral.sh/ruff/rules/unused-import"
-OUR_HTML = re.compile(r"<details><summary>(?:\d+ files? left out|Details)</summary>\n?|</details>\n?")
+OUR_HTML = re.compile(r"<details><summary>(?:\d+ files? skipped|Details)</summary>\n?|</details>\n?")
 
 MARKUP = (
     "@everyone",

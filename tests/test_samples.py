@@ -58,7 +58,7 @@ def _samples(github: Sandbox) -> Iterator[str]:
         yield _quoted(f"`{path}`, line {line}\n\n{body}", commits)
     yield "The one summary now says:"
     yield _quoted(pull.reviews[0]["body"], commits)
-    gone = next(thread.first for thread in pull.threads if thread.first["body"].startswith("**Gone**"))
+    gone = next(thread.first for thread in pull.threads if thread.first["body"].startswith("**Resolved**"))
     yield "And a comment whose finding is gone:"
     yield _quoted(gone["body"], commits)
 

@@ -54,7 +54,7 @@ def _left_out(left: LeftOut) -> Text:
 def _summary(report: Report) -> Text:
     found = len(report.findings)
     if not report.looked_at:
-        return Text("Nothing to look at: no engine reads what was changed.", style="bold")
+        return Text("Nothing to analyse: no engine reads the changed files.", style="bold")
     what = "no findings" if not found else f"{found} finding" + ("" if found == 1 else "s")
     counts = [
         f"{number} {severity}"

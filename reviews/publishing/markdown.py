@@ -1,4 +1,4 @@
-"""The words of a review, in GitHub's Markdown. Names and messages from the pull request are data, never markup."""
+"""Render reviews and check runs as GitHub's Markdown. Text from the pull request is data, never markup."""
 
 import re
 from collections import Counter
@@ -13,10 +13,10 @@ from reviews.publishing.grouping import Remark, group_findings
 from reviews.redaction import storable, visible
 from telemetry.models import Conclusion, DegradationPath
 
-WELCOME = "Thank you for contributing. This is a first look by a program; people decide."
+WELCOME = "Thank you for contributing. This is an automated first pass; a maintainer decides."
 HOW_TO_READ = (
-    "**critical** fails or is dangerous, **major** is most likely a mistake, **minor** is worth a look. Each remark "
-    "names the rule behind it and links its explanation; a suggestion is committed with one click."
+    "**critical** breaks or endangers the code, **major** is most likely a bug, **minor** is worth checking. Each "
+    "comment names its rule and links the documentation; a suggestion is committed with one click."
 )
 PARTIAL = "Analysis is partial due to API limits."
 MAX_BODY = 54_000
@@ -31,10 +31,10 @@ _WHY_PARTIAL = {
     DegradationPath.SEARCH_RATE_LIMIT: "GitHub's Search limit was exhausted",
     DegradationPath.SEARCH_ERROR: "GitHub's Search could not be reached",
 }
-GONE = "**Gone** at"
-"""What the comment on a finding begins with that is not there any more."""
+RESOLVED = "**Resolved** in"
+"""Begins the comment on a finding that is fixed."""
 IGNORED = "**Ignored** in this repository"
-"""What the comment on a finding begins with that somebody asked never to hear again."""
+"""Begins the comment on a finding that somebody asked to ignore."""
 SHORT_SHA = 7
 """Digits of a commit in a sentence, as GitHub shows it."""
 MAX_PATH = 300
@@ -50,7 +50,7 @@ references and URLs", and GitHub Flavored Markdown, "Autolinks"."""
 
 
 def code(text: str) -> str:
-    """`text` as a code span, whatever is in it."""
+    """Render `text` as a code span, whatever it contains."""
     # "<!--": so that nothing can look like Kodiai's own marker.
     text = visible(text).replace("<!--", "<\N{ZERO WIDTH SPACE}!--")
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
@@ -60,9 +60,9 @@ def code(text: str) -> str:
 
 
 def prose(text: str) -> str:
-    """An engine's message as text: it mentions nobody, closes no issue, opens no tag, draws no picture, links nothing.
+    """Render an engine's message as text: no mention, no issue reference, no tag, no image, no link.
 
-    What the engine puts between backticks is code, here too.
+    Text between backticks becomes code.
     """
     pieces = _CODE.split(visible(" ".join(text.split())))
     return "".join(code(piece) if index % 2 else _plain(piece) for index, piece in enumerate(pieces))
@@ -75,12 +75,11 @@ def _plain(text: str) -> str:
 
 
 def summary_body(
-    review: Review, report: Report, told_here: Sequence[Finding], refused: bool, gone: Sequence[Finding] = ()
+    review: Review, report: Report, not_inline: Sequence[Finding], refused: bool, resolved: Sequence[Finding] = ()
 ) -> str:
-    """The body of the review. `told_here` are the findings that are not inline comments.
+    """Render the summary. `not_inline` are the findings without an inline comment.
 
-    `refused` says that they are told here because GitHub took no comment on their lines. `gone` are findings of earlier
-    commits.
+    `refused`: GitHub rejected comments on their lines. `resolved` are findings of earlier commits that are fixed.
     """
     parts = [f"### Kodiai: {_headline(report)}"]
     if review.degradation_path != DegradationPath.NONE:
@@ -88,11 +87,11 @@ def summary_body(
         parts.append(f"> **{PARTIAL}** {why}, so the author's history here is unknown. All engines ran as usual.")
     elif author_tier.is_new_here(review):
         parts.append(f"{WELCOME} {HOW_TO_READ}" if report.findings else WELCOME)
-    if told_here:
-        parts.append(_table(told_here, refused))
-    if gone:
-        parts.append(_gone(gone))
-    parts.append(_looked_at(review, report, short=author_tier.wants_it_short(review)))
+    if not_inline:
+        parts.append(_table(not_inline, refused))
+    if resolved:
+        parts.append(_resolved(resolved))
+    parts.append(_coverage(review, report, short=author_tier.wants_it_short(review)))
     parts += [f"> {problem}" for problem in report.config_problems]
     if report.config_change is not None:
         parts.append(_config_change(report.config_change))
@@ -100,7 +99,7 @@ def summary_body(
 
 
 def comment_body(remark: Remark) -> str:
-    """The body of one inline comment."""
+    """Render one inline comment."""
     finding = remark.finding
     lines = [f"**{finding.severity}** · {_rule(finding)} {prose(finding.message)}"]
     if finding.suggestion is not None:
@@ -108,16 +107,16 @@ def comment_body(remark: Remark) -> str:
         fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text or "")), default=0))
         lines += ["", f"{fence}suggestion", *([] if text is None else [text]), fence]
     elif finding.fix:
-        lines += ["", f"A fix: {prose(finding.fix)}."]
+        lines += ["", f"Fix: {prose(finding.fix)}."]
     if also := _also(remark):
-        lines += ["", f"The same on {also}."]
-    return "\n".join([*lines, "", f"<sub>Silence it with {_silence(finding)}.</sub>"])
+        lines += ["", f"Also on {also}."]
+    return "\n".join([*lines, "", f"<sub>To suppress: {_how_to_suppress(finding)}.</sub>"])
 
 
 def follow_up_body(review: Review, new: int, since: str, summary_url: str | None, *, refused: bool = False) -> str:
-    """What is said above the new comments of a later review: one sentence, the summary has the rest.
+    """Render the one sentence above the comments of a later review; the summary has the rest.
 
-    `since` is the head commit that was reviewed before. `refused` is as in `summary_body`.
+    `since` is the head commit of the previous review. `refused` is as in `summary_body`.
     """
     news = _count(new, "new finding") if new else "Nothing new"
     if since:
@@ -125,24 +124,27 @@ def follow_up_body(review: Review, new: int, since: str, summary_url: str | None
     usable = summary_url if summary_url and _ADDRESS.fullmatch(summary_url) else ""
     summary = f"[summary]({usable})" if usable else "summary"
     rest = (
-        f"GitHub took no comment on these lines, the {summary} has them" if refused else f"the {summary} is up to date"
+        f"GitHub rejected comments on these lines; the {summary} has them"
+        if refused
+        else f"the {summary} is up to date"
     )
     degraded = f" {PARTIAL}" if review.degradation_path != DegradationPath.NONE else ""
     return f"{news}: {rest}.{degraded}"
 
 
-def gone_at(commit: str) -> str:
-    return f"{GONE} {code(commit[:SHORT_SHA])}"
+def resolved_in(commit: str) -> str:
+    """The heading of a comment whose finding is fixed at `commit`."""
+    return f"{RESOLVED} {code(commit[:SHORT_SHA])}"
 
 
-def gone_body(why: str, body: str) -> str:
-    """The body of a comment whose finding is not there any more, or ignored: `body`, Kodiai's own, put away."""
-    # What it suggested is for nobody to commit now.
-    put_away = _SUGGESTION.sub(r"\1", body)
-    return f"{why}.\n\n<details><summary>What it was</summary>\n\n{put_away}\n\n</details>"
+def collapsed_body(why: str, body: str) -> str:
+    """Render a comment whose finding is resolved or ignored: the original `body`, collapsed."""
+    # Its suggestion no longer applies, so it must not be committable.
+    collapsed = _SUGGESTION.sub(r"\1", body)
+    return f"{why}.\n\n<details><summary>Original comment</summary>\n\n{collapsed}\n\n</details>"
 
 
-def _gone(findings: Sequence[Finding]) -> str:
+def _resolved(findings: Sequence[Finding]) -> str:
     remarks = group_findings(findings, suggestions=True)
     rows = [
         f"- {code(storable(remark.finding.path, MAX_PATH))}: {_rule(remark.finding)} "
@@ -151,7 +153,7 @@ def _gone(findings: Sequence[Finding]) -> str:
     ]
     if more := sum(len(remark.findings) for remark in remarks[MAX_RESOLVED:]):
         rows.append(f"- and {more} more")
-    heading = f"{_count(len(findings), 'finding')} of earlier commits {'is' if len(findings) == 1 else 'are'} gone"
+    heading = f"{_count(len(findings), 'earlier finding')} resolved"
     return f"<details><summary>{heading}</summary>\n\n" + "\n".join(rows) + "\n\n</details>"
 
 
@@ -167,7 +169,7 @@ def check_title(conclusion: Conclusion, report: Report) -> str:
 
 def check_summary(review: Review, conclusion: Conclusion, report: Report, annotated: int) -> str:
     """The summary of a check run. `annotated` is how many of the findings it carries as annotations."""
-    again = f"To run it again, press *Re-run*, or comment {code(f'@{settings.KODIAI_GITHUB_APP_SLUG} review')}."
+    again = f"To review again, press *Re-run* or comment {code(f'@{settings.KODIAI_GITHUB_APP_SLUG} review')}."
     if conclusion == Conclusion.SKIPPED:
         return _shortened(f"This commit was not reviewed: {prose(review.conclusion_reason)}.\n\n{again}")
     if conclusion not in (Conclusion.SUCCESS, Conclusion.PARTIAL):
@@ -179,15 +181,15 @@ def check_summary(review: Review, conclusion: Conclusion, report: Report, annota
         parts.append(again)
     if more := len(report.findings) - annotated:
         parts.append(f"The {annotated} most severe findings are annotated here, {more} more are not.")
-    parts.append(_looked_at(review, report))
+    parts.append(_coverage(review, report))
     parts += [f"> {problem}" for problem in report.config_problems]
     return _shortened("\n\n".join(parts))
 
 
 def _what_failed(review: Review) -> str:
-    """Why a run failed, in words for everybody: what GitHub said, but not what went wrong inside of Kodiai."""
+    """Say why a run failed: GitHub's reason, but no internal error of Kodiai's."""
     if review.attempts >= settings.KODIAI_MAX_ATTEMPTS:
-        return f"The review failed {_count(review.attempts, 'time')}; who runs Kodiai finds the reason in its admin"
+        return f"The review failed {_count(review.attempts, 'time')}; the operator finds the reason in the admin"
     return f"The review failed: {prose(review.conclusion_reason)}"
 
 
@@ -201,23 +203,23 @@ def _headline(report: Report) -> str:
     return "nothing to analyse"
 
 
-def _looked_at(review: Review, report: Report, *, short: bool = False) -> str:
-    """What was looked at and what was not; `short` puts all but the first line, and what failed, away."""
+def _coverage(review: Review, report: Report, *, short: bool = False) -> str:
+    """Say what was analysed and what was not; `short` collapses all but the first line and failures."""
     if report.looked_at:
         with_what = ", ".join(report.engines) or "no engine"
         looked_at = (
-            f"Looked at {len(report.looked_at)} of {_count(report.changed_files, 'changed file')} with {with_what}"
+            f"Analysed {len(report.looked_at)} of {_count(report.changed_files, 'changed file')} with {with_what}"
         )
     elif report.changed_files > 1:
-        looked_at = f"None of the {report.changed_files} changed files could be looked at"
+        looked_at = f"None of the {report.changed_files} changed files could be analysed"
     else:
-        looked_at = "The changed file could not be looked at" if report.changed_files else "No file is changed"
+        looked_at = "The changed file could not be analysed" if report.changed_files else "No file is changed"
     first = f"{looked_at}, {prose(f'at commit {review.head_sha[:12]}.')}"
     too_many = _too_many(report)
     failed = [
         f"{engine} failed: {prose(reason)}. Its findings are missing." for engine, reason in report.engine_failures
     ]
-    more = _not_said(report)
+    more = _not_reported(report)
     left_out = _left_out(report)
     if not short:
         return "\n\n".join([_listed([first, *too_many, *more, *failed]), *left_out])
@@ -233,60 +235,58 @@ def _listed(lines: Sequence[str]) -> str:
 
 
 def _too_many(report: Report) -> list[str]:
-    """What was not looked at because it is too much for one review: a sentence, or nothing."""
-    beyond = sum(
+    """Say how many files exceed the size limit; empty if none."""
+    over_limit = sum(
         left.reason in (LeftOutReason.TOO_MANY_FILES, LeftOutReason.TOO_MANY_LINES) for left in report.left_out
     )
-    if not beyond:
+    if not over_limit:
         return []
-    return [f"{_count(beyond, 'file')} not looked at: this is more than one review takes, and the riskiest came first."]
+    return [f"{_count(over_limit, 'file')} not analysed: over the size limit; the riskiest files come first."]
 
 
-def _not_said(report: Report) -> list[str]:
-    """What was found and is not said, and what was not seen, a sentence each."""
+def _not_reported(report: Report) -> list[str]:
+    """Say what was found but not reported, and what was not analysed, one sentence each."""
     lines = []
     if report.outside_changes:
         on_unchanged = _count(report.outside_changes, "finding")
-        lines.append(f"{on_unchanged} on lines that this pull request does not change: not said.")
+        lines.append(f"{on_unchanged} on unchanged lines, not reported.")
     if report.not_wanted:
-        lines.append(f"{_count(report.not_wanted, 'finding')} not said, as `.kodiai.yml` asks.")
+        lines.append(f"{_count(report.not_wanted, 'finding')} suppressed by `.kodiai.yml`.")
     if report.discarded:
-        lines.append(f"{_count(report.discarded, 'remark')} of the language model not said: not about changed lines.")
+        lines.append(f"{_count(report.discarded, 'remark')} of the language model discarded: not on changed lines.")
     if report.skipped_for_budget:
-        lines.append(
-            f"{_count(report.skipped_for_budget, 'file')} not shown to the language model: too much for its budget."
-        )
+        lines.append(f"{_count(report.skipped_for_budget, 'file')} not sent to the language model: over its budget.")
     if report.ignored:
-        lines.append(f"{_count(len(report.ignored), 'finding')} not said, as people asked in comments (`ignore`).")
+        lines.append(f"{_count(len(report.ignored), 'finding')} ignored on request (`ignore`).")
     if report.hidden_for_newcomer:
-        of_least = _count(report.hidden_for_newcomer, "finding")
-        lines.append(f"{of_least} of severity info not said: on a first contribution they can wait.")
+        low = _count(report.hidden_for_newcomer, "finding")
+        lines.append(f"{low} of severity info hidden on a first contribution.")
     if report.without_engine:
-        lines.append(f"{_count(report.without_engine, 'file')} of kinds that no engine reads.")
+        lines.append(f"{_count(report.without_engine, 'file')} without a matching engine.")
     if report.truncated:
-        lines.append("GitHub lists only the first files of a pull request this large; the others were not seen.")
+        lines.append("GitHub lists only the first 3,000 files of a pull request; the rest was not analysed.")
     return lines
 
 
 def _left_out(report: Report) -> list[str]:
-    """The files that were left out, folded away; nothing where there are none."""
+    """List the skipped files, collapsed; empty if none."""
     if not report.left_out:
         return []
     rows = [f"{code(storable(left.path, MAX_PATH))}: {left.reason}" for left in report.left_out[:MAX_LEFT_OUT]]
     more = Counter(left.reason for left in report.left_out[MAX_LEFT_OUT:])
     rows += [f"and {count} more: {reason}" for reason, count in more.items()]
-    heading = f"{_count(len(report.left_out), 'file')} left out"
+    heading = f"{_count(len(report.left_out), 'file')} skipped"
     return [f"<details><summary>{heading}</summary>\n\n{_listed(rows)}\n\n</details>"]
 
 
 def _config_change(problems: Sequence[str]) -> str:
     verdict = "\n> ".join(problems) if problems else "It is valid."
-    return f"> This pull request changes `.kodiai.yml`, which counts from the base branch only. {verdict}"
+    return f"> This pull request changes `.kodiai.yml`, but the base branch's version is used. {verdict}"
 
 
 def _table(findings: Sequence[Finding], refused: bool) -> str:
     remarks = group_findings(findings, suggestions=True)
-    why = "GitHub took no comment on these lines:" if refused else "Beyond the inline comments:"
+    why = "GitHub rejected comments on these lines:" if refused else "Not posted inline:"
     rows = [
         f"| {remark.finding.severity} | {_cell(_where(remark))} | "
         f"{_cell(_rule(remark.finding))} {_cell(prose(remark.finding.message))} |"
@@ -303,7 +303,7 @@ def _where(remark: Remark) -> str:
 
 
 def _also(remark: Remark) -> str:
-    """The lines of the others of a remark, as GitHub names lines; nothing where there are none."""
+    """The other lines of a grouped finding, as GitHub names lines; empty if none."""
     lines = remark.other_lines
     shown = ", ".join(f"L{line}" for line in lines[:MAX_LINES])
     return f"{shown} and {len(lines) - MAX_LINES} more lines" if len(lines) > MAX_LINES else shown
@@ -313,15 +313,15 @@ def _rule(finding: Finding) -> str:
     return f"[{code(finding.rule)}]({finding.rule_url})" if finding.rule_url else code(finding.rule)
 
 
-def _silence(finding: Finding) -> str:
-    """How a finding is silenced, in words: by a comment in the code, or else by the repository's settings."""
+def _how_to_suppress(finding: Finding) -> str:
+    """Say how to suppress a finding: by a comment in the code, or else in the repository's configuration."""
     if finding.silence:
         return prose(finding.silence)
     return f"{code(f'{finding.rule}: never')} under {code('severities.rules')} in {code('.kodiai.yml')}"
 
 
 def _cell(text: str) -> str:
-    """Code in a table, where a bar ends the cell unless a backslash is before it, and only one."""
+    """Escape code for a table cell, where a bar ends the cell unless exactly one backslash precedes it."""
     return text.replace("\\|", "\\\N{ZERO WIDTH SPACE}|").replace("|", "\\|")
 
 
@@ -332,4 +332,4 @@ def _count(number: int, noun: str) -> str:
 def _shortened(text: str) -> str:
     if len(text) <= MAX_BODY:
         return text
-    return text[:MAX_BODY].rsplit("\n", 1)[0] + "\n\n(shortened: GitHub takes no longer text)"
+    return text[:MAX_BODY].rsplit("\n", 1)[0] + "\n\n(truncated: GitHub's limit on the length of a comment)"

@@ -92,7 +92,7 @@ def _say_once(
     on_lines = {finding for remark in commented for finding in remark.findings}
     on_lines |= {finding for finding, _ in previous.standing}
     rest = [finding for finding in by_severity(report.findings) if finding not in on_lines]
-    body = summary_body(review, report, rest, refused=refused, gone=previous.gone)
+    body = summary_body(review, report, rest, refused=refused, resolved=previous.gone)
     comments = [
         _comment(remark.finding, f"{comment_body(remark)}\n\n{marker_of_it}")
         for remark, marker_of_it in marked(commented, previous.posted)

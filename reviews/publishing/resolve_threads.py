@@ -14,7 +14,7 @@ from reviews.github.client import Client
 from reviews.github.errors import GitHubError, Refused
 from reviews.github.threads import Thread
 from reviews.models import Review, ThumbsDown
-from reviews.publishing.markdown import GONE, IGNORED, comment_body, gone_at, gone_body
+from reviews.publishing.markdown import IGNORED, RESOLVED, collapsed_body, comment_body, resolved_in
 from reviews.publishing.previous_comments import (
     PostedFinding,
     PreviousComments,
@@ -75,7 +75,7 @@ def _sync(client: Client, review: Review, previous: PreviousComments) -> None:
     for thread in gone:
         if thread.id not in done:
             is_ignored = ignored.issuperset(content_hash_of(one.fingerprint) for one in posted_findings([thread]))
-            edits.append((thread, _put_away(thread, IGNORED if is_ignored else gone_at(review.head_sha))))
+            edits.append((thread, _put_away(thread, IGNORED if is_ignored else resolved_in(review.head_sha))))
     for thread, remark, marker in standing:
         # What is not back of what it told is not told any more, and not in its marker.
         if _says_gone(thread) and _is_open(thread):
@@ -124,9 +124,9 @@ def _is_open(thread: Thread) -> bool:
 
 
 def _says_gone(thread: Thread) -> bool:
-    return thread.body.startswith((GONE, IGNORED))
+    return thread.body.startswith((RESOLVED, IGNORED))
 
 
 def _put_away(thread: Thread, why: str) -> str:
     posted, marker = without_marker(thread.body)
-    return f"{gone_body(why, posted)}\n\n{marker}"
+    return f"{collapsed_body(why, posted)}\n\n{marker}"

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.django_db
 
 NIT = {"notes.md": "We recieve it.\n"}
 MISTAKE = {"a.py": "print(missing)\n"}
-KEPT_BACK = "1 finding of severity info not said: on a first contribution they can wait."
+KEPT_BACK = "1 finding of severity info hidden on a first contribution."
 CHECK = "### Kodiai: 1 finding (1 info)"
 
 
@@ -37,7 +37,7 @@ def test_a_newcomer_with_nothing_but_nits_has_no_findings(repo: Repository) -> N
     run(admit(pull))
 
     (posted,) = pull.reviews
-    assert posted["body"].startswith(f"### Kodiai: no findings\n\n{WELCOME}\n\n- Looked")
+    assert posted["body"].startswith(f"### Kodiai: no findings\n\n{WELCOME}\n\n- Analysed")
     assert (posted["comments"], KEPT_BACK in posted["body"]) == ([], True)
     assert only_check_run(pull)["conclusion"] == "success"
 
@@ -85,13 +85,12 @@ def test_one_of_the_core_gets_the_short_form(repo: Repository) -> None:
     body, _, details = pull.reviews[0]["body"].partition("<details><summary>Details</summary>\n\n")
     assert body == (
         "### Kodiai: 1 finding (1 critical)\n\n"
-        f"Looked at 2 of 4 changed files with ruff, secrets, typos, at commit {pull.head_sha[:12]}.\n\n"
+        f"Analysed 2 of 4 changed files with ruff, secrets, typos, at commit {pull.head_sha[:12]}.\n\n"
     )
     assert details.startswith(
-        "- 2 findings on lines that this pull request does not change: not said.\n"
-        "- 2 files of kinds that no engine reads.\n\n</details>\n\n<!--"
+        "- 2 findings on unchanged lines, not reported.\n- 2 files without a matching engine.\n\n</details>\n\n<!--"
     )
-    assert "Silence it" in pull.review_comments[0]["body"]
+    assert "To suppress" in pull.review_comments[0]["body"]
 
 
 def test_one_of_the_core_with_nothing_to_add_gets_two_lines(repo: Repository) -> None:
@@ -99,11 +98,11 @@ def test_one_of_the_core_with_nothing_to_add_gets_two_lines(repo: Repository) ->
     run(admit(pull))
 
     assert "details" not in pull.reviews[0]["body"]
-    assert pull.reviews[0]["body"].startswith("### Kodiai: no findings\n\nLooked at 1 of 1 changed file with ")
+    assert pull.reviews[0]["body"].startswith("### Kodiai: no findings\n\nAnalysed 1 of 1 changed file with ")
 
 
 def test_a_newcomers_words_and_a_cores_are_not_for_the_others(pull: PullRequest) -> None:
     run(admit(pull))
     body = pull.reviews[0]["body"]
     assert WELCOME not in body
-    assert "\n- Looked at" in body
+    assert "\n- Analysed" in body

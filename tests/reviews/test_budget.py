@@ -57,9 +57,9 @@ def test_the_review_says_what_was_not_looked_at_and_why(github: Sandbox, large: 
         "a.py": FILES, ".kodiai.yml": FILES, "README.md": FILES, "made/c.py": LeftOutReason.ATTRIBUTES,
     }  # fmt: skip
     body = large.reviews[0]["body"]
-    assert "- 3 files not looked at: this is more than one review takes, and the riskiest came first." in body
+    assert "- 3 files not analysed: over the size limit; the riskiest files come first." in body
     assert "- `a.py`: more files than `limits.files` has one review look at\n" in body
-    assert "This pull request changes `.kodiai.yml`, which counts from the base branch only. It is valid." in body
+    assert "This pull request changes `.kodiai.yml`, but the base branch's version is used. It is valid." in body
     assert github.count("graphql") == 2
 
 

@@ -53,7 +53,7 @@ def test_a_run_with_findings_is_neutral_and_annotates_them_where_the_review_is_p
     assert check_run["external_id"] == f"{pull.number}:{review.delivery.identity_digest}"
     assert check_run["details_url"] == pull.reviews[0]["html_url"]
     assert check_run["output"]["title"] == "3 findings (1 critical, 2 minor)"
-    assert "Looked at 1 of 1 changed file with ruff" in check_run["output"]["summary"]
+    assert "Analysed 1 of 1 changed file with ruff" in check_run["output"]["summary"]
     levels = [(note["path"], note["start_line"], note["annotation_level"]) for note in check_run["annotations"]]
     assert levels == [("shop.py", 9, "failure"), ("shop.py", 1, "warning"), ("shop.py", 9, "warning")]
     assert check_run["annotations"][1]["title"] == "F401"
@@ -78,7 +78,7 @@ def test_a_run_without_findings_is_a_success_and_says_what_was_looked_at(repo: R
     run(admit(pull))
 
     assert conclusion_and_title(pull) == ("success", "No findings")
-    assert "Looked at 1 of 1 changed file" in only_check_run(pull)["output"]["summary"]
+    assert "Analysed 1 of 1 changed file" in only_check_run(pull)["output"]["summary"]
     assert only_check_run(pull)["annotations"] == []
 
 
@@ -91,7 +91,7 @@ def test_a_pull_request_that_no_engine_reads_is_a_success_that_says_so(repo: Rep
         "success",
         "Nothing to analyse",
     )
-    assert "1 file of kinds that no engine reads" in only_check_run(pull)["output"]["summary"]
+    assert "1 file without a matching engine" in only_check_run(pull)["output"]["summary"]
 
 
 def test_a_partial_run_says_so_in_its_title(github: Sandbox, repo: Repository) -> None:
@@ -238,7 +238,7 @@ def test_a_run_that_github_ended_is_neutral_and_says_why_and_how_to_run_it_again
     )
     summary = only_check_run(pull)["output"]["summary"]
     assert "GitHub answered 403 to POST /repos/octo/demo/pulls/1/reviews" in summary
-    assert "press *Re-run*, or comment `@kodiai review`" in summary
+    assert "press *Re-run* or comment `@kodiai review`" in summary
     assert only_check_run(pull)["annotations"] == []
 
 
@@ -258,7 +258,7 @@ def test_a_run_whose_attempts_are_used_up_is_told_later_and_does_not_show_what_i
     assert tell_check_runs() == {"reported": 1}
     assert only_check_run(pull)["conclusion"] == "neutral"
     assert (
-        "The review failed 1 time; who runs Kodiai finds the reason in its admin"
+        "The review failed 1 time; the operator finds the reason in the admin"
         in only_check_run(pull)["output"]["summary"]
     )
     assert "internal" not in json.dumps(only_check_run(pull))

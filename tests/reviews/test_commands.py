@@ -377,7 +377,7 @@ def test_what_is_ignored_is_not_said_in_another_pull_request_and_the_summary_cou
     assert review.conclusion_reason == "F401 is ignored from now on, as was asked"
     assert [comment["body"].count("`sys`") for comment in other.review_comments] == [1]
     assert "### Kodiai: 1 finding" in other.reviews[0]["body"]
-    assert "1 finding not said, as people asked in comments (`ignore`)." in other.reviews[0]["body"]
+    assert "1 finding ignored on request (`ignore`)." in other.reviews[0]["body"]
 
 
 def test_what_is_ignored_is_said_in_another_repository(github: Sandbox, pull: PullRequest) -> None:
@@ -475,7 +475,7 @@ def test_the_way_to_silence_a_rule_is_a_valid_configuration(pull: PullRequest, r
     repo.commit({".kodiai.yml": f"{line}\n"})
     push_and_review(pull)
 
-    assert "1 finding not said, as `.kodiai.yml` asks." in pull.reviews[0]["body"]
+    assert "1 finding suppressed by `.kodiai.yml`." in pull.reviews[0]["body"]
 
 
 def test_explain_says_so_where_nothing_is_known_any_more(pull: PullRequest) -> None:

@@ -127,7 +127,7 @@ GENERATED = {
 def test_what_nobody_wrote_is_left_out_and_named(repo: Repository) -> None:
     _, body = settle(repo, "", GENERATED | {"shop.py": "import os\n"})
     assert "1 finding" in body
-    assert "5 files left out" in body
+    assert "5 files skipped" in body
     for path in GENERATED:
         assert f"`{path}`: generated, vendored or a lock file" in body
 
@@ -145,7 +145,7 @@ def test_a_rule_may_weigh_more_or_less_or_nothing(repo: Repository) -> None:
         {"shop.py": "import os\n\n\ndef f(a):\n    x = 1\n    return a == None\n"},
     )
     assert [(finding["rule"], finding["severity"]) for finding in review.report["findings"]] == [("F841", "critical")]
-    assert "2 findings not said, as `.kodiai.yml` asks." in body
+    assert "2 findings suppressed by `.kodiai.yml`." in body
 
 
 def test_inline_comments_are_as_many_as_the_repository_wants(repo: Repository) -> None:
@@ -153,7 +153,7 @@ def test_inline_comments_are_as_many_as_the_repository_wants(repo: Repository) -
     pull = repo.open_pull_request(changes={"shop.py": "import os\nimport re\nimport sys\n"})
     run(admit(pull))
     assert len(pull.reviews[0]["comments"]) == 2
-    assert "Beyond the inline comments:" in pull.reviews[0]["body"]
+    assert "Not posted inline:" in pull.reviews[0]["body"]
 
 
 def test_an_event_that_triggers_nothing_here_is_skipped(repo: Repository) -> None:
@@ -183,4 +183,4 @@ def test_a_change_of_the_configuration_is_judged_and_not_obeyed(repo: Repository
     pull = repo.open_pull_request(changes={".kodiai.yml": text, "shop.py": "import os\nimport re\n"})
     run(admit(pull))
     assert len(pull.reviews[0]["comments"]) == 2
-    assert f"counts from the base branch only. {told}" in pull.reviews[0]["body"]
+    assert f"the base branch's version is used. {told}" in pull.reviews[0]["body"]

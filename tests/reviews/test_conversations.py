@@ -11,7 +11,7 @@ from reviews import engines
 from reviews.engines.analyzer import AnalyzerFailed
 from reviews.models import Review, ThumbsDown
 from reviews.publishing import previous_comments, publish, resolve_threads
-from reviews.publishing.markdown import GONE, PARTIAL
+from reviews.publishing.markdown import PARTIAL, RESOLVED
 from reviews.publishing.previous_comments import finding_marker, review_markers
 from reviews.publishing.publish import marker
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
@@ -129,7 +129,7 @@ def test_findings_beyond_the_comments_stand_in_the_summary_and_are_not_said_late
     assert ["`new_name`" in comment["body"] for comment in own["comments"]] == [True]
     assert "### Kodiai: 12 findings (12 critical)" in summary["body"]
     assert [f"missing_{number}`" in summary["body"] for number in (9, 10, 11)] == [False, True, True]
-    assert "1 finding of earlier commits is gone" in summary["body"]
+    assert "1 earlier finding resolved" in summary["body"]
 
 
 def test_what_stood_in_the_summary_only_is_not_said_later_under_another_name_of_the_file(repo: Repository) -> None:
@@ -158,7 +158,7 @@ def test_the_longest_summary_keeps_its_markers_and_is_taken(
 
     kept = review_markers(pull.reviews[0]["body"])
     assert (len(kept), kept[-1]) == (publish.MAX_MARKERS, marker(later))
-    assert "(shortened: GitHub takes no longer text)" in pull.reviews[0]["body"]
+    assert "(truncated: GitHub's limit on the length of a comment)" in pull.reviews[0]["body"]
 
 
 # Whose words count
@@ -198,7 +198,7 @@ def test_where_an_engine_failed_nothing_is_taken_for_gone(pull: PullRequest, mon
     monkeypatch.setattr(engines, "analyse_files", fail)
     assert follow_up(pull).conclusion == Conclusion.PARTIAL
 
-    assert not any(comment["body"].startswith(GONE) for comment in pull.review_comments)
+    assert not any(comment["body"].startswith(RESOLVED) for comment in pull.review_comments)
     assert "gone" not in pull.reviews[0]["body"]
 
 
@@ -207,8 +207,8 @@ def test_of_a_file_that_was_not_looked_at_nothing_is_taken_for_gone(pull: PullRe
     pull.max_patch_lines = 3
     follow_up(pull)
 
-    assert "1 file left out" in pull.reviews[0]["body"]
-    assert not any(comment["body"].startswith(GONE) for comment in pull.review_comments)
+    assert "1 file skipped" in pull.reviews[0]["body"]
+    assert not any(comment["body"].startswith(RESOLVED) for comment in pull.review_comments)
 
 
 # Where GitHub does not play along
@@ -221,8 +221,8 @@ def test_new_findings_whose_lines_github_refuses_stand_in_the_summary(github: Sa
 
     summary, own = pull.reviews
     assert own["comments"] == []
-    assert "GitHub took no comment on these lines" in own["body"]
-    assert "GitHub took no comment on these lines:" in summary["body"]
+    assert "GitHub rejected comments on these lines" in own["body"]
+    assert "GitHub rejected comments on these lines:" in summary["body"]
     assert summary["body"].count("`unknown`") == 1
     assert "undefined_name" not in summary["body"]
 
@@ -300,19 +300,19 @@ def test_what_was_not_closed_is_closed_by_the_next_run(github: Sandbox, pull: Pu
     run(admit(pull))
     github.fail("update_comment", Fault(FaultKind.STATUS, status=502))
     follow_up(pull)
-    assert not any(comment["body"].startswith(GONE) for comment in pull.review_comments)
+    assert not any(comment["body"].startswith(RESOLVED) for comment in pull.review_comments)
     follow_up(pull, FIXED + "\n\nmore = 1\n")
 
-    assert [comment["body"].startswith(GONE) for comment in pull.review_comments].count(True) == 1
+    assert [comment["body"].startswith(RESOLVED) for comment in pull.review_comments].count(True) == 1
 
 
 def test_a_comment_that_was_put_away_offers_nothing_to_commit(pull: PullRequest) -> None:
     run(admit(pull))
     follow_up(pull)
 
-    (gone,) = [comment["body"] for comment in pull.review_comments if comment["body"].startswith(GONE)]
+    (gone,) = [comment["body"] for comment in pull.review_comments if comment["body"].startswith(RESOLVED)]
     assert gone.startswith(
-        f"**Gone** at `{pull.head_sha[:7]}`.\n\n<details><summary>What it was</summary>\n\n**minor**"
+        f"**Resolved** in `{pull.head_sha[:7]}`.\n\n<details><summary>Original comment</summary>\n\n**minor**"
     )
     assert "suggestion" not in gone
     assert previous_comments._MARKER.search(gone)

@@ -27,7 +27,7 @@ from reviews import enrichment
 from reviews.github import client, connection
 from reviews.models import Delivery, DeliveryStatus, Review
 from reviews.publishing.check_runs import external_id, report_pending
-from reviews.publishing.markdown import GONE
+from reviews.publishing.markdown import RESOLVED
 from reviews.publishing.publish import marker
 from reviews.runs.runner import process
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
@@ -359,7 +359,7 @@ def _outcome(github: Sandbox, review: Review, call: Call) -> str:
         ways.append("by REST")
     ways.append("published")
     if call.follow_up:
-        gone = any(comment["body"].startswith(GONE) for comment in pull_of(review, github).review_comments)
+        gone = any(comment["body"].startswith(RESOLVED) for comment in pull_of(review, github).review_comments)
         ways.append("comment marked as gone" if gone else "thread left as it was")
     assert review.report is not None
     if review.report["left_out"]:

@@ -10,7 +10,7 @@ import pytest
 from pytest_django import Settings
 
 from reviews.models import Review
-from reviews.publishing.markdown import GONE, IGNORED
+from reviews.publishing.markdown import IGNORED, RESOLVED
 from sandbox import PullRequest, Repository, Sandbox
 from telemetry.models import Conclusion
 from tests.published import check_said_once
@@ -48,7 +48,7 @@ def state_of(pull: PullRequest) -> dict[str, str]:
         rule = re.search(r"`([A-Z]+\d+)`", first["body"])
         assert rule
         name = f"{first['path']} {rule[1]}"
-        put_away = {GONE: "gone", IGNORED: "ignored"}
+        put_away = {RESOLVED: "gone", IGNORED: "ignored"}
         state = next((state for head, state in put_away.items() if first["body"].startswith(head)), "open")
         states[name if name not in states else f"{name} at {first['original_line']}"] = (
             state if thread.resolved_by is None else f"resolved by {thread.resolved_by}"
@@ -64,7 +64,7 @@ def test_fix_one_of_three(pull: PullRequest, closed: str) -> None:
     assert state_of(pull) == {UNUSED: closed, UNDEFINED: "open", PLACEHOLDER: "open"}
     (summary,) = pull.reviews
     assert "### Kodiai: 2 findings (1 critical, 1 minor)" in summary["body"]
-    assert "1 finding of earlier commits is gone" in summary["body"]
+    assert "1 earlier finding resolved" in summary["body"]
     assert f"at commit {pull.head_sha[:12]}" in summary["body"]
 
 
@@ -135,7 +135,7 @@ def test_revert(pull: PullRequest, closed: str) -> None:
     assert state_of(pull) == {UNUSED: closed, UNDEFINED: closed, PLACEHOLDER: closed}
     (summary,) = pull.reviews
     assert "nothing to analyse" in summary["body"]
-    assert "3 findings of earlier commits are gone" in summary["body"]
+    assert "3 earlier findings resolved" in summary["body"]
 
 
 def test_reintroduce(pull: PullRequest, closed: str) -> None:
@@ -191,7 +191,7 @@ def test_ignore(pull: PullRequest, closed: str) -> None:
 
         assert state_of(pull) == {UNUSED: state, UNDEFINED: "open", PLACEHOLDER: "open"}
         assert "### Kodiai: 2 findings (1 critical, 1 minor)" in pull.reviews[0]["body"]
-    assert "1 finding not said, as people asked in comments" in pull.reviews[0]["body"]
+    assert "1 finding ignored on request" in pull.reviews[0]["body"]
     assert "of earlier commits" not in pull.reviews[0]["body"]
     assert len(pull.reviews) == 1
 
@@ -263,7 +263,7 @@ def test_equal_findings_are_one_comment_that_stands_until_the_last_of_them_is_go
     review(pull, "opened")
     (comment,) = pull.review_comments
     said = comment["body"]
-    assert (comment["original_line"], "The same on L6, L10." in said) == (2, True)
+    assert (comment["original_line"], "Also on L6, L10." in said) == (2, True)
     (summary,) = pull.reviews
     assert "### Kodiai: 3 findings (3 critical)" in summary["body"]
     assert "a.py:" not in summary["body"], "it is said already"
@@ -284,14 +284,14 @@ def test_who_ignores_a_comment_on_several_lines_hears_of_none_of_them_again(repo
     pull = repo.open_pull_request(changes={"shop.py": code}, author="mona")
     review(pull, "opened")
     [thread] = pull.threads
-    assert "The same on L6." in thread.first["body"]
+    assert "Also on L6." in thread.first["body"]
     run(say(pull, "@kodiai ignore", to=thread.first["id"]))
     pull.push({"shop.py": f"x = 1\n\n\n{code}"})
     review(pull)
 
     assert list(state_of(pull).values()) == ["ignored" if closed == "gone" else closed]
     assert "### Kodiai: no findings" in pull.reviews[0]["body"]
-    assert "2 findings not said, as people asked in comments" in pull.reviews[0]["body"]
+    assert "2 findings ignored on request" in pull.reviews[0]["body"]
 
 
 def test_what_comes_back_after_the_others_of_its_comment_is_said_there_or_in_the_summary(

@@ -56,12 +56,12 @@ def test_what_an_engine_puts_between_backticks_is_code_and_the_rest_can_be_read(
 def test_a_comment_says_how_its_rule_is_silenced() -> None:
     by_comment = finding(silence="`# noqa: F401` at the end of the line")
     assert comment_body(Remark(by_comment)).endswith(
-        "\n\n<sub>Silence it with `# noqa: F401` at the end of the line.</sub>"
+        "\n\n<sub>To suppress: `# noqa: F401` at the end of the line.</sub>"
     )
     by_settings = finding(rule="eslint(no-debugger)")
     key = "eslint(no-debugger): never"
     assert comment_body(Remark(by_settings)).endswith(
-        f"<sub>Silence it with `{key}` under `severities.rules` in `.kodiai.yml`.</sub>"
+        f"<sub>To suppress: `{key}` under `severities.rules` in `.kodiai.yml`.</sub>"
     )
     assert repository.parse(f"severities:\n  rules:\n    {key}\n").severities.rules == {"eslint(no-debugger)": "never"}
 

@@ -10,7 +10,7 @@ from reviews.github.facts import MAX_POST_DURATION, POST_VISIBILITY_DELAY
 from reviews.maintenance.recovery import flush_outbox, sweep
 from reviews.models import Delivery, DeliveryStatus, Review
 from reviews.publishing.check_runs import external_id, report_pending
-from reviews.publishing.markdown import GONE
+from reviews.publishing.markdown import RESOLVED
 from reviews.publishing.publish import marker
 from reviews.runs.runner import process
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
@@ -103,7 +103,7 @@ def test_a_follow_up_that_is_killed_at_any_point_and_run_again_says_everything_o
     }
     assert review.github_review_id == published[delivery.identity_digest][0]["id"]
     assert f"at commit {pull.head_sha[:12]}" in pull.reviews[0]["body"]
-    gone = [comment["body"] for comment in pull.review_comments if comment["body"].startswith(GONE)]
+    gone = [comment["body"] for comment in pull.review_comments if comment["body"].startswith(RESOLVED)]
     assert len(gone) == 1
     assert "F401" in gone[0]
 

@@ -34,7 +34,7 @@ def test_a_remark_on_a_changed_line_is_a_comment_and_its_cost_is_in_the_executio
     assert said(pull) == [
         "**major** · `language-model` The price is not shown: this is the word `price`.\n\n"
         "```suggestion\ndef label(price, currency):\n```\n\n"
-        "<sub>Silence it with `language-model: never` under `severities.rules` in `.kodiai.yml`.</sub>"
+        "<sub>To suppress: `language-model: never` under `severities.rules` in `.kodiai.yml`.</sub>"
     ]
     assert ", language-model, at commit" in pull.reviews[0]["body"]
     execution = execution_of(delivery)
@@ -96,7 +96,7 @@ def test_a_remark_that_is_not_about_changed_lines_or_has_another_form_is_dropped
     review = run(admit(pull))
 
     assert len(said(pull)) == 1
-    assert "- 1 remark of the language model not said: not about changed lines." in pull.reviews[0]["body"]
+    assert "- 1 remark of the language model discarded: not on changed lines." in pull.reviews[0]["body"]
     assert Report.from_json(review.report).discarded == 1
     assert review.conclusion == Conclusion.SUCCESS
 
@@ -197,7 +197,7 @@ def test_what_was_said_stands_as_long_as_its_line_does_and_is_not_repeated(
     pull.push({"shop.py": "def total(prices):\n    return sum(prices) + 0\n"})
     run(admit(pull, "synchronize"))
     (gone,) = said(pull)
-    assert gone.startswith("**Gone**")
+    assert gone.startswith("**Resolved**")
 
 
 def test_what_is_said_again_in_other_words_after_a_break_is_the_same_finding(

@@ -74,7 +74,7 @@ def test_files_that_do_not_fit_are_left_out_and_the_review_says_so(
     assert "b.py" in call.text
     assert "a.py" not in call.text
     assert failure(review) == ""
-    assert "- 1 file not shown to the language model: too much for its budget." in pull.reviews[0]["body"]
+    assert "- 1 file not sent to the language model: over its budget." in pull.reviews[0]["body"]
 
 
 def test_a_second_try_that_does_not_fit_into_the_budget_of_the_run_is_not_made(

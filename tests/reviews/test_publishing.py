@@ -46,7 +46,7 @@ def test_the_most_severe_findings_are_commented_on_and_the_others_told_in_the_su
     assert len(places) == 10
     assert places[0] == ("z.py", 1)
     assert places[1:] == [(path, 1) for path in list(unused)[:9]]
-    assert "Beyond the inline comments:" in review["body"]
+    assert "Not posted inline:" in review["body"]
     assert [path for path in unused if f"`{path}:1`" in review["body"]] == ["m09.py", "m10.py"]
 
 
@@ -70,7 +70,7 @@ def test_a_comment_that_github_refuses_moves_to_the_summary(
 
     (review,) = pull.reviews
     assert review["comments"] == []
-    assert "GitHub took no comment on these lines" in review["body"]
+    assert "GitHub rejected comments on these lines" in review["body"]
     assert "`a.py:1`" in review["body"]
     assert "F401" in review["body"]
     [told] = [vars(entry) for entry in caplog.records if entry.message == "GitHub did not take the review"]

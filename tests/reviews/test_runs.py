@@ -59,7 +59,7 @@ def test_a_clean_pull_request_gets_a_short_review_too(repo: Repository) -> None:
 
     (published,) = pull.reviews
     assert "no findings" in published["body"]
-    assert "Looked at 1 of 1 changed file with ruff" in published["body"]
+    assert "Analysed 1 of 1 changed file with ruff" in published["body"]
     assert published["comments"] == []
 
 
@@ -69,7 +69,7 @@ def test_a_pull_request_without_a_file_that_an_engine_reads_gets_a_review_that_s
     run(admit(pull))
 
     assert "nothing to analyse" in pull.reviews[0]["body"]
-    assert "1 file of kinds that no engine reads" in pull.reviews[0]["body"]
+    assert "1 file without a matching engine" in pull.reviews[0]["body"]
 
 
 def test_a_comment_that_mentions_the_app_is_answered_with_a_review(github: Sandbox, pull: PullRequest) -> None:
