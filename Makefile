@@ -42,14 +42,14 @@ samples: install ## Write the samples of README.md anew, from what is published 
 	@KODIAI_TEST_WRITE_SAMPLES=1 $(BIN)/python -m pytest -q -n 0 tests/test_samples.py
 
 schema: install ## Write docs/kodiai.schema.json, the JSON Schema of .kodiai.yml, from the code
-	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python -m tests.schema
+	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python -m tests.support.config_schema
 
 precision: install ## Measure the analyzers on their corpus and write docs/analyzers.md (times as multiples of ruff's)
 	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python -m tests.corpus.precision
 
 openapi: install ## Hold what Kodiai asks of GitHub to GitHub's OpenAPI description (OPENAPI=…/api.github.com.json)
 	@test -n "$(OPENAPI)" || { echo "Set OPENAPI to the description: npm install @octokit/openapi has it as generated/api.github.com.json"; exit 1; }
-	@KODIAI_TEST_OPENAPI="$(OPENAPI)" $(BIN)/python -m pytest -q -n 0 tests/openapi_check.py
+	@KODIAI_TEST_OPENAPI="$(OPENAPI)" $(BIN)/python -m pytest -q -n 0 tests/support/openapi_check.py
 
 stateful: install ## The stateful test at random, for EXAMPLES=2000 examples (some seconds each)
 	@KODIAI_TEST_STATEFUL_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/python -m pytest -n 0 --hypothesis-show-statistics tests/reviews/test_stateful.py
@@ -72,7 +72,7 @@ lint: install ## Format check, lint, types, import rules, migrations, deployment
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python manage.py makemigrations --check --dry-run
-	@$(BIN)/python -m tests.check_deploy
+	@$(BIN)/python -m tests.support.check_deploy
 
 FUZZ_SECONDS ?= 360
 FUZZ_TARGETS := intake patch config engine_output sarif markdown

@@ -1,6 +1,6 @@
 """Coverage-guided fuzzing of everything that reads a stranger's text: `make fuzz`, or `python -m fuzz TARGET …`.
 
-A target is a function of bytes that fails on whatever `tests.hostile` forbids. The arguments after its name are
+A target is a function of bytes that fails on whatever `tests.support.hostile` forbids. The arguments after its name are
 libFuzzer's. What is found is kept as a test; the corpus begins with the seeds below and stays in `var/fuzz/`.
 """
 
@@ -18,8 +18,8 @@ with atheris.instrument_imports(include=["reviews", "unidiff", "yaml"]):
 
     django.setup()
     from reviews.findings import Finding, Severity, Suggestion, bounded
-    from tests import hostile
-    from tests.webhooks import comment_payload, pull_request_payload
+    from tests.support import hostile
+    from tests.support.webhooks import comment_payload, pull_request_payload
 
 ROOT = "/scratch"
 FILES = {"a.py": "import os\nx = f'a'\n\n", "cr.py": "x = 1\rimport os\r\n\ty = 2", "b/c.py": ""}

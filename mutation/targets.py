@@ -19,18 +19,18 @@ class Target:
 
 
 PUBLISHING_TESTS = (
-    "tests/reviews/test_publishing.py",
+    "tests/reviews/publishing/test_publish.py",
     "tests/reviews/test_order.py",
-    "tests/reviews/test_refusals.py",
-    "tests/reviews/test_interrupted_runs.py",
-    "tests/reviews/test_follow_ups.py",
-    "tests/reviews/test_conversations.py",
-    "tests/reviews/test_missed.py",
+    "tests/reviews/github/test_refusals.py",
+    "tests/reviews/runs/test_interrupted_runs.py",
+    "tests/reviews/publishing/test_follow_ups.py",
+    "tests/reviews/publishing/test_previous_comments.py",
+    "tests/reviews/maintenance/test_redelivery.py",
 )
 INTAKE_TESTS = (
-    "tests/reviews/test_webhook_answers.py",
-    "tests/reviews/test_inbox.py",
-    "tests/reviews/test_payloads.py",
+    "tests/reviews/intake/test_webhook_answers.py",
+    "tests/reviews/intake/test_inbox.py",
+    "tests/reviews/intake/test_payloads.py",
 )
 # What waits for a lock costs seconds and comes by no line of its own; GitHub's examples lie outside of this project.
 INTAKE_DESELECTED = "locked_database or githubs_own_examples"
@@ -42,14 +42,18 @@ TARGETS = {
             "tests/telemetry/test_recording.py",
             "tests/telemetry/test_recording_failures.py",
             "tests/telemetry/test_own_store.py",
-            "tests/reviews/test_store_outages.py",
+            "tests/reviews/runs/test_store_outages.py",
         ),
     ),
     "lease": Target(
         "reviews/runs/lease.py",
-        ("tests/reviews/test_leases.py", "tests/reviews/test_sweep.py", "tests/reviews/test_recovery.py"),
+        (
+            "tests/reviews/runs/test_leases.py",
+            "tests/reviews/maintenance/test_sweep.py",
+            "tests/reviews/maintenance/test_recovery.py",
+        ),
     ),
-    "models": Target("reviews/models.py", ("tests/reviews/test_leases.py",), ("store", "stamp")),
+    "models": Target("reviews/models.py", ("tests/reviews/runs/test_leases.py",), ("store", "stamp")),
     "publishing": Target("reviews/publishing/publish.py", PUBLISHING_TESTS),
     "conversation": Target("reviews/publishing/previous_comments.py", PUBLISHING_TESTS),
     "threads": Target("reviews/publishing/resolve_threads.py", PUBLISHING_TESTS),

@@ -9,7 +9,7 @@ from pytest_django import Settings
 
 from reviews.github import client
 from sandbox import Sandbox
-from tests.runs import forget_tasks
+from tests.support.runs import forget_tasks
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from kodiai.demo.changes import DISCOUNTS, REFUSED_CARDS, SHOP
 from sandbox import PullRequest, Sandbox
 from telemetry.models import Conclusion
-from tests.runs import admit, run
+from tests.support.runs import admit, run
 
 README = Path(__file__).parents[1] / "README.md"
 BEGIN, END = "<!-- samples: written by `make samples` -->\n", "<!-- end of samples -->\n"

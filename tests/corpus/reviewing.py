@@ -8,7 +8,7 @@ from typing import Any
 from reviews.findings import Report
 from sandbox import PullRequest, Sandbox
 from tests.corpus.declarations import Declared
-from tests.runs import admit, run
+from tests.support.runs import admit, run
 
 _HUNK = re.compile(rb"^@@ -\S+ \+(\d+)(?:,(\d+))? @@", re.MULTILINE)
 _SUGGESTION = re.compile(r"^(?P<fence>`{3,})suggestion\n(?P<text>.*?)^(?P=fence)$", re.MULTILINE | re.DOTALL)

@@ -18,7 +18,7 @@ from sandbox import PullRequest
 from tests.e2e import conftest, load
 from tests.e2e.conftest import Kodiai
 from tests.e2e.killable import AFTER_THE_END, IN_PUBLISH_WINDOW, LOG, POINTS, order_path
-from tests.steps import OF_THE_CHECK_RUN
+from tests.support.kill_points import OF_THE_CHECK_RUN
 
 PATIENCE = 180.0
 """Seconds for one run to end, or one process to start. Far longer than lease, settling and backoff together: the

@@ -17,7 +17,7 @@ from typing import Any
 
 from django.apps import AppConfig
 
-from tests import steps
+from tests.support import kill_points as steps
 
 POINTS = (
     "task-taken",  # the task is the worker's, the run is not yet

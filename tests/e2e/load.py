@@ -23,7 +23,7 @@ from rich.table import Table
 from sandbox import PullRequest
 from tests.e2e.conftest import Kodiai, free_port, running_kodiai
 from tests.e2e.killable import LOG
-from tests.published import check_said_once
+from tests.support.published import check_said_once
 
 # `python -m tests.e2e.storm` and its like are started without pytest, which names the settings by itself.
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")

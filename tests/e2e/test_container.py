@@ -18,7 +18,7 @@ from django.conf import settings
 
 from sandbox import Sandbox
 from tests.e2e.conftest import POSTGRES_URL, ROOT, eventually
-from tests.image import Image, build, can_isolate, stages
+from tests.support.container_image import Image, build, can_isolate, stages
 
 pytestmark = [pytest.mark.xdist_group("e2e")]
 START_SECONDS = 120.0

@@ -15,7 +15,7 @@ from reviews.worker import LEAVING_SECONDS
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
 from telemetry.models import Conclusion, Execution, RateLimitEvent
 from tests.e2e.conftest import ROOT, eventually
-from tests.runs import admit, process_environment, queued_tasks, run
+from tests.support.runs import admit, process_environment, queued_tasks, run
 
 MAX_SIGNALS = 5_000
 

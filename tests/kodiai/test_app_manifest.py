@@ -14,7 +14,7 @@ from reviews.models import IgnoreReason
 from sandbox import Fault, FaultKind, Sandbox
 from sandbox.routes import ROUTES, Auth, permitted
 from telemetry.models import Conclusion
-from tests.runs import admit, run, say
+from tests.support.runs import admit, run, say
 
 MANIFEST: dict[str, Any] = json.loads((settings.BASE_DIR / "docs" / "app-manifest.json").read_text())
 README = (settings.BASE_DIR / "README.md").read_text()

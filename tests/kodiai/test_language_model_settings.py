@@ -12,7 +12,7 @@ from pytest_django import Settings
 from kodiai import checks
 from reviews.engines.llm.prices import PRICES, Price, own_prices, price_of
 from reviews.redaction import REDACTED, redact
-from tests.runs import process_environment
+from tests.support.runs import process_environment
 
 
 def problems() -> list[tuple[str | None, str]]:

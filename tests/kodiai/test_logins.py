@@ -15,7 +15,7 @@ from django.test import Client, RequestFactory
 from pytest_django import Settings
 
 from kodiai.logins import MAX_FAILURES, WAIT_SECONDS, Throttle, client_address
-from tests.webhooks import deliver, pull_request_payload
+from tests.support.webhooks import deliver, pull_request_payload
 
 PASSWORD = "correct horse battery"
 

@@ -19,7 +19,7 @@ from pytest_django import Settings
 from kodiai.logins import MAX_FAILURES
 from reviews.models import Delivery, Review
 from telemetry.models import Execution, RateLimitEvent
-from tests.webhooks import deliver, pull_request_payload
+from tests.support.webhooks import deliver, pull_request_payload
 
 SOURCES = {"src", "href", "action", "poster", "data", "srcset", "formaction"}
 

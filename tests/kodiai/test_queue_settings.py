@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.runs import ROOT
+from tests.support.runs import ROOT
 
 LIBRARIES = "import sys, kodiai.wsgi; print(sorted({'redis', 'rq', 'django_rq'} & sys.modules.keys()))"
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.runs import ROOT
+from tests.support.runs import ROOT
 
 
 @pytest.mark.parametrize("command", ["web", "run"])

@@ -5,14 +5,8 @@ from pytest_django import Settings
 
 from sandbox import PullRequest, Repository, Sandbox
 from sandbox.llm import ModelServer
-from tests.reviews.language_models import KEY
-
-BEFORE = "def total(prices):\n    return sum(prices)\n"
-AFTER = (
-    "import os\n\n\n"
-    "def total(prices):\n    return sum(prices)\n\n\n"
-    "def label(price):\n    return f'price', undefined_name\n"
-)
+from tests.support.language_models import KEY
+from tests.support.shop import AFTER, BEFORE
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django_tasks_db.models import DBTaskResult
 
 from reviews.models import Delivery, DeliveryStatus, Review
-from tests.webhooks import deliver, pull_request_payload
+from tests.support.webhooks import deliver, pull_request_payload
 
 pytestmark = pytest.mark.django_db
 

@@ -32,9 +32,9 @@ from reviews.publishing.publish import marker
 from reviews.runs.runner import process
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
 from telemetry.models import Conclusion, Execution, RateLimitEvent
-from tests.published import check_said_once
-from tests.reviews.conftest import AFTER, BEFORE
-from tests.runs import admit, let_waits_be_over
+from tests.support.published import check_said_once
+from tests.support.runs import admit, let_waits_be_over
+from tests.support.shop import AFTER, BEFORE
 
 pytestmark = pytest.mark.django_db
 

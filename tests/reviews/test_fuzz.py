@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from reviews.findings import Finding, Severity, Suggestion, bounded
 from reviews.github.patches import BadPatch, hunks_of
-from tests import hostile
-from tests.webhooks import check_payload, comment_payload, pull_request_payload, reply_payload
+from tests.support import hostile
+from tests.support.webhooks import check_payload, comment_payload, pull_request_payload, reply_payload
 
 ROOT = "/scratch"
 FILES = {"a.py": "import os\nx = f'a'\n\n", "cr.py": "x = 1\rimport os\r\n\ty = 2", "b/c.py": ""}
@@ -36,7 +36,7 @@ def _no_hang() -> Iterator[None]:
 markup = st.lists(st.sampled_from(hostile.MARKUP) | st.text(max_size=8), max_size=8).map("".join)
 
 
-# The intake, without its database; tests/reviews/test_webhook_fuzz.py has it whole
+# The intake, without its database; tests/reviews/intake/test_webhook_fuzz.py has it whole
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

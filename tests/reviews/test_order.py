@@ -5,7 +5,7 @@ import pytest
 from reviews.models import Delivery, DeliveryStatus
 from sandbox import PullRequest, Sandbox
 from telemetry.models import Conclusion, Execution, RateLimitEvent
-from tests.runs import admit, meanwhile, run
+from tests.support.runs import admit, meanwhile, run
 
 pytestmark = pytest.mark.django_db
 

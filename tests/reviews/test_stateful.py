@@ -1,7 +1,8 @@
 """Whatever happens, in whatever order: nothing is lost, nothing is published twice, every run has its rows.
 
 A state machine delivers, kills, pushes, limits, locks and lets time pass, on the real database, the real intake and
-the sandbox; after every step the invariants of `tests.invariants` hold, and in the end everything comes to rest.
+the sandbox; after every step the invariants of `tests.support.invariants` hold, and in the end
+everything comes to rest.
 Time stands still but for what the machine lets pass. By itself the test is bounded and always the same.
 `KODIAI_TEST_STATEFUL_EXAMPLES=2000` makes it search at random, for that many examples.
 """
@@ -44,11 +45,11 @@ from reviews.runs import runner
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
 from telemetry import recording
 from telemetry.models import Execution, RateLimitEvent
-from tests.invariants import Memory, check_always, check_at_rest, state
-from tests.points import IN_A_RUN, IN_A_SWEEP, Killed, Points
-from tests.published import check_said_once
+from tests.support.invariants import Memory, check_always, check_at_rest, state
+from tests.support.points import IN_A_RUN, IN_A_SWEEP, Killed, Points
+from tests.support.published import check_said_once
+from tests.support.webhooks import deliver
 from tests.telemetry.stores import default_store
-from tests.webhooks import deliver
 
 EXAMPLES = int(os.environ.get("KODIAI_TEST_STATEFUL_EXAMPLES") or 0)
 START = datetime(2030, 1, 1, tzinfo=UTC)

@@ -1,0 +1,224 @@
+"""File names and contents of a hostile pull request: whatever they are, the others' findings are published."""
+
+import ast
+import json
+import tracemalloc
+from typing import Any
+
+import pytest
+
+from reviews.engines import analyse
+from reviews.engines.analyzer import AnalyzerFailed, analyse_files, clashing, safe_path
+from reviews.engines.analyzers.ruff import ANALYZER, read
+from reviews.findings import MAX_MESSAGE, MAX_SNIPPET, LeftOutReason, Report
+from reviews.models import Review
+from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox, Symlink
+from tests.support.hostile import MARKUP, assert_tame
+from tests.support.runs import admit, run
+
+UNUSED = "import os\n"
+LONG = "/".join(["d" * 200] * 5) + "/a.py"
+
+
+def reviewed(pull: PullRequest) -> tuple[Review, Report, set[str]]:
+    review = run(admit(pull))
+    assert review.conclusion == "success", review.conclusion_reason
+    (published,) = pull.reviews
+    assert_tame(published["body"].rpartition("\n\n<!-- kodiai:review")[0])
+    return review, Report.from_json(review.report), {comment["path"] for comment in published["comments"]}
+
+
+def files_say(github: Sandbox, *paths: str) -> None:
+    """Let GitHub list these changed files, which no git could hold."""
+    patch = "@@ -0,0 +1 @@\n+import os"
+    body = [{"filename": path, "status": "added", "patch": patch, "sha": "0" * 40} for path in ("shop.py", *paths)]
+    github.fail("files", Fault(FaultKind.WRONG_JSON, body=body), times=None)
+
+
+@pytest.mark.django_db
+def test_names_that_mean_something_elsewhere_are_names_of_files_here(github: Sandbox) -> None:
+    names = {
+        "CON.py",
+        "nul.py",
+        "aux/com1.py",
+        "trailing. /a .py",
+        "-x.py",
+        "--config=evil.py",
+        "a\nb.py",
+        "~/.bashrc.py",
+        "$(touch evil).py",
+    }
+    repo = github.create_repository("octo/devices", files={"a.py": "x = 1\n"})
+    pull = repo.open_pull_request(changes=dict.fromkeys(names, UNUSED))
+
+    _, report, commented = reviewed(pull)
+
+    assert commented == names
+    assert report.left_out == ()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/etc/cron.d/evil.py",
+        "../../evil.py",
+        "a/../../evil.py",
+        "a\0.py",
+        "a\\..\\evil.py",
+        "a//b.py",
+        "./a.py",
+        "a/./b.py",
+        "x" * 300 + ".py",
+        "a/" * 600 + "b.py",
+        "\u202eyp.evil\u2066.py\0.py",
+        "<!-- kodiai:review 0123 -->\0.py",
+        "/".join(MARKUP).replace("\ud800", "") + "\0.py",
+    ],
+    ids=ascii,
+)
+def test_a_path_that_git_does_not_have_is_left_out_and_named_and_the_others_are_reviewed(
+    github: Sandbox, pull: PullRequest, path: str
+) -> None:
+    assert not safe_path(path)
+    files_say(github, path)
+
+    _, report, commented = reviewed(pull)
+
+    assert commented == {"shop.py"}
+    assert [left.reason for left in report.left_out] == [LeftOutReason.UNSAFE_PATH]
+
+
+@pytest.mark.django_db
+def test_paths_that_cannot_lie_in_one_directory_are_left_out_and_the_others_are_reviewed(
+    github: Sandbox, pull: PullRequest
+) -> None:
+    files_say(github, "a.py", "a.py/b.py", "Same.py", "same.py", "e\u0301.py", "\u00e9.py")
+
+    _, report, commented = reviewed(pull)
+
+    assert commented == {"shop.py"}
+    assert {left.path for left in report.left_out} >= {"a.py", "Same.py", "same.py", "e\u0301.py", "\u00e9.py"}
+
+
+def test_clashes_are_found_at_any_depth_and_nowhere_else() -> None:
+    assert clashing(["x/a.py", "x/a.py/b/c.py", "x/b.py"]) == {"x/a.py"}
+    assert clashing(["X/a.py", "x/a.py"]) == {"X/a.py", "x/a.py"}
+    assert clashing(["A.py/c.py", "a.py"]) == {"a.py"}
+    assert clashing(["a/b.py", "a/c.py", "a.py", "b/a.py"]) == set()
+
+
+def test_files_that_the_scratch_directory_cannot_take_lose_only_that_analyzer() -> None:
+    for files in ({"a.py": "", "a.py/b.py": ""}, {"a.py": "\ud800"}):
+        with pytest.raises(AnalyzerFailed, match="could not be written"):
+            analyse_files(ANALYZER, files)
+
+
+@pytest.mark.django_db
+def test_names_as_long_as_git_allows_are_reviewed(github: Sandbox) -> None:
+    assert len(LONG) > 1000
+    repo = github.create_repository("octo/long", files={"a.py": "x = 1\n"})
+    pull = repo.open_pull_request(changes={LONG: UNUSED})
+
+    assert reviewed(pull)[2] == {LONG}
+
+
+@pytest.mark.django_db
+def test_links_are_not_followed_wherever_they_lead(github: Sandbox) -> None:
+    repo = github.create_repository("octo/links", files={"a.py": "x = 1\n"})
+    links = {
+        f"l{number}.py": Symlink(to) for number, to in enumerate(["/etc/passwd", "../../..", "/proc/self/environ"])
+    }
+    pull = repo.open_pull_request(changes={"a.py": UNUSED, "spaced.py": Symlink("/etc/my passwd"), **links})
+
+    _, report, commented = reviewed(pull)
+
+    assert {left.path: left.reason for left in report.left_out} == dict.fromkeys(links, LeftOutReason.LINK)
+    # A link to a name with a space reads like a program, and is one line of text to the analyzer: never what it names.
+    assert commented == {"a.py", "spaced.py"}
+    assert "root:" not in json.dumps(report.to_json())
+
+
+# Contents
+
+
+def findings_of(text: str) -> list[Any]:
+    found, _, failures = analyse({"a.py": text})
+    assert failures == []
+    return found
+
+
+def test_a_line_of_a_megabyte_and_a_name_as_long_make_findings_of_some_hundred_characters() -> None:
+    name = "n" * 1_000_000
+    (finding,) = findings_of(f"print({name})\n")
+    assert finding.rule == "F821"
+    assert len(finding.message) <= MAX_MESSAGE
+    assert len(finding.snippet) <= MAX_SNIPPET
+
+
+def test_a_fix_on_a_line_of_a_megabyte_is_not_offered_for_one_click() -> None:
+    (finding,) = findings_of("x = f'" + "a" * 1_000_000 + "'\n")
+    assert (finding.rule, finding.suggestion) == ("F541", None)
+
+
+def test_thousands_of_findings_on_one_line_are_read_in_memory_of_the_order_of_the_file() -> None:
+    line = ";".join(["f''"] * 5_000)
+    found = findings_of(line + "\n")
+    assert len(found) >= 5_000
+    assert len(json.dumps(Report(findings=tuple(found)).to_json())) < 1000 * len(found)
+
+
+def test_a_thousand_fixes_on_a_line_of_a_megabyte_do_not_copy_it_a_thousand_times() -> None:
+    line = "x" * 1_000_000
+    place = {"row": 1, "column": 1}
+    fix = {"applicability": "safe", "edits": [{"content": "y", "location": place, "end_location": place}]}
+    entry = {"filename": "/s/a.py", "location": place, "end_location": place, "message": "m", "fix": fix}
+    output = json.dumps([entry] * 1000).encode()
+
+    tracemalloc.start()
+    try:
+        read(output, {"a.py": line}, "/s")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 50 * len(line)
+
+
+def test_more_findings_than_anybody_reads_are_a_failure_of_the_analyzer_and_not_of_the_review() -> None:
+    found, ran, failures = analyse({"a.py": ";".join(["f''"] * 40_000) + "\n"})
+    assert found == []
+    assert "ruff" not in ran
+    assert failures == [("ruff", "it printed 8388608 bytes and more")]
+
+
+@pytest.mark.django_db
+def test_a_file_with_a_nul_far_inside_is_reviewed_and_stored_on_every_database(
+    github: Sandbox, repo: Repository
+) -> None:
+    # git calls a file binary for a NUL in its first 8,000 bytes, so this one has a patch. The sandbox would not hand
+    # over its text; GitHub may.
+    text = "# padding\n" * 1000 + "x = {'a\0': 1, 'a\0': 2}\nimport os\n"
+    pull = repo.open_pull_request(changes={"nul.py": text})
+    answer = {"data": {"repository": {"e0": {"text": text, "isTruncated": False}, "e1": None}}}
+    github.fail("graphql", Fault(FaultKind.WRONG_JSON, body=answer))
+
+    review = run(admit(pull))
+
+    assert review.conclusion == "success", review.conclusion_reason
+    assert "key literal `'a\N{REPLACEMENT CHARACTER}'` repeated" in str(review.report)
+    assert "\0" not in str(review.report)
+    assert len(pull.reviews) == 1
+
+
+def test_a_carriage_return_alone_moves_no_finding_and_no_suggestion_to_another_line() -> None:
+    # To ruff it ends a line, to git and GitHub it does not.
+    text = "x = 1\ry = 2\rz = 3\nimport os\nkeep = 1\nkeep = 2\n"
+    ast.parse(text)
+    found = findings_of(text)
+    assert {(finding.rule, finding.start_line) for finding in found} == {("F401", 2)}
+    assert [finding.suggestion for finding in found] == [None]
+
+
+def test_a_name_that_is_not_unicode_is_no_safe_path() -> None:
+    assert not safe_path("\ud800.py")

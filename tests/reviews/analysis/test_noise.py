@@ -1,0 +1,70 @@
+"""What is not said because it is said already, is not new, or would undo what is said beside it."""
+
+import pytest
+
+from reviews.engines.analyzer import analyse_files
+from reviews.engines.analyzers import ruff
+from reviews.findings import Report, Suggestion
+from sandbox import Repository
+from tests.support.runs import admit, run
+
+pytestmark = pytest.mark.django_db
+
+
+def rules_of(path: str, text: str) -> list[tuple[str, int]]:
+    return sorted((finding.rule, finding.start_line) for finding in analyse_files(ruff.ANALYZER, {path: text}))
+
+
+def reviewed(repo: Repository, before: str, after: str, path: str = "notes.md") -> Report:
+    repo.commit({path: before})
+    pull = repo.open_pull_request(changes={path: after}, author="mona", author_association="MEMBER")
+    return Report.from_json(run(admit(pull)).report)
+
+
+def test_of_an_import_that_is_to_go_it_is_not_said_where_it_belongs() -> None:
+    text = "print(1)\nimport os\nimport sys\nprint(sys.path)\n"
+    assert rules_of("a.py", text) == [("E402", 3), ("F401", 2)]
+
+
+def test_what_a_package_imports_for_others_is_not_called_unused() -> None:
+    assert rules_of("shop/__init__.py", "from shop.cart import Cart\nprint(missing)\n") == [("F821", 2)]
+    assert rules_of("shop/init.py", "from shop.cart import Cart\n") == [("F401", 1)]
+
+
+def test_two_statements_on_a_line_are_taste() -> None:
+    assert rules_of("a.py", "x = 1; y = 2\nif x: print(y)\n") == []
+
+
+def test_a_misspelling_that_is_only_moved_or_edited_around_is_not_new(repo: Repository) -> None:
+    before = "We recieve the goods.\n\nThe end of it.\n"
+    report = reviewed(repo, before, "On Mondays we recieve all of the goods.\n\nThe end of it.\n")
+    assert (report.findings, report.outside_changes) == ((), 1)
+
+
+def test_a_misspelling_that_is_new_is_said_also_beside_one_that_is_not(repo: Repository) -> None:
+    report = reviewed(repo, "We recieve the goods.\n", "We recieve the goods at this adress.\n")
+    assert [finding.words for finding in report.findings] == [("recieve", "adress")]
+
+
+def test_a_misspelling_that_was_taken_out_elsewhere_does_not_excuse_a_new_one(repo: Repository) -> None:
+    lines = [f"This is the line of number {number}.\n" for number in range(40)]
+    after = ["Here we recieve it.\n", *lines[1:]]
+    report = reviewed(repo, "".join([*lines, "We recieve it.\n"]), "".join(after))
+    assert [finding.start_line for finding in report.findings] == [1]
+
+
+def test_of_suggestions_for_one_line_the_most_severe_is_offered_and_the_other_told(repo: Repository) -> None:
+    report = reviewed(repo, "#!/bin/sh\n", "#!/bin/sh\ncd $1\n", "go.sh")
+    offered = {finding.rule: finding.suggestion for finding in report.findings}
+    assert sorted(offered) == ["SC2086", "SC2164"]
+    (taken,) = [suggestion for suggestion in offered.values() if suggestion]
+    assert isinstance(taken, Suggestion)
+    (other,) = [finding for finding in report.findings if finding.suggestion is None]
+    assert other.fix in ('make it `cd "$1"`', "make it `cd $1 || exit`")
+
+
+def test_a_severity_that_the_repository_settles_decides_which_suggestion_is_offered(repo: Repository) -> None:
+    for severe, other in (("SC2086", "SC2164"), ("SC2164", "SC2086")):
+        repo.commit({".kodiai.yml": f"severities: {{rules: {{{severe}: critical, {other}: info}}}}\n"})
+        report = reviewed(repo, "#!/bin/sh\n", f"#!/bin/sh\ncd $1 # {severe}\n", "go.sh")
+        assert {finding.rule for finding in report.findings if finding.suggestion} == {severe}

@@ -1,0 +1,96 @@
+"""What an organisation settles for its repositories in `.kodiai.yml` of its `.github` repository."""
+
+import pytest
+from django.core.cache import cache
+from pytest_django import Settings
+
+from reviews.models import Review
+from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
+from telemetry.models import Conclusion
+from tests.support.runs import admit, run
+
+pytestmark = pytest.mark.django_db
+
+NO_UNUSED = "severities: {rules: {F401: never}}"
+
+
+@pytest.fixture(autouse=True)
+def _turned_on(settings: Settings) -> None:
+    settings.KODIAI_ORGANISATION_DEFAULTS = True
+
+
+@pytest.fixture
+def organisation(github: Sandbox) -> Repository:
+    return github.create_repository("octo/.github", files={".kodiai.yml": NO_UNUSED})
+
+
+def body(review: Review, pull: PullRequest) -> str:
+    assert review.conclusion == Conclusion.SUCCESS
+    return pull.reviews[0]["body"]
+
+
+def calls(github: Sandbox) -> int:
+    """The calls that are made for it: a token, and the file."""
+    return sum(".github" in call.path or ".github" in str(call.body) for call in github.calls)
+
+
+def test_a_repository_without_a_file_follows_it_and_others_take_it_from_the_cache(
+    github: Sandbox, pull: PullRequest, organisation: Repository
+) -> None:
+    assert "1 finding not said, as `.kodiai.yml` asks" in body(run(admit(pull)), pull)
+    assert calls(github) == 2
+    asked = next(
+        call.body for call in github.calls if call.route == "installation_token" and ".github" in str(call.body)
+    )
+    assert asked == {"repositories": [".github"], "permissions": {"contents": "read"}}
+
+    other = github.create_repository("octo/other").open_pull_request(changes={"a.py": "import os\n"}, author="mona")
+    assert "no findings" in body(run(admit(other)), other)
+    assert calls(github) == 2
+
+
+def test_a_repository_with_a_file_follows_that_alone(
+    github: Sandbox, pull: PullRequest, organisation: Repository
+) -> None:
+    pull.repository.commit({".kodiai.yml": "limits: {comments: 1}"})
+
+    assert "3 findings" in body(run(admit(pull)), pull)
+    assert calls(github) == 0
+
+
+def test_it_is_not_asked_for_unless_the_operator_says_so(
+    github: Sandbox, pull: PullRequest, organisation: Repository, settings: Settings
+) -> None:
+    settings.KODIAI_ORGANISATION_DEFAULTS = False
+
+    assert "3 findings" in body(run(admit(pull)), pull)
+    assert calls(github) == 0
+
+
+def test_an_organisation_that_has_none_or_did_not_install_the_app_there_is_asked_once(
+    github: Sandbox, pull: PullRequest
+) -> None:
+    for action in ("opened", "reopened"):
+        assert "3 findings" in body(run(admit(pull, action)), pull)
+    assert calls(github) == 1
+
+
+def test_what_is_not_valid_names_where_it_stands(github: Sandbox, pull: PullRequest) -> None:
+    github.create_repository("octo/.github", files={".kodiai.yml": "limits: {comments: many}"})
+
+    assert "Section `limits` of `.kodiai.yml` of `octo/.github` is not valid" in body(run(admit(pull)), pull)
+
+
+def test_a_limit_puts_the_run_off_and_forgets_nothing(
+    github: Sandbox, pull: PullRequest, organisation: Repository
+) -> None:
+    # The first token is for the run's own repository.
+    github.fail("installation_token", Fault(FaultKind.PRIMARY_LIMIT, reset_in=1), after=1)
+    delivery = admit(pull)
+
+    review = run(delivery)
+
+    assert (review.conclusion, review.attempts) == ("", 0)
+    assert review.deferred_until is not None
+    cache.clear()  # and with it what is known of the limit
+    assert "1 finding not said, as `.kodiai.yml` asks" in body(run(delivery), pull)

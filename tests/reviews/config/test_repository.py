@@ -1,0 +1,186 @@
+"""What a repository settles in `.kodiai.yml`, and what becomes of it in a review."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from reviews.config.repository import RepositoryConfig, parse
+from reviews.models import Review
+from sandbox import Repository
+from telemetry.models import Conclusion
+from tests.support import config_schema as schema
+from tests.support.runs import admit, body_without_marker, run
+
+pytestmark = pytest.mark.django_db
+
+WHOLE = """
+telemetry: {enabled: false}
+engines: {disable: [ruff]}
+paths: {ignore: ["docs/", "*.sql"], generated: true}
+severities: {rules: {F401: never, E741: info, "@scope/rule": major}, lowest: minor}
+limits: {comments: 3}
+triggers: {actions: [opened, synchronize]}
+"""
+
+
+def settle(repo: Repository, text: str, changes: dict[str, str], action: str = "opened") -> tuple[Review, str]:
+    """Review a pull request in a repository with this configuration; return the run and the body of its review."""
+    repo.commit({".kodiai.yml": text})
+    pull = repo.open_pull_request(changes=changes)
+    review = run(admit(pull, action))
+    return review, body_without_marker(pull.reviews[0]) if pull.reviews else ""
+
+
+# The file
+
+
+def test_every_section_is_read_and_outlives_the_database() -> None:
+    done = parse(WHOLE)
+    assert done.problems == ()
+    assert done.severities.rules == {"F401": "never", "E741": "info", "@scope/rule": "major"}
+    assert done.paths.ignore == ["docs/", "*.sql"]
+    assert RepositoryConfig.from_json(json.loads(json.dumps(done.to_json()))) == done
+
+
+def test_nothing_is_stored_where_all_is_as_ever() -> None:
+    assert parse("telemetry: {enabled: true}\nlimits:\n").to_json() == {}
+    assert RepositoryConfig.from_json(None) == RepositoryConfig()
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (
+            "engines: {disable: ruff}",
+            "Section `engines` of `.kodiai.yml` is not valid (disable: Input should be a valid list)",
+        ),
+        ("paths: {ignore: [1]}", "(ignore.0: Input should be a valid string)"),
+        ('paths: {ignore: ["a\\nb"]}', "(ignore.0: not of the form that is wanted)"),
+        (
+            "severities: {rules: {F401: off}}",
+            "(rules.…: Input should be 'critical', 'major', 'minor', 'info' or 'never')",
+        ),
+        ("severities: {rules: {'a b': never}}", "(rules.….…: not of the form that is wanted)"),
+        ("severities: {lowest: never}", "(lowest: Input should be"),
+        ("limits: {comments: 51}", "(comments: Input should be less than or equal to 50)"),
+        ("limits: {comments: true}", "(comments: Input should be a valid integer)"),
+        ("triggers: {actions: [closed]}", "(actions.0: Input should be 'opened', "),
+        ("limits: {comment: 5}", "(an unknown key: Extra inputs are not permitted)"),
+    ],
+)
+def test_a_broken_section_is_named_with_what_is_wrong_and_the_others_count(text: str, complaint: str) -> None:
+    done = parse(f"{text}\ntelemetry: {{enabled: false}}\n")
+    assert len(done.problems) == 1
+    assert complaint in done.problems[0]
+    assert not done.telemetry.enabled
+    assert done == RepositoryConfig(telemetry=done.telemetry, problems=done.problems)
+
+
+def test_the_published_schema_is_that_of_the_code() -> None:
+    assert schema.FILE.read_text() == schema.as_text(), "run `make schema`"
+
+
+def test_the_schema_knows_every_section_and_the_example_of_the_guide_is_valid() -> None:
+    properties = json.loads(schema.FILE.read_text())["properties"]
+    guide = (Path(schema.FILE).parent / "configuration.md").read_text()
+    example = guide.split("```yaml\n")[1].split("```")[0]
+    assert parse(example).problems == ()
+    assert set(yaml.safe_load(example)) == set(properties)
+
+
+# What becomes of it
+
+
+def test_an_engine_that_is_disabled_does_not_run(repo: Repository) -> None:
+    review, body = settle(repo, "engines: {disable: [ruff]}", {"shop.py": "import os\n"})
+    assert "ruff" not in review.report["engines"]
+    assert review.report["findings"] == []
+    assert "names one that Kodiai does not have" not in body
+
+
+def test_an_engine_that_kodiai_does_not_have_is_told(repo: Repository) -> None:
+    _, body = settle(repo, "engines: {disable: [rough]}", {"shop.py": "import os\n"})
+    assert "`engines` of `.kodiai.yml` names one that Kodiai does not have; it has `ruff`" in body
+    assert "1 finding" in body
+
+
+def test_paths_that_are_ignored_are_left_out_and_named(repo: Repository) -> None:
+    _, body = settle(
+        repo, "paths: {ignore: ['old/', '*_legacy.py']}", {"old/a.py": "import os\n", "b_legacy.py": "import os\n"}
+    )
+    assert "Kodiai: nothing to analyse" in body
+    assert "`old/a.py`: `.kodiai.yml` says so" in body
+    assert "`b_legacy.py`: `.kodiai.yml` says so" in body
+
+
+GENERATED = {
+    "vendor/a.py": "import os\n",
+    "web/node_modules/b.py": "import os\n",
+    "shop_pb2.py": "import os\n",
+    "models.py": "# Code generated by a tool. DO NOT EDIT.\nimport os\n",
+    "other.py": '"""Something."""\n# @generated\nimport os\n',
+}
+
+
+def test_what_nobody_wrote_is_left_out_and_named(repo: Repository) -> None:
+    _, body = settle(repo, "", GENERATED | {"shop.py": "import os\n"})
+    assert "1 finding" in body
+    assert "5 files skipped" in body
+    for path in GENERATED:
+        assert f"`{path}`: generated, vendored or a lock file" in body
+
+
+def test_generated_files_are_looked_at_where_the_repository_wants_it(repo: Repository) -> None:
+    review, body = settle(repo, "paths: {generated: true}", GENERATED)
+    assert "5 findings" in body
+    assert set(review.report["looked_at"]) == set(GENERATED)
+
+
+def test_a_rule_may_weigh_more_or_less_or_nothing(repo: Repository) -> None:
+    review, body = settle(
+        repo,
+        "severities: {rules: {F401: never, F841: critical, E711: info}, lowest: minor}",
+        {"shop.py": "import os\n\n\ndef f(a):\n    x = 1\n    return a == None\n"},
+    )
+    assert [(finding["rule"], finding["severity"]) for finding in review.report["findings"]] == [("F841", "critical")]
+    assert "2 findings suppressed by `.kodiai.yml`." in body
+
+
+def test_inline_comments_are_as_many_as_the_repository_wants(repo: Repository) -> None:
+    repo.commit({".kodiai.yml": "limits: {comments: 2}"})
+    pull = repo.open_pull_request(changes={"shop.py": "import os\nimport re\nimport sys\n"})
+    run(admit(pull))
+    assert len(pull.reviews[0]["comments"]) == 2
+    assert "Not posted inline:" in pull.reviews[0]["body"]
+
+
+def test_an_event_that_triggers_nothing_here_is_skipped(repo: Repository) -> None:
+    review, body = settle(repo, "triggers: {actions: [opened]}", {"shop.py": "import os\n"}, action="synchronize")
+    assert review.conclusion == Conclusion.SKIPPED
+    assert "excludes synchronize" in review.conclusion_reason
+    assert body == ""
+
+
+def test_who_asks_by_name_gets_a_review_whatever_triggers_one(repo: Repository) -> None:
+    repo.commit({".kodiai.yml": "triggers: {actions: []}"})
+    pull = repo.open_pull_request(changes={"shop.py": "import os\n"})
+    review = run(
+        admit(pull, "created", event="issue_comment", comment_body="@kodiai please review", commenter="octocat")
+    )
+    assert review.conclusion == Conclusion.SUCCESS
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("limits: {comments: 1}\n", "It is valid."),
+        ("limits: {comments: many}\n", "Section `limits` of `.kodiai.yml` is not valid"),
+    ],
+)
+def test_a_change_of_the_configuration_is_judged_and_not_obeyed(repo: Repository, text: str, told: str) -> None:
+    pull = repo.open_pull_request(changes={".kodiai.yml": text, "shop.py": "import os\nimport re\n"})
+    run(admit(pull))
+    assert len(pull.reviews[0]["comments"]) == 2
+    assert f"the base branch's version is used. {told}" in pull.reviews[0]["body"]

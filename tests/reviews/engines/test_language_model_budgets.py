@@ -1,0 +1,269 @@
+"""What a language model may cost: looked at before it is asked, counted whatever becomes of the run."""
+
+import threading
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from pytest_django import Settings
+
+from reviews.engines import llm
+from reviews.engines.llm.budget import LLMBudget
+from reviews.findings import Report
+from reviews.maintenance.recovery import sweep
+from reviews.models import Delivery, Review
+from reviews.runs.runner import process
+from sandbox import PullRequest, Repository, Sandbox
+from sandbox.llm import ModelServer, Reply
+from tests.support.language_models import remark
+from tests.support.runs import (
+    admit,
+    execution_of,
+    let_leases_run_out,
+    let_waits_be_over,
+    run,
+    run_in_a_process_that_is_killed,
+    run_in_a_process_that_is_stopped,
+)
+
+pytestmark = pytest.mark.django_db
+
+CALL = 8_000 * 2e-6
+"""Dollars for the longest answer of gpt-5-mini: a call is taken to cost a little more."""
+
+
+def failure(review: Review) -> str:
+    """Why the language model said nothing; empty where it did."""
+    return dict(Report.from_json(review.report).engine_failures).get(llm.NAME, "")
+
+
+def spend(dollars: float, *, repo: str = "octo/demo", ago: timedelta = timedelta()) -> Review:
+    """A run that paid for the language model some time ago."""
+    number = Review.objects.count()
+    delivery = Delivery.objects.create(delivery_id=f"spent-{number}", event_type="pull_request.opened", repo=repo)
+    return Review.objects.create(
+        delivery=delivery,
+        repo=repo,
+        pr_number=1000 + number,
+        language_model_paid=dollars,
+        language_model_asked_at=timezone.now() - ago,
+    )
+
+
+def test_a_pull_request_that_is_too_much_for_a_run_is_not_sent(
+    github: Sandbox, pull: PullRequest, model: ModelServer, settings: Settings
+) -> None:
+    settings.KODIAI_LLM_MAX_TOKENS_PER_RUN = 9_000
+
+    assert failure(run(admit(pull))) == "the changes are too much for its budget of tokens"
+    assert model.calls == []
+
+
+def test_files_that_do_not_fit_are_left_out_and_the_review_says_so(
+    github: Sandbox, repo: Repository, model: ModelServer, settings: Settings
+) -> None:
+    settings.KODIAI_LLM_MAX_TOKENS_PER_RUN = 20_000
+    long = "".join(f"value_{number} = 'a text that is as long as many others are'\n" for number in range(600))
+    pull = repo.open_pull_request(changes={"a.py": long, "b.py": "x = 1\n"})
+
+    review = run(admit(pull))
+
+    (call,) = model.calls
+    assert "b.py" in call.text
+    assert "a.py" not in call.text
+    assert failure(review) == ""
+    assert "- 1 file not sent to the language model: over its budget." in pull.reviews[0]["body"]
+
+
+def test_a_second_try_that_does_not_fit_into_the_budget_of_the_run_is_not_made(
+    github: Sandbox, pull: PullRequest, model: ModelServer, settings: Settings
+) -> None:
+    settings.KODIAI_LLM_MAX_TOKENS_PER_RUN = 12_000
+    model.always(Reply(text="no", tokens=(1_500, 2_000)))
+
+    assert failure(run(admit(pull))) == "its answer could not be used"
+    assert len(model.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("spender", "ago", "refused"),
+    [
+        ("octo/demo", timedelta(hours=1), "this repository's budget for 24 hours is used up"),
+        ("octo/demo", timedelta(hours=25), ""),
+        ("octo/other", timedelta(hours=1), ""),
+    ],
+)
+def test_the_budget_of_a_repository_is_that_of_its_runs_of_24_hours(
+    github: Sandbox,
+    pull: PullRequest,
+    model: ModelServer,
+    settings: Settings,
+    spender: str,
+    ago: timedelta,
+    refused: str,
+) -> None:
+    settings.KODIAI_LLM_MAX_COST_PER_REPOSITORY_PER_DAY = 1.0
+    spend(1.0 - CALL, repo=spender, ago=ago)
+
+    review = run(admit(pull))
+
+    assert failure(review) == refused
+    assert len(model.calls) == (0 if refused else 1)
+    assert bool(review.language_model_paid) is not bool(refused), "what was not spent is not kept"
+
+
+def test_the_budget_of_all_is_that_of_all_repositories(
+    github: Sandbox, pull: PullRequest, model: ModelServer, settings: Settings
+) -> None:
+    settings.KODIAI_LLM_MAX_COST_PER_DAY = 1.0
+    spend(0.5, repo="octo/one")
+    spend(0.5 - CALL, repo="octo/two")
+
+    assert failure(run(admit(pull))) == "the budget of all repositories for 24 hours is used up"
+    assert model.calls == []
+
+
+def test_a_call_that_just_fits_is_made_and_costs_what_it_did_cost(
+    github: Sandbox, pull: PullRequest, model: ModelServer, settings: Settings
+) -> None:
+    settings.KODIAI_LLM_MAX_COST_PER_DAY = 1.0
+    spend(1.0 - 1.2 * CALL)
+
+    review = run(admit(pull))
+
+    assert len(model.calls) == 1
+    assert review.language_model_paid == pytest.approx(1000 * 0.25e-6 + 100 * 2e-6)
+
+
+def test_a_repository_without_telemetry_has_a_budget_too(
+    github: Sandbox, model: ModelServer, settings: Settings
+) -> None:
+    settings.KODIAI_LLM_MAX_COST_PER_DAY = 1.5 * CALL
+    model.always(Reply(tokens=(1_000, 8_000)))
+    files = {"shop.py": "x = 1\n", ".kodiai.yml": "telemetry:\n  enabled: false\n"}
+    repository = github.create_repository("octo/quiet", files=files)
+    failures = [
+        failure(run(admit(repository.open_pull_request(changes={"shop.py": f"x = {number}\n"})))) for number in (2, 3)
+    ]
+
+    assert failures == ["", "the budget of all repositories for 24 hours is used up"]
+
+
+def test_what_a_provider_did_not_tell_counts_as_the_most_that_it_can_have_been(
+    github: Sandbox, pull: PullRequest, model: ModelServer, settings: Settings
+) -> None:
+    settings.KODIAI_LLM_TIMEOUT = 0.5
+    model.always(Reply(hang=True))
+    delivery = admit(pull)
+
+    review = run(delivery)
+
+    assert CALL < review.language_model_paid < 1.2 * CALL
+    assert review.language_model_usage is None
+    assert execution_of(delivery).cost_usd == 0
+
+
+def test_a_price_that_nobody_knows_is_no_reason_to_spend(
+    github: Sandbox, pull: PullRequest, model: ModelServer, settings: Settings
+) -> None:
+    settings.KODIAI_LLM_MODEL = "openai:a-model-of-next-year"
+    settings.KODIAI_LLM_MAX_COST_PER_DAY = 1.0
+
+    assert failure(run(admit(pull))) == "its price is not known, and its budget is in dollars"
+    assert model.calls == []
+
+
+def test_a_price_of_ones_own_counts_before_kodiais(
+    github: Sandbox, pull: PullRequest, model: ModelServer, settings: Settings
+) -> None:
+    settings.KODIAI_LLM_PRICES = ["openai:gpt-5-mini=100/1000"]
+    delivery = admit(pull)
+
+    run(delivery)
+
+    assert execution_of(delivery).cost_usd == pytest.approx(1000 * 100e-6 + 100 * 1000e-6)
+
+
+def test_of_two_runs_that_would_spend_the_same_money_at_once_none_overdraws(settings: Settings) -> None:
+    settings.KODIAI_LLM_MAX_COST_PER_DAY = 1.0
+    one, other = spend(0.0), spend(0.0, repo="octo/other")
+    LLMBudget(one).reserve(0.6)
+
+    with pytest.raises(llm.OverBudget):
+        LLMBudget(other).reserve(0.6)
+    one.refresh_from_db()
+    other.refresh_from_db()
+    assert (one.language_model_paid, other.language_model_paid) == (0.6, 0.0)
+
+
+def test_what_an_earlier_attempt_has_used_is_added_to(settings: Settings) -> None:
+    review = spend(0.25)
+    review.store(language_model_usage=asdict(llm.Usage("openai", "gpt-5-mini", 10, 1, 2, 3, 0.25)))
+    budget = LLMBudget(review)
+    budget.reserve(0.5)
+    budget.settle(0.5, llm.Usage("openai", "gpt-5-mini", 20, 2, 0, 0, 0.125))
+    budget.reserve(0.5)
+    budget.settle(0.5, llm.Usage("openai", "gpt-5-mini", 30, 3, 0, 0, 0.1875))
+
+    review.refresh_from_db()
+    assert review.language_model_usage == asdict(llm.Usage("openai", "gpt-5-mini", 40, 4, 2, 3, 0.4375))
+    assert review.language_model_paid == pytest.approx(0.4375)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("point", ["analysed_at", "published_at", "execution-written"])
+def test_a_run_that_goes_on_after_its_analysis_does_not_ask_again_and_records_the_same(
+    github: Sandbox, pull: PullRequest, model: ModelServer, point: str
+) -> None:
+    model.always(Reply({"remarks": [remark(8)]}, tokens=(2000, 400)))
+    delivery = admit(pull)
+    run_in_a_process_that_is_killed(delivery, point)
+    assert len(model.calls) == 1
+
+    go_on(delivery)
+
+    assert len(model.calls) == 1
+    execution = execution_of(delivery)
+    assert (execution.provider, execution.model) == ("openai", "gpt-5-mini")
+    assert (execution.input_tokens, execution.output_tokens) == (2000, 400)
+    assert execution.cost_usd == pytest.approx(2000 * 0.25e-6 + 400 * 2e-6)
+    assert 8 in {comment["line"] for comment in pull.review_comments}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_that_is_killed_while_it_asks_asks_again_and_has_paid_for_both(
+    github: Sandbox, pull: PullRequest, model: ModelServer
+) -> None:
+    known = threading.Event()
+    processes: list[Any] = []
+
+    def kill(call: object) -> Reply:
+        known.wait()
+        processes[0].kill()
+        return Reply(hang=True)
+
+    model.script = kill
+    delivery = admit(pull)
+    with run_in_a_process_that_is_stopped(delivery, "nowhere") as running:
+        processes.append(running)
+        known.set()
+        assert running.wait(60) == -9
+    killed = Review.objects.get(delivery=delivery)
+    assert CALL < (killed.language_model_paid or 0) < 1.2 * CALL
+    model.always(Reply())
+
+    go_on(delivery)
+
+    review = Review.objects.get(delivery=delivery)
+    assert len(model.calls) == 2
+    assert review.language_model_paid == pytest.approx(killed.language_model_paid + 1000 * 0.25e-6 + 100 * 2e-6)
+
+
+def go_on(delivery: Delivery) -> None:
+    """Let another worker take over the run of one that died."""
+    let_leases_run_out()
+    sweep()
+    let_waits_be_over()
+    process(delivery.pk)

@@ -1,0 +1,337 @@
+"""GitHub's answers as an enemy would write them: each ends a run clearly, or costs it what it cannot do without."""
+
+import base64
+import gzip
+import json
+import resource
+import tracemalloc
+from typing import Any
+
+import httpx
+import pytest
+from pytest_django import Settings
+
+from reviews.github import connection
+from reviews.github.client import Client
+from reviews.github.errors import Unavailable
+from reviews.models import DeliveryStatus, Review
+from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
+from telemetry.models import Conclusion
+from tests.support.runs import admit, event_of, execution_of, run
+
+pytestmark = pytest.mark.django_db
+
+NUL = "a\0b"
+SURROGATE = "\ud800"
+DEEP = b"[" * 200_000 + b"]" * 200_000
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tries follow each other at once."""
+    monkeypatch.setattr(connection, "BACKOFF", 0)
+
+
+def as_json(answer: Any) -> bytes:
+    """JSON whose text may hold halves of surrogate pairs, as escapes."""
+    return json.dumps(answer, ensure_ascii=True).encode()
+
+
+def until_ended(pull: PullRequest) -> Review:
+    """Run a delivery until it has ended; fail if the configured attempts do not end it."""
+    delivery = admit(pull)
+    for _ in range(10):
+        review = run(delivery)
+        if review.finished_at is not None:
+            return review
+    pytest.fail(f"the run does not end: {review.delivery.failure}")
+
+
+def answer_of(github: Sandbox, pull: PullRequest, route: str) -> Any:
+    """The good answer of a route, to be spoilt."""
+    with Client(pull.repository.full_name, pull.repository.installation_id) as client:
+        kept: list[httpx.Response] = []
+        path = {"pull": "", "files": "/files"}[route]
+        client._call("GET", f"/repos/{client.repo}/pulls/{pull.number}{path}", kept.append)
+    github.reset_calls()
+    return kept[0].json()
+
+
+# Text and numbers that no database takes
+
+
+@pytest.mark.parametrize("text", [NUL, SURROGATE, "x" * 5_000, "😀" * 300], ids=["nul", "surrogate", "long", "emoji"])
+def test_text_that_no_database_takes_does_not_stop_a_review(github: Sandbox, pull: PullRequest, text: str) -> None:
+    answer = answer_of(github, pull, "pull")
+    answer["user"]["login"] = answer["state"] = answer["author_association"] = text
+    answer["state"] = "open"
+    answer["base"]["ref"] = "main"
+    github.fail("pull", Fault(FaultKind.WRONG_JSON, body=as_json(answer)))
+
+    review = until_ended(pull)
+
+    assert (review.conclusion, len(pull.reviews)) == (Conclusion.SUCCESS, 1)
+    assert execution_of(review.delivery).pr_author == review.pr_author
+    assert event_of(review.delivery)
+
+
+@pytest.mark.parametrize("text", [NUL, SURROGATE, "x" * 100_000], ids=["nul", "surrogate", "long"])
+def test_a_refusal_in_words_that_no_database_takes_ends_the_run_with_them(
+    github: Sandbox, pull: PullRequest, text: str
+) -> None:
+    body = as_json({"message": f"No: {text}", "errors": [text]})
+    github.fail("files", Fault(FaultKind.TAKEN_THEN_ANSWERED, status=403, body=body))
+
+    review = run(admit(pull))
+
+    assert (review.conclusion, review.delivery.status) == (Conclusion.ERROR, DeliveryStatus.FAILED)
+    assert "GitHub answered 403" in review.conclusion_reason
+    assert "No: " in review.conclusion_reason
+    assert len(review.conclusion_reason) < 1_500
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"html_url": "https://github.com/" + NUL},
+        {"html_url": "https://github.com/" + SURROGATE},
+        {"html_url": "https://github.com/" + "x" * 5_000},
+        {"html_url": "javascript:alert(1)"},
+        {"html_url": ["https://github.com"]},
+        {"id": 2**63},
+        {"id": 10**400},
+        {"id": -1},
+        {"user": {"login": NUL}},
+    ],
+    ids=lambda spoilt: "-".join(f"{name}={str(value)[:30]!r}" for name, value in spoilt.items()),
+)
+def test_a_review_that_github_took_is_known_as_published_whatever_the_answer_says_of_it(
+    github: Sandbox, pull: PullRequest, spoilt: dict[str, Any]
+) -> None:
+    github.fail("create_review", Fault(FaultKind.TAKEN_THEN_RESET))
+    delivery = admit(pull)
+    run(delivery)
+    (published,) = pull.reviews
+    kept = {"id": 1, "body": published["body"], "user": {"login": "kodiai[bot]"}, "html_url": "https://github.com/x"}
+    answers = [kept | spoilt] if "user" not in spoilt else [kept | spoilt, kept]
+    github.fail("list_reviews", Fault(FaultKind.WRONG_JSON, body=as_json(answers)))
+
+    review = run(delivery)
+
+    assert (review.conclusion, len(pull.reviews)) == (Conclusion.SUCCESS, 1)
+    assert review.github_review_id in (None, 1)
+    storable = ("a\N{REPLACEMENT CHARACTER}b", "\N{REPLACEMENT CHARACTER}", "x")
+    assert review.github_review_url in ("", *(f"https://github.com/{text}" for text in storable))
+
+
+@pytest.mark.parametrize("count", [2**70, 10**400, -1, 1e400, "many", True, None], ids=lambda count: str(count)[:20])
+def test_a_count_of_search_that_cannot_be_does_not_stop_a_review(
+    github: Sandbox, pull: PullRequest, count: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reviews.enrichment.UNHINTED_WAIT", 0)
+    body = json.dumps({"total_count": count}).encode()
+    github.fail("search", Fault(FaultKind.WRONG_JSON, body=body), times=None)
+
+    review = run(admit(pull))
+
+    assert review.conclusion in (Conclusion.SUCCESS, Conclusion.PARTIAL)
+    assert len(pull.reviews) == 1
+
+
+@pytest.mark.parametrize("sha", ["", "../../x", NUL, SURROGATE, "a" * 41 + "g", "A" * 40, 7, None], ids=repr)
+def test_a_head_commit_that_is_none_is_never_worked_with(github: Sandbox, pull: PullRequest, sha: Any) -> None:
+    answer = answer_of(github, pull, "pull")
+    answer["head"]["sha"] = sha
+    github.fail("pull", Fault(FaultKind.WRONG_JSON, body=as_json(answer)), times=None)
+
+    review = until_ended(pull)
+
+    assert review.conclusion == Conclusion.ERROR
+    assert "does not have the form of PullRequest" in review.conclusion_reason
+    assert {call.route for call in github.calls} <= {"installation_token", "pull"}
+
+
+@pytest.mark.parametrize("path", [NUL + ".py", SURROGATE + ".py", "x" * 70_000 + ".py", "../../a.py"])
+def test_a_file_of_an_impossible_name_is_left_out_and_the_others_are_looked_at(
+    github: Sandbox, pull: PullRequest, path: str
+) -> None:
+    files = answer_of(github, pull, "files")
+    github.fail("files", Fault(FaultKind.WRONG_JSON, body=as_json([files[0] | {"filename": path}, *files])))
+
+    review = until_ended(pull)
+
+    assert review.conclusion == Conclusion.SUCCESS
+    assert review.report is not None
+    assert review.report["looked_at"] == ["shop.py"]
+    assert len(review.report["left_out"]) == 1
+
+
+@pytest.mark.parametrize("text", ["import os\0\n", "import os  # \ud800\n"], ids=["nul", "surrogate"])
+def test_a_files_text_that_cannot_be_stored_does_not_stop_a_review(
+    github: Sandbox, pull: PullRequest, text: str
+) -> None:
+    answer = {"data": {"repository": {"e0": {"text": text, "isTruncated": False}, "e1": None}}}
+    github.fail("graphql", Fault(FaultKind.WRONG_JSON, body=as_json(answer)))
+
+    review = until_ended(pull)
+
+    assert review.conclusion in (Conclusion.SUCCESS, Conclusion.PARTIAL)
+    assert len(pull.reviews) == 1
+
+
+def test_a_binary_file_that_passes_for_text_is_left_out_where_files_come_one_by_one(
+    github: Sandbox, repo: Repository
+) -> None:
+    pull = repo.open_pull_request(changes={"shop.py": "import os\n", "other.py": "import os\n"})
+    github.graphql_available = False
+    content = {"type": "file", "encoding": "base64", "content": base64.b64encode(b"import os\0").decode()}
+    github.fail("contents", Fault(FaultKind.WRONG_JSON, body=content), after=1)
+
+    review = until_ended(pull)
+
+    assert review.conclusion == Conclusion.SUCCESS
+    assert review.report is not None
+    assert len(review.report["left_out"]) == 1
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["", "a b", "a\r\nX-Evil: 1", NUL, "ü", SURROGATE, "x" * 100_000],
+    ids=["empty", "blank", "line-break", "nul", "umlaut", "surrogate", "long"],
+)
+def test_a_token_that_is_no_header_is_never_sent(github: Sandbox, pull: PullRequest, token: str) -> None:
+    body = as_json({"token": token, "expires_at": "2099-01-01T00:00:00Z"})
+    github.fail("installation_token", Fault(FaultKind.WRONG_JSON, body=body), times=None)
+
+    review = until_ended(pull)
+
+    assert "does not have the form of Token" in review.conclusion_reason
+    assert {call.route for call in github.calls} == {"installation_token"}
+
+
+# Bodies
+
+
+@pytest.mark.parametrize("route", ["installation_token", "pull", "files", "contents", "create_review"])
+def test_json_that_is_nested_too_deep_is_no_answer(github: Sandbox, pull: PullRequest, route: str) -> None:
+    github.fail(route, Fault(FaultKind.WRONG_JSON, body=DEEP), times=None)
+
+    review = until_ended(pull)
+
+    assert (review.conclusion, pull.reviews) == (Conclusion.ERROR, [])
+    assert "is not JSON" in review.conclusion_reason
+
+
+@pytest.mark.parametrize("status", [403, 404, 422, 429])
+def test_a_refusal_that_is_nested_too_deep_is_a_refusal(github: Sandbox, pull: PullRequest, status: int) -> None:
+    github.fail("files", Fault(FaultKind.TAKEN_THEN_ANSWERED, status=status, body=DEEP))
+
+    review = run(admit(pull))
+
+    assert review.attempts == 0
+    assert review.conclusion == ("" if status == 429 else Conclusion.ERROR)
+
+
+@pytest.mark.parametrize("route", ["pull", "search", "graphql"])
+def test_a_body_of_two_gigabytes_is_not_read_to_its_end(
+    github: Sandbox, pull: PullRequest, route: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "MAX_ANSWER_BYTES", 1_000_000)
+    monkeypatch.setattr("reviews.enrichment.UNHINTED_WAIT", 0)
+    github.fail(route, Fault(FaultKind.HUGE_BODY), times=None)
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    review = until_ended(pull)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+
+    assert grown < 200_000, "kilobytes"
+    if route == "pull":
+        assert "larger than 1000000 bytes" in review.conclusion_reason
+    else:
+        assert len(pull.reviews) == 1
+
+
+def test_a_small_body_that_unpacks_to_a_large_one_is_not_unpacked_to_its_end(
+    github: Sandbox, pull: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "MAX_ANSWER_BYTES", 1_000_000)
+    bomb = gzip.compress(b" " * 200_000_000)
+    assert len(bomb) < 500_000
+    fault = Fault(FaultKind.WRONG_JSON, body=bomb, headers={"Content-Encoding": "gzip"})
+    github.fail("pull", fault, times=None)
+
+    tracemalloc.start()
+    try:
+        review = until_ended(pull)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert "larger than 1000000 bytes" in review.conclusion_reason
+    assert peak < 50_000_000
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip", "deflate", "x"])
+def test_a_body_that_is_packed_in_a_way_that_was_not_asked_for_is_not_unpacked(
+    github: Sandbox, pull: PullRequest, encoding: str
+) -> None:
+    github.fail("pull", Fault(FaultKind.WRONG_JSON, body=b"{}", headers={"Content-Encoding": encoding}), times=None)
+
+    assert "not asked for" in until_ended(pull).conclusion_reason
+
+
+def test_a_body_that_drips_for_ever_is_not_waited_for(
+    github: Sandbox, pull: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "MAX_ANSWER_SECONDS", 0.0)
+    github.fail("pull", Fault(FaultKind.SLOW_BODY, delay=0.001, chunk_size=100), times=None)
+
+    with (
+        Client("octo/demo", pull.repository.installation_id) as client,
+        pytest.raises(Unavailable, match="took longer than"),
+    ):
+        client.pull_request(pull.number)
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", gzip.compress(b"{}" * 1000)[:-20]], ids=["empty", "plain", "cut"])
+def test_a_body_that_is_not_the_gzip_that_it_says_it_is_is_no_answer(
+    github: Sandbox, pull: PullRequest, body: bytes
+) -> None:
+    github.fail("pull", Fault(FaultKind.WRONG_JSON, body=body, headers={"Content-Encoding": "gzip"}), times=None)
+
+    assert until_ended(pull).conclusion == Conclusion.ERROR
+
+
+def test_a_packed_answer_is_read_as_any_other(github: Sandbox, pull: PullRequest) -> None:
+    packed = gzip.compress(as_json(answer_of(github, pull, "pull")))
+    github.fail("pull", Fault(FaultKind.WRONG_JSON, body=packed, headers={"Content-Encoding": "gzip"}))
+
+    assert until_ended(pull).conclusion == Conclusion.SUCCESS
+
+
+def test_a_list_of_reviews_without_an_end_is_not_read_for_ever(
+    github: Sandbox, pull: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reviews.github.client.MAX_REVIEWS", 300)
+    github.fail("create_review", Fault(FaultKind.TAKEN_THEN_RESET))
+    page = [{"id": number, "body": "", "user": None} for number in range(1, 101)]
+    github.fail("list_reviews", Fault(FaultKind.WRONG_JSON, body=page), times=None)
+
+    review = until_ended(pull)
+
+    assert "more than 300 reviews" in review.conclusion_reason
+    assert len(pull.reviews) == 1
+
+
+@pytest.mark.parametrize("status", [100, 199, 304, 399, 418, 499, 599, 999])
+def test_a_status_that_github_does_not_know_ends_the_run_clearly(
+    github: Sandbox, pull: PullRequest, status: int, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.KODIAI_MAX_ATTEMPTS = 2
+    monkeypatch.setattr(connection, "TIMEOUT", httpx.Timeout(0.25, connect=5))
+    github.fail("files", Fault(FaultKind.STATUS, status=status), times=None)
+
+    review = until_ended(pull)
+
+    assert (review.conclusion, review.delivery.status) == (Conclusion.ERROR, DeliveryStatus.FAILED)
+    assert "pulls/1/files" in review.conclusion_reason

@@ -1,0 +1,191 @@
+"""What becomes of a run when GitHub says no: a clear conclusion, and nothing read into it that was not said."""
+
+import pytest
+from django.core.cache import cache
+from pytest_django import Settings
+
+from reviews.models import DeliveryStatus, Review
+from reviews.publishing.publish import marker
+from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
+from telemetry.models import Conclusion
+from tests.support.runs import admit, event_of, execution_of, run
+
+pytestmark = pytest.mark.django_db
+
+PUSHED_AWAY = "Start commit oid is not part of the pull request"
+"""GitHub's words where a force push dropped the commit. Source: code-review (Emacs) issue 210."""
+PUT_OFF = Fault(FaultKind.SECONDARY_LIMIT, retry_after=0)
+
+
+def until_published(github: Sandbox, pull: PullRequest) -> Review:
+    """Run a delivery up to its post, which is put off; return the run."""
+    github.fail("create_review", PUT_OFF)
+    review = run(admit(pull, delivery_id="one"))
+    assert review.delivery.status == DeliveryStatus.QUEUED
+    assert review.publishing_at is not None
+    cache.clear()
+    github.reset_calls()
+    return review
+
+
+def test_a_head_commit_that_was_pushed_away_supersedes_the_run_whose_review_it_refuses(
+    github: Sandbox, pull: PullRequest
+) -> None:
+    waiting = until_published(github, pull)
+    pull.force_push({"shop.py": "x = 1\n"})
+    github.fail("create_review", Fault(FaultKind.STATUS, status=422, message=PUSHED_AWAY), times=None)
+
+    review = run(waiting.delivery)
+
+    assert (review.conclusion, review.delivery.status) == (Conclusion.SUPERSEDED, DeliveryStatus.DONE)
+    assert pull.head_sha in review.conclusion_reason
+    assert pull.reviews == []
+    assert github.count("create_review") == 1
+    assert event_of(waiting.delivery)
+    assert execution_of(waiting.delivery).conclusion == "superseded"
+
+
+def test_a_commit_more_does_not_keep_a_review_of_the_one_before_from_being_published(
+    github: Sandbox, pull: PullRequest
+) -> None:
+    waiting = until_published(github, pull)
+    pull.push({"other.py": "y = 1\n"})
+
+    assert run(waiting.delivery).conclusion == Conclusion.SUCCESS
+    assert pull.reviews[0]["commit_id"] == waiting.head_sha
+
+
+def test_a_review_that_is_refused_for_other_reasons_than_its_lines_ends_with_them(
+    github: Sandbox, pull: PullRequest
+) -> None:
+    fault = Fault(FaultKind.STATUS, status=422, message="Reviews are not open to you today")
+    github.fail("create_review", fault, times=None)
+
+    review = run(admit(pull))
+
+    assert (review.conclusion, review.delivery.status) == (Conclusion.ERROR, DeliveryStatus.FAILED)
+    assert "Reviews are not open to you today" in review.conclusion_reason
+    assert github.count("create_review") == 2
+
+
+def test_a_review_without_comments_that_is_refused_is_not_sent_a_second_time(github: Sandbox, repo: Repository) -> None:
+    pull = repo.open_pull_request(changes={"shop.py": "x = 1\n"}, author="mona")
+    github.fail("create_review", Fault(FaultKind.STATUS, status=422))
+
+    assert run(admit(pull)).conclusion == Conclusion.ERROR
+    assert github.count("create_review") == 1
+
+
+def test_a_review_that_github_took_and_refused_in_the_same_breath_is_not_sent_a_second_time(
+    github: Sandbox, pull: PullRequest
+) -> None:
+    github.fail("create_review", Fault(FaultKind.TAKEN_THEN_ANSWERED, status=422, body={"message": "No"}))
+
+    review = run(admit(pull))
+
+    assert review.conclusion == Conclusion.SUCCESS
+    assert [marker(review) in published["body"] for published in pull.reviews] == [True]
+
+
+def test_an_answer_about_another_review_is_no_proof_that_ours_was_taken(github: Sandbox, pull: PullRequest) -> None:
+    other = {"id": 1, "body": "Looks good to me.", "user": {"login": "kodiai[bot]"}}
+    github.fail("create_review", Fault(FaultKind.WRONG_JSON, body=other))
+    delivery = admit(pull)
+    assert run(delivery).attempts == 1
+
+    review = run(delivery)
+
+    assert (review.conclusion, len(pull.reviews)) == (Conclusion.SUCCESS, 1)
+    assert review.github_review_id == pull.reviews[0]["id"]
+
+
+def test_a_review_whose_last_attempt_had_no_answer_is_found_when_the_delivery_comes_again(
+    github: Sandbox, pull: PullRequest, settings: Settings
+) -> None:
+    settings.KODIAI_MAX_ATTEMPTS = 1
+    github.fail("create_review", Fault(FaultKind.TAKEN_THEN_ANSWERED, status=502, body=b"<html>"))
+    review = run(admit(pull, delivery_id="one"))
+    assert (review.conclusion, len(pull.reviews)) == (Conclusion.ERROR, 1)
+
+    review = run(admit(pull, delivery_id="one"))
+
+    assert (review.conclusion, len(pull.reviews)) == (Conclusion.SUCCESS, 1)
+    assert review.github_review_id == pull.reviews[0]["id"]
+
+
+@pytest.mark.parametrize("route", ["pull", "files", "contents", "create_review"])
+def test_a_permission_that_is_missing_is_told_with_the_call_that_lacks_it(
+    github: Sandbox, pull: PullRequest, route: str
+) -> None:
+    github.fail(route, Fault(FaultKind.STATUS, status=403))
+
+    review = run(admit(pull))
+
+    assert review.conclusion == Conclusion.ERROR
+    call = next(call for call in github.calls if call.status == 403)
+    assert f"GitHub answered 403 to {call.method} {call.path}" in review.conclusion_reason
+    assert "permissions" in review.conclusion_reason
+
+
+def test_a_key_that_github_does_not_take_ends_the_run_with_what_to_check(
+    github: Sandbox, pull: PullRequest, settings: Settings
+) -> None:
+    settings.KODIAI_MAX_ATTEMPTS = 2
+    github.fail("installation_token", Fault(FaultKind.STATUS, status=401), times=None)
+    delivery = admit(pull)
+
+    run(delivery)
+    review = run(delivery)
+
+    assert (review.conclusion, review.delivery.status) == (Conclusion.ERROR, DeliveryStatus.FAILED)
+    assert "check KODIAI_GITHUB_APP_ID, KODIAI_GITHUB_PRIVATE_KEY" in review.conclusion_reason
+
+
+# .kodiai.yml
+
+
+@pytest.mark.parametrize("status", [409, 410, 422, 451])
+def test_a_configuration_that_github_withholds_is_as_one_that_cannot_be_read(
+    github: Sandbox, pull: PullRequest, status: int
+) -> None:
+    github.fail("contents", Fault(FaultKind.STATUS, status=status))
+    delivery = admit(pull)
+
+    assert run(delivery).conclusion == Conclusion.SUCCESS
+    told = f"`.kodiai.yml` was not handed over (GitHub answered {status}); the defaults were used."
+    assert told in pull.reviews[0]["body"]
+    assert event_of(delivery)
+
+
+def test_a_folder_in_place_of_the_configuration_is_as_none(repo: Repository) -> None:
+    repo.commit({".kodiai.yml/readme.md": "# not a file\n"})
+    pull = repo.open_pull_request(changes={"shop.py": "import os\n"}, author="mona")
+
+    assert run(admit(pull)).conclusion == Conclusion.SUCCESS
+
+
+# Contents
+
+
+def test_a_file_that_is_withheld_costs_the_review_that_file_and_no_other(github: Sandbox, repo: Repository) -> None:
+    pull = repo.open_pull_request(changes={"a.py": "import os\n", "b.py": "import os\n"}, author="mona")
+    github.graphql_available = False
+    github.fail("contents", Fault(FaultKind.STATUS, status=451), after=1)
+
+    review = run(admit(pull))
+
+    assert review.conclusion == Conclusion.SUCCESS
+    assert {comment["path"] for comment in pull.reviews[0]["comments"]} == {"b.py"}
+    assert "its content was not handed over" in pull.reviews[0]["body"]
+
+
+def test_a_part_of_an_answer_of_graphql_is_no_answer(github: Sandbox, repo: Repository) -> None:
+    pull = repo.open_pull_request(changes={"a.py": "import os\n", "b.py": "import os\n"}, author="mona")
+    answer = {
+        "data": {"repository": {"e0": {"text": "import os\n", "isTruncated": False}, "e1": None}},
+        "errors": [{"message": "Something went wrong while executing your query."}],
+    }
+    github.fail("graphql", Fault(FaultKind.WRONG_JSON, body=answer))
+
+    assert run(admit(pull)).conclusion == Conclusion.SUCCESS
+    assert {comment["path"] for comment in pull.reviews[0]["comments"]} == {"a.py", "b.py"}

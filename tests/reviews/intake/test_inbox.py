@@ -1,0 +1,104 @@
+"""The inbox: of equal deliveries one is let in, and one that failed begins anew."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+
+from reviews.github.facts import POST_VISIBILITY_DELAY
+from reviews.intake.inbox import requeue
+from reviews.models import Delivery, DeliveryStatus, Review
+from tests.support.runs import queued_tasks
+from tests.support.webhooks import deliver, pull_request_payload
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def failed(client: Client) -> Delivery:
+    """A delivery whose run was given up."""
+    deliver(client, pull_request_payload())
+    now = timezone.now()
+    Delivery.objects.update(status=DeliveryStatus.FAILED, finished_at=now, failure="a traceback")
+    Review.objects.update(
+        attempts=5,
+        finished_at=now,
+        conclusion="error",
+        conclusion_reason="given up after 5 attempts",
+        execution_recorded_at=now,
+        deferred_since=now,
+        deferred_until=now + timedelta(hours=1),
+    )
+    return Delivery.objects.get()
+
+
+@pytest.mark.parametrize(
+    ("action", "first", "second"), [("opened", "queued", "duplicate"), ("closed", "ignored", "ignored")]
+)
+def test_of_equal_deliveries_at_the_same_time_one_is_let_in_and_the_other_finds_it(
+    client: Client, action: str, first: str, second: str
+) -> None:
+    answers: list[str] = []
+
+    def let_the_other_in(execute: Callable[..., Any], sql: str, *arguments: Any) -> Any:
+        """Once the inbox was asked for the delivery, and before it is stored."""
+        asked = execute(sql, *arguments)
+        if Delivery._meta.db_table in sql and not answers:
+            answers.append("")
+            answers[0] = deliver(client, pull_request_payload(action)).json()["status"]
+        return asked
+
+    connection.ensure_connection()
+    with connection.execute_wrapper(let_the_other_in):
+        answers.append(deliver(client, pull_request_payload(action)).json()["status"])
+
+    assert answers == [first, second]
+    assert Delivery.objects.count() == 1
+    assert len(queued_tasks()) == (first == "queued")
+
+
+def test_a_failed_delivery_that_is_queued_again_begins_with_all_its_attempts_and_at_once(failed: Delivery) -> None:
+    assert requeue(failed)
+
+    delivery, review = Delivery.objects.get(), Review.objects.get()
+    assert (delivery.status, delivery.finished_at, delivery.failure) == (DeliveryStatus.QUEUED, None, "")
+    assert (review.attempts, review.conclusion, review.conclusion_reason) == (0, "", "")
+    assert (review.finished_at, review.execution_recorded_at) == (None, None)
+    assert (review.deferred_since, review.deferred_until) == (None, None)
+    assert queued_tasks()[-1].run_after is None
+
+
+def test_a_failed_delivery_that_may_just_have_posted_is_queued_for_later(failed: Delivery) -> None:
+    Review.objects.update(publishing_at=timezone.now())
+    earliest = timezone.now() + POST_VISIBILITY_DELAY
+
+    assert requeue(failed)
+
+    until = Review.objects.get().deferred_until
+    assert until is not None
+    assert until >= earliest
+    assert queued_tasks()[-1].run_after == until
+
+
+def test_an_installations_delivery_that_failed_is_queued_again_without_a_run(client: Client) -> None:
+    deliver(client, {"action": "created", "installation": {"id": 5}}, event="installation")
+    Delivery.objects.update(status=DeliveryStatus.FAILED)
+
+    assert requeue(Delivery.objects.get())
+
+    assert [task.run_after for task in queued_tasks()] == [None, None]
+
+
+def test_no_other_failed_delivery_is_queued_again(client: Client, failed: Delivery) -> None:
+    deliver(client, pull_request_payload(), delivery_id="d-2")
+    Delivery.objects.update(status=DeliveryStatus.FAILED)
+    Review.objects.update(conclusion="error")
+
+    assert requeue(failed)
+
+    other = Delivery.objects.get(delivery_id="d-2")
+    assert (other.status, other.review.conclusion) == (DeliveryStatus.FAILED, "error")

@@ -1,0 +1,109 @@
+"""`manage.py recover`: what dead workers left goes on, what has failed is told and can be queued again."""
+
+import io
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from pytest_django import Settings
+
+from reviews import service
+from reviews.models import Delivery, DeliveryStatus
+from reviews.runs.lease import claim
+from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
+from tests.support.runs import admit, let_leases_run_out, run
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def pull(github: Sandbox) -> PullRequest:
+    repo: Repository = github.create_repository("octo/demo", files={"a.py": "x = 1\n"})
+    return repo.open_pull_request(changes={"a.py": "x = 2\n"})
+
+
+@pytest.fixture
+def failed(github: Sandbox, pull: PullRequest, settings: Settings) -> Delivery:
+    settings.KODIAI_MAX_ATTEMPTS = 1
+    delivery = admit(pull, delivery_id="failed-1")
+    github.fail("pull", Fault(FaultKind.STATUS, status=502), times=3)
+    assert run(delivery).delivery.status == DeliveryStatus.FAILED
+    return delivery
+
+
+def recover(*arguments: str) -> str:
+    output = io.StringIO()
+    call_command("recover", *arguments, stdout=output)
+    return output.getvalue()
+
+
+def test_it_says_that_all_is_well(pull: PullRequest) -> None:
+    assert recover().splitlines() == [
+        "Runs put back: 0",
+        "Deliveries queued again: 0",
+        "Tasks of dead workers ended: 0",
+        "Deliveries waiting: 0",
+        "Running: 0",
+        "Telemetry rows owed: 0",
+        "No delivery has failed.",
+    ]
+    assert recover("--failed").splitlines()[-1] == "No delivery has failed."
+
+
+def test_it_puts_back_what_a_dead_worker_left(pull: PullRequest) -> None:
+    delivery = admit(pull)
+    claim(delivery.pk, "dead")
+    let_leases_run_out()
+
+    assert "Runs put back: 1" in recover()
+    delivery.refresh_from_db()
+    assert delivery.status == DeliveryStatus.QUEUED
+    assert delivery.failure.startswith("its worker dead")
+
+
+def test_it_tells_what_waits_what_is_put_off_what_runs_and_what_is_owed(
+    github: Sandbox, pull: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = [pull.repository.open_pull_request(changes={"b.py": "x = 1\n"}) for _ in range(3)]
+    waiting, limited, running, pending = (admit(each) for each in (pull, *others))
+    claim(running.pk, "at work")
+    with monkeypatch.context() as patch:
+        patch.setattr(service, "record_rate_limit_event", lambda **values: None)
+        run(pending)
+    github.fail("files", Fault(FaultKind.PRIMARY_LIMIT, reset_in=1800))
+    until = run(limited).deferred_until
+
+    assert until is not None
+    assert recover().splitlines()[3:] == [
+        "Deliveries waiting: 1",
+        f"Put off: 1, the last until {until:%Y-%m-%d %H:%M:%S} UTC",
+        "Running: 1",
+        "Telemetry rows owed: 1",
+        "No delivery has failed.",
+    ]
+    assert waiting.status == DeliveryStatus.QUEUED
+
+
+def test_it_tells_what_failed_and_why_and_keeps_the_traceback(failed: Delivery, pull: PullRequest) -> None:
+    told = recover()
+
+    assert "Failed: failed-1 pull_request.opened of octo/demo#1: given up after 1 attempts: Unavailable: GitHub" in told
+    assert "manage.py recover --failed" in told
+    failed.refresh_from_db()
+    assert failed.failure.startswith("Traceback (most recent call last):")
+    assert "reviews.github.errors.Unavailable: GitHub answered 502" in failed.failure
+
+
+@pytest.mark.parametrize("arguments", [["--failed"], ["failed-1"]])
+def test_it_queues_failed_deliveries_again(failed: Delivery, pull: PullRequest, arguments: list[str]) -> None:
+    assert "failed-1 pull_request.opened: queued again" in recover(*arguments)
+    assert run(failed).conclusion == "success"
+    assert "left alone, it is done" in recover("failed-1")
+    assert len(pull.reviews) == 1
+
+
+def test_an_id_that_is_not_in_the_inbox_is_an_error_and_nothing_is_queued(failed: Delivery) -> None:
+    with pytest.raises(CommandError, match=r"Not in the inbox: unheard-of\. Nothing was queued again\."):
+        recover("failed-1", "unheard-of")
+    failed.refresh_from_db()
+    assert failed.status == DeliveryStatus.FAILED

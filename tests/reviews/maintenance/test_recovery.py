@@ -1,0 +1,447 @@
+"""What workers, queue and database left undone is put back; a run pays an attempt only for what may be its fault."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import InterfaceError, OperationalError, connection
+from django.utils import timezone
+from django_tasks_db.models import DBTaskResult
+from pytest_django import Settings
+
+from reviews import service, shutdown
+from reviews.github.facts import POST_VISIBILITY_DELAY
+from reviews.intake.inbox import requeue
+from reviews.maintenance.recovery import flush_outbox, sweep
+from reviews.models import Delivery, DeliveryStatus, Review
+from reviews.redaction import storable
+from reviews.runs import runner
+from reviews.runs.lease import claim
+from reviews.runs.runner import process, release
+from reviews.shutdown import WorkerStopping
+from sandbox import Fault, FaultKind, PullRequest, Sandbox
+from telemetry.models import Conclusion, Execution, RateLimitEvent
+from tests.support.runs import admit, let_leases_run_out, meanwhile, run
+
+pytestmark = [pytest.mark.django_db, pytest.mark.ops04]
+
+
+def wait_for_longer_than_a_lease(settings: Settings) -> None:
+    long_ago = timezone.now() - timedelta(seconds=settings.KODIAI_LEASE_SECONDS + 1)
+    Delivery.objects.update(queued_at=long_ago)
+    DBTaskResult.objects.exclude(started_at=None).update(started_at=long_ago)
+
+
+# The queue
+
+
+@pytest.mark.parametrize(
+    ("task", "lost"),
+    [
+        ({}, False),
+        ({"status": "RUNNING", "started_at": timezone.now()}, True),
+        ({"status": "FAILED"}, True),
+        ({"status": "SUCCESSFUL"}, True),
+        (None, True),
+    ],
+    ids=["ready", "running", "failed", "successful", "gone"],
+)
+def test_a_waiting_delivery_is_queued_again_where_nobody_will_run_its_task(
+    pull: PullRequest, settings: Settings, task: dict[str, Any] | None, lost: bool
+) -> None:
+    delivery = admit(pull)
+    if task is None:
+        DBTaskResult.objects.all().delete()
+    else:
+        DBTaskResult.objects.update(**task)
+    wait_for_longer_than_a_lease(settings)
+
+    assert sweep()["deliveries queued again"] == int(lost)
+    assert sweep()["deliveries queued again"] == 0
+    assert DBTaskResult.objects.filter(status="READY").count() == 1
+    assert run(delivery).conclusion == Conclusion.SUCCESS
+
+
+def test_a_task_that_was_given_out_a_moment_ago_is_not_lost(pull: PullRequest, settings: Settings) -> None:
+    admit(pull)
+    wait_for_longer_than_a_lease(settings)
+    DBTaskResult.objects.update(status="RUNNING", started_at=timezone.now())
+
+    assert sweep() == {"runs put back": 0, "deliveries queued again": 0, "tasks of dead workers ended": 0}
+
+
+def test_the_queue_s_row_of_a_dead_worker_is_closed_and_that_of_a_living_one_is_not(
+    pull: PullRequest, settings: Settings
+) -> None:
+    delivery = admit(pull)
+    DBTaskResult.objects.update(status="RUNNING", started_at=timezone.now())
+    wait_for_longer_than_a_lease(settings)
+    claim(delivery.pk, "alive, and long at work")
+
+    assert sweep()["tasks of dead workers ended"] == 0
+    let_leases_run_out()
+    assert sweep() == {"runs put back": 1, "deliveries queued again": 0, "tasks of dead workers ended": 1}
+
+
+# The database
+
+
+@contextmanager
+def database_failing_from(step: str, error: Exception) -> Iterator[threading.Event]:
+    """From the moment at which `step` is to be stored, each statement of a run fails, until the end of the block, or
+    until the event is cleared."""
+    failing = threading.Event()
+
+    def execute(run_it: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if sql.startswith("UPDATE") and f'"{step}"' in sql.partition(" WHERE ")[0]:
+            failing.set()
+        if failing.is_set():
+            raise error
+        return run_it(sql, params, many, context)
+
+    with connection.execute_wrapper(execute):
+        yield failing
+
+
+STEPS = ["loaded_at", "enriched_at", "analysed_at", "publishing_at", "published_at", "conclusion"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_fails_again_while_the_run_is_put_back_costs_no_attempt_either(
+    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The claim is given up and the task queued in one transaction: what fails in its middle is rolled back."""
+    delivery = admit(pull)
+    monkeypatch.setattr(connection, "close", lambda: None)
+    monkeypatch.setattr(runner, "OUTAGE_SECONDS", 0)
+    enqueue, failures = runner.enqueue, iter([OperationalError("the disk is full")] * 2)
+
+    def enqueue_when_it_works(*args: Any, **options: Any) -> None:
+        for failure in failures:
+            raise failure
+        enqueue(*args, **options)
+
+    monkeypatch.setattr(runner, "enqueue", enqueue_when_it_works)
+    with database_failing_from("analysed_at", OperationalError("the disk is full")) as failing:
+        monkeypatch.setattr(runner, "raise_if_stopping", failing.clear)
+        process(delivery.pk)
+    monkeypatch.undo()
+
+    review = Review.objects.get(delivery=delivery)
+    assert (review.attempts, review.lease_owner) == (0, "")
+    assert Delivery.objects.get(pk=delivery.pk).status == DeliveryStatus.QUEUED
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("step", STEPS)
+def test_a_run_waits_for_a_database_that_fails_and_is_put_back_without_an_attempt_when_it_is_there_again(
+    github: Sandbox, pull: PullRequest, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery = admit(pull)
+    tries = iter(range(3))
+    monkeypatch.setattr(connection, "close", lambda: None)
+    monkeypatch.setattr(runner, "OUTAGE_SECONDS", 0)
+    with database_failing_from(step, OperationalError("the disk is full")) as failing:
+        # Looked at between two tries: after the third the database is there again.
+        monkeypatch.setattr(runner, "raise_if_stopping", lambda: None if next(tries) < 2 else failing.clear())
+        process(delivery.pk)
+    monkeypatch.undo()
+
+    review = Review.objects.get(delivery=delivery)
+    assert (review.attempts, review.lease_owner) == (0, "")
+    assert review.deferred_until is not None
+    assert run(delivery).conclusion == Conclusion.SUCCESS
+    assert len(pull.reviews) == 1
+    assert RateLimitEvent.objects.count() == Execution.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("error", [OperationalError("the disk is full"), InterfaceError("connection already closed")])
+def test_a_worker_that_is_told_to_stop_while_the_database_fails_ends_and_loses_nothing(
+    github: Sandbox, pull: PullRequest, step: str, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told_to_stop() -> None:
+        raise WorkerStopping
+
+    delivery = admit(pull)
+    # The connection stays, and with it the fault that was put into it.
+    monkeypatch.setattr(connection, "close", lambda: None)
+    monkeypatch.setattr(runner, "OUTAGE_SECONDS", 0)
+    monkeypatch.setattr(runner, "raise_if_stopping", told_to_stop)
+    with database_failing_from(step, error), pytest.raises(WorkerStopping):
+        process(delivery.pk)
+    monkeypatch.undo()
+    # The lease of the run could not be given up either. It runs out.
+    let_leases_run_out()
+    sweep()
+
+    assert run(delivery).conclusion == Conclusion.SUCCESS
+    assert len(pull.reviews) == 1
+    assert RateLimitEvent.objects.count() == Execution.objects.count() == 1
+    assert github.count("search") <= 1 + (step == "enriched_at")
+
+
+def test_a_database_that_is_back_at_once_puts_the_run_back_without_an_attempt(
+    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery = admit(pull)
+
+    def fail(*args: object) -> None:
+        raise OperationalError("terminating connection due to administrator command")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(service, "analyse", fail)
+        patch.setattr(connection, "close", lambda: None)  # the test's transaction lives in it
+        review = run(delivery)
+
+    assert (review.attempts, review.lease_owner, review.delivery.status) == (0, "", DeliveryStatus.QUEUED)
+    assert run(delivery).conclusion == Conclusion.SUCCESS
+
+
+def test_a_failure_of_another_kind_uses_an_attempt_and_is_kept_in_a_form_that_every_database_takes(
+    pull: PullRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.KODIAI_MAX_ATTEMPTS = 2
+    delivery = admit(pull)
+
+    def fail(*args: object) -> None:
+        raise ValueError("a \0 in the message")
+
+    monkeypatch.setattr(service, "analyse", fail)
+    run(delivery)
+    review = run(delivery)
+
+    assert (review.conclusion, review.delivery.status) == (Conclusion.ERROR, DeliveryStatus.FAILED)
+    assert review.conclusion_reason.startswith("given up after 2 attempts: ValueError: a \N{REPLACEMENT CHARACTER} in")
+    assert "in fail" in review.delivery.failure
+
+
+def test_what_is_stored_of_a_strangers_text_is_what_every_database_takes() -> None:
+    assert storable("NUL \0, half a pair \ud800, a smile \U0001f600") == (
+        "NUL \N{REPLACEMENT CHARACTER}, half a pair \N{REPLACEMENT CHARACTER}, a smile \U0001f600"
+    )
+
+
+# A post whose outcome is not known
+
+
+def test_a_run_that_may_have_posted_waits_until_github_has_stored_the_review_or_never_will(
+    github: Sandbox, pull: PullRequest
+) -> None:
+    delivery = admit(pull)
+    github.fail("create_review", Fault(FaultKind.RESET))
+
+    review = run(delivery)
+
+    assert review.publishing_at is not None
+    assert review.deferred_until is not None
+    assert review.deferred_until >= review.publishing_at + POST_VISIBILITY_DELAY
+    assert DBTaskResult.objects.latest("enqueued_at").run_after == review.deferred_until
+
+
+def test_a_failed_run_that_may_just_have_posted_waits_too_when_it_is_queued_again(
+    github: Sandbox, pull: PullRequest, settings: Settings
+) -> None:
+    settings.KODIAI_MAX_ATTEMPTS = 1
+    delivery = admit(pull)
+    github.fail("create_review", Fault(FaultKind.TAKEN_THEN_RESET))
+    assert run(delivery).conclusion == Conclusion.ERROR
+    before = timezone.now()
+
+    assert requeue(delivery)
+
+    review = Review.objects.get(delivery=delivery)
+    assert review.deferred_until is not None
+    assert review.deferred_until >= before + POST_VISIBILITY_DELAY
+    assert claim(delivery.pk, "early") is None
+    assert run(delivery).conclusion == Conclusion.SUCCESS
+    assert len(pull.reviews) == 1
+
+
+def test_a_task_that_comes_too_early_does_not_begin_a_run_that_may_just_have_posted(
+    github: Sandbox, pull: PullRequest
+) -> None:
+    delivery = admit(pull)
+    github.fail("create_review", Fault(FaultKind.RESET))
+    run(delivery)
+    github.reset_calls()
+
+    process(delivery.pk)
+
+    assert github.count() == 0
+    assert claim(delivery.pk, "early") is None
+    assert run(delivery).conclusion == Conclusion.SUCCESS
+
+
+# A worker that is told to stop
+
+
+@pytest.fixture
+def told_to_stop(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(shutdown, "_told", True)
+    yield
+    shutdown._told = False
+
+
+@pytest.mark.parametrize("last", ["load", "enrich_author", "analyse"])
+def test_a_run_whose_worker_is_told_to_stop_is_handed_back_after_the_step_it_is_in(
+    github: Sandbox, pull: PullRequest, last: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery = admit(pull)
+    step = getattr(service, last)
+
+    def step_and_be_told(*args: Any) -> Any:
+        result = step(*args)
+        shutdown.stop()
+        return result
+
+    monkeypatch.setattr(shutdown, "_told", False)
+    with monkeypatch.context() as patch:
+        patch.setattr(service, last, step_and_be_told)
+        review = run(delivery)
+    assert (review.attempts, review.lease_owner, review.published_at) == (0, "", None)
+    assert review.delivery.status == DeliveryStatus.QUEUED
+    github.reset_calls()
+
+    shutdown._told = False
+    assert run(delivery).conclusion == Conclusion.SUCCESS
+    assert github.count("search") == (1 if last == "load" else 0)
+    assert len(pull.reviews) == 1
+
+
+@pytest.mark.usefixtures("told_to_stop")
+def test_a_worker_that_was_told_to_stop_begins_no_run(github: Sandbox, pull: PullRequest) -> None:
+    delivery = admit(pull)
+
+    assert run(delivery).loaded_at is None
+    assert github.count() == 0
+    with pytest.raises(WorkerStopping):
+        shutdown.raise_if_stopping()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_that_is_handed_back_in_the_middle_of_a_step_stores_and_publishes_nothing_more(
+    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery = admit(pull)
+
+    def be_handed_back() -> None:
+        other = threading.Thread(target=lambda: (release(), connection.close()))
+        other.start()
+        other.join()
+
+    with monkeypatch.context() as patch:
+        meanwhile(patch, be_handed_back)
+        review = run(delivery)
+
+    assert (review.attempts, review.lease_owner, review.publishing_at) == (0, "", None)
+    assert pull.reviews == []
+    assert run(delivery).conclusion == Conclusion.SUCCESS
+    assert len(pull.reviews) == 1
+
+
+def test_there_is_nothing_to_hand_back_where_no_run_is_under_way(pull: PullRequest) -> None:
+    admit(pull)
+
+    release()
+
+    assert runner._running is None
+    assert DBTaskResult.objects.count() == 1
+
+
+# Telemetry
+
+
+def test_a_run_whose_claim_changes_while_its_event_is_recorded_keeps_no_other_from_being_recorded(
+    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(service, "record_rate_limit_event", lambda **values: None)
+        for _ in range(2):
+            run(admit(pull))
+    taken = Review.objects.order_by("pk")[0]
+    record = service.record_rate_limit_event
+
+    def record_while_it_is_taken(**values: Any) -> RateLimitEvent | None:
+        Review.objects.filter(pk=taken.pk).update(lease_owner="another")
+        return record(**values)
+
+    monkeypatch.setattr(service, "record_rate_limit_event", record_while_it_is_taken)
+
+    assert flush_outbox() == 1
+    assert RateLimitEvent.objects.count() == 2
+
+
+# A run that has ended
+
+
+def failing_once_at(step: str, error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the first attempt to store `step` raise `error` after the statement, as a commit can."""
+    stamp, errors = Review.stamp, [error]
+
+    def fail(review: Review, name: str, **values: object) -> None:
+        stamp(review, name, **values)
+        if name == step and errors:
+            raise errors.pop()
+
+    monkeypatch.setattr(Review, "stamp", fail)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("error", [OperationalError("the disk is full"), ZeroDivisionError("a bug")], ids=type)
+def test_a_failure_after_a_run_has_ended_neither_queues_it_again_nor_changes_how_it_ended(
+    pull: PullRequest, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing_once_at("execution_recorded_at", error, monkeypatch)
+
+    review = run(admit(pull))
+
+    assert (review.conclusion, review.attempts, review.delivery.status) == ("success", 0, DeliveryStatus.DONE)
+    assert DBTaskResult.objects.count() == 1
+    flush_outbox()
+    assert Execution.objects.get().conclusion == Conclusion.SUCCESS
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_fails_while_it_ends_a_run_lets_go_of_its_claim_and_uses_no_attempt(
+    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing_once_at("finished_at", OperationalError("the disk is full"), monkeypatch)
+    delivery = admit(pull)
+
+    review = run(delivery)
+
+    assert (review.finished_at, review.lease_owner, review.attempts) == (None, "", 0)
+    assert review.delivery.status == DeliveryStatus.QUEUED
+    assert run(delivery).conclusion == Conclusion.SUCCESS
+    assert len(pull.reviews) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_that_has_ended_is_not_handed_back(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "record_execution", lambda **values: release())
+
+    review = run(admit(pull))
+
+    assert (review.conclusion, review.delivery.status) == ("success", DeliveryStatus.DONE)
+    assert DBTaskResult.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_fails_while_a_run_is_claimed_leaves_no_claim_behind(pull: PullRequest) -> None:
+    delivery = admit(pull)
+
+    def execute(run_it: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if sql.startswith("SELECT") and "reviews_review" in sql:
+            raise OperationalError("server closed the connection unexpectedly")
+        return run_it(sql, params, many, context)
+
+    with connection.execute_wrapper(execute), pytest.raises(OperationalError):
+        claim(delivery.pk, "a worker")
+
+    assert Review.objects.get().lease_owner == ""
+    assert Delivery.objects.get().status == DeliveryStatus.QUEUED

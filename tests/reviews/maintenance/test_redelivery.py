@@ -1,0 +1,242 @@
+"""Deliveries that never arrived: found in GitHub's list, asked for again at most three times, and then acted on."""
+
+import io
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.utils import timezone
+from pytest_django import Settings
+from pytest_django.live_server_helper import LiveServer
+
+from reviews.maintenance import redelivery
+from reviews.maintenance.scheduler import run_all
+from reviews.models import Delivery, MissedDelivery, PeriodicTask
+from sandbox import Fault, FaultKind, PullRequest, Sandbox
+from telemetry.models import Execution, RateLimitEvent
+from tests.support.runs import admit, run
+
+NOBODY = "http://127.0.0.1:1/webhooks/github"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    # GitHub's list tells whole seconds, so an attempt of this second would else be younger than now.
+    monkeypatch.setattr(redelivery, "UNDER_WAY", timedelta(seconds=-1))
+
+
+def send(github: Sandbox, pull: PullRequest, delivery_id: str, url: str = NOBODY, **options: Any) -> None:
+    github.send_webhook(url, "pull_request", pull.payload("opened"), delivery_id=delivery_id, **options)
+
+
+def redeliver(*arguments: str) -> list[str]:
+    output = io.StringIO()
+    call_command("redeliver", *arguments, stdout=output)
+    return output.getvalue().splitlines()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_delivery_that_was_refused_is_asked_for_and_becomes_a_review(
+    github: Sandbox, pull: PullRequest, live_server: LiveServer, settings: Settings
+) -> None:
+    secrets = settings.KODIAI_GITHUB_WEBHOOK_SECRET
+    settings.KODIAI_GITHUB_WEBHOOK_SECRET = ["a secret that was mistyped"]
+    send(github, pull, "refused", f"{live_server.url}/webhooks/github")
+    settings.KODIAI_GITHUB_WEBHOOK_SECRET = secrets
+
+    (line, total) = redeliver()
+
+    assert " refused pull_request.opened, answered with 401: GitHub is asked to send it again" in line
+    assert total == "1 missed, 1 asked for."
+    github.wait_for_redeliveries()
+    assert run(Delivery.objects.get(delivery_id="refused")).conclusion == "success"
+    assert redeliver() == ["Nothing was missed."]
+    assert len(pull.reviews) == 1
+
+
+@pytest.mark.django_db
+def test_a_run_that_a_restored_inbox_does_not_know_of_is_made_again_and_published_once(
+    github: Sandbox, pull: PullRequest
+) -> None:
+    send(github, pull, "forgotten")
+    published = run(admit(pull, delivery_id="forgotten")).github_review_id
+    # What a backup of before knows of it.
+    Delivery.objects.all().delete()
+    RateLimitEvent.objects.all().delete()
+    Execution.objects.all().delete()
+
+    assert redeliver()[-1] == "1 missed, 1 asked for."
+    github.wait_for_redeliveries()
+    review = run(admit(pull, delivery_id="forgotten"))
+
+    assert (review.conclusion, review.github_review_id) == ("success", published)
+    assert len(pull.reviews) == 1
+    assert RateLimitEvent.objects.count() == Execution.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_what_the_inbox_has_is_not_asked_for_whatever_github_was_answered(github: Sandbox, pull: PullRequest) -> None:
+    """Its answer may have been lost on the way, or been too late."""
+    send(github, pull, "arrived")
+    admit(pull, delivery_id="arrived")
+
+    assert redeliver() == ["Nothing was missed."]
+    assert github.count("redeliver") == 0
+
+
+@pytest.mark.django_db
+def test_another_event_type_with_a_known_id_is_missed_all_the_same(github: Sandbox, pull: PullRequest) -> None:
+    admit(pull, "synchronize", delivery_id="shared")
+    send(github, pull, "shared")
+
+    assert "1 missed, 1 asked for." in redeliver()
+
+
+@pytest.mark.django_db
+def test_a_dry_run_asks_for_nothing_and_keeps_nothing(github: Sandbox, pull: PullRequest) -> None:
+    send(github, pull, "missed")
+
+    assert redeliver("--dry-run")[-1] == "1 missed. Nothing was asked for."
+    assert github.count("redeliver") == 0
+    assert not MissedDelivery.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_delivery_is_asked_for_three_times_at_most(github: Sandbox, pull: PullRequest) -> None:
+    send(github, pull, "never-comes")
+
+    said = [redeliver()[0].rpartition(": ")[2] for _ in range(5)]
+    github.wait_for_redeliveries()
+
+    assert said == ["GitHub is asked to send it again"] * 3 + ["GitHub was asked 3 times, and no more"] * 2
+    assert github.count("redeliver") == MissedDelivery.objects.get().requests == 3
+
+
+@pytest.mark.django_db
+def test_a_delivery_that_was_asked_for_a_moment_ago_is_waited_for(
+    github: Sandbox, pull: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(github, pull, "on-its-way")
+    redeliver()
+    github.wait_for_redeliveries()
+    MissedDelivery.objects.update(requested_at=timezone.now() + timedelta(seconds=60))
+
+    assert redeliver()[0].endswith(": GitHub was asked a moment ago")
+    assert github.count("redeliver") == 1
+
+
+@pytest.mark.django_db
+def test_an_attempt_that_may_still_be_under_way_is_left_alone(
+    github: Sandbox, pull: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redelivery, "UNDER_WAY", timedelta(minutes=2))
+    send(github, pull, "just-sent")
+
+    assert redeliver() == ["Nothing was missed."]
+
+
+@pytest.mark.django_db
+def test_pings_are_never_asked_for(github: Sandbox, pull: PullRequest) -> None:
+    github.send_webhook(NOBODY, "ping", github.payload("ping", None), delivery_id="ping")
+
+    assert redeliver() == ["Nothing was missed."]
+
+
+@pytest.mark.django_db
+def test_a_list_of_several_pages_is_read_to_its_end(github: Sandbox, pull: PullRequest) -> None:
+    for number in range(205):
+        send(github, pull, f"missed-{number}")
+
+    assert redeliver("--dry-run")[-1] == "205 missed. Nothing was asked for."
+    assert github.count("hook_deliveries") == 3
+
+
+@pytest.mark.django_db
+def test_a_limit_ends_the_round_with_a_sentence_and_uses_no_request_up(github: Sandbox, pull: PullRequest) -> None:
+    send(github, pull, "missed")
+    github.fail("redeliver", Fault(FaultKind.PRIMARY_LIMIT, reset_in=600))
+
+    with pytest.raises(CommandError, match=r"GitHub's core limit is exhausted until .*; start again to go on\."):
+        redeliver()
+    assert MissedDelivery.objects.get().requests == 0
+    # It is known now, and the next round makes no call at all.
+    github.reset_calls()
+    with pytest.raises(CommandError, match="limit is exhausted"):
+        redeliver()
+    assert github.count() == 0
+
+
+@pytest.mark.django_db
+def test_a_refusal_is_told_and_keeps_no_other_from_being_asked_for(github: Sandbox, pull: PullRequest) -> None:
+    send(github, pull, "too-old")
+    send(github, pull, "missed")
+    github.fail("redeliver", Fault(FaultKind.STATUS, status=404))
+
+    said = redeliver()
+
+    assert said[0].endswith(": GitHub refuses to send it again")
+    assert said[-1] == "2 missed, 1 asked for."
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("text", ["yesterday", "24", "-1h", "1w", "99999d"])
+def test_a_span_that_cannot_be_read_is_an_error_that_shows_how_to_write_it(text: str) -> None:
+    with pytest.raises(CommandError, match=r"is not a span of time: write 90m, 24h or 3d"):
+        call_command("redeliver", f"--since={text}")
+
+
+# The periodic task
+
+
+def request_missed_deliveries() -> Any:
+    return run_all()[redelivery.TASK]
+
+
+@pytest.mark.django_db
+def test_the_periodic_task_asks_for_what_was_missed(github: Sandbox, pull: PullRequest) -> None:
+    admit(pull, delivery_id="first")
+    Delivery.objects.update(received_at=timezone.now() - timedelta(hours=5))
+    send(github, pull, "missed")
+
+    assert request_missed_deliveries() == {"missed": 1, "asked for": 1}
+    github.wait_for_redeliveries()
+    assert MissedDelivery.objects.get().requests == 1
+
+
+@pytest.mark.django_db
+def test_an_app_that_was_just_set_up_is_not_asked_to_make_up_for_what_was_before(
+    github: Sandbox, pull: PullRequest
+) -> None:
+    send(github, pull, "of-another-time")
+    assert request_missed_deliveries() == {"missed": 0, "asked for": 0}
+
+    admit(pull, delivery_id="first")
+    Delivery.objects.update(received_at=timezone.now() + timedelta(seconds=2))
+    assert request_missed_deliveries() == {"missed": 0, "asked for": 0}
+
+
+@pytest.mark.django_db
+def test_it_looks_back_no_further_than_a_little_behind_its_last_look(github: Sandbox, pull: PullRequest) -> None:
+    admit(pull, delivery_id="first")
+    Delivery.objects.update(received_at=timezone.now() - timedelta(hours=5))
+    send(github, pull, "missed")
+    PeriodicTask.objects.create(
+        name=redelivery.TASK, finished_at=timezone.now() + redelivery.OVERLAP + timedelta(seconds=5)
+    )
+
+    assert request_missed_deliveries() == {"missed": 0, "asked for": 0}
+
+
+@pytest.mark.django_db
+def test_a_look_that_failed_is_made_up_for_by_the_next(github: Sandbox, pull: PullRequest) -> None:
+    admit(pull, delivery_id="first")
+    Delivery.objects.update(received_at=timezone.now() - timedelta(hours=5))
+    send(github, pull, "missed")
+    github.fail("hook_deliveries", Fault(FaultKind.STATUS, status=404))
+
+    assert "404" in str(request_missed_deliveries())
+    assert PeriodicTask.objects.get(name=redelivery.TASK).finished_at is None
+    assert request_missed_deliveries() == {"missed": 1, "asked for": 1}
+    github.wait_for_redeliveries()

@@ -1,0 +1,105 @@
+"""Retention: only what is old, has ended and owes nothing is removed, and only where an operator asked for it."""
+
+import io
+from datetime import timedelta
+
+import pytest
+from django.core.checks import run_checks
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.utils import timezone
+from django_tasks_db.models import DBTaskResult
+from pytest_django import Settings
+
+from reviews.maintenance import retention
+from reviews.maintenance.retention import retain
+from reviews.models import Delivery, MissedDelivery, Review
+from sandbox import PullRequest
+from telemetry.models import Execution, RateLimitEvent
+from tests.support.runs import admit, run
+from tests.telemetry.factories import ExecutionFactory, RateLimitEventFactory
+
+pytestmark = pytest.mark.django_db
+
+LONG_AGO = timedelta(days=31)
+
+
+def age(**rows: object) -> None:
+    """Make everything that there is 31 days old."""
+    then = timezone.now() - LONG_AGO
+    Delivery.objects.update(received_at=then)
+    Delivery.objects.exclude(finished_at=None).update(finished_at=then)
+    RateLimitEvent.objects.update(created_at=then)
+    Execution.objects.update(created_at=then)
+    MissedDelivery.objects.update(delivered_at=then)
+
+
+def test_by_default_nothing_is_removed_but_the_queue_s_own_old_rows(pull: PullRequest) -> None:
+    run(admit(pull))
+    age()
+    DBTaskResult.objects.update(status="SUCCESSFUL", finished_at=timezone.now() - timedelta(days=2))
+
+    assert retain() == {"old tasks removed": 1}
+    assert Delivery.objects.count() == Review.objects.count() == RateLimitEvent.objects.count() == 1
+
+
+def test_what_is_older_than_the_retention_goes_and_what_is_younger_stays(
+    pull: PullRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.KODIAI_RETENTION_DAYS = 30
+    monkeypatch.setattr(retention, "BATCH", 1)
+    run(admit(pull))
+    admit(pull, "labeled")
+    MissedDelivery.objects.create(delivery_id="m", event_type="x", delivered_at=timezone.now(), status_code=0)
+    age()
+    young = admit(pull)
+    run(young)
+
+    assert retain() == {"old tasks removed": 0, "deliveries removed": 2, "telemetry rows removed": 2}
+    assert Delivery.objects.get() == young
+    assert RateLimitEvent.objects.get().delivery_id == Execution.objects.get().delivery_id == young.delivery_id
+    assert not MissedDelivery.objects.exists()
+
+
+def test_what_waits_or_owes_telemetry_stays_however_old_it_is(pull: PullRequest, settings: Settings) -> None:
+    settings.KODIAI_RETENTION_DAYS = 30
+    waiting = admit(pull)
+    owing_event, pending_execution = admit(pull), admit(pull)
+    for delivery in (owing_event, pending_execution):
+        run(delivery)
+    Review.objects.filter(delivery=owing_event).update(rate_limit_event_recorded_at=None)
+    Review.objects.filter(delivery=pending_execution).update(execution_recorded_at=None)
+    age()
+
+    retain()
+
+    assert set(Delivery.objects.all()) == {waiting, owing_event, pending_execution}
+
+
+@pytest.mark.parametrize(("days", "refused"), [(0, False), (1, True), (7, True), (8, False)])
+def test_a_retention_that_would_let_a_delivery_be_acted_on_twice_is_refused_at_start(
+    settings: Settings, days: int, refused: bool
+) -> None:
+    settings.KODIAI_RETENTION_DAYS = days
+
+    assert ("kodiai.E003" in [message.id for message in run_checks()]) is refused
+
+
+def test_purge_telemetry_removes_old_rows_and_says_how_many() -> None:
+    old, young = RateLimitEventFactory(), RateLimitEventFactory()
+    RateLimitEvent.objects.filter(pk=old.pk).update(created_at=timezone.now() - LONG_AGO)
+    ExecutionFactory()
+    output = io.StringIO()
+
+    call_command("purge_telemetry", older_than=30, dry_run=True, stdout=output)
+    assert RateLimitEvent.objects.count() == 2
+    call_command("purge_telemetry", older_than=30, stdout=output)
+
+    assert RateLimitEvent.objects.get() == young
+    assert Execution.objects.count() == 1
+    assert output.getvalue().splitlines() == [
+        "1 row is older than 30 days. Nothing was removed.",
+        "1 row older than 30 days was removed.",
+    ]
+    with pytest.raises(CommandError, match="1 or more"):
+        call_command("purge_telemetry", older_than=0)

@@ -1,0 +1,147 @@
+"""The sweep: what dead workers and a forgetful queue left is put back, once, and the living are left alone."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+from django.utils.crypto import get_random_string
+from django_tasks_db.models import DBTaskResult
+from pytest_django import Settings
+
+from reviews.github.facts import POST_VISIBILITY_DELAY
+from reviews.maintenance import recovery
+from reviews.maintenance.recovery import sweep
+from reviews.models import Delivery, DeliveryStatus, Review
+from reviews.runs.lease import claim, expired
+from sandbox import Fault, FaultKind, PullRequest, Sandbox
+from telemetry.models import Conclusion
+from tests.support.runs import (
+    admit,
+    forget_tasks,
+    let_leases_run_out,
+    queued_tasks,
+    reschedule,
+    run,
+    take_tasks_and_die,
+)
+
+pytestmark = [pytest.mark.django_db, pytest.mark.ops04]
+
+
+def test_a_sweep_looks_at_the_claimed_runs_only_by_an_index_of_them() -> None:
+    with transaction.atomic():  # as long as SET LOCAL holds, also where the test itself is no transaction
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SET LOCAL enable_seqscan = off")  # which is as good where there are no rows
+        plan = Review.objects.filter(expired()).explain()
+
+    assert "reviews_lease_idx" in plan or "reviews_one_run_per_pull_request" in plan
+
+
+def test_a_sweep_leaves_a_living_worker_alone(pull: PullRequest) -> None:
+    delivery = admit(pull)
+    assert claim(delivery.pk, "alive")
+
+    assert reschedule() == 0
+
+
+def test_a_sweep_that_dies_while_it_puts_a_run_back_leaves_it_to_the_next(
+    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert claim(admit(pull).pk, "gone")
+    let_leases_run_out()
+
+    def die(*args: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recovery, "fail_attempt", die)
+        with pytest.raises(SystemExit):
+            sweep()
+
+    assert reschedule() == 1
+    assert Review.objects.get().attempts == 1
+
+
+def test_a_run_whose_workers_die_again_and_again_is_given_up_and_can_be_queued_again(
+    pull: PullRequest, settings: Settings
+) -> None:
+    settings.KODIAI_MAX_ATTEMPTS = 3
+    delivery = admit(pull, delivery_id="unlucky")
+    for _ in range(3):
+        assert claim(delivery.pk, "short-lived")
+        let_leases_run_out()
+        assert reschedule() == 1
+
+    review = Review.objects.select_related("delivery").get(delivery=delivery)
+    assert (review.conclusion, review.delivery.status) == (Conclusion.ERROR, DeliveryStatus.FAILED)
+    assert "short-lived" in review.conclusion_reason
+    assert run(admit(pull, delivery_id="unlucky")).conclusion == Conclusion.SUCCESS
+
+
+def test_a_delivery_whose_worker_died_before_it_claimed_the_run_is_queued_again(
+    pull: PullRequest, settings: Settings
+) -> None:
+    delivery = admit(pull)
+    long_ago = timezone.now() - timedelta(seconds=settings.KODIAI_LEASE_SECONDS + 1)
+    take_tasks_and_die(long_ago)
+    Delivery.objects.update(queued_at=long_ago)
+
+    assert reschedule() == 1
+    assert reschedule() == 0
+
+    assert [task.delivery_pk for task in queued_tasks()] == [delivery.pk]
+    assert not DBTaskResult.objects.running().exists()
+    assert run(delivery).conclusion == Conclusion.SUCCESS
+
+
+def test_a_delivery_that_the_queue_forgot_is_queued_again_once(pull: PullRequest, settings: Settings) -> None:
+    delivery = admit(pull)
+    forget_tasks()
+    assert reschedule() == 0
+    Delivery.objects.update(queued_at=timezone.now() - timedelta(seconds=settings.KODIAI_LEASE_SECONDS + 1))
+
+    assert [reschedule(), reschedule()] == [1, 0]
+    assert [task.delivery_pk for task in queued_tasks()] == [delivery.pk]
+
+
+def test_a_delivery_whose_task_is_in_the_queue_of_another_setting_is_queued_again(
+    pull: PullRequest, settings: Settings
+) -> None:
+    delivery = admit(pull)
+    forget_tasks()
+    long_ago = timezone.now() - timedelta(seconds=settings.KODIAI_LEASE_SECONDS + 1)
+    for task_id in (str(uuid4()), get_random_string(32)):
+        Delivery.objects.update(task_id=task_id, queued_at=long_ago)
+
+        assert reschedule() == 1
+
+    assert [task.delivery_pk for task in queued_tasks()] == [delivery.pk] * 2
+
+
+def test_a_deferred_run_is_not_forgotten(github: Sandbox, pull: PullRequest, settings: Settings) -> None:
+    delivery = admit(pull)
+    github.fail("files", Fault(FaultKind.PRIMARY_LIMIT, reset_in=3000))
+    run(delivery)
+
+    assert reschedule() == 0
+    # Its time is long over, and no worker has come to it.
+    Delivery.objects.update(queued_at=timezone.now() - timedelta(seconds=settings.KODIAI_LEASE_SECONDS + 1))
+    assert reschedule() == 0
+
+
+def test_a_run_that_may_be_posted_waits_from_when_its_worker_is_known_to_be_gone(pull: PullRequest) -> None:
+    """A slow worker may have sent the post long after it stored that it would."""
+    delivery = admit(pull)
+    assert claim(delivery.pk, "slow")
+    Review.objects.update(publishing_at=timezone.now() - POST_VISIBILITY_DELAY)
+    let_leases_run_out()
+    gone = timezone.now()
+
+    assert reschedule() == 1
+
+    deferred_until = Review.objects.get().deferred_until
+    assert deferred_until is not None
+    assert deferred_until >= gone + POST_VISIBILITY_DELAY

@@ -1,0 +1,108 @@
+"""What a review says to an author who is new here, and to one of the core."""
+
+import pytest
+
+from reviews.publishing.markdown import HOW_TO_READ, WELCOME
+from sandbox import PullRequest, Repository, Sandbox
+from telemetry.models import Conclusion
+from tests.support.runs import admit, only_check_run, run
+
+pytestmark = pytest.mark.django_db
+
+NIT = {"notes.md": "We recieve it.\n"}
+MISTAKE = {"a.py": "print(missing)\n"}
+KEPT_BACK = "1 finding of severity info hidden on a first contribution."
+CHECK = "### Kodiai: 1 finding (1 info)"
+
+
+def opened(repo: Repository, association: str, changes: dict[str, str]) -> PullRequest:
+    return repo.open_pull_request(changes=changes, author="lisa", author_association=association)
+
+
+def test_a_newcomer_is_welcomed_and_spared_what_can_wait(repo: Repository) -> None:
+    pull = opened(repo, "FIRST_TIMER", NIT | MISTAKE)
+    review = run(admit(pull))
+
+    (posted,) = pull.reviews
+    assert [comment["path"] for comment in posted["comments"]] == ["a.py"]
+    assert posted["body"].startswith(f"### Kodiai: 1 finding (1 critical)\n\n{WELCOME} {HOW_TO_READ}\n\n")
+    assert KEPT_BACK in posted["body"]
+    assert "recieve" not in posted["body"]
+    assert len(review.report["findings"]) == 2
+    assert only_check_run(pull)["output"]["title"] == "1 finding (1 critical)"
+
+
+def test_a_newcomer_with_nothing_but_nits_has_no_findings(repo: Repository) -> None:
+    pull = opened(repo, "FIRST_TIMER", NIT)
+    run(admit(pull))
+
+    (posted,) = pull.reviews
+    assert posted["body"].startswith(f"### Kodiai: no findings\n\n{WELCOME}\n\n- Analysed")
+    assert (posted["comments"], KEPT_BACK in posted["body"]) == ([], True)
+    assert only_check_run(pull)["conclusion"] == "success"
+
+
+def test_what_was_kept_back_is_never_called_gone_and_is_said_when_the_author_is_known(
+    github: Sandbox, repo: Repository
+) -> None:
+    pull = opened(repo, "FIRST_TIMER", NIT)
+    run(admit(pull))
+    pull.push({"notes.md": "Done.\n"})
+    run(admit(pull, "synchronize"))
+    assert "gone" not in pull.reviews[0]["body"]
+
+    pull.author_association = "MEMBER"
+    pull.push({"notes.md": "Done.\n", "more.md": "We recieve it.\n"})
+    run(admit(pull, "synchronize"))
+    assert [comment["path"] for comment in pull.review_comments] == ["more.md"]
+
+
+def test_where_search_was_given_up_nobody_is_taken_for_a_newcomer(github: Sandbox, repo: Repository) -> None:
+    github.limits["search"].exhaust(reset_in=60)
+    pull = opened(repo, "NONE", NIT)
+
+    assert run(admit(pull)).conclusion == Conclusion.PARTIAL
+    (posted,) = pull.reviews
+    assert (len(posted["comments"]), WELCOME in posted["body"]) == (1, False)
+
+
+def test_where_the_check_run_fails_on_nits_a_newcomer_is_told_them(repo: Repository) -> None:
+    repo.commit({".kodiai.yml": "check:\n  fail_on: info\n"})
+    pull = opened(repo, "FIRST_TIMER", NIT)
+    run(admit(pull))
+
+    assert len(pull.review_comments) == 1
+    assert only_check_run(pull)["conclusion"] == "failure"
+
+
+def test_one_of_the_core_gets_the_short_form(repo: Repository) -> None:
+    repo.commit({"old.py": "import os\nimport sys\n"})
+    pull = opened(
+        repo, "MEMBER", MISTAKE | {"uv.lock": "", "old.py": "import os\nimport sys\n\nx = 1\n"} | {"a.csv": ""}
+    )
+    run(admit(pull))
+
+    body, _, details = pull.reviews[0]["body"].partition("<details><summary>Details</summary>\n\n")
+    assert body == (
+        "### Kodiai: 1 finding (1 critical)\n\n"
+        f"Analysed 2 of 4 changed files with ruff, secrets, typos, at commit {pull.head_sha[:12]}.\n\n"
+    )
+    assert details.startswith(
+        "- 2 findings on unchanged lines, not reported.\n- 2 files without a matching engine.\n\n</details>\n\n<!--"
+    )
+    assert "To suppress" in pull.review_comments[0]["body"]
+
+
+def test_one_of_the_core_with_nothing_to_add_gets_two_lines(repo: Repository) -> None:
+    pull = opened(repo, "OWNER", {"a.py": "x = 1\n"})
+    run(admit(pull))
+
+    assert "details" not in pull.reviews[0]["body"]
+    assert pull.reviews[0]["body"].startswith("### Kodiai: no findings\n\nAnalysed 1 of 1 changed file with ")
+
+
+def test_a_newcomers_words_and_a_cores_are_not_for_the_others(pull: PullRequest) -> None:
+    run(admit(pull))
+    body = pull.reviews[0]["body"]
+    assert WELCOME not in body
+    assert "\n- Analysed" in body

@@ -1,0 +1,440 @@
+"""What the check run of a run says, which runs get one, and how one is asked to run again."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from django.test import Client as Browser
+from django.utils import timezone
+from pytest_django import Settings
+
+from reviews import service
+from reviews.findings import Finding, Report, Severity
+from reviews.github.facts import MAX_POST_DURATION, POST_VISIBILITY_DELAY
+from reviews.maintenance.recovery import sweep
+from reviews.models import Review
+from reviews.publishing.check_runs import check_run_of, conclusion_of
+from reviews.runs import runner
+from reviews.runs.runner import process
+from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
+from telemetry.models import Conclusion
+from tests.support.points import Points
+from tests.support.runs import admit, conclusion_and_title, only_check_run, run, tell_check_runs
+
+pytestmark = pytest.mark.django_db
+
+CLEAN = {"shop.py": "def total(prices):\n    return sum(prices) or 0\n"}
+
+
+def finding(severity: Severity, number: int = 1, **more: Any) -> Finding:
+    return Finding("shop.py", number, number, severity, "F401", f"Message {number}", **more)
+
+
+def reported(review: Review, *findings: Finding, **more: Any) -> Review:
+    """The run as if these had been its findings."""
+    review.report = Report(changed_files=1, looked_at=("shop.py",), findings=findings, engines=("ruff",), **more)
+    review.report = review.report.to_json()
+    return review
+
+
+# What it says
+
+
+def test_a_run_with_findings_is_neutral_and_annotates_them_where_the_review_is_published(
+    github: Sandbox, pull: PullRequest
+) -> None:
+    review = run(admit(pull))
+
+    check_run = only_check_run(pull)
+    assert (check_run["name"], check_run["head_sha"]) == ("Kodiai", pull.head_sha)
+    assert (check_run["status"], check_run["conclusion"]) == ("completed", "neutral")
+    assert check_run["external_id"] == f"{pull.number}:{review.delivery.identity_digest}"
+    assert check_run["details_url"] == pull.reviews[0]["html_url"]
+    assert check_run["output"]["title"] == "3 findings (1 critical, 2 minor)"
+    assert "Analysed 1 of 1 changed file with ruff" in check_run["output"]["summary"]
+    levels = [(note["path"], note["start_line"], note["annotation_level"]) for note in check_run["annotations"]]
+    assert levels == [("shop.py", 9, "failure"), ("shop.py", 1, "warning"), ("shop.py", 9, "warning")]
+    assert check_run["annotations"][1]["title"] == "F401"
+    assert check_run["annotations"][1]["message"] == "`os` imported but unused"
+    assert (review.check_run_due_at, review.check_run_reported_at is not None) == (None, True)
+    assert (github.count("create_check_run"), github.count("list_check_runs")) == (1, 0)
+    assert tell_check_runs() == {}
+
+
+def test_it_tells_when_the_run_began_and_ended(pull: PullRequest) -> None:
+    review = run(admit(pull))
+
+    assert review.started_at is not None
+    assert review.finished_at is not None
+    assert only_check_run(pull)["started_at"] == f"{review.started_at:%Y-%m-%dT%H:%M:%SZ}"
+    assert only_check_run(pull)["completed_at"] == f"{review.finished_at:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def test_a_run_without_findings_is_a_success_and_says_what_was_looked_at(repo: Repository) -> None:
+    pull = repo.open_pull_request(changes=CLEAN)
+
+    run(admit(pull))
+
+    assert conclusion_and_title(pull) == ("success", "No findings")
+    assert "Analysed 1 of 1 changed file" in only_check_run(pull)["output"]["summary"]
+    assert only_check_run(pull)["annotations"] == []
+
+
+def test_a_pull_request_that_no_engine_reads_is_a_success_that_says_so(repo: Repository) -> None:
+    pull = repo.open_pull_request(changes={"prices.csv": "1,2\n"})
+
+    run(admit(pull))
+
+    assert conclusion_and_title(pull) == (
+        "success",
+        "Nothing to analyse",
+    )
+    assert "1 file without a matching engine" in only_check_run(pull)["output"]["summary"]
+
+
+def test_a_partial_run_says_so_in_its_title(github: Sandbox, repo: Repository) -> None:
+    github.limits["search"].exhaust(reset_in=60)
+    pull = repo.open_pull_request(changes=CLEAN)
+
+    assert run(admit(pull)).conclusion == Conclusion.PARTIAL
+    assert conclusion_and_title(pull) == (
+        "success",
+        "Partial review: no findings",
+    )
+    assert "GitHub's Search limit was exhausted" in only_check_run(pull)["output"]["summary"]
+    assert "`@kodiai review`" in only_check_run(pull)["output"]["summary"]
+
+
+def test_findings_that_an_engine_which_failed_did_not_make_are_not_known_to_be_none() -> None:
+    report = Report(engine_failures=(("ruff", "took too long"),))
+
+    assert conclusion_of(Conclusion.PARTIAL, report) == "neutral"
+    assert conclusion_of(Conclusion.PARTIAL, Report()) == "success"
+
+
+@pytest.mark.parametrize(
+    ("fail_on", "conclusions"),
+    [
+        ("never", "neutral neutral neutral neutral"),
+        ("critical", "failure neutral neutral neutral"),
+        ("major", "failure failure neutral neutral"),
+        ("minor", "failure failure failure neutral"),
+        ("info", "failure failure failure failure"),
+    ],
+)
+def test_it_fails_from_the_severity_on_that_the_repository_says(fail_on: str, conclusions: str) -> None:
+    reports = [Report(findings=(finding(Severity.INFO), finding(severity))) for severity in Severity]
+
+    assert [conclusion_of(Conclusion.SUCCESS, report, fail_on) for report in reports] == conclusions.split()
+    assert [conclusion_of(Conclusion.PARTIAL, report, fail_on) for report in reports] == conclusions.split()
+    assert conclusion_of(Conclusion.SUCCESS, Report(), fail_on) == "success"
+    assert conclusion_of(Conclusion.ERROR, reports[0], fail_on) == "neutral"
+    assert conclusion_of(Conclusion.TIMEOUT, reports[0], fail_on) == "neutral"
+
+
+def test_the_severity_comes_from_the_base_branch_as_it_was_when_the_run_was_loaded(
+    github: Sandbox, repo: Repository
+) -> None:
+    repo.commit({".kodiai.yml": "check:\n  fail_on: major\n"})
+    changes = {"shop.py": "def label():\n    return undefined_name\n", ".kodiai.yml": "check:\n  fail_on: never\n"}
+    pull = repo.open_pull_request(changes=changes)
+    github.fail("create_review", Fault(FaultKind.SECONDARY_LIMIT, retry_after=0))
+    delivery = admit(pull)
+    run(delivery)
+    repo.commit({".kodiai.yml": "check:\n  fail_on: never\n"})
+    cache.clear()
+
+    assert run(delivery).config == {"check": {"fail_on": "major"}}
+    assert only_check_run(pull)["conclusion"] == "failure"
+
+
+@pytest.mark.parametrize("section", ["fail_on: maybe", "fail_on: true", "block: yes", "[major]"])
+def test_a_section_that_is_not_valid_blocks_nothing_and_is_named(repo: Repository, section: str) -> None:
+    repo.commit({".kodiai.yml": f"check:\n  {section}\n"})
+    pull = repo.open_pull_request(changes={"shop.py": "x = undefined_name\n"})
+
+    run(admit(pull))
+
+    assert only_check_run(pull)["conclusion"] == "neutral"
+    assert "Section `check` of `.kodiai.yml` is not valid" in pull.reviews[0]["body"]
+    assert "Section `check` of `.kodiai.yml` is not valid" in only_check_run(pull)["output"]["summary"]
+
+
+def test_the_most_severe_findings_are_annotated_and_the_summary_says_that_there_are_more(
+    github: Sandbox, pull: PullRequest
+) -> None:
+    review = run(admit(pull))
+    minor = [finding(Severity.MINOR, number) for number in range(2, 62)]
+    reported(review, *minor, finding(Severity.CRITICAL, 99))
+
+    body = check_run_of(review)
+
+    notes = body["output"]["annotations"]
+    assert len(notes) == 50
+    assert [(note["start_line"], note["annotation_level"]) for note in notes[:2]] == [(99, "failure"), (2, "warning")]
+    assert "The 50 most severe findings are annotated here, 11 more are not." in body["output"]["summary"]
+    posted = pull.repository.add_check_run("other", pull.head_sha, **body)
+    assert posted["output"]["annotations_count"] == 50
+
+
+def test_info_is_a_notice(pull: PullRequest) -> None:
+    review = reported(run(admit(pull)), finding(Severity.INFO))
+
+    (note,) = check_run_of(review)["output"]["annotations"]
+    assert note["annotation_level"] == "notice"
+
+
+def test_no_markup_of_a_pull_request_comes_into_it(pull: PullRequest) -> None:
+    hostile = "@mona <img src=x> ![](https://evil.example/p.png) \u202e\nfixes #1 <!-- kodiai:review 0 -->"
+    engine_failures = (("ruff", hostile),)
+    review = reported(run(admit(pull)), finding(Severity.MINOR, rule_url=""), engine_failures=engine_failures)
+    review.report["findings"][0]["message"] = hostile
+
+    output = check_run_of(review)["output"]
+
+    assert "\u202e" not in json.dumps(output, ensure_ascii=False)
+    for markup in ("@mona", "<img", "![", "https://", "#1 ", "<!-- kodiai"):
+        assert markup not in output["summary"]
+    assert output["annotations"][0]["message"].startswith("@mona <img src=x>")
+    assert "\n" not in output["annotations"][0]["message"]
+
+
+def test_no_markup_of_an_answer_of_github_s_comes_into_it(github: Sandbox, pull: PullRequest) -> None:
+    words = "No, @mona: <img src=x> [here](https://evil.example), fixes #1"
+    github.fail("files", Fault(FaultKind.TAKEN_THEN_ANSWERED, status=403, body={"message": words}))
+
+    run(admit(pull))
+
+    summary = only_check_run(pull)["output"]["summary"]
+    assert "No, " in summary
+    for markup in ("@mona", "<img", "[here]", "https://", "#1 "):
+        assert markup not in summary
+
+
+def test_a_summary_is_no_longer_than_github_takes(pull: PullRequest) -> None:
+    review = run(admit(pull))
+    review.conclusion, review.conclusion_reason = Conclusion.ERROR, "x" * 200_000
+
+    body = check_run_of(review)
+
+    assert pull.repository.add_check_run("other", pull.head_sha, **body)
+
+
+# Runs that published nothing
+
+
+def test_a_run_that_github_ended_is_neutral_and_says_why_and_how_to_run_it_again(
+    github: Sandbox, pull: PullRequest
+) -> None:
+    github.fail("create_review", Fault(FaultKind.STATUS, status=403))
+
+    assert run(admit(pull)).conclusion == Conclusion.ERROR
+
+    assert conclusion_and_title(pull) == (
+        "neutral",
+        "The review failed",
+    )
+    summary = only_check_run(pull)["output"]["summary"]
+    assert "GitHub answered 403 to POST /repos/octo/demo/pulls/1/reviews" in summary
+    assert "press *Re-run* or comment `@kodiai review`" in summary
+    assert only_check_run(pull)["annotations"] == []
+
+
+def test_a_run_whose_attempts_are_used_up_is_told_later_and_does_not_show_what_is_inside_of_kodiai(
+    github: Sandbox, pull: PullRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.KODIAI_MAX_ATTEMPTS = 1
+
+    def fail(*args: object) -> None:
+        raise ZeroDivisionError("at db.internal.example")
+
+    monkeypatch.setattr(service, "analyse", fail)
+    review = run(admit(pull))
+    assert (review.conclusion, pull.repository.check_runs) == (Conclusion.ERROR, [])
+    assert "db.internal.example" in review.conclusion_reason
+
+    assert tell_check_runs() == {"reported": 1}
+    assert only_check_run(pull)["conclusion"] == "neutral"
+    assert (
+        "The review failed 1 time; the operator finds the reason in the admin"
+        in only_check_run(pull)["output"]["summary"]
+    )
+    assert "internal" not in json.dumps(only_check_run(pull))
+
+
+def test_a_run_that_never_got_to_know_the_head_commit_is_told_at_that_of_its_event(
+    github: Sandbox, pull: PullRequest, settings: Settings
+) -> None:
+    settings.KODIAI_MAX_ATTEMPTS = 1
+    github.fail("pull", Fault(FaultKind.BROKEN_JSON), times=None)
+    assert run(admit(pull)).head_sha == ""
+
+    assert tell_check_runs() == {"reported": 1}
+    assert only_check_run(pull)["head_sha"] == pull.head_sha
+
+
+def test_a_run_that_is_put_off_for_too_long_is_told_and_a_dead_worker_s_too(
+    github: Sandbox, pull: PullRequest, settings: Settings
+) -> None:
+    settings.KODIAI_MAX_ATTEMPTS, settings.KODIAI_MAX_DEFERRAL = 1, 600
+    github.fail("files", Fault(FaultKind.PRIMARY_LIMIT, reset_in=3000))
+    run(admit(pull))
+    cache.clear()
+    other = pull.repository.open_pull_request(changes=CLEAN)
+    runner.claim(admit(other).pk, "of a worker that dies")
+    Review.objects.exclude(lease_owner="").update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+    sweep()
+
+    assert tell_check_runs() == {"reported": 2}
+    assert {check_run["head_sha"] for check_run in pull.repository.check_runs} == {pull.head_sha, other.head_sha}
+    assert all("The review failed" in check_run["output"]["summary"] for check_run in pull.repository.check_runs)
+
+
+def test_a_failed_run_that_is_delivered_again_changes_the_check_run_that_it_has(
+    github: Sandbox, pull: PullRequest
+) -> None:
+    github.fail("create_review", Fault(FaultKind.STATUS, status=403))
+    run(admit(pull, delivery_id="again"))
+    first = only_check_run(pull)["id"]
+
+    review = run(admit(pull, delivery_id="again"))
+    assert review.check_run_due_at is not None, "what was just sent may not be listed yet"
+    assert review.check_run_posting_at is not None
+    assert review.check_run_due_at == review.check_run_posting_at + POST_VISIBILITY_DELAY
+    assert tell_check_runs() == {"reported": 1}
+
+    assert (only_check_run(pull)["id"], only_check_run(pull)["output"]["title"]) == (
+        first,
+        "3 findings (1 critical, 2 minor)",
+    )
+    assert len(only_check_run(pull)["annotations"]) == 3
+    assert (github.count("create_check_run"), github.count("update_check_run")) == (1, 1)
+
+
+# Skipped and superseded
+
+
+def test_a_pull_request_that_was_closed_meanwhile_shows_that_it_was_skipped(pull: PullRequest) -> None:
+    delivery = admit(pull)
+    pull.close()
+
+    run(delivery)
+
+    assert conclusion_and_title(pull) == ("skipped", "Not reviewed")
+    assert "the pull request is closed" in only_check_run(pull)["output"]["summary"]
+
+
+def test_one_that_is_closed_before_it_is_published_shows_that_too(
+    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery = admit(pull)
+
+    def close() -> None:
+        pull.close()
+        admit(pull, "closed")
+
+    Points(monkeypatch).plan("analysed_at", close)
+
+    assert run(delivery).conclusion == Conclusion.SKIPPED
+    assert only_check_run(pull)["conclusion"] == "skipped"
+
+
+def test_a_check_run_that_was_skipped_hides_none_that_tells_of_a_review(github: Sandbox, pull: PullRequest) -> None:
+    run(admit(pull))
+    assert run(admit(pull, "review_requested", requested_reviewer="octocat")).conclusion == Conclusion.SKIPPED
+    delivery = admit(pull, "reopened")
+    pull.close()
+    assert run(delivery).conclusion == Conclusion.SKIPPED
+
+    assert only_check_run(pull)["conclusion"] == "neutral"
+    assert tell_check_runs() == {}
+
+
+def test_a_run_that_was_superseded_or_whose_pull_request_is_gone_gets_none(github: Sandbox, pull: PullRequest) -> None:
+    superseded = admit(pull)
+    pull.push({"shop.py": "x = 1\n"})
+    admit(pull, "synchronize")
+    assert run(superseded).conclusion == Conclusion.SUPERSEDED
+    gone = admit(pull)
+    github.fail("pull", Fault(FaultKind.STATUS, status=404))
+    assert run(gone).conclusion == Conclusion.SKIPPED
+    closed_later = admit(pull)
+    pull.push({"shop.py": "x = 2\n"})
+    pull.close()
+    assert run(closed_later).conclusion == Conclusion.SKIPPED
+
+    assert pull.repository.check_runs == []
+    assert tell_check_runs() == {}
+
+
+def test_a_comment_on_a_pull_request_whose_commit_was_never_known_gets_none(github: Sandbox, pull: PullRequest) -> None:
+    github.fail("pull", Fault(FaultKind.STATUS, status=403))
+
+    assert run(admit(pull, "created", event="issue_comment")).conclusion == Conclusion.ERROR
+    assert tell_check_runs() == {}
+    assert github.count("create_check_run") == 0
+
+
+def test_an_installation_that_is_removed_is_not_told(github: Sandbox, pull: PullRequest) -> None:
+    admit(pull)
+    process(admit(pull, "deleted", event="installation").pk)
+
+    assert tell_check_runs() == {}
+
+
+# Re-run
+
+
+def test_re_run_reviews_the_pull_request_once_more_and_says_nothing_else(github: Sandbox, pull: PullRequest) -> None:
+    github.fail("create_review", Fault(FaultKind.STATUS, status=403))
+    run(admit(pull))
+    Review.objects.update(publishing_at=timezone.now() - MAX_POST_DURATION - POST_VISIBILITY_DELAY)
+
+    delivery = admit(pull, "rerequested", event="check_run", sender="octocat")
+    assert (delivery.event_type, delivery.head_sha, delivery.addressed) == (
+        "check_run.rerequested",
+        pull.head_sha,
+        False,
+    )
+    assert run(delivery).conclusion == Conclusion.SUCCESS
+
+    assert len(pull.reviews) == 1
+    assert pull.comments == []
+    first, second = pull.repository.check_runs
+    assert first["external_id"] != second["external_id"]
+    assert [first["output"]["title"], second["output"]["title"]] == [
+        "The review failed",
+        "3 findings (1 critical, 2 minor)",
+    ]
+
+
+def test_re_run_of_a_commit_that_was_reviewed_is_no_repetition(pull: PullRequest) -> None:
+    run(admit(pull))
+
+    assert run(admit(pull, "rerequested", event="check_run")).conclusion == Conclusion.SUCCESS
+    assert run(admit(pull, "rerequested", event="check_suite")).conclusion == Conclusion.SUCCESS
+    assert (len(pull.reviews), len(pull.repository.check_runs)) == (1, 3)
+
+
+def test_re_run_works_for_a_fork_whose_pull_request_github_does_not_name(repo: Repository) -> None:
+    pull = repo.open_pull_request(changes={"shop.py": "import os\n"}, fork=True, author="mona")
+    run(admit(pull))
+    assert only_check_run(pull)["pull_requests"] == []
+
+    delivery = admit(pull, "rerequested", event="check_run")
+
+    assert delivery.pr_number == pull.number
+    assert run(delivery).conclusion == Conclusion.SUCCESS
+
+
+# Around it
+
+
+def test_the_admin_shows_when_it_was_told(admin_client: Browser, pull: PullRequest) -> None:
+    review = run(admit(pull))
+
+    page = admin_client.get(f"/admin/reviews/review/{review.pk}/change/").content.decode()
+    for step in ("Check run due at", "Check run posting at", "Check run reported at"):
+        assert step in page

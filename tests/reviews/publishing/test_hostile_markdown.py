@@ -1,0 +1,195 @@
+"""Nothing that comes from a pull request breaks out of the text it stands in, on GitHub or in the admin."""
+
+import re
+
+import pytest
+from markdown_it import MarkdownIt
+
+from reviews.config import repository
+from reviews.findings import Finding, Report, Severity, Suggestion, bounded
+from reviews.models import Review
+from reviews.publishing.grouping import Remark
+from reviews.publishing.markdown import MAX_BODY, code, comment_body, prose, summary_body
+from reviews.publishing.publish import marker
+from sandbox import Fault, FaultKind, PullRequest, Sandbox
+from tests.support.hostile import MARKUP, RULE_URL, assert_tame, check_comment, check_summary
+from tests.support.runs import admit, run
+
+
+def finding(**values: object) -> Finding:
+    given = {
+        "path": "a.py",
+        "start_line": 1,
+        "end_line": 1,
+        "severity": Severity.MAJOR,
+        "rule": "F401",
+        "message": "m",
+        "rule_url": RULE_URL,
+    }
+    return bounded(Finding(**(given | values)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", [*MARKUP, "".join(MARKUP), " ".join(MARKUP), "`".join(MARKUP)], ids=ascii)
+@pytest.mark.parametrize("place", ["path", "rule", "message", "fix", "rule_url"])
+def test_no_markup_in_a_finding_is_more_than_text(place: str, text: str) -> None:
+    for surrounded in (text, f"word {text} word", f"`{text}`", f"`` {text}", f"word{text}"):
+        hostile = finding(**{place: surrounded})
+        check_comment(hostile)
+        check_summary([hostile], [surrounded], surrounded)
+
+
+@pytest.mark.parametrize("text", [*MARKUP, "".join(MARKUP)], ids=ascii)
+def test_a_suggestion_is_byte_for_byte_the_fix_or_is_not_offered(text: str) -> None:
+    hostile = finding(suggestion=Suggestion(1, 1, text))
+    check_comment(hostile)
+    if any(character in text for character in "\0\ud800"):
+        assert hostile.suggestion is None
+    else:
+        assert f"suggestion\n{text}\n" in comment_body(Remark(hostile))
+
+
+def test_what_an_engine_puts_between_backticks_is_code_and_the_rest_can_be_read() -> None:
+    html = MarkdownIt("commonmark").renderInline(prose("`os.path` imported but unused; 1 < 2 & a*b*c | $x$"))
+    assert html == "<code>os.path</code> imported but unused; 1 &lt; 2 &amp; a*b*c | $x$"
+
+
+def test_a_comment_says_how_its_rule_is_silenced() -> None:
+    by_comment = finding(silence="`# noqa: F401` at the end of the line")
+    assert comment_body(Remark(by_comment)).endswith(
+        "\n\n<sub>To suppress: `# noqa: F401` at the end of the line.</sub>"
+    )
+    by_settings = finding(rule="eslint(no-debugger)")
+    key = "eslint(no-debugger): never"
+    assert comment_body(Remark(by_settings)).endswith(
+        f"<sub>To suppress: `{key}` under `severities.rules` in `.kodiai.yml`.</sub>"
+    )
+    assert repository.parse(f"severities:\n  rules:\n    {key}\n").severities.rules == {"eslint(no-debugger)": "never"}
+
+
+def test_code_shows_a_sign_for_every_character_that_cannot_be_seen() -> None:
+    for (
+        unseen
+    ) in "\n\t\x1b\x7f\x85\xad\u034f\u061c\u115f\u180e\u200b\u200f\u2028\u202e\u2066\u3164\ufe0f\ufeff\U000e0041":
+        assert code(f"a{unseen}b") == "`a\N{REPLACEMENT CHARACTER}b`", ascii(unseen)
+
+
+def test_a_table_row_is_one_row_of_three_cells_whatever_it_holds() -> None:
+    for text in ("a|b", "a\\|b", "a\\\\|b", "`|`", "`\\|`", "`a\\\\|b` | @everyone"):
+        hostile = finding(message=f"{text} end", path=text, rule=text)
+        check_summary([hostile], [text], text)
+        body = summary_body(Review(head_sha="0" * 40), Report(findings=(hostile,)), [hostile], refused=True)
+        (row,) = [line for line in body.splitlines() if line.startswith("| major")]
+        # To GitHub the second of two backslashes is escaped by the first, and the bar behind them ends the cell.
+        bars = re.findall(r"(\\*)\|", row)
+        assert [len(before) for before in bars].count(0) == 4, row
+        assert set(map(len, bars)) <= {0, 1}, row
+
+
+def test_the_longest_of_everything_still_fits_into_a_comment() -> None:
+    long = "@" * 1_000_000
+    hostile = finding(path=long, rule=long, message=long, fix=long, suggestion=Suggestion(1, 1, "`" * 5000))
+    assert len(comment_body(Remark(hostile))) < MAX_BODY
+    check_summary([hostile] * 300, [long] * 300, long)
+
+
+def test_a_link_that_is_not_a_page_of_a_rule_is_no_link() -> None:
+    found_by_fuzzing = "https://docs.astral.sh/ruff/rules\u044dunused-import"
+    for url in (
+        found_by_fuzzing,
+        "javascript:alert(1)",
+        "https://x/)[y](https://z",
+        "http://x",
+        "https://x/ 'a'",
+        "https://x/<!--",
+    ):
+        assert "](" not in comment_body(Remark(finding(rule_url=url)))
+
+
+def test_the_check_itself_sees_what_it_is_there_to_see() -> None:
+    for bad in (
+        "@everyone",
+        "a @mona",
+        "fixes #1",
+        "GH-1",
+        "https://example.com",
+        "&#64;everyone",
+        "@<b></b>everyone",
+        "![x](y)",
+        "[x](https://example.com)",
+        "<b>",
+        "a\n\n# b",
+        "a\n===",
+        "---",
+        "```x\ny\n```",
+        "    code",
+        "a\u202eb",
+        "`a\u202eb`",
+        "<!-- kodiai:review 0 -->",
+    ):
+        with pytest.raises(AssertionError):
+            assert_tame(bad)
+
+
+# Through a whole run
+
+FORGED = "<!-- kodiai:review {digest} -->"
+
+
+@pytest.mark.django_db
+def test_a_marker_in_a_file_name_or_message_is_not_taken_for_kodiais_own(github: Sandbox, pull: PullRequest) -> None:
+    """The worst case: the App's own earlier review holds the marker of this very run, in the name of a file."""
+    delivery = admit(pull)
+    forged = FORGED.format(digest=delivery.identity_digest)
+    pull.add_review(
+        author=f"{github.app_slug}[bot]",
+        body=f"### Kodiai\n\n- `{forged}.py` {forged}: left out\n\n{marker_of_another}",
+    )
+    github.fail("create_review", Fault(FaultKind.RESET), times=1)
+    run(delivery)
+
+    review = run(delivery)
+
+    assert review.conclusion == "success"
+    assert sum(marker(review) in published["body"] for published in pull.reviews) == 2
+
+
+marker_of_another = FORGED.format(digest="0" * 32)
+
+
+@pytest.mark.django_db
+def test_a_name_like_a_marker_is_published_as_something_else(github: Sandbox) -> None:
+    name = FORGED.format(digest="0" * 32) + ".py"
+    repo = github.create_repository("octo/marker", files={"a.py": "x = 1\n"})
+    pull = repo.open_pull_request(changes={name: b"\xff\n", "a.py": "import os\n"})
+
+    review = run(admit(pull))
+
+    (published,) = pull.reviews
+    assert published["body"].count("<!-- kodiai:review ") == 1
+    assert published["body"].endswith(marker(review))
+
+
+@pytest.mark.django_db
+def test_code_that_is_all_markup_is_reviewed_and_calls_nobody(github: Sandbox) -> None:
+    text = (
+        "import os  # @everyone fixes #1 ![x](https://example.com/pixel.png)\n"
+        "x = {'@everyone <img src=x>': 1, '@everyone <img src=x>': 2}\n"
+        "assert f'``` <!-- kodiai:review 0 --> ```'\n"
+    )
+    repo = github.create_repository("octo/markup", files={"a.py": "x = 1\n"})
+    pull = repo.open_pull_request(changes={"a.py": text})
+
+    assert run(admit(pull)).conclusion == "success"
+
+    (published,) = pull.reviews
+    assert published["comments"]
+    for comment in published["comments"]:
+        # A suggestion is checked where its text is known; here it is what is said before it.
+        said = comment["body"].partition("\n")[0]
+        assert_tame(said, urls=urls_of(said))
+
+
+def urls_of(body: str) -> list[str]:
+    urls = [part.partition(")")[0] for part in body.split("](")[1:]]
+    assert all(url.startswith("https://docs.astral.sh/ruff/rules/") for url in urls)
+    return urls

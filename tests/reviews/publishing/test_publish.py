@@ -1,0 +1,122 @@
+"""What is posted as the one review of a run, and by what it is known again."""
+
+from typing import Any
+
+import pytest
+
+from reviews.publishing.publish import marker
+from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
+from telemetry.models import Conclusion
+from tests.support.runs import admit, run
+
+pytestmark = pytest.mark.django_db
+
+RAISED = "try:\n    x = 1\nexcept KeyError:\n    raise ValueError(\n        'y'\n    )\n"
+
+
+def published(pull: PullRequest) -> dict[str, Any]:
+    run(admit(pull))
+    (review,) = pull.reviews
+    return review
+
+
+# What is posted
+
+
+def test_a_comment_stands_on_all_lines_of_its_finding_in_the_head_commit(repo: Repository) -> None:
+    pull = repo.open_pull_request(changes={"a.py": "import os\n", "b.py": RAISED})
+
+    comments = published(pull)["comments"]
+
+    for comment in comments:
+        assert comment.pop("body").startswith("**")
+    assert comments == [
+        {"path": "a.py", "line": 1, "side": "RIGHT"},
+        {"path": "b.py", "start_line": 4, "start_side": "RIGHT", "line": 6, "side": "RIGHT"},
+    ]
+
+
+def test_the_most_severe_findings_are_commented_on_and_the_others_told_in_the_summary(repo: Repository) -> None:
+    unused = {f"m{number:02}.py": "import os\n" for number in range(11)}
+    pull = repo.open_pull_request(changes={**unused, "z.py": "print(undefined)\n"})
+
+    review = published(pull)
+
+    places = [(comment["path"], comment["line"]) for comment in review["comments"]]
+    assert len(places) == 10
+    assert places[0] == ("z.py", 1)
+    assert places[1:] == [(path, 1) for path in list(unused)[:9]]
+    assert "Not posted inline:" in review["body"]
+    assert [path for path in unused if f"`{path}:1`" in review["body"]] == ["m09.py", "m10.py"]
+
+
+def test_findings_of_one_severity_are_in_the_order_of_their_places(repo: Repository) -> None:
+    pull = repo.open_pull_request(changes={"b.py": "import os\nimport re\n", "a.py": "import os\n"})
+
+    comments = published(pull)["comments"]
+
+    assert [(comment["path"], comment["line"]) for comment in comments] == [("a.py", 1), ("b.py", 1), ("b.py", 2)]
+
+
+def test_a_comment_that_github_refuses_moves_to_the_summary(
+    github: Sandbox, repo: Repository, caplog: pytest.LogCaptureFixture
+) -> None:
+    pull = repo.open_pull_request(changes={"a.py": "import os\n"})
+    github.refuse_line("a.py", 1)
+    delivery = admit(pull)
+
+    with caplog.at_level("INFO"):
+        run(delivery)
+
+    (review,) = pull.reviews
+    assert review["comments"] == []
+    assert "GitHub rejected comments on these lines" in review["body"]
+    assert "`a.py:1`" in review["body"]
+    assert "F401" in review["body"]
+    [told] = [vars(entry) for entry in caplog.records if entry.message == "GitHub did not take the review"]
+    assert told["delivery_id"] == delivery.delivery_id
+    assert "Line could not be resolved" in told["error"]
+
+
+def test_the_run_knows_the_id_and_the_address_of_its_review(pull: PullRequest) -> None:
+    review = run(admit(pull))
+
+    assert (review.github_review_id, review.github_review_url) == (pull.reviews[0]["id"], pull.reviews[0]["html_url"])
+
+
+def test_a_review_whose_address_github_does_not_tell_has_none(github: Sandbox, pull: PullRequest) -> None:
+    delivery = admit(pull)
+    body = {"id": 5, "body": f"\n\n<!-- kodiai:review {delivery.identity_digest} -->", "user": None}
+    github.fail("create_review", Fault(FaultKind.TAKEN_THEN_ANSWERED, body=body))
+
+    review = run(delivery)
+
+    assert (review.conclusion, review.github_review_id, review.github_review_url) == (Conclusion.SUCCESS, 5, "")
+
+
+# By what it is known again
+
+
+def test_a_review_is_posted_without_a_look_at_the_others_where_it_cannot_be_there_yet(
+    github: Sandbox, pull: PullRequest
+) -> None:
+    run(admit(pull))
+
+    assert github.count("list_reviews") == 0
+
+
+def test_a_review_is_known_again_among_those_of_others_and_with_a_line_break_at_its_end(
+    github: Sandbox, pull: PullRequest
+) -> None:
+    delivery = admit(pull)
+    pull.add_review("somebody who is gone", "Looks good to me.")["user"] = None
+    pull.add_review("kodiai[bot]", "The review of another run.")
+    pull.add_review("kodiai[bot]", "")["body"] = None
+    github.fail("create_review", Fault(FaultKind.TAKEN_THEN_RESET))
+    run(delivery)
+    pull.reviews[-1]["body"] += "\n"
+
+    review = run(delivery)
+
+    assert (review.conclusion, review.github_review_id) == (Conclusion.SUCCESS, pull.reviews[-1]["id"])
+    assert sum(marker(review) in (posted["body"] or "") for posted in pull.reviews) == 1

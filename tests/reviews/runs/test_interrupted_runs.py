@@ -1,0 +1,185 @@
+"""Runs that were interrupted, at any point of them, and go on: nothing twice, nothing lost."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from pytest_django import Settings
+
+from reviews.github.facts import MAX_POST_DURATION, POST_VISIBILITY_DELAY
+from reviews.maintenance.recovery import flush_outbox, sweep
+from reviews.models import Delivery, DeliveryStatus, Review
+from reviews.publishing.check_runs import external_id, report_pending
+from reviews.publishing.markdown import RESOLVED
+from reviews.publishing.publish import marker
+from reviews.runs.runner import process
+from sandbox import Fault, FaultKind, PullRequest, Sandbox
+from telemetry.models import Conclusion, Execution, RateLimitEvent
+from tests.support.kill_points import AFTER_THE_END, UNTIL_PUBLISHED
+from tests.support.published import app_reviews, check_said_once
+from tests.support.runs import (
+    admit,
+    event_of,
+    execution_of,
+    let_leases_run_out,
+    let_waits_be_over,
+    run,
+    run_in_a_process_that_is_killed,
+)
+from tests.support.shop import AFTER
+
+pytestmark = pytest.mark.django_db
+
+
+STEPS = (*UNTIL_PUBLISHED, "finished_at", *AFTER_THE_END)
+
+
+@pytest.mark.ops04
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("point", STEPS)
+def test_a_run_that_is_killed_at_any_point_and_run_again_leaves_one_review_one_check_run_and_one_row_each(
+    github: Sandbox, pull: PullRequest, point: str
+) -> None:
+    delivery = admit(pull)
+    run_in_a_process_that_is_killed(delivery, point)
+
+    let_leases_run_out()
+    sweep()
+    let_waits_be_over()
+    process(delivery.pk)
+    flush_outbox()
+    report_pending()
+
+    review = Review.objects.get(delivery=delivery)
+    (check_run,) = pull.repository.check_runs
+    assert (check_run["external_id"], check_run["conclusion"]) == (external_id(review), "neutral")
+    assert review.check_run_reported_at is not None
+    assert not Review.objects.exclude(check_run_due_at=None).exists()
+    assert review.conclusion == Conclusion.SUCCESS
+    assert len(pull.reviews) == 1
+    assert review.github_review_id == pull.reviews[0]["id"]
+    assert event_of(delivery).cache_hit_rate == 0
+    assert execution_of(delivery).conclusion == "success"
+    assert RateLimitEvent.objects.count() == Execution.objects.count() == 1
+    assert github.count("search") == 1
+
+
+LESS = AFTER.replace("import os\n\n\n", "")
+NEW = f"{LESS}\n\nvalue = unknown\n"
+"""A finding less; and besides that one more."""
+
+
+def go_on_after_the_kill(delivery: Delivery) -> Review:
+    """Let the lease run out, and the run be done by another worker."""
+    let_leases_run_out()
+    sweep()
+    return run(delivery)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("code", "point"),
+    [
+        *((NEW, point) for point in ("analysed_at", "publishing_at", "summary-updated", "review-posted")),
+        *((NEW, point) for point in ("published_at", "comment-edited")),
+        *((LESS, point) for point in ("publishing_at", "summary-updated", "published_at", "comment-edited")),
+    ],
+)
+def test_a_follow_up_that_is_killed_at_any_point_and_run_again_says_everything_once(
+    pull: PullRequest, code: str, point: str
+) -> None:
+    first = run(admit(pull))
+    pull.push({"shop.py": code})
+    delivery = admit(pull, "synchronize")
+    run_in_a_process_that_is_killed(delivery, point)
+    review = go_on_after_the_kill(delivery)
+
+    assert review.conclusion == Conclusion.SUCCESS
+    check_said_once([pull])
+    published = app_reviews([pull])
+    assert {digest: len(posted) for digest, posted in published.items()} == {
+        first.delivery.identity_digest: 1,
+        delivery.identity_digest: 1,
+    }
+    assert review.github_review_id == published[delivery.identity_digest][0]["id"]
+    assert f"at commit {pull.head_sha[:12]}" in pull.reviews[0]["body"]
+    gone = [comment["body"] for comment in pull.review_comments if comment["body"].startswith(RESOLVED)]
+    assert len(gone) == 1
+    assert "F401" in gone[0]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_follow_up_that_is_killed_while_it_resolves_threads_resolves_them_all(
+    github: Sandbox, pull: PullRequest, settings: Settings
+) -> None:
+    settings.KODIAI_RESOLVE_THREADS = True
+    github.permissions["contents"] = "write"
+    run(admit(pull))
+    pull.push({"shop.py": NEW})
+    delivery = admit(pull, "synchronize")
+    run_in_a_process_that_is_killed(delivery, "threads-resolved")
+
+    assert go_on_after_the_kill(delivery).conclusion == Conclusion.SUCCESS
+    assert [thread.resolved_by for thread in pull.threads].count("kodiai[bot]") == 1
+    check_said_once([pull])
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("point", ["publishing_at", "review-posted"])
+def test_a_run_that_comes_before_one_that_was_killed_goes_on_repeats_nothing(pull: PullRequest, point: str) -> None:
+    """The first run has posted and could not store that it has; a later delivery is worked on before it goes on."""
+    killed = admit(pull)
+    run_in_a_process_that_is_killed(killed, point)
+    let_leases_run_out()
+    sweep()
+    pull.push({"shop.py": NEW})
+    later = admit(pull, "synchronize")
+    early = run(later)
+    assert (early.delivery.status, early.attempts) == (DeliveryStatus.QUEUED, 0)
+    assert early.deferred_until > timezone.now() + timedelta(seconds=15), "GitHub may not show yet what was posted"
+    Review.objects.filter(delivery=killed).update(
+        publishing_at=timezone.now() - MAX_POST_DURATION - POST_VISIBILITY_DELAY
+    )
+    assert run(later).conclusion == Conclusion.SUCCESS
+    last = run(killed)
+
+    assert last.conclusion == (Conclusion.SUCCESS if point == "review-posted" else Conclusion.SUPERSEDED)
+    check_said_once([pull])
+    assert {len(posted) for posted in app_reviews([pull]).values()} == {1}
+    assert f"at commit {pull.head_sha[:12]}" in pull.reviews[0]["body"]
+
+
+def test_a_forged_marker_of_somebody_else_does_not_keep_a_review_from_being_published(
+    github: Sandbox, pull: PullRequest
+) -> None:
+    delivery = admit(pull)
+    github.fail("create_review", Fault(FaultKind.STATUS, status=502))
+    review = run(delivery)
+    pull.add_review("mallory", f"nothing to see {marker(review)}")
+
+    assert run(delivery).conclusion == Conclusion.SUCCESS
+    assert [posted["user"]["login"] for posted in pull.reviews] == ["mallory", "kodiai[bot]"]
+
+
+@pytest.mark.parametrize("kind", [FaultKind.TAKEN_THEN_RESET])
+def test_a_review_that_github_took_without_an_answer_is_not_posted_again(
+    github: Sandbox, pull: PullRequest, kind: FaultKind
+) -> None:
+    delivery = admit(pull)
+    github.fail("create_review", Fault(kind))
+    assert run(delivery).delivery.status == DeliveryStatus.QUEUED
+
+    assert run(delivery).conclusion == Conclusion.SUCCESS
+    assert len(pull.reviews) == 1
+
+
+def test_a_run_that_goes_on_after_a_push_is_superseded(github: Sandbox, pull: PullRequest) -> None:
+    delivery = admit(pull)
+    github.fail("graphql", Fault(FaultKind.SECONDARY_LIMIT, retry_after=0))
+    run(delivery)
+    pull.push({"shop.py": "x = 1\n"})
+
+    review = run(delivery)
+
+    assert review.conclusion == Conclusion.SUPERSEDED
+    assert pull.reviews == []

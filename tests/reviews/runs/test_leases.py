@@ -1,0 +1,381 @@
+"""Leases and the sweep: a run belongs to one worker at a time, and to nobody for long after its worker died."""
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+from functools import partial
+
+import pytest
+from django.db import IntegrityError, OperationalError, connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils import timezone
+from pytest_django import Settings
+
+from reviews.exceptions import LeaseLost
+from reviews.maintenance.recovery import sweep
+from reviews.models import Delivery, DeliveryStatus, Review
+from reviews.runs import lease, runner
+from reviews.runs.lease import claim, renewed
+from reviews.runs.runner import process
+from reviews.service import run_review
+from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
+from telemetry.models import Conclusion, Execution, RateLimitEvent
+from tests.e2e.load import wait_until
+from tests.support.kill_points import UNTIL_PUBLISHED
+from tests.support.runs import (
+    admit,
+    let_leases_run_out,
+    meanwhile,
+    queued_tasks,
+    reschedule,
+    run,
+    run_in_a_process_that_is_stopped,
+    say,
+    wait_until_stopped,
+)
+from tests.support.shop import AFTER
+
+pytestmark = [pytest.mark.django_db, pytest.mark.ops04]
+
+
+def test_a_run_is_claimed_once_and_comes_with_its_delivery(
+    pull: PullRequest, django_assert_num_queries: Callable[[int], AbstractContextManager[object]]
+) -> None:
+    delivery = admit(pull)
+
+    claimed = claim(delivery.pk, "one")
+
+    assert claimed is not None
+    with django_assert_num_queries(0):
+        assert (claimed.delivery, claimed.delivery.status) == (delivery, DeliveryStatus.RUNNING)
+    assert claim(delivery.pk, "two") is None
+
+
+def test_a_claim_lasts_for_one_lease(pull: PullRequest, settings: Settings) -> None:
+    lease_time = timedelta(seconds=settings.KODIAI_LEASE_SECONDS)
+    before = timezone.now()
+
+    claimed = claim(admit(pull).pk, "at work")
+
+    assert claimed is not None
+    assert claimed.lease_expires_at is not None
+    assert before + lease_time <= claimed.lease_expires_at <= timezone.now() + lease_time
+
+
+def test_what_is_stored_of_one_run_that_nobody_claimed_is_not_stored_of_another(
+    pull: PullRequest, repo: Repository
+) -> None:
+    mine = Review.objects.get(delivery=admit(pull))
+    other = Review.objects.get(delivery=admit(repo.open_pull_request(changes={"b.py": "x = 1\n"})))
+
+    mine.stamp("execution_recorded_at", conclusion_reason="mine")
+
+    mine.refresh_from_db()
+    other.refresh_from_db()
+    assert (mine.conclusion_reason, other.conclusion_reason) == ("mine", "")
+    assert other.execution_recorded_at is None
+
+
+@pytest.mark.parametrize(
+    ("posting", "posted", "put_off", "claimed"),
+    [
+        (False, False, True, True),
+        (True, False, False, True),
+        (True, False, True, False),
+        (True, True, True, True),
+    ],
+)
+def test_only_a_run_that_may_just_have_posted_is_kept_from_being_claimed_before_its_time(
+    pull: PullRequest, posting: bool, posted: bool, put_off: bool, claimed: bool
+) -> None:
+    delivery, now = admit(pull), timezone.now()
+    Review.objects.update(
+        publishing_at=now if posting else None,
+        published_at=now if posted else None,
+        deferred_until=now + timedelta(minutes=1) if put_off else None,
+    )
+
+    assert (claim(delivery.pk, "early") is not None) is claimed
+
+
+def test_a_finished_run_is_not_claimed(pull: PullRequest) -> None:
+    delivery = admit(pull)
+    run(delivery)
+
+    assert claim(delivery.pk, "late") is None
+
+
+def test_a_pull_request_has_one_claimed_run_at_a_time(pull: PullRequest) -> None:
+    first, second = admit(pull), admit(pull, "synchronize")
+    assert claim(first.pk, "one")
+
+    with pytest.raises(IntegrityError):
+        claim(second.pk, "two")
+
+
+def test_a_run_that_finds_another_of_its_pull_request_comes_after_it(pull: PullRequest) -> None:
+    first, second = admit(pull), admit(pull, "reopened")
+    claimed = claim(first.pk, "one")
+    assert claimed is not None
+
+    process(second.pk)
+
+    second.refresh_from_db()
+    assert (second.status, second.review.attempts) == (DeliveryStatus.QUEUED, 0)
+    assert sorted(task.delivery_pk for task in queued_tasks()) == [first.pk, second.pk, second.pk]
+    run_review(claimed)
+    assert run(second).conclusion == Conclusion.SUCCESS
+
+
+def test_a_worker_whose_run_was_taken_over_publishes_nothing_and_writes_nothing(pull: PullRequest) -> None:
+    delivery = admit(pull)
+    stale = claim(delivery.pk, "stopped for a while")
+    assert stale is not None
+    let_leases_run_out()
+    assert reschedule() == 1
+    assert run(delivery).conclusion == Conclusion.SUCCESS
+    before = Review.objects.values().get(delivery=delivery)
+
+    with pytest.raises(LeaseLost):
+        run_review(stale)
+
+    assert len(pull.reviews) == 1
+    assert Review.objects.values().get(delivery=delivery) == before
+    assert RateLimitEvent.objects.count() == Execution.objects.count() == 1
+
+
+def test_a_worker_that_loses_its_run_right_before_it_publishes_does_not_publish(
+    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery = admit(pull)
+    stale = claim(delivery.pk, "slow")
+    assert stale is not None
+
+    def be_taken_for_dead() -> None:
+        let_leases_run_out()
+        sweep()
+
+    with monkeypatch.context() as patch:
+        meanwhile(patch, be_taken_for_dead)
+        with pytest.raises(LeaseLost):
+            run_review(stale)
+
+    assert pull.reviews == []
+    assert run(delivery).conclusion == Conclusion.SUCCESS
+    assert len(pull.reviews) == 1
+
+
+def renewing() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "lease"]
+
+
+def expiry() -> datetime | None:
+    return Review.objects.values_list("lease_expires_at", flat=True).get()
+
+
+def is_renewed(before: datetime | None) -> bool:
+    return expiry() != before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lease_is_renewed_again_and_again_while_its_worker_works(pull: PullRequest, settings: Settings) -> None:
+    settings.KODIAI_LEASE_SECONDS = 3.6
+    review = claim(admit(pull).pk, "at work")
+    assert review is not None
+
+    with renewed(review):
+        [thread] = renewing()
+        assert thread.daemon  # must not keep a worker from ending
+        for _ in range(2):
+            assert wait_until(partial(is_renewed, expiry()), 10)
+    assert not renewing()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_goes_on_when_the_renewal_that_is_under_way_has_ended_and_closed_its_connection(
+    pull: PullRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.KODIAI_LEASE_SECONDS = 0.3
+    review = claim(admit(pull).pk, "at work")
+    assert review is not None
+    under_way, ended, until = threading.Event(), threading.Event(), lease._expiry()
+    opened: list[BaseDatabaseWrapper] = []
+
+    def take_a_while() -> object:
+        under_way.set()
+        connection.ensure_connection()
+        opened.append(connections["default"])  # that of this thread
+        ended.wait(10)
+        return until
+
+    monkeypatch.setattr(lease, "_expiry", take_a_while)
+    with renewed(review):
+        assert under_way.wait(10)
+        threading.Timer(0.2, ended.set).start()
+    assert ended.is_set()
+    assert [each.connection for each in opened] == [None]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_whose_run_was_taken_over_renews_nobodys_lease_any_more(pull: PullRequest, settings: Settings) -> None:
+    settings.KODIAI_LEASE_SECONDS = 0.3
+    review = claim(admit(pull).pk, "stopped for a while")
+    assert review is not None
+    until = timezone.now() + timedelta(minutes=5)
+    Review.objects.update(lease_owner="another", lease_expires_at=until)
+
+    with renewed(review):
+        assert wait_until(lambda: not renewing(), 10)
+    assert expiry() == until
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lease_that_the_database_did_not_take_is_renewed_soon_after(
+    pull: PullRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.KODIAI_LEASE_SECONDS = 3.0
+    monkeypatch.setattr(lease, "RETRY_SECONDS", lease.RETRY_SECONDS / 20)
+    delivery = admit(pull)
+    review = claim(delivery.pk, "at work")
+    assert review is not None
+    first, new_expiry = expiry(), lease._expiry
+
+    def the_server_is_away() -> None:
+        raise OperationalError("the server is away")
+
+    def the_connection_breaks() -> None:
+        connection.ensure_connection()
+        connection.connection.close()
+
+    failures = iter([the_server_is_away, the_connection_breaks])
+
+    def expiry_of_a_database_that_fails_twice() -> object:
+        for fail in failures:
+            fail()
+            break
+        return new_expiry()
+
+    monkeypatch.setattr(lease, "_expiry", expiry_of_a_database_that_fails_twice)
+    with renewed(review):
+        assert wait_until(partial(is_renewed, first), 10)
+    told = [vars(entry) for entry in caplog.records if entry.message == "lease not renewed"]
+    assert [entry["delivery_id"] for entry in told] == [delivery.delivery_id] * 2
+
+
+def continue_after_the_run_was_taken_over(stopped: "subprocess.Popen[str]") -> None:
+    """Let a stopped process go on: it notices by itself that the run is not its own any more."""
+    os.kill(stopped.pid, signal.SIGCONT)
+    _, log = stopped.communicate(timeout=60)
+    assert stopped.returncode == 0, log
+    assert "run was taken over by another worker" in log
+
+
+def take_over_during(github: Sandbox, delivery: Delivery, route: str, conclusion: Conclusion) -> None:
+    """A real process is stopped (SIGSTOP) while GitHub answers, another takes over, the first goes on."""
+    held = github.fail(route, Fault(FaultKind.TAKEN_THEN_DELAYED))
+    stopped = run_in_a_process_that_is_stopped(delivery, "never")
+    try:
+        assert held.reached.wait(60)
+        os.kill(stopped.pid, signal.SIGSTOP)
+        let_leases_run_out()
+        assert reschedule() == 1
+        assert run(delivery).conclusion == conclusion
+        held.release()
+        continue_after_the_run_was_taken_over(stopped)
+    finally:
+        stopped.kill()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("route", ["pull", "search", "graphql", "create_review"])
+def test_a_worker_that_was_stopped_past_its_lease_during_a_call_goes_on_without_a_second_review(
+    github: Sandbox, pull: PullRequest, route: str
+) -> None:
+    delivery = admit(pull)
+    take_over_during(github, delivery, route, Conclusion.SUCCESS)
+
+    assert len(pull.reviews) == 1
+    assert Review.objects.get().github_review_id == pull.reviews[0]["id"]
+    assert RateLimitEvent.objects.count() == Execution.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("route", ["react", "create_comment"])
+def test_a_worker_that_was_stopped_past_its_lease_in_a_command_goes_on_without_a_second_answer(
+    github: Sandbox, pull: PullRequest, route: str
+) -> None:
+    delivery = say(pull, "@kodiai help")
+    take_over_during(github, delivery, route, Conclusion.SKIPPED)
+
+    assert [comment["user"]["login"] for comment in pull.comments] == ["mona", "kodiai[bot]"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_that_lost_its_run_while_github_refused_its_lines_does_not_post_again_without_them(
+    github: Sandbox, pull: PullRequest
+) -> None:
+    delivery = admit(pull)
+    for number, _ in enumerate(AFTER.splitlines(), 1):
+        github.refuse_line("shop.py", number)
+    take_over_during(github, delivery, "create_review", Conclusion.SUCCESS)
+
+    assert len(pull.reviews) == 1
+    assert github.count("create_review") == 3
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("point", [point for point in UNTIL_PUBLISHED if point != "publishing_at"])
+def test_a_worker_that_was_stopped_past_its_lease_between_two_steps_goes_on_without_a_second_review(
+    pull: PullRequest, point: str
+) -> None:
+    """`analysed_at` is right before the worker publishes, `review-posted` before it can say that it has."""
+    delivery = admit(pull)
+    stopped = run_in_a_process_that_is_stopped(delivery, point)
+    try:
+        wait_until_stopped(stopped)
+        let_leases_run_out()
+        assert reschedule() == 1
+        assert run(delivery).conclusion == Conclusion.SUCCESS
+        before = Review.objects.values().get()
+        continue_after_the_run_was_taken_over(stopped)
+    finally:
+        stopped.kill()
+
+    assert len(pull.reviews) == 1
+    assert Review.objects.values().get() == before
+    assert RateLimitEvent.objects.count() == Execution.objects.count() == 1
+
+
+def test_a_delivery_that_was_done_while_its_worker_was_stopped_is_not_queued_again(
+    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = admit(pull), admit(pull, "reopened")
+    claimed = claim(first.pk, "one")
+    assert claimed is not None
+
+    def stopped_when_another_run_was_in_the_way(*args: object) -> Review | None:
+        try:
+            return claim(*args)  # type: ignore[arg-type]
+        except IntegrityError:
+            run_review(claimed)
+            patch.undo()
+            assert run(second).conclusion == Conclusion.SUCCESS
+            raise
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "claim", stopped_when_another_run_was_in_the_way)
+        process(second.pk)
+
+    second.refresh_from_db()
+    assert second.status == DeliveryStatus.DONE
+
+
+def test_runs_of_other_pull_requests_go_on_beside_a_claimed_one(pull: PullRequest, repo: Repository) -> None:
+    assert claim(admit(pull).pk, "busy")
+    other = repo.open_pull_request(changes={"b.py": "x = 1\n"})
+
+    assert run(admit(other)).conclusion == Conclusion.SUCCESS

@@ -1,0 +1,129 @@
+"""What a worker does with the queue on Redis when something goes wrong around a task."""
+
+from datetime import timedelta
+
+import django_rq
+import pytest
+from django.conf import settings
+from django.db import OperationalError
+from django.utils import timezone
+from pytest_django import Settings
+
+from reviews import tasks
+from reviews.maintenance.recovery import sweep
+from reviews.models import Delivery, DeliveryStatus, Review
+from reviews.runs import runner
+from reviews.runs.queues import enqueue
+from reviews.runs.queues.redis_settings import redis_queue
+from sandbox import PullRequest
+from telemetry.models import Conclusion
+from tests.support.runs import QueuedTask, admit, forget_tasks, queued_tasks
+
+pytestmark = [
+    pytest.mark.skipif(not settings.KODIAI_TASKS_URL, reason="the queue is in the database"),
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.ops04,
+]
+
+
+def work(*, told_to_stop: bool = False) -> None:
+    from reviews.runs.queues.redis import RedisQueue
+
+    queue = RedisQueue("worker")
+    if told_to_stop:
+        queue.stop()
+    queue.work()
+
+
+def test_a_task_is_run_and_gone(pull: PullRequest) -> None:
+    delivery = admit(pull)
+
+    work()
+
+    assert Review.objects.get(delivery=delivery).conclusion == Conclusion.SUCCESS
+    # RQ's list of the queues that there are.
+    assert list(django_rq.get_connection().scan_iter()) == [b"rq:queues"]
+
+
+def test_a_task_whose_time_has_come_is_run(pull: PullRequest) -> None:
+    delivery = admit(pull)
+    forget_tasks()
+    tasks.process_delivery.using(run_after=timezone.now() - timedelta(seconds=1)).enqueue(delivery.pk)
+
+    work()
+
+    assert Review.objects.get(delivery=delivery).conclusion == Conclusion.SUCCESS
+
+
+def test_a_task_whose_time_has_not_come_waits(pull: PullRequest) -> None:
+    delivery = admit(pull)
+    forget_tasks()
+    tasks.process_delivery.using(run_after=timezone.now() + timedelta(hours=1)).enqueue(delivery.pk)
+
+    work()
+
+    assert [task.delivery_pk for task in queued_tasks()] == [delivery.pk]
+
+
+def test_a_task_that_meets_a_broken_database_waits_on(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    delivery = admit(pull)
+
+    def broken(delivery_pk: int) -> None:
+        raise OperationalError("the server closed the connection")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "process", broken)
+        with pytest.raises(OperationalError):
+            work()
+
+    assert queued_tasks() == [QueuedTask(delivery.pk, None)]
+    work()
+    assert Review.objects.get(delivery=delivery).conclusion == Conclusion.SUCCESS
+
+
+def test_a_task_that_cannot_be_understood_is_left_out(pull: PullRequest, caplog: pytest.LogCaptureFixture) -> None:
+    tasks.process_delivery.enqueue("no key")
+
+    work()
+
+    assert "task failed" in caplog.text
+    assert queued_tasks() == []
+
+
+def test_a_task_that_redis_threw_out_is_queued_again(pull: PullRequest, settings: Settings) -> None:
+    """Redis throws out keys when it is short of memory, or an operator does."""
+    delivery = admit(pull)
+    queue = django_rq.get_queue()
+    queue.connection.delete(f"{queue.job_class.redis_job_namespace_prefix}{delivery.task_id}")
+    settings.KODIAI_LEASE_SECONDS = -1
+
+    work()
+    assert sweep()["deliveries queued again"] == 1
+    work()
+
+    assert Review.objects.get(delivery=delivery).conclusion == Conclusion.SUCCESS
+
+
+def test_a_worker_that_was_told_to_stop_takes_no_task(pull: PullRequest) -> None:
+    delivery = admit(pull)
+
+    work(told_to_stop=True)
+
+    delivery.refresh_from_db()
+    assert delivery.status == DeliveryStatus.QUEUED
+    assert queued_tasks() == [QueuedTask(delivery.pk, None)]
+
+
+def test_a_sweep_notices_once_that_redis_is_away(
+    pull: PullRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(3):
+        admit(pull, delivery_id=f"away-{number}")
+    Delivery.objects.update(task_id=None, queued_at=timezone.now() - timedelta(seconds=10))
+    monkeypatch.setattr(enqueue, "_away_until", 0.0)
+    settings.RQ_QUEUES = {"default": redis_queue("redis://127.0.0.1:1/0")}
+
+    assert sweep()["deliveries queued again"] == 1
+
+    assert caplog.text.count("Redis failed") == 1
+    assert Delivery.objects.filter(task_id=None).count() == 3

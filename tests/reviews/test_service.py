@@ -1,0 +1,367 @@
+"""A run from its delivery to its published review, and what becomes of runs that cannot end at once."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from django.core.cache import cache
+from django.utils import timezone
+from pytest_django import Settings
+
+from reviews.maintenance.recovery import flush_outbox
+from reviews.models import AuthorTier, DeliveryStatus, Review
+from reviews.publishing.previous_comments import review_markers
+from reviews.publishing.publish import marker
+from reviews.runs.runner import process
+from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
+from telemetry.models import Conclusion, Execution, RateLimitEvent
+from tests.support.runs import admit, event_of, execution_of, queued_tasks, run
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_delivery_becomes_one_published_review_one_event_and_one_execution(
+    github: Sandbox, pull: PullRequest
+) -> None:
+    delivery = admit(pull)
+
+    review = run(delivery)
+
+    assert review.conclusion == Conclusion.SUCCESS
+    assert review.delivery.status == DeliveryStatus.DONE
+    (published,) = pull.reviews
+    assert published["id"] == review.github_review_id
+    assert published["commit_id"] == pull.head_sha == review.head_sha
+    assert published["event"] == "COMMENT"
+    assert marker(review) in published["body"]
+    assert {(comment["path"], comment["line"]) for comment in published["comments"]} == {("shop.py", 1), ("shop.py", 9)}
+    event = event_of(delivery)
+    assert (event.repo, event.pr_number, event.degradation_path) == ("octo/demo", pull.number, "none")
+    execution = execution_of(delivery)
+    assert (execution.conclusion, execution.pr_author, execution.model) == ("success", "mona", "analyzers")
+
+
+def test_a_delivery_that_was_run_is_not_run_again(github: Sandbox, pull: PullRequest) -> None:
+    delivery = admit(pull)
+    run(delivery)
+    github.reset_calls()
+
+    process(delivery.pk)
+
+    assert github.count() == 0
+    assert len(pull.reviews) == 1
+
+
+def test_a_clean_pull_request_gets_a_short_review_too(repo: Repository) -> None:
+    pull = repo.open_pull_request(changes={"shop.py": "def total(prices):\n    return sum(prices) or 0\n"})
+
+    run(admit(pull))
+
+    (published,) = pull.reviews
+    assert "no findings" in published["body"]
+    assert "Analysed 1 of 1 changed file with ruff" in published["body"]
+    assert published["comments"] == []
+
+
+def test_a_pull_request_without_a_file_that_an_engine_reads_gets_a_review_that_says_so(repo: Repository) -> None:
+    pull = repo.open_pull_request(changes={"logo.svg": "<svg/>\n"})
+
+    run(admit(pull))
+
+    assert "nothing to analyse" in pull.reviews[0]["body"]
+    assert "1 file without a matching engine" in pull.reviews[0]["body"]
+
+
+def test_a_comment_that_mentions_the_app_is_answered_with_a_review(github: Sandbox, pull: PullRequest) -> None:
+    delivery = admit(pull, "created", event="issue_comment", comment_body="@kodiai please review", commenter="octocat")
+
+    assert run(delivery).conclusion == Conclusion.SUCCESS
+    assert event_of(delivery).event_type == "issue_comment.created"
+    assert len(pull.reviews) == 1
+
+
+def test_a_review_requested_of_somebody_else_is_not_a_second_review_of_the_same_commit(pull: PullRequest) -> None:
+    run(admit(pull))
+
+    review = run(admit(pull, "review_requested", requested_reviewer="octocat"))
+
+    assert review.conclusion == Conclusion.SKIPPED
+    assert len(pull.reviews) == 1
+    assert RateLimitEvent.objects.count() == 1
+
+
+@pytest.mark.parametrize("what", ["closed", "gone"])
+def test_a_pull_request_that_is_closed_or_gone_is_skipped_and_owes_no_event(
+    github: Sandbox, pull: PullRequest, what: str
+) -> None:
+    delivery = admit(pull)
+    if what == "closed":
+        pull.close()
+    else:
+        github.fail("pull", Fault(FaultKind.STATUS, status=404))
+
+    review = run(delivery)
+
+    assert review.conclusion == Conclusion.SKIPPED
+    assert review.delivery.status == DeliveryStatus.DONE
+    assert not RateLimitEvent.objects.exists()
+    assert flush_outbox() == 0
+    assert execution_of(delivery).conclusion == "skipped"
+
+
+def test_a_repository_that_turned_telemetry_off_leaves_no_rows(repo: Repository) -> None:
+    repo.commit({".kodiai.yml": "telemetry:\n  enabled: false\n"})
+    pull = repo.open_pull_request(changes={"shop.py": "import os\n"})
+
+    run(admit(pull))
+
+    assert len(pull.reviews) == 1
+    assert flush_outbox() == 0
+    assert not RateLimitEvent.objects.exists()
+    assert not Execution.objects.exists()
+
+
+def test_a_configuration_in_the_pull_request_itself_is_not_obeyed(repo: Repository) -> None:
+    pull = repo.open_pull_request(changes={"shop.py": "x = 1\n", ".kodiai.yml": "telemetry:\n  enabled: false\n"})
+    delivery = admit(pull)
+
+    run(delivery)
+
+    assert event_of(delivery)
+
+
+def test_a_broken_section_falls_back_to_its_default_and_is_named_in_the_review(repo: Repository) -> None:
+    repo.commit({".kodiai.yml": "telemetry:\n  enabled: maybe\n"})
+    pull = repo.open_pull_request(changes={"shop.py": "x = 1\n"})
+    delivery = admit(pull)
+
+    run(delivery)
+
+    assert "Section `telemetry` of `.kodiai.yml` is not valid" in pull.reviews[0]["body"]
+    assert event_of(delivery)
+
+
+# Limits of required calls
+
+
+@pytest.mark.parametrize("route", ["installation_token", "pull", "files", "contents", "graphql", "create_review"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(FaultKind.PRIMARY_LIMIT, reset_in=1800),
+        Fault(FaultKind.PRIMARY_LIMIT, status=429, reset_in=1800),
+        Fault(FaultKind.SECONDARY_LIMIT, retry_after=1800),
+    ],
+    ids=["primary-403", "primary-429", "secondary"],
+)
+def test_a_required_call_that_meets_a_limit_puts_the_run_back_until_the_reset(
+    github: Sandbox, pull: PullRequest, route: str, fault: Fault
+) -> None:
+    delivery = admit(pull)
+    github.fail(route, fault)
+    before = timezone.now()
+
+    review = run(delivery)
+
+    assert (review.conclusion, review.attempts, review.delivery.status) == ("", 0, DeliveryStatus.QUEUED)
+    assert review.deferred_until is not None
+    wait = review.deferred_until - before
+    assert timedelta(seconds=1790) < wait < timedelta(seconds=1830)
+    run_after = queued_tasks()[-1].run_after
+    assert run_after is not None
+    assert review.deferred_until is not None
+    # Redis keeps whole seconds.
+    assert timedelta(0) <= run_after - review.deferred_until <= timedelta(seconds=1)
+    assert pull.reviews == []
+
+
+def test_a_secondary_limit_without_a_hint_puts_the_run_back_for_a_minute(github: Sandbox, pull: PullRequest) -> None:
+    github.fail("files", Fault(FaultKind.SECONDARY_LIMIT, retry_after=None))
+
+    review = run(admit(pull))
+
+    assert review.deferred_until is not None
+    assert timedelta(seconds=50) < review.deferred_until - timezone.now() < timedelta(seconds=65)
+
+
+def test_a_deferred_run_goes_on_after_the_reset_and_asks_search_no_second_time(
+    github: Sandbox, pull: PullRequest
+) -> None:
+    delivery = admit(pull)
+    github.fail("graphql", Fault(FaultKind.SECONDARY_LIMIT, retry_after=0))
+    assert run(delivery).delivery.status == DeliveryStatus.QUEUED
+    cache.clear()  # as in another worker, which has not learned the author's tier
+
+    review = run(delivery)
+
+    assert review.conclusion == Conclusion.SUCCESS
+    assert github.count("search") == 1
+    assert len(pull.reviews) == 1
+    assert RateLimitEvent.objects.count() == Execution.objects.count() == 1
+
+
+def test_a_limit_that_lasts_longer_than_a_run_is_put_off_ends_it_with_a_clear_error(
+    github: Sandbox, pull: PullRequest, settings: Settings
+) -> None:
+    settings.KODIAI_MAX_DEFERRAL = 600
+    github.fail("files", Fault(FaultKind.PRIMARY_LIMIT, reset_in=3000))
+
+    review = run(admit(pull))
+
+    assert (review.conclusion, review.delivery.status) == (Conclusion.ERROR, DeliveryStatus.FAILED)
+    assert "KODIAI_MAX_DEFERRAL" in review.conclusion_reason
+
+
+# Failures
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(FaultKind.STATUS, status=500),
+        Fault(FaultKind.STATUS, status=502),
+        Fault(FaultKind.RESET),
+    ],
+    ids=lambda fault: f"{fault.kind}-{fault.status}",
+)
+def test_a_passing_failure_of_a_reading_call_is_retried_within_the_run(
+    github: Sandbox, pull: PullRequest, fault: Fault
+) -> None:
+    github.fail("files", fault, times=2)
+
+    assert run(admit(pull)).conclusion == Conclusion.SUCCESS
+
+
+def test_a_lasting_failure_is_a_failed_attempt_with_a_growing_wait_and_at_last_a_failed_run(
+    github: Sandbox, pull: PullRequest, settings: Settings
+) -> None:
+    settings.KODIAI_MAX_ATTEMPTS = 2
+    delivery = admit(pull)
+    github.fail("files", Fault(FaultKind.BROKEN_JSON), times=None)
+
+    review = run(delivery)
+    assert (review.attempts, review.delivery.status) == (1, DeliveryStatus.QUEUED)
+    assert "Unavailable" in review.delivery.failure
+    review = run(delivery)
+
+    assert (review.attempts, review.delivery.status) == (2, DeliveryStatus.FAILED)
+    assert review.conclusion == Conclusion.ERROR
+    assert "given up after 2 attempts" in review.conclusion_reason
+    assert execution_of(delivery).conclusion == "error"
+
+
+def test_a_failed_run_that_is_delivered_again_goes_on_and_its_execution_tells_the_last_conclusion(
+    github: Sandbox, pull: PullRequest
+) -> None:
+    github.fail("create_review", Fault(FaultKind.STATUS, status=403))
+    delivery = admit(pull, delivery_id="again")
+    assert run(delivery).delivery.status == DeliveryStatus.FAILED
+
+    review = run(admit(pull, delivery_id="again"))
+
+    assert review.conclusion == Conclusion.SUCCESS
+    assert len(pull.reviews) == 1
+    assert github.count("search") == 1
+    assert execution_of(delivery).conclusion == "success"
+
+
+def test_a_token_that_was_revoked_is_asked_for_again(github: Sandbox, pull: PullRequest) -> None:
+    run(admit(pull))
+    github.expire_tokens()
+    pull.push({"other.py": "y = 1\n"})
+
+    assert run(admit(pull, "synchronize")).conclusion == Conclusion.SUCCESS
+    assert github.count("installation_token") == 2
+
+
+def test_a_webhook_without_an_installation_is_reviewed_all_the_same(github: Sandbox, pull: PullRequest) -> None:
+    assert run(admit(pull, installation=None)).conclusion == Conclusion.SUCCESS
+    assert github.count("repository_installation") == 1
+
+
+def test_where_graphql_is_not_to_be_had_files_are_fetched_by_rest(github: Sandbox, pull: PullRequest) -> None:
+    github.graphql_available = False
+
+    assert run(admit(pull)).conclusion == Conclusion.SUCCESS
+    assert len(pull.reviews[0]["comments"]) == 3
+
+
+@pytest.mark.parametrize("files", [1, 10, 100])
+def test_the_calls_to_github_do_not_grow_with_the_files(github: Sandbox, repo: Repository, files: int) -> None:
+    pull = repo.open_pull_request(changes={f"m{n}.py": "import os\n" for n in range(files)}, author="mona")
+
+    run(admit(pull))
+
+    assert github.count() == 8
+    assert github.count("files") == github.count("create_check_run") == 1
+
+
+# The author's tier
+
+
+@pytest.mark.parametrize(
+    ("association", "merged", "tier", "asked"),
+    [
+        ("OWNER", 0, AuthorTier.CORE, 0),
+        ("MEMBER", 0, AuthorTier.CORE, 0),
+        ("FIRST_TIMER", 50, AuthorTier.FIRST_TIME, 0),
+        ("FIRST_TIME_CONTRIBUTOR", 50, AuthorTier.FIRST_TIME, 0),
+        ("CONTRIBUTOR", 0, AuthorTier.FIRST_TIME, 1),
+        ("CONTRIBUTOR", 1, AuthorTier.FIRST_TIME, 1),
+        ("CONTRIBUTOR", 2, AuthorTier.REGULAR, 1),
+        ("COLLABORATOR", 9, AuthorTier.REGULAR, 1),
+        ("NONE", 10, AuthorTier.CORE, 1),
+    ],
+)
+def test_the_tier_comes_from_the_association_or_from_the_number_of_merged_pull_requests(
+    github: Sandbox, repo: Repository, association: str, merged: int, tier: AuthorTier, asked: int
+) -> None:
+    github.merged_pull_requests["octo/demo", "mona"] = merged
+    pull = repo.open_pull_request(changes={"a.py": "x = 1\n"}, author="mona", author_association=association)
+
+    assert run(admit(pull)).author_tier == tier
+    assert github.count("search") == asked
+
+
+@pytest.mark.parametrize(
+    ("association", "tier"),
+    [
+        ("COLLABORATOR", AuthorTier.REGULAR),
+        ("CONTRIBUTOR", AuthorTier.REGULAR),
+        ("NONE", AuthorTier.FIRST_TIME),
+    ],
+)
+def test_the_tier_is_the_associations_where_search_is_given_up(
+    github: Sandbox, repo: Repository, association: str, tier: AuthorTier
+) -> None:
+    github.limits["search"].exhaust(reset_in=60)
+    pull = repo.open_pull_request(changes={"a.py": "x = 1\n"}, author="mona", author_association=association)
+
+    assert run(admit(pull)).author_tier == tier
+
+
+def test_deliveries_of_different_events_with_one_id_are_two_runs_with_two_rows(pull: PullRequest) -> None:
+    for action in ("opened", "reopened"):
+        run(admit(pull, action, delivery_id="same"))
+
+    assert RateLimitEvent.objects.filter(delivery_id="same").count() == 2
+    assert [len(review_markers(posted["body"])) for posted in pull.reviews] == [2]
+
+
+def test_an_installation_that_is_removed_ends_the_runs_that_wait_there(github: Sandbox, pull: PullRequest) -> None:
+    waiting = admit(pull)
+    removal = admit(pull, "deleted", event="installation")
+
+    process(removal.pk)
+
+    review = Review.objects.select_related("delivery").get(delivery=waiting)
+    assert (review.conclusion, review.delivery.status) == (Conclusion.SKIPPED, DeliveryStatus.DONE)
+    removal.refresh_from_db()
+    assert removal.status == DeliveryStatus.DONE
+
+
+def test_what_is_stored_of_a_report_can_be_read_again(pull: PullRequest) -> None:
+    review = run(admit(pull))
+
+    assert json.loads(json.dumps(review.report)) == review.report
+    assert len(review.report["findings"]) == 3
