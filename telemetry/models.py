@@ -1,12 +1,16 @@
 """What a run leaves behind: how GitHub's limits touched it (`RateLimitEvent`) and how it ended (`Execution`).
 
 Both tables have the columns of the legacy system, so that its database files are adopted in place. The identity of a
-run is the pair (delivery id, event type); it is unique in each table.
+run is the pair (delivery id, event type); it is unique in each table. What had a default in the legacy tables has the
+same one here (`db_default`), so that the legacy system can write to tables that Kodiai made.
 """
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils import timezone
+
+from telemetry.fields import LegacyDateTimeField
 
 
 class DegradationPath(models.TextChoices):
@@ -41,8 +45,8 @@ class LegacyNamedIndex(models.Index):
 class RateLimitEvent(models.Model):
     """What GitHub's limits cost one run: exactly one row for each delivery and event type."""
 
-    # The clock of the process that wrote the identity first; a replay does not touch it.
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    # The clock of the process that wrote the identity first; a replay does not touch it. `None` where it is unreadable.
+    created_at = LegacyDateTimeField(default=timezone.now, db_default=Now(), editable=False)
     # NULL, and not "", where no webhook is behind the run: NULL is what the identity leaves out.
     delivery_id = models.TextField(null=True, blank=True)  # noqa: DJ001
     # The delivery id of a row that was a duplicate when the identity was introduced; such a row has no identity.
@@ -84,21 +88,23 @@ class RateLimitEvent(models.Model):
 class Execution(models.Model):
     """One finished run: what it was about, what it used and how it ended."""
 
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_at = LegacyDateTimeField(default=timezone.now, db_default=Now(), editable=False)
     delivery_id = models.TextField(null=True, blank=True)  # noqa: DJ001
     legacy_delivery_id = models.TextField(null=True, blank=True, editable=False)  # noqa: DJ001
     repo = models.TextField(help_text="owner/name")
     pr_number = models.IntegerField("pull request", null=True, blank=True)
     pr_author = models.TextField("author", null=True, blank=True)  # noqa: DJ001
     event_type = models.TextField(help_text="<event>.<action> of the delivery")
-    provider = models.TextField(default="analyzers", help_text="Who made the findings: analyzers, anthropic, …")
+    provider = models.TextField(
+        default="analyzers", db_default="anthropic", help_text="Who made the findings: analyzers, anthropic, …"
+    )
     model = models.TextField()
-    input_tokens = models.IntegerField(default=0)
-    output_tokens = models.IntegerField(default=0)
-    cache_read_tokens = models.IntegerField(default=0)
-    cache_creation_tokens = models.IntegerField(default=0)
-    duration_ms = models.IntegerField("duration (ms)", default=0)
-    cost_usd = models.FloatField("cost (USD)", default=0.0)
+    input_tokens = models.IntegerField(default=0, db_default=0)
+    output_tokens = models.IntegerField(default=0, db_default=0)
+    cache_read_tokens = models.IntegerField(default=0, db_default=0)
+    cache_creation_tokens = models.IntegerField(default=0, db_default=0)
+    duration_ms = models.IntegerField("duration (ms)", default=0, db_default=0)
+    cost_usd = models.FloatField("cost (USD)", default=0.0, db_default=0.0)
     conclusion = models.TextField(choices=Conclusion.choices)
     # Three columns that only the legacy system wrote.
     session_id = models.TextField(null=True, blank=True)  # noqa: DJ001

@@ -1,5 +1,6 @@
 """Executions in the legacy system's shape, so that its table is adopted as it is."""
 
+import django.db.models.functions.datetime
 import django.utils.timezone
 from django.db import migrations, models
 
@@ -16,7 +17,14 @@ class Migration(migrations.Migration):
             name="Execution",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(),
+                        default=django.utils.timezone.now,
+                        editable=False,
+                    ),
+                ),
                 ("delivery_id", models.TextField(blank=True, null=True)),
                 ("repo", models.TextField(help_text="owner/name")),
                 ("pr_number", models.IntegerField(blank=True, null=True, verbose_name="pull request")),
@@ -24,15 +32,19 @@ class Migration(migrations.Migration):
                 ("event_type", models.TextField(help_text="<event>.<action> of the delivery")),
                 (
                     "provider",
-                    models.TextField(default="analyzers", help_text="Who made the findings: analyzers, anthropic, …"),
+                    models.TextField(
+                        db_default="anthropic",
+                        default="analyzers",
+                        help_text="Who made the findings: analyzers, anthropic, …",
+                    ),
                 ),
                 ("model", models.TextField()),
-                ("input_tokens", models.IntegerField(default=0)),
-                ("output_tokens", models.IntegerField(default=0)),
-                ("cache_read_tokens", models.IntegerField(default=0)),
-                ("cache_creation_tokens", models.IntegerField(default=0)),
-                ("duration_ms", models.IntegerField(default=0, verbose_name="duration (ms)")),
-                ("cost_usd", models.FloatField(default=0.0, verbose_name="cost (USD)")),
+                ("input_tokens", models.IntegerField(db_default=0, default=0)),
+                ("output_tokens", models.IntegerField(db_default=0, default=0)),
+                ("cache_read_tokens", models.IntegerField(db_default=0, default=0)),
+                ("cache_creation_tokens", models.IntegerField(db_default=0, default=0)),
+                ("duration_ms", models.IntegerField(db_default=0, default=0, verbose_name="duration (ms)")),
+                ("cost_usd", models.FloatField(db_default=0.0, default=0.0, verbose_name="cost (USD)")),
                 (
                     "conclusion",
                     models.TextField(

@@ -4,6 +4,7 @@ The range checks are part of the new table from the start, because on SQLite the
 table anew. What an adopted table lacks is made up for in 0006.
 """
 
+import django.db.models.functions.datetime
 import django.utils.timezone
 from django.db import migrations, models
 
@@ -22,7 +23,14 @@ class Migration(migrations.Migration):
             name="RateLimitEvent",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(),
+                        default=django.utils.timezone.now,
+                        editable=False,
+                    ),
+                ),
                 ("delivery_id", models.TextField(blank=True, null=True)),
                 ("repo", models.TextField(help_text="owner/name")),
                 ("pr_number", models.IntegerField(blank=True, null=True, verbose_name="pull request")),

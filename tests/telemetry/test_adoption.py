@@ -1,7 +1,6 @@
 """Migrations adopt every database that is there: no row lost, no table rebuilt, no moment without a unique identity."""
 
 import shutil
-import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -10,131 +9,37 @@ from typing import Any
 import psycopg
 import pytest
 from django.conf import settings
-from django.core.management import CommandError, call_command
-from django.db import connections
-from django.test.utils import CaptureQueriesContext
+from django.core.management import CommandError
 
+from tests.telemetry.legacy import (
+    COMPOSITE,
+    DUPLICATE_ERRORS,
+    EVENTS,
+    EXECUTIONS,
+    IDENTITY,
+    OWN_COLUMN,
+    RANGE_ERRORS,
+    ROWS,
+    STARTS,
+    content,
+    event,
+    has_unique_identity,
+    make_bare,
+    make_composite,
+    make_legacy,
+    migrate,
+)
 from tests.telemetry.stores import POSTGRES_URL, Store, known_to_django
 
 pytestmark = [pytest.mark.ops04, pytest.mark.usefixtures("_unblocked")]
 
 LEGACY_FILE = Path(settings.BASE_DIR).parent / "shared" / "data" / "legacy-telemetry.sqlite3"
-DUPLICATE_ERRORS = (sqlite3.IntegrityError, psycopg.errors.UniqueViolation)
-RANGE_ERRORS = (sqlite3.IntegrityError, psycopg.errors.CheckViolation)
-
-ID = "BIGSERIAL PRIMARY KEY" if POSTGRES_URL else "INTEGER PRIMARY KEY AUTOINCREMENT"
-TIME = "TIMESTAMPTZ NOT NULL DEFAULT now()" if POSTGRES_URL else "TEXT NOT NULL DEFAULT (datetime('now'))"
-REAL = "DOUBLE PRECISION" if POSTGRES_URL else "REAL"
-
-EXECUTIONS = f"""
-    CREATE TABLE executions (id {ID}, created_at {TIME}, delivery_id TEXT, repo TEXT NOT NULL, pr_number INTEGER,
-    pr_author TEXT, event_type TEXT NOT NULL, provider TEXT NOT NULL DEFAULT 'anthropic', model TEXT NOT NULL,
-    input_tokens INTEGER NOT NULL DEFAULT 0, output_tokens INTEGER NOT NULL DEFAULT 0,
-    cache_read_tokens INTEGER NOT NULL DEFAULT 0, cache_creation_tokens INTEGER NOT NULL DEFAULT 0,
-    duration_ms INTEGER NOT NULL DEFAULT 0, cost_usd {REAL} NOT NULL DEFAULT 0, conclusion TEXT NOT NULL,
-    session_id TEXT, num_turns INTEGER, stop_reason TEXT)"""
-EVENTS = f"""
-    CREATE TABLE rate_limit_events (id {ID}, created_at {TIME}, delivery_id TEXT, repo TEXT NOT NULL,
-    pr_number INTEGER, event_type TEXT NOT NULL, cache_hit_rate {REAL} NOT NULL, skipped_queries INTEGER NOT NULL,
-    retry_attempts INTEGER NOT NULL, degradation_path TEXT NOT NULL)"""
-INDEXES = (
-    "CREATE INDEX idx_executions_created_at ON executions(created_at)",
-    "CREATE INDEX idx_executions_repo ON executions(repo)",
-    "CREATE INDEX idx_rate_limit_events_repo_created ON rate_limit_events(repo, created_at)",
-)
-DELIVERY_ONLY = (
-    "CREATE UNIQUE INDEX idx_rate_limit_events_delivery ON rate_limit_events(delivery_id) WHERE delivery_id IS NOT NULL"
-)
-COMPOSITE = (
-    "CREATE UNIQUE INDEX idx_rate_limit_events_delivery_event ON rate_limit_events(delivery_id, event_type) "
-    "WHERE delivery_id IS NOT NULL"
-)
-IDENTITY = "idx_rate_limit_events_delivery_event"
-OWN_COLUMN = "legacy_delivery_id"
-
-
-def event(delivery_id: str | None, event_type: str = "pull_request.opened", at: str = "2026-01-01 01:00:00") -> str:
-    name = "NULL" if delivery_id is None else f"'{delivery_id}'"
-    return (
-        "INSERT INTO rate_limit_events (created_at, delivery_id, repo, pr_number, event_type, cache_hit_rate, "
-        f"skipped_queries, retry_attempts, degradation_path) VALUES ('{at}', {name}, 'acme/web', 7, '{event_type}', "
-        "0.25, 1, 1, 'search-api-rate-limit')"
-    )
-
-
-def execution(delivery_id: str) -> str:
-    return (
-        "INSERT INTO executions (created_at, delivery_id, repo, event_type, model, conclusion) VALUES "
-        f"('2026-01-01 01:00:00', '{delivery_id}', 'acme/web', 'pull_request.opened', 'a-model', 'success')"
-    )
-
-
-ROWS = [event(f"d-{number}") for number in range(50)] + [event(None) for _ in range(5)] + [execution("d-1")]
-
-
-def make_empty(store: Store) -> None:
-    """(a)"""
-
-
-def make_executions_only(store: Store) -> None:
-    """(b) A database of before rate-limit telemetry."""
-    store.execute(EXECUTIONS, *INDEXES[:2], execution("d-1"))
-
-
-def make_legacy(store: Store) -> None:
-    """(c) The release before composite identity."""
-    store.execute(EXECUTIONS, EVENTS, *INDEXES, DELIVERY_ONLY, *ROWS)
-
-
-def make_composite(store: Store) -> None:
-    """(e) The composite index is there already."""
-    store.execute(EXECUTIONS, EVENTS, *INDEXES, COMPOSITE, *ROWS)
-
-
-def make_bare(store: Store) -> None:
-    """(d) without the duplicates: no index at all."""
-    store.execute(EXECUTIONS, EVENTS, *ROWS)
-
-
-STARTS = [make_empty, make_executions_only, make_legacy, make_composite, make_bare]
 
 
 @pytest.fixture
 def _unblocked(django_db_blocker: Any) -> Any:
     with django_db_blocker.unblock():
         yield
-
-
-def migrate(store: Store, target: str | None = None, **options: Any) -> list[str]:
-    """Migrate; return the SQL that was run."""
-    arguments = ["telemetry"] + ([target] if target else [])
-    with CaptureQueriesContext(connections[store.alias]) as captured:
-        call_command("migrate", *arguments, database=store.alias, verbosity=0, interactive=False, **options)
-    return [query["sql"] for query in captured.captured_queries]
-
-
-def content(store: Store) -> dict[str, list[dict[str, Any]]]:
-    """All rows of both tables, without the column that the migrations add."""
-    tables = {}
-    for table in ("rate_limit_events", "executions"):
-        try:
-            rows = store.rows(table)
-        except (sqlite3.OperationalError, psycopg.errors.UndefinedTable):
-            rows = []
-        tables[table] = [{name: value for name, value in row.items() if name != OWN_COLUMN} for row in rows]
-    return tables
-
-
-def has_unique_identity(store: Store) -> bool:
-    """Whether the database itself refuses a second row of one identity."""
-    store.execute(event("probe"))
-    try:
-        store.execute(event("probe"))
-    except DUPLICATE_ERRORS:
-        return True
-    finally:
-        store.execute("DELETE FROM rate_limit_events WHERE delivery_id = 'probe'")
-    return False
 
 
 def assert_no_rebuild(statements: list[str]) -> None:
@@ -168,7 +73,7 @@ def test_every_start_is_adopted_with_all_its_rows_and_refuses_a_duplicate_afterw
 def test_the_identity_is_unique_at_every_step_there_and_back(store: Store, start: Callable[[Store], None]) -> None:
     start(store)
     before = content(store)
-    steps = ["0001", "0002", "0003", "0004", "0005", "0006", "0005", "0004", "0003", "0002"]
+    steps = ["0001", "0002", "0003", "0004", "0005", "0006", "0008", "0006", "0005", "0004", "0003", "0002"]
     for target in steps:
         assert_no_rebuild(migrate(store, target, fake_initial=True))
         if not (start is make_composite and target in ("0003", "0002") and steps.index(target) < 3):

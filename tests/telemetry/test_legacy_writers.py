@@ -1,0 +1,123 @@
+"""Programs of the legacy system write to a database that Kodiai made, adopted or migrated."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core import checks
+from django.utils import timezone
+
+from telemetry.models import Execution, RateLimitEvent
+from telemetry.recording import record_rate_limit_event
+from tests.telemetry.factories import event_values
+from tests.telemetry.legacy import (
+    DELIVERY_ONLY,
+    make_empty,
+    make_first_release,
+    make_legacy,
+    make_without_defaults,
+    migrate,
+)
+from tests.telemetry.stores import POSTGRES_URL, Store, new_store
+
+pytestmark = pytest.mark.ops04
+
+INSERT, ON_CONFLICT = ("INSERT", " ON CONFLICT DO NOTHING") if POSTGRES_URL else ("INSERT OR IGNORE", "")
+LEGACY_EVENT = (
+    f"{INSERT} INTO rate_limit_events (delivery_id, repo, pr_number, event_type, cache_hit_rate, skipped_queries, "
+    f"retry_attempts, degradation_path) VALUES ('live', 'acme/web', 7, 'push', 0.25, 1, 1, 'none'){ON_CONFLICT}"
+)
+LEGACY_EXECUTION = (
+    f"{INSERT} INTO executions (delivery_id, repo, event_type, model, conclusion) "
+    f"VALUES ('live', 'acme/web', 'push', 'a-model', 'success'){ON_CONFLICT}"
+)
+# What the legacy system of before composite identity does whenever it starts.
+LEGACY_START = DELIVERY_ONLY.replace("INDEX", "INDEX IF NOT EXISTS", 1)
+LEGACY_INDEX = "idx_rate_limit_events_delivery"
+
+
+def has_legacy_index(store: Store) -> bool:
+    catalogue = "pg_indexes WHERE indexname" if store.is_postgresql else "sqlite_master WHERE name"
+    return bool(store.fetch(f"SELECT 1 FROM {catalogue} = '{LEGACY_INDEX}'"))
+
+
+@pytest.mark.parametrize("start", [make_empty, make_without_defaults, make_legacy, make_first_release])
+def test_a_row_without_its_time_is_stored_with_one(store: Store, start: Callable[[Store], None]) -> None:
+    start(store)
+    migrate(store, fake_initial=True)
+    before = timezone.now()
+
+    store.execute(LEGACY_EVENT, LEGACY_EXECUTION)
+
+    for model in (RateLimitEvent, Execution):
+        row = model._base_manager.using(store.alias).get(delivery_id="live")
+        assert abs((row.created_at - before).total_seconds()) < 3600
+    assert (row.provider, row.input_tokens, row.cost_usd) == ("anthropic", 0, 0.0)
+
+
+def test_an_open_connection_learns_of_the_defaults(store: Store) -> None:
+    make_without_defaults(store)
+    migrate(store, "0006", fake_initial=True)
+    rows = store.rows("rate_limit_events")
+    with closing(store.connect()) as writer:
+        writer.execute("SELECT * FROM rate_limit_events").fetchall()
+
+        migrate(store)
+        writer.execute(LEGACY_EVENT)
+
+    assert store.rows("rate_limit_events")[:-1] == rows
+    if not store.is_postgresql:
+        assert store.fetch("PRAGMA integrity_check") == [("ok",)]
+
+
+@pytest.fixture
+def own_store(tmp_path: Path, django_db_blocker: Any) -> Iterator[Store]:
+    """An adopted legacy database as the store that Kodiai records to."""
+    with django_db_blocker.unblock(), new_store(tmp_path, "telemetry") as store:
+        make_legacy(store)
+        migrate(store, fake_initial=True)
+        yield store
+
+
+def warnings(store: Store) -> list[checks.CheckMessage]:
+    return [found for found in checks.run_checks(databases=[store.alias]) if found.id == "telemetry.W001"]
+
+
+def test_a_check_names_the_legacy_index_that_came_back(own_store: Store) -> None:
+    assert warnings(own_store) == []
+
+    own_store.execute(LEGACY_START)
+
+    [warning] = warnings(own_store)
+    assert LEGACY_INDEX in warning.msg
+    assert "manage.py migrate telemetry --database telemetry" in str(warning.hint)
+
+
+def test_a_check_is_content_before_adoption(store: Store) -> None:
+    assert warnings(store) == []
+    make_legacy(store)
+    assert warnings(store) == []
+
+
+def test_migrate_drops_the_legacy_index_that_came_back(own_store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    own_store.execute(LEGACY_START)
+    assert record_rate_limit_event(**event_values(event_type="pull_request.opened")) is not None
+    assert record_rate_limit_event(**event_values(event_type="issue_comment.created")) is None
+
+    with caplog.at_level(logging.WARNING, logger="telemetry.checks"):
+        migrate(own_store)
+
+    assert not has_legacy_index(own_store)
+    assert LEGACY_INDEX in caplog.messages[-1]
+    assert warnings(own_store) == []
+    assert record_rate_limit_event(**event_values(event_type="issue_comment.created")) is not None
+
+
+def test_migrating_back_keeps_the_legacy_index(own_store: Store) -> None:
+    migrate(own_store, "0004")
+    migrate(own_store, "0004")
+
+    assert has_legacy_index(own_store)
