@@ -29,10 +29,11 @@ class LegacyDateTimeField(models.DateTimeField):
         return name, "django.db.models.DateTimeField", args, kwargs
 
     def select_format(self, compiler: Any, sql: str, params: Any) -> Any:
-        """On PostgreSQL, select NULL in place of a time that psycopg raises for."""
-        if compiler.connection.vendor != "postgresql":
-            return sql, params
-        return f"CASE WHEN {sql} BETWEEN '0001-01-02' AND '9999-12-31' THEN {sql} END", (*params, *params)
+        """Keep the driver from converting, and so from raising."""
+        if compiler.connection.vendor == "postgresql":
+            return f"CASE WHEN {sql} BETWEEN '0001-01-02' AND '9999-12-31' THEN {sql} END", (*params, *params)
+        # Of an expression sqlite3 knows no declared type.
+        return f"+{sql}", params
 
     def from_db_value(self, value: Any, expression: Any, connection: BaseDatabaseWrapper) -> datetime.datetime | None:
         if connection.vendor != "sqlite":
