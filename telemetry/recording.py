@@ -1,35 +1,24 @@
-"""Recording telemetry: the first write of an identity is the truth, and a broken store never stops a review.
+"""Record telemetry: the first write of an identity is the truth, and a broken store never stops a review.
 
-Both functions return the stored row, or `None` when the store failed; no `Exception` leaves them, and they cost the
-caller at most a second. A failure leaves the caller's transaction usable and one warning in the log that holds the
-whole event, so that nothing is lost to whoever reads it. A replay makes no second row and returns the one that is
-there. A delivery id is an opaque string, kept as given; `None` says that no webhook is behind the run, and such a run
-is always written. An empty string is not "none": it would be one identity that all such runs share.
+Both functions return the stored row, or `None` when the store failed. They raise no `Exception` and cost the caller
+at most a second. A failure leaves the caller's transaction usable and logs one warning that holds the whole event. A
+replay adds no row and returns the stored one. A delivery id is an opaque string, kept as given; `None` means that no
+webhook is behind the run, and such a run is always written. An empty string is not `None`: it is one identity.
 """
 
 import logging
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from contextlib import contextmanager, nullcontext
-from threading import Thread
+from collections.abc import Callable
 from typing import Any, TypeVar
 
-from django.db import DEFAULT_DB_ALIAS, connections, router, transaction
-from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db import router
 from django.db.models import Model
 
 from telemetry.models import Execution, RateLimitEvent
+from telemetry.timeouts import write_in_time
 
 logger = logging.getLogger(__name__)
 
 Row = TypeVar("Row", RateLimitEvent, Execution)
-
-POSTGRES_TIMEOUT_MS = 300
-"""For each of a write's (at most) three statements that can wait, so that together they stay under a second."""
-SQLITE_BUSY_TIMEOUT_MS = 800
-"""A write waits for SQLite's lock once, when it begins."""
-OWN_STORE_TIMEOUT_S = 0.9
-"""For connecting to a store of its own and writing to it."""
 
 
 def record_rate_limit_event(
@@ -48,6 +37,7 @@ def record_rate_limit_event(
     `cache_hit_rate` is 0 to 1, the two counts are 0 or more (the database refuses anything else, which counts as a
     failure), `degradation_path` is a `DegradationPath`. A replay returns the first row, whatever its own values are.
     """
+    identity: dict[str, Any] = {"delivery_id": delivery_id, "event_type": event_type}
     values = {
         "repo": repo,
         "pr_number": pr_number,
@@ -59,15 +49,10 @@ def record_rate_limit_event(
 
     def write() -> RateLimitEvent:
         if delivery_id is None:
-            return RateLimitEvent.objects.create(event_type=event_type, **values)
-        return RateLimitEvent.objects.get_or_create(delivery_id=delivery_id, event_type=event_type, defaults=values)[0]
+            return RateLimitEvent.objects.create(**identity, **values)
+        return RateLimitEvent.objects.get_or_create(**identity, defaults=values)[0]
 
-    return _fail_open(
-        "rate_limit_event",
-        {"delivery_id": delivery_id, "event_type": event_type, **values},
-        RateLimitEvent,
-        write,
-    )
+    return _fail_open("rate_limit_event", {**identity, **values}, RateLimitEvent, write)
 
 
 def record_execution(
@@ -89,10 +74,10 @@ def record_execution(
 ) -> Execution | None:
     """Store how a run ended; return the row of its identity, or `None` when the store failed.
 
-    `duration_ms` is in milliseconds, `cost_usd` in US dollars, `conclusion` is a `Conclusion`. There is one row for an
-    identity, and it tells the last conclusion: a run that was given up and queued again ends a second time, and its
-    row is changed. A replay with the same values changes nothing.
+    `duration_ms` is in milliseconds, `cost_usd` in US dollars, `conclusion` is a `Conclusion`. An identity has one
+    row, which holds the last conclusion: a run that failed and was queued again ends a second time and updates it.
     """
+    identity: dict[str, Any] = {"delivery_id": delivery_id, "event_type": event_type}
     values = {
         "repo": repo,
         "pr_number": pr_number,
@@ -110,26 +95,17 @@ def record_execution(
 
     def write() -> Execution:
         if delivery_id is None:
-            return Execution.objects.create(event_type=event_type, **values)
-        return Execution.objects.update_or_create(delivery_id=delivery_id, event_type=event_type, defaults=values)[0]
+            return Execution.objects.create(**identity, **values)
+        return Execution.objects.update_or_create(**identity, defaults=values)[0]
 
-    return _fail_open(
-        "execution",
-        {"delivery_id": delivery_id, "event_type": event_type, **values},
-        Execution,
-        write,
-    )
+    return _fail_open("execution", {**identity, **values}, Execution, write)
 
 
 def _fail_open(kind: str, event: dict[str, Any], model: type[Model], write: Callable[[], Row]) -> Row | None:
-    """The one guard: return what `write` returns, or log the event and return `None`."""
+    """Return the row that `write` stores; if anything goes wrong log `event` and return `None`."""
     try:
-        using = router.db_for_write(model)
-        if using == DEFAULT_DB_ALIAS:
-            with _bounded(using):
-                return write()
-        return _in_a_thread(using, write)
-    except Exception as error:  # whatever ails the store, the review goes on
+        return write_in_time(write, using=router.db_for_write(model))
+    except Exception as error:  # the review goes on, whatever is wrong with the store
         logger.warning(
             "%s not recorded",
             kind.replace("_", "-"),
@@ -137,88 +113,3 @@ def _fail_open(kind: str, event: dict[str, Any], model: type[Model], write: Call
             exc_info=True,
         )
         return None
-
-
-# Waits
-
-
-@contextmanager
-def _bounded(using: str) -> Iterator[None]:
-    """Let the database give up soon, and roll back no more than a savepoint where the caller has a transaction."""
-    connection = connections[using]
-    if connection.vendor == "postgresql":
-        with transaction.atomic(using=using), _postgres_timeout(connection):
-            yield
-    else:
-        # No transaction of its own: it would begin with SQLite's write lock, which a replay, a mere read, can spare.
-        savepoint = transaction.atomic(using=using) if connection.in_atomic_block else nullcontext()
-        with sqlite_busy_timeout(connection, SQLITE_BUSY_TIMEOUT_MS), savepoint:
-            yield
-
-
-@contextmanager
-def _postgres_timeout(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    """Lower PostgreSQL's time-out, which bounds waits for locks too, in the transaction or savepoint that is open."""
-    with connection.cursor() as cursor:
-
-        def set_local(timeout: str) -> None:
-            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [timeout])
-
-        cursor.execute("SHOW statement_timeout")
-        (before,) = cursor.fetchone()
-        set_local(f"{POSTGRES_TIMEOUT_MS}ms")
-        yield
-        # A rollback undoes the setting by itself; a released savepoint would leave it to the caller's transaction.
-        set_local(before)
-
-
-@contextmanager
-def sqlite_busy_timeout(connection: BaseDatabaseWrapper, milliseconds: int) -> Iterator[None]:
-    """Let the block wait for SQLite's lock for so long on this connection, and no longer."""
-    connection.ensure_connection()
-    # Past Django's cursor, which refuses to set it back after an error that SQLite answered by ending the transaction.
-    sqlite = connection.connection
-    (before,) = sqlite.execute("PRAGMA busy_timeout").fetchone()
-    sqlite.execute(f"PRAGMA busy_timeout = {milliseconds}")
-    try:
-        yield
-    finally:
-        sqlite.execute(f"PRAGMA busy_timeout = {before}")
-
-
-_hung: Thread | None = None
-"""The last thread that did not end in time."""
-
-
-def _in_a_thread(using: str, write: Callable[[], Row]) -> Row:
-    """Return what `write` returns, or raise `TimeoutError` if it takes longer than `OWN_STORE_TIMEOUT_S`.
-
-    A database's own time-outs do not help against a server that is frozen or cannot be reached: libpq waits at least
-    two seconds for a connection, and for an answer without end. So a thread waits, and the review does not. A write
-    that is finished late is harmless, because it is the same write that a replay would make.
-    """
-    global _hung
-    if _hung is not None and _hung.is_alive():
-        # One review pays for finding out that the store hangs; those after it pay nothing and add no threads.
-        raise TimeoutError("an earlier write to the telemetry store is still waiting for an answer")
-    outcome: Future[Row] = Future()
-
-    def run() -> None:
-        try:
-            with _bounded(using):
-                row = write()
-            outcome.set_result(row)
-        except BaseException as error:  # noqa: BLE001 - not handled here, carried to the caller's guard
-            outcome.set_exception(error)
-        finally:
-            # Connections belong to threads; without this each write would leave one open.
-            connections[using].close()
-
-    # A daemon, so that a store that hangs does not keep a worker from ending.
-    thread = Thread(target=run, name="telemetry-write", daemon=True)
-    thread.start()
-    try:
-        return outcome.result(timeout=OWN_STORE_TIMEOUT_S)
-    except TimeoutError:
-        _hung = thread
-        raise TimeoutError(f"the telemetry store gave no answer within {OWN_STORE_TIMEOUT_S} s") from None

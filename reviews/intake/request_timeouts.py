@@ -9,12 +9,12 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, OperationalError, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from telemetry.recording import sqlite_busy_timeout
+from telemetry.timeouts import database_timeout
 
 LOCK_SECONDS = 3.0
 """For a lock, or a statement, after which the database itself gives up."""
@@ -46,11 +46,12 @@ def database_time_limit() -> Iterator[None]:
     database = connections[DEFAULT_DB_ALIAS]
     started = time.monotonic()
     try:
-        # SQLite's lock is waited for when a transaction begins. What a request stores takes one, at the worst two.
+        # SQLite waits for its lock when a transaction begins; a request begins one, at worst two. PostgreSQL's time-out
+        # ends with the transaction, so that it reaches no other use of the connection or of a pooler's.
+        milliseconds = round(LOCK_SECONDS * 1000)
         with (
-            sqlite_busy_timeout(database, round(LOCK_SECONDS * 1000))
-            if database.vendor == "sqlite"
-            else _bounded_in_postgresql(database)
+            _cut_off(database) if database.vendor == "postgresql" else nullcontext(),
+            database_timeout(DEFAULT_DB_ALIAS, postgresql_ms=milliseconds, sqlite_ms=milliseconds),
         ):
             yield
         _hung_at = None
@@ -68,17 +69,13 @@ def database_time_limit() -> Iterator[None]:
 
 
 @contextmanager
-def _bounded_in_postgresql(database: BaseDatabaseWrapper) -> Iterator[None]:
-    """In one transaction, whose time-outs end with it: they reach no other use of the connection, nor its pooler's."""
+def _cut_off(database: BaseDatabaseWrapper) -> Iterator[None]:
+    """End the connection after `CUT_SECONDS`, whatever its server does."""
     cut = threading.Timer(CUT_SECONDS, _cut, [database])
     cut.daemon = True
     cut.start()
     try:
-        with transaction.atomic():
-            with database.cursor() as cursor:
-                # Server-side too, so that nothing waits on there for a lock that nobody wants any more.
-                cursor.execute("SELECT set_config('statement_timeout', %s, true)", [f"{LOCK_SECONDS * 1000:.0f}ms"])
-            yield
+        yield
     finally:
         cut.cancel()
 

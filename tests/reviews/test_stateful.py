@@ -43,7 +43,7 @@ from reviews.models import Delivery, DeliveryStatus, MissedDelivery, PeriodicTas
 from reviews.publishing.check_runs import report_pending
 from reviews.runs import runner
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
-from telemetry import recording
+from telemetry import timeouts
 from telemetry.models import Execution, RateLimitEvent
 from tests.support.invariants import Memory, check_always, check_at_rest, state
 from tests.support.points import IN_A_RUN, IN_A_SWEEP, Killed, Points
@@ -492,8 +492,8 @@ def world(github: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Kodi
     monkeypatch.setattr(githubkit.cache.DEFAULT_CACHE_STRATEGY, "_cache", None)
     monkeypatch.setattr(tenacity.nap, "time", SimpleNamespace(sleep=sleep))
     monkeypatch.setattr(enrichment, "time", SimpleNamespace(sleep=sleep))
-    monkeypatch.setattr(recording, "SQLITE_BUSY_TIMEOUT_MS", 1)
-    monkeypatch.setattr(recording, "POSTGRES_TIMEOUT_MS", 5)
+    monkeypatch.setattr(timeouts, "SQLITE_BUSY_TIMEOUT_MS", 1)
+    monkeypatch.setattr(timeouts, "POSTGRES_TIMEOUT_MS", 5)
     for name in ("record_rate_limit_event", "record_execution"):
         monkeypatch.setattr(service, name, _into_the_store(getattr(service, name), now))
     enrich_author, claim = service.enrich_author, runner.claim

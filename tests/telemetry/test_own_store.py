@@ -12,7 +12,7 @@ from django.core.management import call_command
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
-from telemetry import recording
+from telemetry import timeouts
 from telemetry.recording import record_execution, record_rate_limit_event
 from tests.telemetry.factories import event_values, execution_values
 from tests.telemetry.stores import POSTGRES_URL, Store, known_to_django, new_store
@@ -103,7 +103,7 @@ def test_what_the_store_refuses_is_logged_in_its_own_words(own_store: Store, cap
 def test_a_lock_in_the_store_is_given_up_by_the_store_itself(
     own_store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(recording, "OWN_STORE_TIMEOUT_S", 20)
+    monkeypatch.setattr(timeouts, "OWN_STORE_TIMEOUT_S", 20)
     other = own_store.connect()
     try:
         other.execute("BEGIN" if POSTGRES_URL else "BEGIN IMMEDIATE")
@@ -140,6 +140,6 @@ def test_a_store_that_hangs_holds_one_thread_and_is_written_to_again_once_that_h
 
 
 def test_all_waits_of_a_write_together_stay_under_the_second_that_is_promised() -> None:
-    assert 3 * recording.POSTGRES_TIMEOUT_MS < 1000
-    assert recording.SQLITE_BUSY_TIMEOUT_MS < 1000
-    assert recording.OWN_STORE_TIMEOUT_S < 1
+    assert 3 * timeouts.POSTGRES_TIMEOUT_MS < 1000
+    assert timeouts.SQLITE_BUSY_TIMEOUT_MS < 1000
+    assert timeouts.OWN_STORE_TIMEOUT_S < 1
