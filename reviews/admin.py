@@ -1,18 +1,20 @@
 """Deliveries and runs in the admin: to be read; what failed can be queued again."""
 
-from typing import Any
-
 from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils.html import format_html
-from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
 from reviews.intake.inbox import requeue
 from reviews.models import Delivery, IgnoredFinding, MissedDelivery, PeriodicTask, Review, ThumbsDown
-from telemetry.admin import ReadOnlyAdmin
+from telemetry.read_only_admin import (
+    ReadOnlyAdmin,
+    delivery_link,
+    execution_link,
+    rate_limit_event_link,
+    review_link,
+)
 
 
 @admin.register(Delivery)
@@ -39,10 +41,10 @@ class DeliveryAdmin(ReadOnlyAdmin):
 
     @admin.display(description="review")
     def run(self, delivery: Delivery) -> SafeString | str:
-        return _link("review", "admin:reviews_review_changelist", q=delivery.delivery_id)
+        return review_link(delivery.delivery_id)
 
     @admin.display(description="telemetry")
-    def telemetry(self, delivery: Delivery) -> SafeString | str:
+    def telemetry(self, delivery: Delivery) -> SafeString:
         return telemetry_links(delivery)
 
 
@@ -74,7 +76,7 @@ class ReviewAdmin(ReadOnlyAdmin):
         return format_html('<a href="{}" rel="noreferrer">review</a>', review.github_review_url)
 
     @admin.display(description="telemetry")
-    def telemetry(self, review: Review) -> SafeString | str:
+    def telemetry(self, review: Review) -> SafeString:
         return telemetry_links(review.delivery)
 
 
@@ -123,19 +125,11 @@ class MissedDeliveryAdmin(ReadOnlyAdmin):
     search_help_text = "Delivery id"
 
     @admin.display(description="in the inbox")
-    def came(self, missed: MissedDelivery) -> SafeString:
-        return _link("delivery", "admin:reviews_delivery_changelist", q=missed.delivery_id)
+    def came(self, missed: MissedDelivery) -> SafeString | str:
+        return delivery_link(missed.delivery_id, "delivery")
 
 
 def telemetry_links(delivery: Delivery) -> SafeString:
-    """Links to the rate-limit event and the execution of a delivery's identity."""
-    query = {"delivery_id__exact": delivery.delivery_id, "event_type": delivery.event_type}
-    return format_html(
-        "{} · {}",
-        _link("rate-limit event", "admin:telemetry_ratelimitevent_changelist", **query),
-        _link("execution", "admin:telemetry_execution_changelist", **query),
-    )
-
-
-def _link(text: str, page: str, **query: Any) -> SafeString:
-    return format_html('<a href="{}?{}">{}</a>', reverse(page), urlencode(query), text)
+    """Link to the rate-limit event and the execution of a delivery's identity."""
+    identity = delivery.delivery_id, delivery.event_type
+    return format_html("{} · {}", rate_limit_event_link(*identity), execution_link(*identity))

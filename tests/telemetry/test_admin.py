@@ -4,11 +4,12 @@ import re
 from typing import Any
 
 import pytest
+from django.contrib.admin import site
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from telemetry import admin
+from telemetry import read_only_admin
 from tests.telemetry.factories import ExecutionFactory, RateLimitEventFactory
 
 pytestmark = pytest.mark.django_db
@@ -40,7 +41,7 @@ def test_a_page_costs_the_same_queries_for_two_rows_and_for_sixty(
 def test_no_page_counts_the_whole_table(
     admin_client: Client, name: str, factory: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(admin, "BOUND", 20)
+    monkeypatch.setattr(read_only_admin, "MAX_ROWS", 20)
     factory.create_batch(25)
 
     page, run = queries(admin_client, f"/admin/telemetry/{name}/")
@@ -87,6 +88,29 @@ def test_rows_are_filtered(admin_client: Client, name: str, factory: Any, query:
 
     assert f">{mine.delivery_id}<" in page
     assert "1 result" in page or re.search(r"paginator.*\n?\s*1 ", page)
+
+
+def test_a_filter_offers_the_values_of_the_latest_rows(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(read_only_admin, "MAX_ROWS", 3)
+    for repo in ("acme/old", "acme/b", "acme/a", "acme/b"):
+        RateLimitEventFactory(repo=repo)
+
+    page, _ = queries(admin_client, "/admin/telemetry/ratelimitevent/")
+
+    assert re.findall(r'href="\?repo=([^"]+)"', page) == ["acme%2Fa", "acme%2Fb"]
+
+
+@pytest.mark.parametrize("factory", [RateLimitEventFactory, ExecutionFactory])
+def test_a_time_that_cannot_be_read_is_shown_as_such(factory: Any) -> None:
+    row = factory.build()
+    page: Any = site.get_model_admin(type(row))
+    assert page.recorded_at(row) == row.created_at
+
+    row.created_at = None
+
+    assert page.recorded_at(row) == "unreadable"
+    assert "recorded_at" in page.list_display
+    assert "recorded_at" in page.readonly_fields
 
 
 @pytest.mark.parametrize(("name", "factory"), PAGES)
