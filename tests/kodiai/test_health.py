@@ -14,7 +14,8 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from kodiai import health
-from reviews.models import Delivery, DeliveryStatus
+from reviews.models import DeliveryStatus
+from tests.support.factories import DeliveryFactory
 
 
 @pytest.fixture(autouse=True)
@@ -44,10 +45,8 @@ def test_it_is_ready_with_its_database_migrated_and_nothing_waiting(client: Clie
 @pytest.mark.django_db
 def test_it_tells_for_how_long_the_oldest_delivery_waits_and_not_for_a_deferred_one(client: Client) -> None:
     now = timezone.now()
-    for number, due in enumerate([now - timedelta(seconds=90), now - timedelta(seconds=10), now + timedelta(hours=1)]):
-        Delivery.objects.create(
-            delivery_id=str(number), event="push", event_type="push", status=DeliveryStatus.QUEUED, queued_at=due
-        )
+    for due in (now - timedelta(seconds=90), now - timedelta(seconds=10), now + timedelta(hours=1)):
+        DeliveryFactory(status=DeliveryStatus.QUEUED, queued_at=due)
 
     assert 90 <= client.get("/readyz").json()["oldest_waiting_seconds"] < 120
 

@@ -19,6 +19,7 @@ from pytest_django import Settings
 from kodiai.logins import MAX_FAILURES
 from reviews.models import Delivery, Review
 from telemetry.models import Execution, RateLimitEvent
+from tests.support.factories import ExecutionFactory, RateLimitEventFactory
 from tests.support.webhooks import deliver, pull_request_payload
 
 SOURCES = {"src", "href", "action", "poster", "data", "srcset", "formaction"}
@@ -72,11 +73,8 @@ def needs_nothing_forbidden(answer: HttpResponse) -> None:
 @pytest.fixture
 def rows(client: Client, db: None) -> Iterator[None]:
     deliver(client, pull_request_payload(), delivery_id="d-1")
-    identity = {"delivery_id": "d-1", "event_type": "pull_request.opened", "repo": "octo/demo", "pr_number": 7}
-    RateLimitEvent.objects.create(
-        **identity, cache_hit_rate=0, skipped_queries=0, retry_attempts=0, degradation_path="none"
-    )
-    Execution.objects.create(**identity, provider="kodiai", model="analyzers", conclusion="success")
+    RateLimitEventFactory(delivery_id="d-1")
+    ExecutionFactory(delivery_id="d-1")
     return
 
 

@@ -7,8 +7,8 @@ import pytest
 from django.test import Client
 
 from reviews.findings import Finding, LeftOut, LeftOutReason, Report, Severity
-from reviews.models import Delivery, DeliveryStatus, Review
-from telemetry.models import Execution, RateLimitEvent
+from reviews.models import DeliveryStatus
+from tests.support.factories import DeliveryFactory, ExecutionFactory, RateLimitEventFactory, ReviewFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -39,14 +39,12 @@ def _leads_away(address: str) -> bool:
 @pytest.fixture
 def rows() -> dict[str, int]:
     """One row of each table, hostile wherever a stranger's text can get."""
-    delivery = Delivery.objects.create(
+    delivery = DeliveryFactory(
         delivery_id=ATTACK,
         event=ATTACK,
         event_type=ATTACK,
         status=DeliveryStatus.FAILED,
         repo=ATTACK,
-        pr_number=1,
-        head_sha="0" * 40,
         sender=ATTACK,
         failure=ATTACK,
     )
@@ -55,10 +53,9 @@ def rows() -> dict[str, int]:
         left_out=(LeftOut(ATTACK, LeftOutReason.GONE),),
         engine_failures=((ATTACK, ATTACK),),
     )
-    review = Review.objects.create(
+    review = ReviewFactory(
         delivery=delivery,
         repo=ATTACK,
-        pr_number=1,
         pr_author=ATTACK,
         conclusion="error",
         conclusion_reason=ATTACK,
@@ -66,20 +63,10 @@ def rows() -> dict[str, int]:
         report=report.to_json(),
         lease_owner=ATTACK[:100],
     )
-    event = RateLimitEvent.objects.create(
+    event = RateLimitEventFactory(delivery_id=ATTACK, repo=ATTACK, event_type=ATTACK, degradation_path=ATTACK)
+    execution = ExecutionFactory(
         delivery_id=ATTACK,
         repo=ATTACK,
-        pr_number=1,
-        event_type=ATTACK,
-        cache_hit_rate=0,
-        skipped_queries=0,
-        retry_attempts=0,
-        degradation_path=ATTACK,
-    )
-    execution = Execution.objects.create(
-        delivery_id=ATTACK,
-        repo=ATTACK,
-        pr_number=1,
         pr_author=ATTACK,
         event_type=ATTACK,
         provider=ATTACK,

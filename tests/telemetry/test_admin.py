@@ -10,7 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from telemetry import read_only_admin
-from tests.telemetry.factories import ExecutionFactory, RateLimitEventFactory
+from tests.support.factories import ExecutionFactory, RateLimitEventFactory
 
 pytestmark = pytest.mark.django_db
 

@@ -14,7 +14,7 @@ from django.db.backends.signals import connection_created
 
 from telemetry import timeouts
 from telemetry.recording import record_execution, record_rate_limit_event
-from tests.telemetry.factories import event_values, execution_values
+from tests.support.factories import event_values, execution_values
 from tests.telemetry.stores import POSTGRES_URL, Store, known_to_django, new_store
 
 pytestmark = pytest.mark.ops05

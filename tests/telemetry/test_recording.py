@@ -8,7 +8,7 @@ from django.db import connection, transaction
 
 from telemetry.models import Execution, RateLimitEvent
 from telemetry.recording import record_execution, record_rate_limit_event
-from tests.telemetry.factories import RateLimitEventFactory, event_values, execution_values
+from tests.support.factories import RateLimitEventFactory, event_values, execution_values
 
 BOTH = [
     pytest.param(record_rate_limit_event, RateLimitEvent, event_values, "rate_limit_event", id="event"),

@@ -10,7 +10,7 @@ from django.db import connection, transaction
 
 from telemetry.models import RateLimitEvent
 from telemetry.recording import record_rate_limit_event
-from tests.telemetry.factories import RateLimitEventFactory, event_values
+from tests.support.factories import RateLimitEventFactory, event_values
 from tests.telemetry.stores import POSTGRES_URL, Store, default_store
 
 pytestmark = [pytest.mark.ops05, pytest.mark.django_db(transaction=True)]

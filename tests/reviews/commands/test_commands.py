@@ -15,11 +15,12 @@ from reviews.github.facts import POST_VISIBILITY_DELAY
 from reviews.intake.inbox import requeue
 from reviews.maintenance.recovery import sweep
 from reviews.maintenance.retention import retain
-from reviews.models import Command, Delivery, DeliveryStatus, IgnoredFinding, MissedDelivery, Review
+from reviews.models import Command, Delivery, DeliveryStatus, IgnoredFinding, Review
 from reviews.publishing.markdown import IGNORED
 from reviews.runs.runner import process
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
 from telemetry.models import Conclusion, RateLimitEvent
+from tests.support.factories import MissedDeliveryFactory
 from tests.support.published import check_said_once
 from tests.support.runs import admit, let_leases_run_out, run, run_in_a_process_that_is_killed, say
 from tests.support.shop import AFTER
@@ -225,7 +226,7 @@ def test_an_answer_about_which_a_restored_database_knows_nothing_is_not_given_ag
     run(delivery)
     identity = {"delivery_id": delivery.delivery_id, "event_type": delivery.event_type}
     Review.objects.update(answering_at=None, answered_at=None, finished_at=None)
-    MissedDelivery.objects.create(**identity, delivered_at=timezone.now(), status_code=0)
+    MissedDeliveryFactory(**identity)
     run(delivery)
 
     assert len(answers(pull)) == 1

@@ -17,6 +17,7 @@ from reviews.models import Delivery, Review
 from reviews.runs.runner import process
 from sandbox import PullRequest, Repository, Sandbox
 from sandbox.llm import ModelServer, Reply
+from tests.support.factories import ReviewFactory
 from tests.support.language_models import remark
 from tests.support.runs import (
     admit,
@@ -41,15 +42,7 @@ def failure(review: Review) -> str:
 
 def spend(dollars: float, *, repo: str = "octo/demo", ago: timedelta = timedelta()) -> Review:
     """A run that paid for the language model some time ago."""
-    number = Review.objects.count()
-    delivery = Delivery.objects.create(delivery_id=f"spent-{number}", event_type="pull_request.opened", repo=repo)
-    return Review.objects.create(
-        delivery=delivery,
-        repo=repo,
-        pr_number=1000 + number,
-        language_model_paid=dollars,
-        language_model_asked_at=timezone.now() - ago,
-    )
+    return ReviewFactory(repo=repo, language_model_paid=dollars, language_model_asked_at=timezone.now() - ago)
 
 
 def test_a_pull_request_that_is_too_much_for_a_run_is_not_sent(

@@ -16,6 +16,7 @@ from reviews.maintenance.scheduler import run_all
 from reviews.models import Delivery, MissedDelivery, PeriodicTask
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
 from telemetry.models import Execution, RateLimitEvent
+from tests.support.factories import PeriodicTaskFactory
 from tests.support.runs import admit, run
 
 NOBODY = "http://127.0.0.1:1/webhooks/github"
@@ -222,9 +223,7 @@ def test_it_looks_back_no_further_than_a_little_behind_its_last_look(github: San
     admit(pull, delivery_id="first")
     Delivery.objects.update(received_at=timezone.now() - timedelta(hours=5))
     send(github, pull, "missed")
-    PeriodicTask.objects.create(
-        name=redelivery.TASK, finished_at=timezone.now() + redelivery.OVERLAP + timedelta(seconds=5)
-    )
+    PeriodicTaskFactory(name=redelivery.TASK, finished_at=timezone.now() + redelivery.OVERLAP + timedelta(seconds=5))
 
     assert request_missed_deliveries() == {"missed": 0, "asked for": 0}
 

@@ -16,8 +16,8 @@ from reviews.maintenance.retention import retain
 from reviews.models import Delivery, MissedDelivery, Review
 from sandbox import PullRequest
 from telemetry.models import Execution, RateLimitEvent
+from tests.support.factories import ExecutionFactory, MissedDeliveryFactory, RateLimitEventFactory
 from tests.support.runs import admit, run
-from tests.telemetry.factories import ExecutionFactory, RateLimitEventFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -50,7 +50,7 @@ def test_what_is_older_than_the_retention_goes_and_what_is_younger_stays(
     monkeypatch.setattr(retention, "BATCH", 1)
     run(admit(pull))
     admit(pull, "labeled")
-    MissedDelivery.objects.create(delivery_id="m", event_type="x", delivered_at=timezone.now(), status_code=0)
+    MissedDeliveryFactory()
     age()
     young = admit(pull)
     run(young)

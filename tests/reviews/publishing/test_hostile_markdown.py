@@ -7,11 +7,11 @@ from markdown_it import MarkdownIt
 
 from reviews.config import repository
 from reviews.findings import Finding, Report, Severity, Suggestion, bounded
-from reviews.models import Review
 from reviews.publishing.grouping import Remark
 from reviews.publishing.markdown import MAX_BODY, code, comment_body, prose, summary_body
 from reviews.publishing.publish import marker
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
+from tests.support.factories import ReviewFactory
 from tests.support.hostile import MARKUP, RULE_URL, assert_tame, check_comment, check_summary
 from tests.support.runs import admit, run
 
@@ -77,7 +77,7 @@ def test_a_table_row_is_one_row_of_three_cells_whatever_it_holds() -> None:
     for text in ("a|b", "a\\|b", "a\\\\|b", "`|`", "`\\|`", "`a\\\\|b` | @everyone"):
         hostile = finding(message=f"{text} end", path=text, rule=text)
         check_summary([hostile], [text], text)
-        body = summary_body(Review(head_sha="0" * 40), Report(findings=(hostile,)), [hostile], refused=True)
+        body = summary_body(ReviewFactory.build(), Report(findings=(hostile,)), [hostile], refused=True)
         (row,) = [line for line in body.splitlines() if line.startswith("| major")]
         # To GitHub the second of two backslashes is escaped by the first, and the bar behind them ends the cell.
         bars = re.findall(r"(\\*)\|", row)

@@ -15,11 +15,12 @@ from reviews.exceptions import LeaseLost
 from reviews.github import client as github_client
 from reviews.github.facts import POST_VISIBILITY_DELAY
 from reviews.intake.inbox import requeue
-from reviews.models import DeliveryStatus, MissedDelivery, Review
+from reviews.models import DeliveryStatus, Review
 from reviews.publishing import check_runs
 from reviews.publishing.check_runs import ABANDONED_AFTER, external_id, report_pending
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
 from telemetry.models import Conclusion
+from tests.support.factories import MissedDeliveryFactory
 from tests.support.runs import (
     admit,
     let_waits_be_over,
@@ -237,7 +238,7 @@ def test_a_process_that_has_lost_it_to_another_posts_nothing(github: Sandbox, pu
 def test_one_that_a_restored_backup_does_not_know_of_is_found(github: Sandbox, pull: PullRequest) -> None:
     review = run(admit(pull))
     identity = {"delivery_id": review.delivery.delivery_id, "event_type": review.delivery.event_type}
-    MissedDelivery.objects.create(**identity, delivered_at=timezone.now(), status_code=502)
+    MissedDeliveryFactory(**identity)
     Review.objects.update(check_run_due_at=timezone.now(), check_run_posting_at=None, check_run_reported_at=None)
 
     assert tell_check_runs() == {"reported": 1}
