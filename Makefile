@@ -81,7 +81,7 @@ fuzz: install ## Coverage-guided fuzzing of all that reads a stranger's text (FU
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --only-binary :all: -r requirements-fuzz.txt
 	@for target in $(FUZZ_TARGETS); do echo "== $$target"; $(BIN)/python -m fuzz $$target -max_total_time=$(FUZZ_SECONDS) || exit 1; done
 
-MODULE ?= recording lease models publishing conversation threads webhooks inbox payloads
+MODULE ?= recording timeouts lease models publishing conversation threads webhooks inbox payloads
 
 mutation: install ## Break the code in many small ways and see the tests notice (MODULE=recording, ONLY="1 2" …)
 	@mkdir -p var/mutation

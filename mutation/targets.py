@@ -35,16 +35,16 @@ INTAKE_TESTS = (
 # What waits for a lock costs seconds and comes by no line of its own; GitHub's examples lie outside of this project.
 INTAKE_DESELECTED = "locked_database or githubs_own_examples"
 
+RECORDING_TESTS = (
+    "tests/telemetry/test_recording.py",
+    "tests/telemetry/test_recording_failures.py",
+    "tests/telemetry/test_own_store.py",
+    "tests/reviews/runs/test_store_outages.py",
+)
+
 TARGETS = {
-    "recording": Target(
-        "telemetry/recording.py",
-        (
-            "tests/telemetry/test_recording.py",
-            "tests/telemetry/test_recording_failures.py",
-            "tests/telemetry/test_own_store.py",
-            "tests/reviews/runs/test_store_outages.py",
-        ),
-    ),
+    "recording": Target("telemetry/recording.py", RECORDING_TESTS),
+    "timeouts": Target("telemetry/timeouts.py", (*RECORDING_TESTS, "tests/reviews/intake/test_request_timeouts.py")),
     "lease": Target(
         "reviews/runs/lease.py",
         (
