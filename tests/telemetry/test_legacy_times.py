@@ -10,7 +10,7 @@ from django.test import Client
 
 from telemetry.models import Execution, RateLimitEvent
 from telemetry.recording import record_execution
-from tests.telemetry.factories import ExecutionFactory, RateLimitEventFactory, execution_values
+from tests.support.factories import ExecutionFactory, RateLimitEventFactory, execution_values
 from tests.telemetry.stores import POSTGRES_URL
 
 pytestmark = [pytest.mark.ops04, pytest.mark.django_db]

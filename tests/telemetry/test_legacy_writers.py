@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from telemetry.models import Execution, RateLimitEvent
 from telemetry.recording import record_rate_limit_event
-from tests.telemetry.factories import event_values
+from tests.support.factories import event_values
 from tests.telemetry.legacy import (
     DELIVERY_ONLY,
     make_empty,
