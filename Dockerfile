@@ -4,17 +4,17 @@
 #   docker run --init --read-only --tmpfs /tmp -v kodiai:/app/var -p 127.0.0.1:8000:8000 --env-file .env kodiai
 
 FROM python:3.13-slim-bookworm AS build
-# requirements-llm.txt: with what a language model needs.
-ARG REQUIREMENTS=requirements.txt
+# requirements/llm.txt adds what a language model needs.
+ARG REQUIREMENTS=requirements/base.txt
 WORKDIR /app
-COPY requirements-uv.txt requirements-build.txt requirements.txt requirements-llm.txt ./
+COPY requirements/base.txt requirements/llm.txt requirements/build.txt requirements/uv.txt requirements/
 # Every file that is installed has the hash of the lock. One package has no wheel; what builds it is locked too.
 RUN python -m venv /opt/uv \
-    && /opt/uv/bin/python -m pip install --no-cache-dir --require-hashes --only-binary :all: -r requirements-uv.txt \
+    && /opt/uv/bin/python -m pip install --no-cache-dir --require-hashes --only-binary :all: -r requirements/uv.txt \
     && python -m venv --without-pip /app/.venv \
     && /opt/uv/bin/uv pip sync --python /app/.venv/bin/python --no-cache --require-hashes \
-        --only-binary :all: --no-binary crontab --build-constraints requirements-build.txt "$REQUIREMENTS" \
-    && rm requirements-uv.txt requirements-build.txt requirements.txt requirements-llm.txt
+        --only-binary :all: --no-binary crontab --build-constraints requirements/build.txt "$REQUIREMENTS" \
+    && rm -r requirements
 COPY manage.py LICENSE ./
 COPY kodiai kodiai
 COPY telemetry telemetry

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # One package has no wheel. What builds it is locked too.
-WHEELS := --only-binary :all: --no-binary crontab --build-constraints requirements-build.txt
+WHEELS := --only-binary :all: --no-binary crontab --build-constraints requirements/build.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help install run demo test lint format lock audit fault-matrix corpus samples schema precision openapi fuzz mutation stateful kill-matrix storm bench
@@ -14,11 +14,11 @@ help: ## List the targets
 
 install: $(STAMP) ## Make .venv and install the locked dependencies
 
-$(STAMP): requirements.txt requirements-dev.txt requirements-build.txt
+$(STAMP): requirements/base.txt requirements/dev.txt requirements/build.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Kodiai needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements-uv.txt
-	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes $(WHEELS) requirements-dev.txt requirements-uv.txt
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/uv.txt
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes $(WHEELS) requirements/dev.txt requirements/uv.txt
 	@touch $(STAMP)
 
 run: install ## Start web, worker and periodic tasks (HOST, PORT, KODIAI_… are respected)
@@ -78,7 +78,7 @@ FUZZ_SECONDS ?= 360
 FUZZ_TARGETS := intake patch config engine_output sarif markdown
 
 fuzz: install ## Coverage-guided fuzzing of all that reads a stranger's text (FUZZ_SECONDS per target, default 360)
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --only-binary :all: -r requirements-fuzz.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --only-binary :all: -r requirements/fuzz.txt
 	@for target in $(FUZZ_TARGETS); do echo "== $$target"; $(BIN)/python -m fuzz $$target -max_total_time=$(FUZZ_SECONDS) || exit 1; done
 
 MODULE ?= recording timeouts lease models publishing conversation threads webhooks inbox payloads
@@ -86,7 +86,7 @@ MODULE ?= recording timeouts lease models publishing conversation threads webhoo
 mutation: install ## Break the code in many small ways and see the tests notice (MODULE=recording, ONLY="1 2" …)
 	@mkdir -p var/mutation
 	@for module in $(MODULE); do \
-		$(BIN)/uv run --quiet --isolated --no-project --with-requirements requirements-mutation.txt python -m mutation.mutants $$module var/mutation/$$module.mutants.json \
+		$(BIN)/uv run --quiet --isolated --no-project --with-requirements requirements/mutation.txt python -m mutation.mutants $$module var/mutation/$$module.mutants.json \
 		&& $(BIN)/python -m mutation $$module $(if $(ONLY),--only $(ONLY)) || exit 1; done
 
 format: install ## Rewrite the sources in the project's format
@@ -94,17 +94,17 @@ format: install ## Rewrite the sources in the project's format
 	@$(BIN)/ruff format .
 
 lock: ## Write the lock files anew from pyproject.toml
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header pyproject.toml -o requirements.txt
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header pyproject.toml --extra llm --group dev -o requirements-dev.txt
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header pyproject.toml --extra llm -o requirements-llm.txt
-	@echo uv | $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header - -o requirements-uv.txt
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header --only-binary :all: --group fuzz -o requirements-fuzz.txt
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header --only-binary :all: --group mutation -o requirements-mutation.txt
-	@printf 'setuptools\nwheel\n' | $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header - -o requirements-build.txt
-	@echo pip-audit | $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header - -o requirements-audit.txt
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header pyproject.toml -o requirements/base.txt
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header pyproject.toml --extra llm --group dev -o requirements/dev.txt
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header pyproject.toml --extra llm -o requirements/llm.txt
+	@echo uv | $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header - -o requirements/uv.txt
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header --only-binary :all: --group fuzz -o requirements/fuzz.txt
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header --only-binary :all: --group mutation -o requirements/mutation.txt
+	@printf 'setuptools\nwheel\n' | $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header - -o requirements/build.txt
+	@echo pip-audit | $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header - -o requirements/audit.txt
 
 audit: install ## Look the locked packages up among known vulnerabilities (asks the package index; not part of the checks)
-	@$(BIN)/uv run --quiet --isolated --no-project --with-requirements requirements-audit.txt \
-		pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r requirements.txt -r requirements-llm.txt -r requirements-dev.txt \
+	@$(BIN)/uv run --quiet --isolated --no-project --with-requirements requirements/audit.txt \
+		pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r requirements/base.txt -r requirements/llm.txt -r requirements/dev.txt \
 		|| { echo "Not clean, or not audited: the lines above say which. Where packages come from a mirror, the"; \
 		echo "index itself cannot be asked, and nothing is known about them: run make audit where it can."; exit 1; }

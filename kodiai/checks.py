@@ -104,7 +104,7 @@ def language_model_is_ready(databases: Sequence[str] | None = None, **kwargs: An
         problems.append(
             Error(
                 "KODIAI_LLM_MODEL is set, and the extra `llm` is not installed: the model cannot be asked.",
-                hint="Install requirements-llm.txt in place of requirements.txt; `make install` does.",
+                hint="Install requirements/llm.txt in place of requirements/base.txt; `make install` does.",
                 id="kodiai.E006",
             )
         )

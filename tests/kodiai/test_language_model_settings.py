@@ -39,7 +39,7 @@ def test_an_extra_that_is_not_installed_is_told_with_what_to_do(
 
     ((code, text),) = problems()
     assert code == "kodiai.E006"
-    assert "requirements-llm.txt" in text
+    assert "requirements/llm.txt" in text
 
 
 @pytest.mark.parametrize("budget", ["KODIAI_LLM_MAX_COST_PER_DAY", "KODIAI_LLM_MAX_COST_PER_REPOSITORY_PER_DAY"])

@@ -12,7 +12,7 @@ import pytest
 from django.conf import settings
 
 ROOT = Path(settings.BASE_DIR)
-LOCKS = sorted(lock.name for lock in ROOT.glob("requirements*.txt"))
+LOCKS = sorted(str(lock.relative_to(ROOT)) for lock in ROOT.glob("requirements/*.txt"))
 UV = Path(sys.executable).with_name("uv")
 
 
@@ -71,13 +71,13 @@ def test_a_package_whose_hash_is_not_the_locked_one_is_refused(tmp_path: Path, c
     assert (tmp_path / "target" / "kodiai_probe.py").exists() is not changed
 
 
-@pytest.mark.parametrize("lock", ["requirements.txt", "requirements-llm.txt"])
+@pytest.mark.parametrize("lock", ["requirements/base.txt", "requirements/llm.txt"])
 @pytest.mark.parametrize("platform", ["x86_64-manylinux_2_36", "aarch64-manylinux_2_36"])
 def test_the_image_asks_for_no_package_that_would_have_to_be_compiled(tmp_path: Path, platform: str, lock: str) -> None:
     """Whether each package has a wheel for the image's Python is written in the lock only indirectly: uv is asked."""
     text = (ROOT / "Dockerfile").read_text()
     python = re.search(r"FROM python:(\d+\.\d+)-", text)
-    options = re.search(r"--only-binary :all: --no-binary (\w+) --build-constraints requirements-build.txt", text)
+    options = re.search(r"--only-binary :all: --no-binary (\w+) --build-constraints requirements/build.txt", text)
     assert python
     assert options
     assert options[0] in (ROOT / "Makefile").read_text()

@@ -88,10 +88,9 @@ def build(target: Path) -> None:
                 copy = target / place / inside
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file, copy)
-    removed = re.search(r"&& rm ((?:[\w.-]+ ?)+)$", building.runs[0].strip())
+    removed = re.search(r"&& rm -r ([\w.-]+)$", building.runs[0].strip())
     assert removed, "the build removes the lock files"
-    for name in removed[1].split():
-        (target / name).unlink()
+    shutil.rmtree(target / removed[1])
     (target / "var").mkdir()
     (target / ".venv").mkdir()
 
