@@ -79,15 +79,15 @@ FUZZ_TARGETS := intake patch config engine_output sarif markdown
 
 fuzz: install ## Coverage-guided fuzzing of all that reads a stranger's text (FUZZ_SECONDS per target, default 360)
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --only-binary :all: -r requirements/fuzz.txt
-	@for target in $(FUZZ_TARGETS); do echo "== $$target"; $(BIN)/python -m fuzz $$target -max_total_time=$(FUZZ_SECONDS) || exit 1; done
+	@for target in $(FUZZ_TARGETS); do echo "== $$target"; $(BIN)/python -m tools.fuzz $$target -max_total_time=$(FUZZ_SECONDS) || exit 1; done
 
 MODULE ?= recording timeouts lease models publishing conversation threads webhooks inbox payloads
 
 mutation: install ## Break the code in many small ways and see the tests notice (MODULE=recording, ONLY="1 2" …)
 	@mkdir -p var/mutation
 	@for module in $(MODULE); do \
-		$(BIN)/uv run --quiet --isolated --no-project --with-requirements requirements/mutation.txt python -m mutation.mutants $$module var/mutation/$$module.mutants.json \
-		&& $(BIN)/python -m mutation $$module $(if $(ONLY),--only $(ONLY)) || exit 1; done
+		$(BIN)/uv run --quiet --isolated --no-project --with-requirements requirements/mutation.txt python -m tools.mutation.mutants $$module var/mutation/$$module.mutants.json \
+		&& $(BIN)/python -m tools.mutation $$module $(if $(ONLY),--only $(ONLY)) || exit 1; done
 
 format: install ## Rewrite the sources in the project's format
 	@$(BIN)/ruff check --fix .

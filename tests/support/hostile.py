@@ -1,4 +1,4 @@
-"""What is hostile, and what must be true of what Kodiai makes of it. Shared by the tests and by `fuzz/`."""
+"""What is hostile, and what must be true of what Kodiai makes of it. Shared by the tests and by `tools/fuzz`."""
 
 import re
 import unicodedata

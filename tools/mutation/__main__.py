@@ -1,4 +1,4 @@
-"""Run the tests of each target against its mutants: `make mutation`, or `python -m mutation TARGET [--only NUMBER …]`.
+"""Run each target's tests against its mutants: `make mutation`, or `python -m tools.mutation TARGET --only NUMBER …`.
 
 A start of Django and pytest costs more than the tests. So this process loads what is not Kodiai's own once, and forks
 for each mutant: the child is handed the mutated source in place of the file, which is never touched, and a copy of a
@@ -29,7 +29,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from mutation.targets import TARGETS, Target
+from tools.mutation.targets import TARGETS, Target
 
 OWN = ("kodiai", "reviews", "telemetry", "tests")
 OUT = Path("var/mutation")

@@ -1,4 +1,4 @@
-"""Write the mutants of a target as JSON: `python -m mutation.mutants TARGET FILE`.
+"""Write the mutants of a target as JSON: `python -m tools.mutation.mutants TARGET FILE`.
 
 The operators are mutmut's; its runner, which puts every function behind a switch, was not tried with Django. Three
 operators are added for what it leaves alone: a condition is turned around, a statement is left out, and nothing is
@@ -17,7 +17,7 @@ import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
 from mutmut.mutation.mutators import mutation_operators
 
-from mutation.targets import TARGETS, Target
+from tools.mutation.targets import TARGETS, Target
 
 TEXTS = (cst.SimpleString, cst.FormattedString, cst.ConcatenatedString)
 TOLD_TO_PEOPLE = {"logger", "_refuse", "_text"}

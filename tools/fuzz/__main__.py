@@ -1,4 +1,4 @@
-"""Coverage-guided fuzzing of everything that reads a stranger's text: `make fuzz`, or `python -m fuzz TARGET …`.
+"""Coverage-guided fuzzing of everything that reads a stranger's text: `make fuzz`, or `python -m tools.fuzz TARGET …`.
 
 A target is a function of bytes that fails on whatever `tests.support.hostile` forbids. The arguments after its name are
 libFuzzer's. What is found is kept as a test; the corpus begins with the seeds below and stays in `var/fuzz/`.
@@ -161,7 +161,7 @@ SEEDS: dict[str, list[bytes]] = {
 def main() -> None:
     name = sys.argv[1] if len(sys.argv) > 1 else ""
     if name not in TARGETS:
-        raise SystemExit(f"usage: python -m fuzz {'|'.join(TARGETS)} [options of libFuzzer]")
+        raise SystemExit(f"usage: python -m tools.fuzz {'|'.join(TARGETS)} [options of libFuzzer]")
     corpus = Path("var/fuzz", name)
     corpus.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(SEEDS[name]):
