@@ -7,12 +7,15 @@ STAMP := $(VENV)/.installed
 WHEELS := --only-binary :all: --no-binary crontab --build-constraints requirements/build.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test lint format lock audit fault-matrix corpus samples schema precision openapi fuzz mutation stateful kill-matrix storm bench
+.PHONY: help install run demo test lint format generated fault-matrix corpus samples schema precision \
+	stateful kill-matrix storm bench fuzz mutation openapi lock audit
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-install: $(STAMP) ## Make .venv and install the locked dependencies
+##@ First
+
+install: $(STAMP) ## Create .venv and install the locked dependencies
 
 $(STAMP): requirements/base.txt requirements/dev.txt requirements/build.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Kodiai needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 1; }
@@ -21,52 +24,17 @@ $(STAMP): requirements/base.txt requirements/dev.txt requirements/build.txt
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes $(WHEELS) requirements/dev.txt requirements/uv.txt
 	@touch $(STAMP)
 
-run: install ## Start web, worker and periodic tasks (HOST, PORT, KODIAI_… are respected)
+run: install ## Start web server, worker and periodic tasks (HOST, PORT, KODIAI_…)
 	@$(BIN)/python manage.py run
 
-demo: install ## The whole story in the terminal, nothing to configure (ONCE=1: check it and exit)
+demo: install ## Review a pull request in a local sandbox, no configuration (ONCE=1: check and exit)
 	@$(BIN)/python manage.py demo $(if $(ONCE),--once)
 
-test: install ## The test suite on SQLite (KODIAI_TEST_POSTGRES_URL=… for PostgreSQL)
+test: install ## Run the test suite on SQLite (KODIAI_TEST_POSTGRES_URL=…: on PostgreSQL)
 	@$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
-	@test -n "$(KODIAI_TEST_POSTGRES_URL)" || echo "PostgreSQL was left out: set KODIAI_TEST_POSTGRES_URL to run the suite on it too."
+	@test -n "$(KODIAI_TEST_POSTGRES_URL)" || echo "PostgreSQL was skipped: set KODIAI_TEST_POSTGRES_URL to run the suite on it too."
 
-fault-matrix: install ## Write docs/fault-matrix.md from what the tests see
-	@KODIAI_TEST_WRITE_FAULT_MATRIX=1 $(BIN)/python -m pytest -q -n 0 tests/reviews/test_fault_matrix.py
-
-corpus: install ## Write tests/corpus/reviews and labels.txt anew, and show what is judged of each analyzer
-	@KODIAI_TEST_WRITE_CORPUS=1 $(BIN)/python -m pytest -q -n 0 tests/corpus
-	@$(BIN)/python -m tests.corpus.labels
-
-samples: install ## Write the samples of README.md anew, from what is published in the sandbox
-	@KODIAI_TEST_WRITE_SAMPLES=1 $(BIN)/python -m pytest -q -n 0 tests/test_samples.py
-
-schema: install ## Write docs/kodiai.schema.json, the JSON Schema of .kodiai.yml, from the code
-	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python -m tests.support.config_schema
-
-precision: install ## Measure the analyzers on their corpus and write docs/analyzers.md (times as multiples of ruff's)
-	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python -m tests.corpus.precision
-
-openapi: install ## Hold what Kodiai asks of GitHub to GitHub's OpenAPI description (OPENAPI=…/api.github.com.json)
-	@test -n "$(OPENAPI)" || { echo "Set OPENAPI to the description: npm install @octokit/openapi has it as generated/api.github.com.json"; exit 1; }
-	@KODIAI_TEST_OPENAPI="$(OPENAPI)" $(BIN)/python -m pytest -q -n 0 tests/support/openapi_check.py
-
-stateful: install ## The stateful test at random, for EXAMPLES=2000 examples (some seconds each)
-	@KODIAI_TEST_STATEFUL_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/python -m pytest -n 0 --hypothesis-show-statistics tests/reviews/test_stateful.py
-
-kill-matrix: install ## Kill workers at every step, 240 runs each: SQLite, PostgreSQL and Redis (KODIAI_TEST_POSTGRES_URL=…)
-	@KODIAI_TEST_POSTGRES_URL= $(BIN)/python -m tests.e2e.kill_matrix $(ARGS)
-	@test -n "$(KODIAI_TEST_POSTGRES_URL)" || { echo "PostgreSQL and Redis were left out: set KODIAI_TEST_POSTGRES_URL."; exit 1; }
-	@$(BIN)/python -m tests.e2e.kill_matrix $(ARGS)
-	@$(BIN)/python -m tests.e2e.kill_matrix --redis $(ARGS)
-
-storm: install ## 10,000 deliveries while workers are killed (DELIVERIES, SENDERS, KILL_EVERY; KODIAI_TEST_POSTGRES_URL=…)
-	@$(BIN)/python -m tests.e2e.storm --deliveries $(or $(DELIVERIES),10000) --senders $(or $(SENDERS),32) --kill-every $(or $(KILL_EVERY),1)
-
-bench: install ## How long a review takes, of one file to three hundred, and what it asks of GitHub (TIMES=5)
-	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python -m tests.benchmarks.reviews --times $(or $(TIMES),5)
-
-lint: install ## Format check, lint, types, import rules, migrations, deployment checks
+lint: install ## Check format, lint, types, import rules, migrations and deployment settings
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
@@ -74,37 +42,82 @@ lint: install ## Format check, lint, types, import rules, migrations, deployment
 	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python manage.py makemigrations --check --dry-run
 	@$(BIN)/python -m tests.support.check_deploy
 
+format: install ## Format the sources and apply safe lint fixes
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+##@ Checks that take longer
+
+kill-matrix: install ## Kill workers at every step: 240 runs each on SQLite, PostgreSQL and Redis (KODIAI_TEST_POSTGRES_URL=…)
+	@KODIAI_TEST_POSTGRES_URL= $(BIN)/python -m tests.e2e.kill_matrix $(ARGS)
+	@test -n "$(KODIAI_TEST_POSTGRES_URL)" || { echo "PostgreSQL and Redis were skipped: set KODIAI_TEST_POSTGRES_URL."; exit 1; }
+	@$(BIN)/python -m tests.e2e.kill_matrix $(ARGS)
+	@$(BIN)/python -m tests.e2e.kill_matrix --redis $(ARGS)
+
+storm: install ## Send 10,000 deliveries while workers are killed (DELIVERIES, SENDERS, KILL_EVERY, KODIAI_TEST_POSTGRES_URL=…)
+	@$(BIN)/python -m tests.e2e.storm --deliveries $(or $(DELIVERIES),10000) --senders $(or $(SENDERS),32) --kill-every $(or $(KILL_EVERY),1)
+
+stateful: install ## Run the stateful test with random examples (EXAMPLES=2000, some seconds each)
+	@KODIAI_TEST_STATEFUL_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/python -m pytest -n 0 --hypothesis-show-statistics tests/reviews/test_stateful.py
+
 FUZZ_SECONDS ?= 360
 FUZZ_TARGETS := intake patch config engine_output sarif markdown
 
-fuzz: install ## Coverage-guided fuzzing of all that reads a stranger's text (FUZZ_SECONDS per target, default 360)
+fuzz: install ## Fuzz every parser of untrusted input, guided by coverage (FUZZ_SECONDS=360 per target)
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --only-binary :all: -r requirements/fuzz.txt
 	@for target in $(FUZZ_TARGETS); do echo "== $$target"; $(BIN)/python -m tools.fuzz $$target -max_total_time=$(FUZZ_SECONDS) || exit 1; done
 
 MODULE ?= recording timeouts lease models publishing conversation threads webhooks inbox payloads
 
-mutation: install ## Break the code in many small ways and see the tests notice (MODULE=recording, ONLY="1 2" …)
+mutation: install ## Mutate the code and check that the tests notice (MODULE=recording, ONLY="1 2")
 	@mkdir -p var/mutation
 	@for module in $(MODULE); do \
 		$(BIN)/uv run --quiet --isolated --no-project --with-requirements requirements/mutation.txt python -m tools.mutation.mutants $$module var/mutation/$$module.mutants.json \
 		&& $(BIN)/python -m tools.mutation $$module $(if $(ONLY),--only $(ONLY)) || exit 1; done
 
-format: install ## Rewrite the sources in the project's format
-	@$(BIN)/ruff check --fix .
-	@$(BIN)/ruff format .
+bench: install ## Time reviews of 1 to 300 files and count their GitHub calls (TIMES=5)
+	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python -m tests.benchmarks.reviews --times $(or $(TIMES),5)
 
-lock: ## Write the lock files anew from pyproject.toml
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header pyproject.toml -o requirements/base.txt
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header pyproject.toml --extra llm --group dev -o requirements/dev.txt
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header pyproject.toml --extra llm -o requirements/llm.txt
-	@echo uv | $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header - -o requirements/uv.txt
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header --only-binary :all: --group fuzz -o requirements/fuzz.txt
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header --only-binary :all: --group mutation -o requirements/mutation.txt
-	@printf 'setuptools\nwheel\n' | $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header - -o requirements/build.txt
-	@echo pip-audit | $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header - -o requirements/audit.txt
+openapi: install ## Check Kodiai's requests against GitHub's OpenAPI description (OPENAPI=…/api.github.com.json)
+	@test -n "$(OPENAPI)" || { echo "Set OPENAPI to the description: the npm package @octokit/openapi contains it as generated/api.github.com.json"; exit 1; }
+	@KODIAI_TEST_OPENAPI="$(OPENAPI)" $(BIN)/python -m pytest -q -n 0 tests/support/openapi_check.py
 
-audit: install ## Look the locked packages up among known vulnerabilities (asks the package index; not part of the checks)
+##@ Files written from code
+
+generated: schema samples corpus precision fault-matrix ## Write all of the following
+
+schema: install ## Write docs/kodiai.schema.json, the JSON Schema of .kodiai.yml
+	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python -m tests.support.config_schema
+
+samples: install ## Write the samples of README.md from reviews published in the sandbox
+	@KODIAI_TEST_WRITE_SAMPLES=1 $(BIN)/python -m pytest -q -n 0 tests/test_samples.py
+
+corpus: install ## Write tests/corpus/reviews and labels.txt; print the labels by analyzer
+	@KODIAI_TEST_WRITE_CORPUS=1 $(BIN)/python -m pytest -q -n 0 tests/corpus
+	@$(BIN)/python -m tests.corpus.labels
+
+precision: install ## Measure the analyzers on their corpus and write docs/analyzers.md
+	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python -m tests.corpus.precision
+
+fault-matrix: install ## Write docs/fault-matrix.md from test results
+	@KODIAI_TEST_WRITE_FAULT_MATRIX=1 $(BIN)/python -m pytest -q -n 0 tests/reviews/test_fault_matrix.py
+
+##@ Maintenance
+
+COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header
+
+lock: ## Resolve the lock files in requirements/ from pyproject.toml
+	@$(COMPILE) pyproject.toml -o requirements/base.txt
+	@$(COMPILE) pyproject.toml --extra llm -o requirements/llm.txt
+	@$(COMPILE) pyproject.toml --extra llm --group dev -o requirements/dev.txt
+	@$(COMPILE) --only-binary :all: --group fuzz -o requirements/fuzz.txt
+	@$(COMPILE) --only-binary :all: --group mutation -o requirements/mutation.txt
+	@echo uv | $(COMPILE) - -o requirements/uv.txt
+	@printf 'setuptools\nwheel\n' | $(COMPILE) - -o requirements/build.txt
+	@echo pip-audit | $(COMPILE) - -o requirements/audit.txt
+
+audit: install ## Check the locked packages for known vulnerabilities (queries the package index; not part of .ci/run)
 	@$(BIN)/uv run --quiet --isolated --no-project --with-requirements requirements/audit.txt \
 		pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r requirements/base.txt -r requirements/llm.txt -r requirements/dev.txt \
-		|| { echo "Not clean, or not audited: the lines above say which. Where packages come from a mirror, the"; \
-		echo "index itself cannot be asked, and nothing is known about them: run make audit where it can."; exit 1; }
+		|| { echo "Vulnerable, or not audited: see above. A mirror of the package index has no vulnerability data;"; \
+		echo "run make audit where the index itself can be reached."; exit 1; }
