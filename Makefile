@@ -99,7 +99,7 @@ corpus: install ## Write tests/corpus/reviews and labels.txt; print the labels b
 precision: install ## Measure the analyzers on their corpus and write docs/analyzers.md
 	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python -m tests.corpus.precision
 
-fault-matrix: install ## Write docs/fault-matrix.md from test results
+fault-matrix: install ## Write docs/verification/fault-matrix.md from test results
 	@KODIAI_TEST_WRITE_FAULT_MATRIX=1 $(BIN)/python -m pytest -q -n 0 tests/reviews/test_fault_matrix.py
 
 ##@ Maintenance

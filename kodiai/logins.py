@@ -1,6 +1,6 @@
 """Log-ins are throttled: after some failures a name can't be tried from an address for a while.
 
-docs/decisions/0007-how-log-ins-are-throttled.md says why this is not a library.
+docs/decisions/0005-log-in-throttling.md says why this is not a library.
 """
 
 import hashlib

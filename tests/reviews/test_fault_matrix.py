@@ -1,4 +1,4 @@
-"""Each call of a run to GitHub meets each fault, once and for ever: what Kodiai did is the table docs/fault-matrix.md.
+"""Each call of a run to GitHub meets each fault, once and each time; docs/verification/fault-matrix.md is the result.
 
 A cell is a run that goes on as a worker lets it go on: put off by a limit it is processed again when its time has come,
 and after a failed attempt it is tried again. `make fault-matrix` writes the table; the tests fail where it differs.
@@ -38,7 +38,7 @@ from tests.support.shop import AFTER, BEFORE
 
 pytestmark = pytest.mark.django_db
 
-TABLE = Path(project.BASE_DIR) / "docs" / "fault-matrix.md"
+TABLE = Path(project.BASE_DIR) / "docs" / "verification" / "fault-matrix.md"
 WRITE = bool(os.environ.get("KODIAI_TEST_WRITE_FAULT_MATRIX"))
 FIXED = AFTER.replace("import os\n\n\n", "")
 MAX_ROUNDS = 30
