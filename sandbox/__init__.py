@@ -9,10 +9,10 @@ with Sandbox() as github:
 
 from sandbox.box import Sandbox
 from sandbox.faults import ANY_ROUTE, Fault, FaultKind
-from sandbox.git import Executable, GitError, Submodule, Symlink
-from sandbox.pulls import PullRequest
-from sandbox.repository import Repository
-from sandbox.state import Call
+from sandbox.state.git import Executable, GitError, Submodule, Symlink
+from sandbox.state.pulls import PullRequest
+from sandbox.state.repository import Repository
+from sandbox.state.state import Call
 from sandbox.webhooks import HookDelivery, WebhookRequest, WebhookResponse, sign
 
 __all__ = [

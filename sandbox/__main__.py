@@ -5,7 +5,7 @@ import signal
 import threading
 
 from sandbox.box import Sandbox
-from sandbox.pulls import PullRequest
+from sandbox.state.pulls import PullRequest
 
 EXAMPLE_FILES = {
     "README.md": "# demo\n",

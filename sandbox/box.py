@@ -10,12 +10,12 @@ from typing import Any, Self
 from sandbox import payloads
 from sandbox.app import App, Json, installation_id, key_pair
 from sandbox.faults import Fault
-from sandbox.git import Content
-from sandbox.pulls import PullRequest
-from sandbox.repository import Repository
 from sandbox.routes import ROUTE_NAMES
 from sandbox.server import Server
-from sandbox.state import State
+from sandbox.state.git import Content
+from sandbox.state.pulls import PullRequest
+from sandbox.state.repository import Repository
+from sandbox.state.state import State
 from sandbox.webhooks import HookDelivery, WebhookRequest, WebhookResponse, webhook_request
 
 

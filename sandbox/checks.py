@@ -14,8 +14,8 @@ from sandbox.app import WEB_URL, App, Json, node_id, timestamp
 from sandbox.http import ApiError, Request, not_found
 
 if TYPE_CHECKING:
-    from sandbox.pulls import PullRequest
-    from sandbox.repository import Repository
+    from sandbox.state.pulls import PullRequest
+    from sandbox.state.repository import Repository
 
 MAX_ANNOTATIONS = 50
 """Annotations of one call. Those of later calls are added to them."""

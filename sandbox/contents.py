@@ -7,9 +7,9 @@ import textwrap
 from urllib.parse import quote
 
 from sandbox.app import WEB_URL, Json
-from sandbox.git import SUBMODULE_MODE, SYMLINK_MODE, Entry
 from sandbox.http import Answer, ApiError, Request, not_found
-from sandbox.repository import Repository
+from sandbox.state.git import SUBMODULE_MODE, SYMLINK_MODE, Entry
+from sandbox.state.repository import Repository
 
 MAX_INLINE_BYTES = 1024 * 1024
 """Larger files come with an empty `content` and `encoding` "none".

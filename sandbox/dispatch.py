@@ -6,8 +6,8 @@ from sandbox.app import timestamp
 from sandbox.http import Answer, ApiError, Request
 from sandbox.limits import Limit
 from sandbox.routes import Auth, Route, permitted
-from sandbox.state import State
-from sandbox.tokens import authenticate_app
+from sandbox.state.state import State
+from sandbox.state.tokens import authenticate_app
 
 LIMITS_URL = "https://docs.github.com/rest/overview/rate-limits-for-the-rest-api"
 

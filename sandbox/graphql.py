@@ -6,14 +6,14 @@ Source of the fields: GitHub GraphQL docs, objects `Blob`, `PullRequest`, `PullR
 
 from collections.abc import Callable, Mapping, Sequence
 
-from sandbox import threads
 from sandbox.app import Json
-from sandbox.git import SUBMODULE_MODE
 from sandbox.graphql_document import DocumentError, Field, Operation, read
 from sandbox.http import ApiError, Request, not_found
-from sandbox.pulls import PullRequest
-from sandbox.repository import Repository
-from sandbox.state import State
+from sandbox.state import threads
+from sandbox.state.git import SUBMODULE_MODE
+from sandbox.state.pulls import PullRequest
+from sandbox.state.repository import Repository
+from sandbox.state.state import State
 
 MAX_TEXT_BYTES = 512 * 1024
 """Longer texts are cut and `isTruncated` is true. GitHub does not document the size."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sandbox import checks, conversation, shapes
+from sandbox import checks, shapes
 from sandbox.app import App, Json, account, node_id, timestamp
+from sandbox.state import comments as conversation
 
 if TYPE_CHECKING:
-    from sandbox.pulls import PullRequest
-    from sandbox.repository import Repository
+    from sandbox.state.pulls import PullRequest
+    from sandbox.state.repository import Repository
 
 WEBHOOK_URL = "https://example.com/webhooks/github"
 """What a ping says the App's webhook address is; the sandbox sends where it is told to."""

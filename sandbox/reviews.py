@@ -7,12 +7,12 @@ from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox import conversation
 from sandbox.app import Json, timestamp
-from sandbox.diffs import ChangedFile, PatchLine, Side
 from sandbox.http import ApiError
-from sandbox.pulls import PullRequest
-from sandbox.threads import Thread
+from sandbox.state import comments as conversation
+from sandbox.state.diffs import ChangedFile, PatchLine, Side
+from sandbox.state.pulls import PullRequest
+from sandbox.state.threads import Thread
 
 MAX_BODY_CHARACTERS = 65_536
 """Length of a review's or comment's body. Source: GitHub's error "Body is too long (maximum is 65536 characters)"."""

@@ -9,16 +9,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlencode
 
-from sandbox import checks, conversation, graphql, shapes
+from sandbox import checks, graphql, shapes
 from sandbox.app import Json, account
 from sandbox.contents import get_contents
-from sandbox.conversation import REACTIONS
 from sandbox.http import DEFAULT_PER_PAGE, MAX_PER_PAGE, Answer, ApiError, Request, not_found, page
-from sandbox.pulls import PullRequest
 from sandbox.reviews import MAX_BODY_CHARACTERS, create_review, update_comment, update_review
 from sandbox.search import search_issues
-from sandbox.state import State
-from sandbox.tokens import token_json
+from sandbox.state import comments as conversation
+from sandbox.state.comments import REACTIONS
+from sandbox.state.pulls import PullRequest
+from sandbox.state.state import State
+from sandbox.state.tokens import token_json
 
 MAX_FILES = 3000
 """Source: GitHub REST docs, "List pull requests files"."""

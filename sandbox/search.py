@@ -3,10 +3,11 @@
 import re
 from collections.abc import Mapping
 
-from sandbox import conversation, shapes
+from sandbox import shapes
 from sandbox.app import Json, account
 from sandbox.http import DEFAULT_PER_PAGE, MAX_PER_PAGE, ApiError, Request
-from sandbox.repository import Repository
+from sandbox.state import comments as conversation
+from sandbox.state.repository import Repository
 
 _QUALIFIER = re.compile(r'(-?[\w-]+):("[^"]*"|\S+)')
 

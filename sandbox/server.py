@@ -21,7 +21,7 @@ from sandbox import dispatch
 from sandbox.faults import ECHO, Fault, FaultKind
 from sandbox.http import Answer, ApiError, Request
 from sandbox.routes import Route, find_route
-from sandbox.state import State
+from sandbox.state.state import State
 
 SECONDARY_LIMIT_URL = "https://docs.github.com/free-pro-team@latest/rest/overview/rate-limits-for-the-rest-api#about-secondary-rate-limits"
 

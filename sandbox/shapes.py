@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from sandbox.app import WEB_URL, App, Json, account, installation_id, node_id, timestamp
-from sandbox.diffs import ChangedFile, FileStatus
+from sandbox.state.diffs import ChangedFile, FileStatus
 
 if TYPE_CHECKING:
-    from sandbox.pulls import PullRequest
-    from sandbox.repository import Repository
+    from sandbox.state.pulls import PullRequest
+    from sandbox.state.repository import Repository
 
 PERMISSIONS = {
     "checks": "write",

@@ -20,7 +20,7 @@ import psycopg
 import pytest
 
 from sandbox import Fault, FaultKind, Sandbox
-from sandbox.tokens import Tokens
+from sandbox.state.tokens import Tokens
 from tests.e2e.conftest import POSTGRES_URL, ROOT, eventually
 
 pytestmark = [pytest.mark.xdist_group("e2e")]

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from sandbox import PullRequest, Repository, Sandbox, Symlink
-from sandbox.diffs import patch_lines
+from sandbox.state.diffs import patch_lines
 
 FilesOf = Callable[[PullRequest], dict[str, dict]]
 

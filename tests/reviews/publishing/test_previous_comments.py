@@ -15,7 +15,7 @@ from reviews.publishing.markdown import PARTIAL, RESOLVED
 from reviews.publishing.previous_comments import finding_marker, review_markers
 from reviews.publishing.publish import marker
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
-from sandbox.conversation import react
+from sandbox.state.comments import react
 from telemetry.models import Conclusion
 from tests.support.runs import admit, body_without_marker, run
 from tests.support.shop import AFTER

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from sandbox import conversation, payloads, shapes
+from sandbox import payloads, shapes
 from sandbox.app import Json, timestamp
-from sandbox.diffs import MAX_PATCH_LINES, ChangedFile, changed_files
-from sandbox.git import Changes, GitError
-from sandbox.threads import Thread
+from sandbox.state import comments as conversation
+from sandbox.state.diffs import MAX_PATCH_LINES, ChangedFile, changed_files
+from sandbox.state.git import Changes, GitError
+from sandbox.state.threads import Thread
 
 if TYPE_CHECKING:
-    from sandbox.repository import Repository
+    from sandbox.state.repository import Repository
 
 
 class PullRequest:
@@ -66,7 +67,7 @@ class PullRequest:
         self.comments: list[Json] = []
         self.requested_reviewers: list[str] = []
         self.max_patch_lines = MAX_PATCH_LINES
-        """Files whose patch is longer come without one; see `sandbox.diffs.MAX_PATCH_LINES`."""
+        """Files whose patch is longer come without one; see `sandbox.state.diffs.MAX_PATCH_LINES`."""
         self._branch = branch
         self._files: dict[tuple[str, str, int], list[ChangedFile]] = {}
 

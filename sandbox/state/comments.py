@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sandbox.app import App, Json, account, node_id, timestamp
 
 if TYPE_CHECKING:
-    from sandbox.pulls import PullRequest
+    from sandbox.state.pulls import PullRequest
 
 REACTIONS = ("+1", "-1", "laugh", "hooray", "confused", "heart", "rocket", "eyes")
 

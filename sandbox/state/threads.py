@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sandbox.app import Json, node_id
-from sandbox.diffs import Side
-from sandbox.git import GitError, GitStore
+from sandbox.state.diffs import Side
+from sandbox.state.git import GitError, GitStore
 
 if TYPE_CHECKING:
-    from sandbox.pulls import PullRequest
+    from sandbox.state.pulls import PullRequest
 
 _HUNK = re.compile(rb"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sandbox.git import GitStore
+from sandbox.state.git import GitStore
 
 MAX_PATCH_LINES = 3_000
 """A file whose patch has more lines comes without `patch`.

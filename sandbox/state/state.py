@@ -9,10 +9,10 @@ from sandbox.app import App, Json
 from sandbox.faults import FaultPlan
 from sandbox.http import not_found
 from sandbox.limits import LIMITS, Limit
-from sandbox.pulls import PullRequest
-from sandbox.repository import Repository
 from sandbox.shapes import PERMISSIONS
-from sandbox.tokens import Tokens
+from sandbox.state.pulls import PullRequest
+from sandbox.state.repository import Repository
+from sandbox.state.tokens import Tokens
 from sandbox.webhooks import Hook
 
 

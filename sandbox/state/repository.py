@@ -8,8 +8,8 @@ from typing import Any
 
 from sandbox import checks, payloads, shapes
 from sandbox.app import App, Json, installation_id, timestamp
-from sandbox.git import Changes, Content, GitStore
-from sandbox.pulls import PullRequest
+from sandbox.state.git import Changes, Content, GitStore
+from sandbox.state.pulls import PullRequest
 
 DEFAULT_BRANCH = "main"
 
