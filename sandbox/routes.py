@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlencode
 
-from sandbox import checks, graphql, shapes
+from sandbox import checks, shapes
 from sandbox.app import Json, account
 from sandbox.contents import get_contents
+from sandbox.graphql import resolvers as graphql
 from sandbox.http import DEFAULT_PER_PAGE, MAX_PER_PAGE, Answer, ApiError, Request, not_found, page
 from sandbox.reviews import MAX_BODY_CHARACTERS, create_review, update_comment, update_review
 from sandbox.search import search_issues

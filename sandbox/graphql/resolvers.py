@@ -7,7 +7,7 @@ Source of the fields: GitHub GraphQL docs, objects `Blob`, `PullRequest`, `PullR
 from collections.abc import Callable, Mapping, Sequence
 
 from sandbox.app import Json
-from sandbox.graphql_document import DocumentError, Field, Operation, read
+from sandbox.graphql.document import DocumentError, Field, Operation, read
 from sandbox.http import ApiError, Request, not_found
 from sandbox.state import threads
 from sandbox.state.git import SUBMODULE_MODE
