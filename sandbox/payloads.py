@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sandbox import checks, shapes
 from sandbox.app import App, Json, account, node_id, timestamp
+from sandbox.rest import check_runs as checks
+from sandbox.rest import resources as shapes
 from sandbox.state import comments as conversation
 
 if TYPE_CHECKING:

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlencode
 
-from sandbox import checks, shapes
 from sandbox.app import Json, account
-from sandbox.contents import get_contents
 from sandbox.graphql import resolvers as graphql
 from sandbox.http import DEFAULT_PER_PAGE, MAX_PER_PAGE, Answer, ApiError, Request, not_found, page
-from sandbox.reviews import MAX_BODY_CHARACTERS, create_review, update_comment, update_review
-from sandbox.search import search_issues
+from sandbox.rest import check_runs as checks
+from sandbox.rest import resources as shapes
+from sandbox.rest.contents import get_contents
+from sandbox.rest.reviews import MAX_BODY_CHARACTERS, create_review, update_comment, update_review
+from sandbox.rest.search import search_issues
 from sandbox.state import comments as conversation
 from sandbox.state.comments import REACTIONS
 from sandbox.state.pulls import PullRequest

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from sandbox import payloads, shapes
+from sandbox import payloads
 from sandbox.app import Json, timestamp
+from sandbox.rest import resources as shapes
 from sandbox.state import comments as conversation
 from sandbox.state.diffs import MAX_PATCH_LINES, ChangedFile, changed_files
 from sandbox.state.git import Changes, GitError

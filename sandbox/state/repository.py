@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sandbox import checks, payloads, shapes
+from sandbox import payloads
 from sandbox.app import App, Json, installation_id, timestamp
+from sandbox.rest import check_runs as checks
+from sandbox.rest import resources as shapes
 from sandbox.state.git import Changes, Content, GitStore
 from sandbox.state.pulls import PullRequest
 

@@ -9,7 +9,7 @@ from sandbox.app import App, Json
 from sandbox.faults import FaultPlan
 from sandbox.http import not_found
 from sandbox.limits import LIMITS, Limit
-from sandbox.shapes import PERMISSIONS
+from sandbox.rest.resources import PERMISSIONS
 from sandbox.state.pulls import PullRequest
 from sandbox.state.repository import Repository
 from sandbox.state.tokens import Tokens

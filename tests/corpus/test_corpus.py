@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sandbox.reviews import MAX_BODY_CHARACTERS
+from sandbox.rest.reviews import MAX_BODY_CHARACTERS
 from tests.corpus import labels, snapshots
 from tests.corpus import pulls as pulls
 from tests.corpus.declarations import DECLARED, Declared

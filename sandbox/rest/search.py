@@ -3,9 +3,9 @@
 import re
 from collections.abc import Mapping
 
-from sandbox import shapes
 from sandbox.app import Json, account
 from sandbox.http import DEFAULT_PER_PAGE, MAX_PER_PAGE, ApiError, Request
+from sandbox.rest import resources as shapes
 from sandbox.state import comments as conversation
 from sandbox.state.repository import Repository
 

@@ -9,9 +9,9 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sandbox import shapes
 from sandbox.app import WEB_URL, App, Json, node_id, timestamp
 from sandbox.http import ApiError, Request, not_found
+from sandbox.rest import resources as shapes
 
 if TYPE_CHECKING:
     from sandbox.state.pulls import PullRequest
