@@ -7,8 +7,8 @@ with Sandbox() as github:
     github.send_webhook(url, "pull_request", pull.payload("opened"))
 """
 
-from sandbox.box import Sandbox
 from sandbox.faults import ANY_ROUTE, Fault, FaultKind
+from sandbox.sandbox import Sandbox
 from sandbox.state.git import Executable, GitError, Submodule, Symlink
 from sandbox.state.pulls import PullRequest
 from sandbox.state.repository import Repository

@@ -4,7 +4,7 @@ import argparse
 import signal
 import threading
 
-from sandbox.box import Sandbox
+from sandbox.sandbox import Sandbox
 from sandbox.state.pulls import PullRequest
 
 EXAMPLE_FILES = {
