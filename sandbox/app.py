@@ -17,6 +17,19 @@ Json = dict[str, Any]
 """A JSON object as GitHub sends it."""
 
 
+PERMISSIONS = {
+    "checks": "write",
+    "contents": "read",
+    "issues": "write",
+    "metadata": "read",
+    "pull_requests": "write",
+}
+"""What the App may do where it is installed."""
+
+EVENTS = ["check_run", "check_suite", "issue_comment", "pull_request", "pull_request_review_comment"]
+"""The events that the App subscribes to."""
+
+
 @dataclass(frozen=True)
 class App:
     """The one GitHub App of a sandbox. Keys are PEM; `api_url` has no slash at its end."""
@@ -83,6 +96,53 @@ def account(login: str, api_url: str) -> Json:
         "received_events_url": f"{url}/received_events",
         "type": "Bot" if bot else "User",
         "site_admin": False,
+    }
+
+
+def installation_json(app: App, owner: str, permissions: Json | None = None) -> Json:
+    """The App's installation on an account; `permissions` are all that the App asks for, unless told."""
+    number = installation_id(owner)
+    holder = account(owner, app.api_url)
+    return {
+        "id": number,
+        "account": holder,
+        "repository_selection": "all",
+        "access_tokens_url": f"{app.api_url}/app/installations/{number}/access_tokens",
+        "repositories_url": f"{app.api_url}/installation/repositories",
+        "html_url": f"{WEB_URL}/settings/installations/{number}",
+        "app_id": app.id,
+        "app_slug": app.slug,
+        "target_id": holder["id"],
+        "target_type": "User",
+        "permissions": PERMISSIONS if permissions is None else permissions,
+        "events": EVENTS,
+        "created_at": timestamp(),
+        "updated_at": timestamp(),
+        "single_file_name": None,
+        "has_multiple_single_files": False,
+        "single_file_paths": [],
+        "suspended_by": None,
+        "suspended_at": None,
+    }
+
+
+def app_json(app: App, installations: int) -> Json:
+    """The App itself, as GET /app answers it."""
+    return {
+        "id": app.id,
+        "slug": app.slug,
+        "node_id": node_id("A", app.id),
+        "client_id": f"Iv1.{app.id:016x}",
+        "owner": account("octocat", app.api_url),
+        "name": app.slug.capitalize(),
+        "description": None,
+        "external_url": f"{WEB_URL}/apps/{app.slug}",
+        "html_url": f"{WEB_URL}/apps/{app.slug}",
+        "created_at": timestamp(),
+        "updated_at": timestamp(),
+        "permissions": PERMISSIONS,
+        "events": EVENTS,
+        "installations_count": installations,
     }
 
 

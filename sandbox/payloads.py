@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sandbox.app import App, Json, account, node_id, timestamp
+from sandbox.app import EVENTS, App, Json, account, installation_json, node_id, timestamp
 from sandbox.rest import check_runs as checks
 from sandbox.rest import resources as shapes
 from sandbox.state import comments as conversation
@@ -129,7 +129,7 @@ def _check_suite(app: App, action: str | None, subject: Any, details: Json) -> J
 def _installation(app: App, action: str | None, subject: Any, details: Json) -> Json:
     repo: Repository = getattr(subject, "repository", subject)
     return {
-        "installation": shapes.installation(app, repo.owner),
+        "installation": installation_json(app, repo.owner),
         "repositories": [_short(repo)],
         "requester": None,
         "sender": account(repo.owner, app.api_url),
@@ -139,7 +139,7 @@ def _installation(app: App, action: str | None, subject: Any, details: Json) -> 
 def _installation_repositories(app: App, action: str | None, subject: Any, details: Json) -> Json:
     repo: Repository = getattr(subject, "repository", subject)
     return {
-        "installation": shapes.installation(app, repo.owner),
+        "installation": installation_json(app, repo.owner),
         "repository_selection": "selected",
         "repositories_added": [_short(repo)] if action == "added" else [],
         "repositories_removed": [_short(repo)] if action == "removed" else [],
@@ -158,7 +158,7 @@ def _ping(app: App, action: str | None, subject: Any, details: Json) -> Json:
             "name": "web",
             "active": True,
             "app_id": app.id,
-            "events": shapes.EVENTS,
+            "events": EVENTS,
             "config": {"content_type": "json", "insecure_ssl": "0", "secret": "********", "url": WEBHOOK_URL},
             "created_at": timestamp(),
             "updated_at": timestamp(),

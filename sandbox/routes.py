@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlencode
 
-from sandbox.app import Json, account
+from sandbox.app import Json, account, app_json, installation_json
 from sandbox.graphql import resolvers as graphql
 from sandbox.http import DEFAULT_PER_PAGE, MAX_PER_PAGE, Answer, ApiError, Request, not_found, page
 from sandbox.rest import check_runs as checks
@@ -59,12 +59,12 @@ def _unknown(state: State, request: Request) -> Answer:
 
 
 def _app(state: State, request: Request) -> Answer:
-    return Answer(body=shapes.integration(state.app, len(state.installations())))
+    return Answer(body=app_json(state.app, len(state.installations())))
 
 
 def _repository_installation(state: State, request: Request) -> Answer:
     repo = state.repository(_full_name(request))
-    return Answer(body=shapes.installation(state.app, repo.owner, state.permissions_of(repo.installation_id)))
+    return Answer(body=installation_json(state.app, repo.owner, state.permissions_of(repo.installation_id)))
 
 
 def _installation_token(state: State, request: Request) -> Answer:

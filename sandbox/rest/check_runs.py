@@ -9,9 +9,8 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sandbox.app import WEB_URL, App, Json, node_id, timestamp
+from sandbox.app import WEB_URL, App, Json, app_json, node_id, timestamp
 from sandbox.http import ApiError, Request, not_found
-from sandbox.rest import resources as shapes
 
 if TYPE_CHECKING:
     from sandbox.state.pulls import PullRequest
@@ -66,7 +65,7 @@ def create_check_run(repo: Repository, body: Json, app: Json | None = None) -> J
             "annotations_url": f"{url}/annotations",
         },
         "check_suite": {"id": repo.check_suite_id(sha, (app or {}).get("id", repo.app.id))},
-        "app": app or shapes.integration(repo.app, 1),
+        "app": app or app_json(repo.app, 1),
         "pull_requests": _pull_requests(repo, sha),
         "annotations": [],
     }
@@ -114,7 +113,7 @@ def in_webhook(repo: Repository, kept: Json) -> Json:
 
 def suite(repo: Repository, sha: str, app: Json | None = None) -> Json:
     """The check suite of a commit and an App: one check run for all."""
-    app = app or shapes.integration(repo.app, 1)
+    app = app or app_json(repo.app, 1)
     number = repo.check_suite_id(sha, app["id"])
     url = f"{repo.app.api_url}/repos/{repo.full_name}/check-suites/{number}"
     runs = [kept for kept in repo.check_runs if kept["check_suite"]["id"] == number]
@@ -150,7 +149,7 @@ def suite(repo: Repository, sha: str, app: Json | None = None) -> Json:
 
 def other_app(app: App, slug: str) -> Json:
     """An App that is not the sandbox's own, as GitHub's JSON."""
-    return shapes.integration(app, 1) | {"id": app.id + 1_000_000, "slug": slug, "name": slug.capitalize()}
+    return app_json(app, 1) | {"id": app.id + 1_000_000, "slug": slug, "name": slug.capitalize()}
 
 
 def _pull_requests(repo: Repository, sha: str) -> list[Json]:

@@ -5,24 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from sandbox.app import WEB_URL, App, Json, account, installation_id, node_id, timestamp
+from sandbox.app import WEB_URL, Json, account, installation_id, node_id
 from sandbox.state.diffs import ChangedFile, FileStatus
 
 if TYPE_CHECKING:
     from sandbox.state.pulls import PullRequest
     from sandbox.state.repository import Repository
-
-PERMISSIONS = {
-    "checks": "write",
-    "contents": "read",
-    "issues": "write",
-    "metadata": "read",
-    "pull_requests": "write",
-}
-"""What the App may do where it is installed."""
-
-EVENTS = ["check_run", "check_suite", "issue_comment", "pull_request", "pull_request_review_comment"]
-"""The events that the App subscribes to."""
 
 _REPOSITORY_LINKS = {
     "archive_url": "/{archive_format}{/ref}",
@@ -222,50 +210,3 @@ def changed_file(pull: PullRequest, file: ChangedFile) -> Json:
     if file.previous_path is not None:
         entry["previous_filename"] = file.previous_path
     return entry
-
-
-def installation(app: App, owner: str, permissions: Json | None = None) -> Json:
-    """The App's installation on an account; `permissions` are all that the App asks for, unless told."""
-    number = installation_id(owner)
-    holder = account(owner, app.api_url)
-    return {
-        "id": number,
-        "account": holder,
-        "repository_selection": "all",
-        "access_tokens_url": f"{app.api_url}/app/installations/{number}/access_tokens",
-        "repositories_url": f"{app.api_url}/installation/repositories",
-        "html_url": f"{WEB_URL}/settings/installations/{number}",
-        "app_id": app.id,
-        "app_slug": app.slug,
-        "target_id": holder["id"],
-        "target_type": "User",
-        "permissions": PERMISSIONS if permissions is None else permissions,
-        "events": EVENTS,
-        "created_at": timestamp(),
-        "updated_at": timestamp(),
-        "single_file_name": None,
-        "has_multiple_single_files": False,
-        "single_file_paths": [],
-        "suspended_by": None,
-        "suspended_at": None,
-    }
-
-
-def integration(app: App, installations: int) -> Json:
-    """The App itself, as GET /app answers it."""
-    return {
-        "id": app.id,
-        "slug": app.slug,
-        "node_id": node_id("A", app.id),
-        "client_id": f"Iv1.{app.id:016x}",
-        "owner": account("octocat", app.api_url),
-        "name": app.slug.capitalize(),
-        "description": None,
-        "external_url": f"{WEB_URL}/apps/{app.slug}",
-        "html_url": f"{WEB_URL}/apps/{app.slug}",
-        "created_at": timestamp(),
-        "updated_at": timestamp(),
-        "permissions": PERMISSIONS,
-        "events": EVENTS,
-        "installations_count": installations,
-    }

@@ -5,11 +5,10 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.app import App, Json
+from sandbox.app import PERMISSIONS, App, Json
 from sandbox.faults import FaultPlan
 from sandbox.http import not_found
 from sandbox.limits import LIMITS, Limit
-from sandbox.rest.resources import PERMISSIONS
 from sandbox.state.pulls import PullRequest
 from sandbox.state.repository import Repository
 from sandbox.state.tokens import Tokens
