@@ -8,6 +8,8 @@ with Sandbox() as github:
 """
 
 from sandbox.faults import ANY_ROUTE, Fault, FaultKind
+from sandbox.rest.check_runs import add_check_run
+from sandbox.rest.comments import add_comment, add_reply, add_review
 from sandbox.sandbox import Sandbox
 from sandbox.state.git import Executable, GitError, Submodule, Symlink
 from sandbox.state.pulls import PullRequest
@@ -30,5 +32,9 @@ __all__ = [
     "Symlink",
     "WebhookRequest",
     "WebhookResponse",
+    "add_check_run",
+    "add_comment",
+    "add_reply",
+    "add_review",
     "sign",
 ]

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.app import EVENTS, App, Json, account, installation_json, node_id, timestamp
 from sandbox.rest import check_runs as checks
+from sandbox.rest import comments as conversation
 from sandbox.rest import resources as shapes
-from sandbox.state import comments as conversation
 
 if TYPE_CHECKING:
     from sandbox.state.pulls import PullRequest
@@ -102,7 +102,7 @@ def _issue_comment(app: App, action: str | None, subject: Any, details: Json) ->
     comment = details["comment"] or conversation.issue_comment(
         pull, author=commenter, body=details["comment_body"] or f"@{app.slug} review"
     )
-    about = {"issue": conversation.issue(pull), "comment": conversation.public_comment(comment)}
+    about = {"issue": shapes.issue(pull), "comment": conversation.public_comment(comment)}
     return about | _surroundings(app, pull.repository, comment["user"]["login"])
 
 

@@ -13,12 +13,12 @@ from sandbox.app import Json, account, app_json, installation_json
 from sandbox.graphql import resolvers as graphql
 from sandbox.http import DEFAULT_PER_PAGE, MAX_PER_PAGE, Answer, ApiError, Request, not_found, page
 from sandbox.rest import check_runs as checks
+from sandbox.rest import comments as conversation
 from sandbox.rest import resources as shapes
 from sandbox.rest.contents import get_contents
+from sandbox.rest.resources import REACTIONS
 from sandbox.rest.reviews import MAX_BODY_CHARACTERS, create_review, update_comment, update_review
 from sandbox.rest.search import search_issues
-from sandbox.state import comments as conversation
-from sandbox.state.comments import REACTIONS
 from sandbox.state.pulls import PullRequest
 from sandbox.state.state import State
 from sandbox.state.tokens import token_json
@@ -90,11 +90,11 @@ def _installation_token(state: State, request: Request) -> Answer:
         if not _allows(granted, f"{name}:{level}"):
             raise ApiError(422, "The permissions requested are not granted to this installation.")
     token = state.tokens.issue(number, {"metadata": "read"} | permissions, names)
-    return Answer(201, token_json(token, [mine[name].json() for name in sorted(names or ())]))
+    return Answer(201, token_json(token, [shapes.repository(mine[name]) for name in sorted(names or ())]))
 
 
 def _pull(state: State, request: Request) -> Answer:
-    return Answer(body=_pull_request(state, request).json())
+    return Answer(body=shapes.pull_request(_pull_request(state, request)))
 
 
 def _files(state: State, request: Request) -> Answer:
@@ -163,14 +163,16 @@ def _list_comments(state: State, request: Request) -> Answer:
 
 
 def _create_comment(state: State, request: Request) -> Answer:
-    return Answer(201, _pull_request(state, request).add_comment(state.app.bot_login, _comment_body(request)))
+    pull, body = _pull_request(state, request), _comment_body(request)
+    return Answer(201, conversation.add_comment(pull, state.app.bot_login, body))
 
 
 def _reply(state: State, request: Request) -> Answer:
     """A reply in a thread. Comments that begin one are made with a review here, and in no other way."""
     pull, body = _pull_request(state, request), _comment_body(request)
+    to = int(request.object().get("in_reply_to") or 0)
     try:
-        return Answer(201, pull.add_reply(state.app.bot_login, body, to=int(request.object().get("in_reply_to") or 0)))
+        return Answer(201, conversation.add_reply(pull, state.app.bot_login, body, to))
     except KeyError as error:
         # To a reply there is no reply. Source: GitHub REST docs, "Create a reply for a review comment".
         wrong = {"resource": "PullRequestReviewComment", "code": "invalid", "field": "in_reply_to"}

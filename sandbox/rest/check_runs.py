@@ -9,7 +9,7 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sandbox.app import WEB_URL, App, Json, app_json, node_id, timestamp
+from sandbox.app import WEB_URL, Json, app_json, node_id, timestamp
 from sandbox.http import ApiError, Request, not_found
 
 if TYPE_CHECKING:
@@ -72,6 +72,13 @@ def create_check_run(repo: Repository, body: Json, app: Json | None = None) -> J
     _write(kept, body)
     repo.check_runs.append(kept)
     return kept
+
+
+def add_check_run(repo: Repository, app: str, head_sha: str, **fields: Any) -> Json:
+    """Store a check run of another App, with GitHub's checks, and return it. Raises ApiError 422."""
+    other = app_json(repo.app, 1) | {"id": repo.app.id + 1_000_000, "slug": app, "name": app.capitalize()}
+    with repo.lock:
+        return create_check_run(repo, {"name": app, "head_sha": head_sha, "conclusion": "success"} | fields, other)
 
 
 def update_check_run(repo: Repository, number: int, body: Json, app_id: int) -> Json:
@@ -145,11 +152,6 @@ def suite(repo: Repository, sha: str, app: Json | None = None) -> Json:
             "committer": {"name": "GitHub", "email": "noreply@github.com"},
         },
     }
-
-
-def other_app(app: App, slug: str) -> Json:
-    """An App that is not the sandbox's own, as GitHub's JSON."""
-    return app_json(app, 1) | {"id": app.id + 1_000_000, "slug": slug, "name": slug.capitalize()}
 
 
 def _pull_requests(repo: Repository, sha: str) -> list[Json]:

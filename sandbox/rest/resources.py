@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from sandbox.state.pulls import PullRequest
     from sandbox.state.repository import Repository
 
+REACTIONS = ("+1", "-1", "laugh", "hooray", "confused", "heart", "rocket", "eyes")
+
 _REPOSITORY_LINKS = {
     "archive_url": "/{archive_format}{/ref}",
     "assignees_url": "/assignees{/user}",
@@ -210,3 +212,51 @@ def changed_file(pull: PullRequest, file: ChangedFile) -> Json:
     if file.previous_path is not None:
         entry["previous_filename"] = file.previous_path
     return entry
+
+
+def issue(pull: PullRequest) -> Json:
+    """The issue side of a pull request, as Search answers it and `issue_comment` carries it."""
+    repo, api_url = pull.repository, pull.repository.app.api_url
+    url = f"{api_url}/repos/{repo.full_name}/issues/{pull.number}"
+    return {
+        "url": url,
+        "repository_url": f"{api_url}/repos/{repo.full_name}",
+        "labels_url": f"{url}/labels{{/name}}",
+        "comments_url": f"{url}/comments",
+        "events_url": f"{url}/events",
+        "timeline_url": f"{url}/timeline",
+        "html_url": pull.html_url,
+        "id": pull.id,
+        "node_id": node_id("PR", pull.id),
+        "number": pull.number,
+        "title": pull.title,
+        "user": account(pull.author, api_url),
+        "labels": [],
+        "state": pull.state,
+        "locked": False,
+        "assignee": None,
+        "assignees": [],
+        "milestone": None,
+        "comments": len(pull.comments),
+        "created_at": pull.created_at,
+        "updated_at": pull.updated_at,
+        "closed_at": pull.closed_at,
+        "author_association": pull.author_association,
+        "active_lock_reason": None,
+        "draft": pull.draft,
+        "pull_request": {
+            "url": pull.api_url,
+            "html_url": pull.html_url,
+            "diff_url": f"{pull.html_url}.diff",
+            "patch_url": f"{pull.html_url}.patch",
+            "merged_at": pull.closed_at if pull.merged else None,
+        },
+        "body": pull.body,
+        "reactions": no_reactions(url),
+        "performed_via_github_app": None,
+        "state_reason": None,
+    }
+
+
+def no_reactions(url: str) -> Json:
+    return {"url": f"{url}/reactions", "total_count": 0, **dict.fromkeys(REACTIONS, 0)}

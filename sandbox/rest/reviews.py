@@ -9,7 +9,7 @@ from typing import Any
 
 from sandbox.app import Json, timestamp
 from sandbox.http import ApiError
-from sandbox.state import comments as conversation
+from sandbox.rest import comments as conversation
 from sandbox.state.diffs import ChangedFile, PatchLine, Side
 from sandbox.state.pulls import PullRequest
 from sandbox.state.threads import Thread

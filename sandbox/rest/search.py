@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from sandbox.app import Json, account
 from sandbox.http import DEFAULT_PER_PAGE, MAX_PER_PAGE, ApiError, Request
 from sandbox.rest import resources as shapes
-from sandbox.state import comments as conversation
 from sandbox.state.repository import Repository
 
 _QUALIFIER = re.compile(r'(-?[\w-]+):("[^"]*"|\S+)')
@@ -70,7 +69,7 @@ def _found(
         for pull in repo.pulls.values():
             if (not authors or pull.author.lower() in authors) and kinds.isdisjoint({"open", "closed"} - {pull.state}):
                 total += 1
-                items.append(conversation.issue(pull) | {"score": 1.0})
+                items.append(shapes.issue(pull) | {"score": 1.0})
     return items, total
 
 

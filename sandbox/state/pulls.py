@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sandbox import payloads
-from sandbox.app import Json, timestamp
-from sandbox.rest import resources as shapes
-from sandbox.state import comments as conversation
+from sandbox.app import WEB_URL, Json, timestamp
 from sandbox.state.diffs import MAX_PATCH_LINES, ChangedFile, changed_files
 from sandbox.state.git import Changes, GitError
 from sandbox.state.threads import Thread
@@ -75,7 +73,7 @@ class PullRequest:
     @property
     def html_url(self) -> str:
         """The page of the pull request on github.com."""
-        return f"{shapes.WEB_URL}/{self.repository.full_name}/pull/{self.number}"
+        return f"{WEB_URL}/{self.repository.full_name}/pull/{self.number}"
 
     @property
     def api_url(self) -> str:
@@ -149,56 +147,24 @@ class PullRequest:
                 self._files[key] = changed_files(store, base, head, self.max_patch_lines)
             return self._files[key]
 
-    def add_review(self, author: str, body: str, *, state: str = "COMMENTED", commit_id: str | None = None) -> Json:
-        """Put a review of somebody else there, unchecked, and return it as it is stored."""
-        with self.repository.lock:
-            review = conversation.review(
-                self, author=author, body=body, state=state, commit_id=commit_id or self.head_sha
-            )
-            self.reviews.append(review)
-            return review
-
-    def resolve_thread(self, comment_id: int, by: str) -> None:
-        """Let somebody resolve the thread that a comment began. Raises KeyError where it began none."""
-        self._thread(comment_id).resolved_by = by
-
-    def unresolve_thread(self, comment_id: int) -> None:
-        """Open a thread again. Raises KeyError for a comment that began none."""
-        self._thread(comment_id).resolved_by = None
-
-    def add_reply(self, author: str, body: str, to: int) -> Json:
-        """Put a reply in the thread that a comment began and return it as it is stored. Raises KeyError where it began
-        none.
-
-        GitHub also makes a review without a body of each reply; here it is part of the one that began the thread.
-        """
-        with self.repository.lock:
-            thread = self._thread(to)
-            reply = conversation.reply(self, thread.first, author=author, body=body)
-            thread.comments.append(reply)
-            self.review_comments.append(reply)
-            return reply
-
-    def add_comment(self, author: str, body: str) -> Json:
-        """Put a comment in the conversation and return it as it is stored."""
-        with self.repository.lock:
-            comment = conversation.issue_comment(self, author=author, body=body)
-            self.comments.append(comment)
-            return comment
-
-    def payload(self, action: str, event: str = "pull_request", **overrides: Any) -> Json:
-        """The body of a webhook about this pull request; see `Sandbox.payload`."""
-        return payloads.payload(self.repository.app, event, action, self, **overrides)
-
-    def json(self) -> Json:
-        """This pull request as GitHub's API shows it."""
-        return shapes.pull_request(self)
-
-    def _thread(self, comment_id: int) -> Thread:
+    def thread(self, comment_id: int) -> Thread:
+        """The thread that a comment began. Raises KeyError for a comment that began none."""
         for thread in self.threads:
             if thread.first["id"] == comment_id:
                 return thread
         raise KeyError(comment_id)
+
+    def resolve_thread(self, comment_id: int, by: str) -> None:
+        """Let somebody resolve the thread that a comment began. Raises KeyError where it began none."""
+        self.thread(comment_id).resolved_by = by
+
+    def unresolve_thread(self, comment_id: int) -> None:
+        """Open a thread again. Raises KeyError for a comment that began none."""
+        self.thread(comment_id).resolved_by = None
+
+    def payload(self, action: str, event: str = "pull_request", **overrides: Any) -> Json:
+        """The body of a webhook about this pull request; see `Sandbox.payload`."""
+        return payloads.payload(self.repository.app, event, action, self, **overrides)
 
     def _move_head(
         self,

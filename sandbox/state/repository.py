@@ -8,8 +8,6 @@ from typing import Any
 
 from sandbox import payloads
 from sandbox.app import App, Json, installation_id, timestamp
-from sandbox.rest import check_runs as checks
-from sandbox.rest import resources as shapes
 from sandbox.state.git import Changes, Content, GitStore
 from sandbox.state.pulls import PullRequest
 
@@ -117,12 +115,6 @@ class Repository:
                 self._check_suites[sha, app_id] = self.app.next_id()
             return self._check_suites[sha, app_id]
 
-    def add_check_run(self, app: str, head_sha: str, **fields: Any) -> Json:
-        """Put a check run of another App there, and return it as it is stored. Raises ApiError as GitHub would."""
-        with self.lock:
-            body = {"name": app, "head_sha": head_sha, "conclusion": "success"} | fields
-            return checks.create_check_run(self, body, checks.other_app(self.app, app))
-
     def role_of(self, login: str) -> str:
         """What somebody may do here. A stranger may read what is public, and nothing else."""
         if login.lower() == self.owner.lower():
@@ -132,7 +124,3 @@ class Repository:
     def payload(self, event: str, action: str | None = None, **overrides: Any) -> Json:
         """The body of a webhook about this repository (`installation`, `ping`)."""
         return payloads.payload(self.app, event, action, self, **overrides)
-
-    def json(self) -> Json:
-        """This repository as GitHub's API shows it."""
-        return shapes.repository(self)

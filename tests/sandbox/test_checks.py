@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sandbox import PullRequest, Repository, Sandbox
+from sandbox import PullRequest, Repository, Sandbox, add_check_run
 
 PATH = "/repos/octo/demo/check-runs"
 ANNOTATION = {
@@ -127,14 +127,14 @@ def test_a_check_run_can_begin_without_a_conclusion_and_is_completed_by_one(
 
 
 def test_a_check_run_of_another_app_cannot_be_changed(client: httpx.Client, pull: PullRequest) -> None:
-    other = pull.repository.add_check_run("ci", pull.head_sha)
+    other = add_check_run(pull.repository, "ci", pull.head_sha)
 
     assert client.patch(f"{PATH}/{other['id']}", json={"conclusion": "failure"}).status_code == 403
     assert other["conclusion"] == "success"
 
 
 def test_the_check_runs_of_a_commit_are_listed_newest_first(client: httpx.Client, pull: PullRequest) -> None:
-    pull.repository.add_check_run("ci", pull.head_sha)
+    add_check_run(pull.repository, "ci", pull.head_sha)
     made = [client.post(PATH, json=check_run(pull, external_id=str(number))).json()["id"] for number in range(3)]
     earlier = pull.head_sha
     pull.push({"helper.py": "import sys\n"})

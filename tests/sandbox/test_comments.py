@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sandbox import PullRequest, Repository, Sandbox
+from sandbox import PullRequest, Repository, Sandbox, add_comment, add_reply
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_the_owner_may_do_all_and_a_stranger_may_read_what_is_public(github: San
 def test_the_same_reaction_of_the_same_account_is_one(
     client: httpx.Client, pull: PullRequest, first: dict[str, Any], on_lines: bool
 ) -> None:
-    comment = pull.add_reply("mona", "Why?", first["id"]) if on_lines else pull.add_comment("mona", "Why?")
+    comment = add_reply(pull, "mona", "Why?", first["id"]) if on_lines else add_comment(pull, "mona", "Why?")
     path = f"/repos/octo/demo/{'pulls' if on_lines else 'issues'}/comments/{comment['id']}/reactions"
     answers = [client.post(path, json={"content": content}) for content in ("eyes", "eyes", "+1")]
 
@@ -73,7 +73,7 @@ def test_a_reply_stands_in_its_thread_on_the_same_lines(
 def test_there_is_no_reply_to_a_reply_and_none_that_is_empty(
     client: httpx.Client, pull: PullRequest, first: dict[str, Any]
 ) -> None:
-    reply = pull.add_reply("mona", "Why?", first["id"])
+    reply = add_reply(pull, "mona", "Why?", first["id"])
 
     for body in (
         {"body": "So.", "in_reply_to": reply["id"]},
@@ -89,7 +89,7 @@ def test_either_permission_is_enough_for_a_comment_of_a_pull_request(
     github: Sandbox, app: httpx.Client, pull: PullRequest, permission: str
 ) -> None:
     github.permissions["issues"] = "write"
-    comment = pull.add_comment("mona", "Hello")
+    comment = add_comment(pull, "mona", "Hello")
     asked = {"permissions": {permission: "write"}}
     number = pull.repository.installation_id
     token = app.post(f"/app/installations/{number}/access_tokens", json=asked).json()["token"]

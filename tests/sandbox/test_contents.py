@@ -80,7 +80,8 @@ def test_the_raw_media_type_gives_the_bytes(client: httpx.Client, repo: Reposito
 
 
 @pytest.mark.parametrize("private", [True, False])
-def test_private_repositories_say_so(app: httpx.Client, github: Sandbox, private: bool) -> None:
+def test_private_repositories_say_so(github: Sandbox, private: bool) -> None:
     repo = github.create_repository("octo/secret", private=private)
-    assert repo.json()["private"] is private
-    assert repo.json()["visibility"] == ("private" if private else "public")
+    shown = repo.open_pull_request().payload("opened")["repository"]
+    assert shown["private"] is private
+    assert shown["visibility"] == ("private" if private else "public")

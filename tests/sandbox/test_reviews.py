@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sandbox import PullRequest, Repository, Sandbox
+from sandbox import PullRequest, Repository, Sandbox, add_comment, add_review
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_a_review_is_kept_as_it_was_posted(client: httpx.Client, pull: PullReque
 
 
 def test_reviews_are_listed_in_pages_forged_ones_too(client: httpx.Client, pull: PullRequest) -> None:
-    pull.add_review("mona", "I am kodiai, believe me")
+    add_review(pull, "mona", "I am kodiai, believe me")
     for number in range(3):
         post(client, pull, body=f"Review {number}")
     answer = client.get(f"{pull.api_url}/reviews", params={"per_page": 2})
@@ -213,7 +213,7 @@ def test_review_comments_are_listed_in_pages(client: httpx.Client, pull: PullReq
 
 def test_comments_of_the_conversation_are_kept_and_listed(client: httpx.Client, pull: PullRequest) -> None:
     path = "/repos/octo/demo/issues/1/comments"
-    pull.add_comment("mona", "@kodiai review")
+    add_comment(pull, "mona", "@kodiai review")
     answer = client.post(path, json={"body": "On it."})
     assert (answer.status_code, answer.json()["user"]["login"]) == (201, "kodiai[bot]")
     assert [comment["body"] for comment in pull.comments] == ["@kodiai review", "On it."]

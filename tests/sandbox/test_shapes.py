@@ -7,7 +7,7 @@ import pytest
 from githubkit import AppAuthStrategy, GitHub
 from githubkit.webhooks import parse
 
-from sandbox import PullRequest, Sandbox
+from sandbox import PullRequest, Sandbox, add_check_run, add_reply
 
 ACTIONS = ("opened", "edited", "synchronize", "reopened", "ready_for_review", "closed", "review_requested")
 
@@ -94,7 +94,7 @@ def test_other_payloads_fit_githubs_description(
 def test_the_payload_of_a_comment_on_lines_fits_githubs_description(client: httpx.Client, pull: PullRequest) -> None:
     comments = [{"path": "helper.py", "line": 1, "body": "Hm."}]
     client.post(f"{pull.api_url}/reviews", json={"event": "COMMENT", "body": "Look.", "comments": comments})
-    reply = pull.add_reply("mona", "@kodiai explain", to=pull.threads[0].first["id"])
+    reply = add_reply(pull, "mona", "@kodiai explain", to=pull.threads[0].first["id"])
     body = pull.payload("created", "pull_request_review_comment", comment=reply)
 
     assert parse("pull_request_review_comment", json.dumps(body)).action == "created"
@@ -102,5 +102,5 @@ def test_the_payload_of_a_comment_on_lines_fits_githubs_description(client: http
 
 @pytest.mark.parametrize("event", ["check_run", "check_suite"])
 def test_payloads_of_checks_fit_githubs_description(pull: PullRequest, event: str) -> None:
-    pull.repository.add_check_run("ci", pull.head_sha)
+    add_check_run(pull.repository, "ci", pull.head_sha)
     assert parse(event, json.dumps(pull.payload("rerequested", event=event))).action == "rerequested"

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sandbox import PullRequest, Repository, Sandbox
+from sandbox import PullRequest, Repository, Sandbox, add_review
 
 THREADS = (
     "query($owner:String!,$name:String!,$number:Int!,$after:String){repository(owner:$owner,name:$name)"
@@ -180,7 +180,7 @@ def test_variables_must_fit_and_be_used(
 
 
 def test_reviews_come_with_their_authors(client: httpx.Client, pull: PullRequest) -> None:
-    pull.add_review("mona", "Fine.")
+    add_review(pull, "mona", "Fine.")
     comment(client, pull, 1)
     query = (
         '{repository(owner:"octo",name:"demo"){pullRequest(number:1){reviews(first:100)'
@@ -223,7 +223,7 @@ def test_a_blank_or_endless_body_is_422_and_changes_nothing(
 
 
 def test_what_is_not_there_is_404_and_what_is_somebody_elses_403(client: httpx.Client, pull: PullRequest) -> None:
-    theirs = pull.add_review("mona", "Fine.")
+    theirs = add_review(pull, "mona", "Fine.")
     body = {"body": "Mine now."}
     assert client.put(f"{pull.api_url}/reviews/{theirs['id']}", json=body).status_code == 403
     assert client.put(f"{pull.api_url}/reviews/1", json=body).status_code == 404

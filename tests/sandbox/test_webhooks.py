@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from sandbox import PullRequest, Repository, Sandbox, sign
+from sandbox import PullRequest, Repository, Sandbox, add_reply, sign
 from tests.sandbox.receiver import Receiver
 
 
@@ -149,7 +149,7 @@ def test_issue_comment_is_about_a_pull_request(github: Sandbox, pull: PullReques
 def test_a_comment_of_a_thread_names_the_comment_that_began_it(client: httpx.Client, pull: PullRequest) -> None:
     comments = [{"path": "helper.py", "line": 1, "body": "Hm."}]
     client.post(f"{pull.api_url}/reviews", json={"event": "COMMENT", "body": "Look.", "comments": comments})
-    reply = pull.add_reply("octocat", "@kodiai explain", to=pull.threads[0].first["id"])
+    reply = add_reply(pull, "octocat", "@kodiai explain", to=pull.threads[0].first["id"])
     body = pull.payload("created", "pull_request_review_comment", comment=reply)
 
     assert body["comment"]["in_reply_to_id"] == pull.threads[0].first["id"]

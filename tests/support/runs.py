@@ -25,7 +25,7 @@ from reviews.maintenance.recovery import sweep
 from reviews.models import Delivery, Review
 from reviews.publishing.check_runs import report_pending
 from reviews.runs.runner import process
-from sandbox import PullRequest
+from sandbox import PullRequest, add_comment, add_reply
 from telemetry.models import Execution, RateLimitEvent
 
 ROOT = Path(settings.BASE_DIR)
@@ -42,8 +42,8 @@ def admit(pull: PullRequest, action: str = "opened", *, delivery_id: str | None 
 def say(pull: PullRequest, text: str, by: str = "mona", to: int | None = None) -> Delivery:
     """Let somebody comment on a pull request, or reply in the thread that a comment began; let the delivery in."""
     if to is None:
-        return admit(pull, "created", event="issue_comment", comment=pull.add_comment(by, text))
-    reply = pull.add_reply(by, text, to)
+        return admit(pull, "created", event="issue_comment", comment=add_comment(pull, by, text))
+    reply = add_reply(pull, by, text, to)
     return admit(pull, "created", event="pull_request_review_comment", comment=reply)
 
 

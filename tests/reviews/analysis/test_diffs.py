@@ -293,7 +293,8 @@ def test_no_more_pages_of_files_are_asked_for_than_github_says_there_are_files_f
 ) -> None:
     repo = github.create_repository("octo/many", files={"a.py": "x = 1\n"})
     pull = repo.open_pull_request(changes={f"m{number:03}.txt": "a\n" for number in range(200)})
-    github.fail("pull", Fault(FaultKind.WRONG_JSON, body=pull.json() | {"changed_files": counted}))
+    answer = pull.payload("opened")["pull_request"] | {"changed_files": counted}
+    github.fail("pull", Fault(FaultKind.WRONG_JSON, body=answer))
 
     _, report, _ = reviewed(pull)
 

@@ -18,7 +18,7 @@ from reviews.maintenance.retention import retain
 from reviews.models import Command, Delivery, DeliveryStatus, IgnoredFinding, Review
 from reviews.publishing.markdown import IGNORED
 from reviews.runs.runner import process
-from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
+from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox, add_comment
 from telemetry.models import Conclusion, RateLimitEvent
 from tests.support.factories import MissedDeliveryFactory
 from tests.support.published import check_said_once
@@ -151,7 +151,7 @@ def test_a_bot_on_the_allow_list_is_not_answered(pull: PullRequest, settings: Se
 
 @pytest.mark.parametrize("word", ["help", "reveiw", "explain"])
 def test_a_delivery_that_comes_twice_is_answered_once(pull: PullRequest, word: str) -> None:
-    comment = pull.add_comment("mona", f"@kodiai {word}")
+    comment = add_comment(pull, "mona", f"@kodiai {word}")
     for _ in range(2):
         run(admit(pull, "created", event="issue_comment", delivery_id="d-1", comment=comment))
 
@@ -213,7 +213,7 @@ def test_an_answer_of_unknown_outcome_is_looked_for_when_github_has_settled(gith
 
 def test_a_forged_marker_keeps_no_answer_back(github: Sandbox, pull: PullRequest) -> None:
     delivery = say(pull, "@kodiai help")
-    pull.add_comment("stranger", marker(Review.objects.get(delivery=delivery)))
+    add_comment(pull, "stranger", marker(Review.objects.get(delivery=delivery)))
     github.fail("create_comment", Fault(FaultKind.RESET))
     run(delivery)
     run(delivery)

@@ -18,7 +18,7 @@ from reviews.models import Review
 from reviews.publishing.check_runs import check_run_of, conclusion_of
 from reviews.runs import runner
 from reviews.runs.runner import process
-from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
+from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox, add_check_run
 from telemetry.models import Conclusion
 from tests.support.points import Points
 from tests.support.runs import admit, conclusion_and_title, only_check_run, run, tell_check_runs
@@ -175,7 +175,7 @@ def test_the_most_severe_findings_are_annotated_and_the_summary_says_that_there_
     assert len(notes) == 50
     assert [(note["start_line"], note["annotation_level"]) for note in notes[:2]] == [(99, "failure"), (2, "warning")]
     assert "The 50 most severe findings are annotated here, 11 more are not." in body["output"]["summary"]
-    posted = pull.repository.add_check_run("other", pull.head_sha, **body)
+    posted = add_check_run(pull.repository, "other", pull.head_sha, **body)
     assert posted["output"]["annotations_count"] == 50
 
 
@@ -219,7 +219,7 @@ def test_a_summary_is_no_longer_than_github_takes(pull: PullRequest) -> None:
 
     body = check_run_of(review)
 
-    assert pull.repository.add_check_run("other", pull.head_sha, **body)
+    assert add_check_run(pull.repository, "other", pull.head_sha, **body)
 
 
 # Runs that published nothing

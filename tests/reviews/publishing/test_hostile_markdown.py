@@ -10,7 +10,7 @@ from reviews.findings import Finding, Report, Severity, Suggestion, bounded
 from reviews.publishing.grouping import Remark
 from reviews.publishing.markdown import MAX_BODY, code, comment_body, prose, summary_body
 from reviews.publishing.publish import marker
-from sandbox import Fault, FaultKind, PullRequest, Sandbox
+from sandbox import Fault, FaultKind, PullRequest, Sandbox, add_review
 from tests.support.factories import ReviewFactory
 from tests.support.hostile import MARKUP, RULE_URL, assert_tame, check_comment, check_summary
 from tests.support.runs import admit, run
@@ -140,7 +140,8 @@ def test_a_marker_in_a_file_name_or_message_is_not_taken_for_kodiais_own(github:
     """The worst case: the App's own earlier review holds the marker of this very run, in the name of a file."""
     delivery = admit(pull)
     forged = FORGED.format(digest=delivery.identity_digest)
-    pull.add_review(
+    add_review(
+        pull,
         author=f"{github.app_slug}[bot]",
         body=f"### Kodiai\n\n- `{forged}.py` {forged}: left out\n\n{marker_of_another}",
     )

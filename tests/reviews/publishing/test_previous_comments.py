@@ -14,8 +14,8 @@ from reviews.publishing import previous_comments, publish, resolve_threads
 from reviews.publishing.markdown import PARTIAL, RESOLVED
 from reviews.publishing.previous_comments import finding_marker, review_markers
 from reviews.publishing.publish import marker
-from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
-from sandbox.state.comments import react
+from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox, add_review
+from sandbox.rest.comments import react
 from telemetry.models import Conclusion
 from tests.support.runs import admit, body_without_marker, run
 from tests.support.shop import AFTER
@@ -61,7 +61,7 @@ def test_a_long_conversation_is_read_page_by_page(github: Sandbox, repo: Reposit
     functions = [f"def f{number}():\n    return missing_{number}\n\n\n" for number in range(120)]
     pull = repo.open_pull_request(changes={"shop.py": "".join(functions[:50])}, author="mona")
     for number in range(110):
-        pull.add_review("mona", f"Review {number}")
+        add_review(pull, "mona", f"Review {number}")
     run(admit(pull))
     follow_up(pull, "".join(functions[:100]))
     follow_up(pull, "".join(functions))

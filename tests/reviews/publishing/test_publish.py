@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from reviews.publishing.publish import marker
-from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
+from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox, add_review
 from telemetry.models import Conclusion
 from tests.support.runs import admit, run
 
@@ -109,9 +109,9 @@ def test_a_review_is_known_again_among_those_of_others_and_with_a_line_break_at_
     github: Sandbox, pull: PullRequest
 ) -> None:
     delivery = admit(pull)
-    pull.add_review("somebody who is gone", "Looks good to me.")["user"] = None
-    pull.add_review("kodiai[bot]", "The review of another run.")
-    pull.add_review("kodiai[bot]", "")["body"] = None
+    add_review(pull, "somebody who is gone", "Looks good to me.")["user"] = None
+    add_review(pull, "kodiai[bot]", "The review of another run.")
+    add_review(pull, "kodiai[bot]", "")["body"] = None
     github.fail("create_review", Fault(FaultKind.TAKEN_THEN_RESET))
     run(delivery)
     pull.reviews[-1]["body"] += "\n"

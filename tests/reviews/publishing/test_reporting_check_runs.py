@@ -18,7 +18,7 @@ from reviews.intake.inbox import requeue
 from reviews.models import DeliveryStatus, Review
 from reviews.publishing import check_runs
 from reviews.publishing.check_runs import ABANDONED_AFTER, external_id, report_pending
-from sandbox import Fault, FaultKind, PullRequest, Sandbox
+from sandbox import Fault, FaultKind, PullRequest, Sandbox, add_check_run
 from telemetry.models import Conclusion
 from tests.support.factories import MissedDeliveryFactory
 from tests.support.runs import (
@@ -206,7 +206,7 @@ def test_a_forged_check_run_of_another_app_does_not_keep_ours_from_being_told(
 ) -> None:
     github.fail("create_check_run", Fault(FaultKind.STATUS, status=502))
     review = run(admit(pull))
-    pull.repository.add_check_run("mallory", pull.head_sha, name="Kodiai", external_id=external_id(review))
+    add_check_run(pull.repository, "mallory", pull.head_sha, name="Kodiai", external_id=external_id(review))
 
     assert tell_check_runs() == {"reported": 1}
     assert [check_run["app"]["slug"] for check_run in pull.repository.check_runs] == ["mallory", "kodiai"]
@@ -216,7 +216,7 @@ def test_of_more_check_runs_than_a_page_holds_ours_is_found(github: Sandbox, pul
     github.fail("create_check_run", Fault(FaultKind.TAKEN_THEN_RESET))
     run(admit(pull))
     for _ in range(120):
-        pull.repository.add_check_run("ci", pull.head_sha, name="Kodiai")
+        add_check_run(pull.repository, "ci", pull.head_sha, name="Kodiai")
 
     assert tell_check_runs() == {"reported": 1}
     assert (github.count("list_check_runs"), github.count("create_check_run")) == (2, 1)

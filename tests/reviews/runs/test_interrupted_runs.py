@@ -13,7 +13,7 @@ from reviews.publishing.check_runs import external_id, report_pending
 from reviews.publishing.markdown import RESOLVED
 from reviews.publishing.publish import marker
 from reviews.runs.runner import process
-from sandbox import Fault, FaultKind, PullRequest, Sandbox
+from sandbox import Fault, FaultKind, PullRequest, Sandbox, add_review
 from telemetry.models import Conclusion, Execution, RateLimitEvent
 from tests.support.kill_points import AFTER_THE_END, UNTIL_PUBLISHED
 from tests.support.published import app_reviews, check_said_once
@@ -155,7 +155,7 @@ def test_a_forged_marker_of_somebody_else_does_not_keep_a_review_from_being_publ
     delivery = admit(pull)
     github.fail("create_review", Fault(FaultKind.STATUS, status=502))
     review = run(delivery)
-    pull.add_review("mallory", f"nothing to see {marker(review)}")
+    add_review(pull, "mallory", f"nothing to see {marker(review)}")
 
     assert run(delivery).conclusion == Conclusion.SUCCESS
     assert [posted["user"]["login"] for posted in pull.reviews] == ["mallory", "kodiai[bot]"]

@@ -8,11 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sandbox.app import App, Json, account, node_id, timestamp
+from sandbox.rest.resources import no_reactions
 
 if TYPE_CHECKING:
     from sandbox.state.pulls import PullRequest
-
-REACTIONS = ("+1", "-1", "laugh", "hooray", "confused", "heart", "rocket", "eyes")
 
 
 def review(
@@ -85,7 +84,7 @@ def review_comment(pull: PullRequest, kept_review: Json, posted: Json, *, positi
         "original_line": line,
         "side": side,
         "subject_type": "line",
-        "reactions": _no_reactions(url),
+        "reactions": no_reactions(url),
     }
 
 
@@ -148,60 +147,43 @@ def issue_comment(pull: PullRequest, *, author: str, body: str) -> Json:
         "created_at": timestamp(),
         "updated_at": timestamp(),
         "author_association": _association(pull, author),
-        "reactions": _no_reactions(f"{issues_url}/comments/{number}"),
+        "reactions": no_reactions(f"{issues_url}/comments/{number}"),
         "performed_via_github_app": None,
     }
-
-
-def issue(pull: PullRequest) -> Json:
-    """The issue side of a pull request, as Search answers it and `issue_comment` carries it."""
-    repo, api_url = pull.repository, pull.repository.app.api_url
-    url = f"{api_url}/repos/{repo.full_name}/issues/{pull.number}"
-    return {
-        "url": url,
-        "repository_url": f"{api_url}/repos/{repo.full_name}",
-        "labels_url": f"{url}/labels{{/name}}",
-        "comments_url": f"{url}/comments",
-        "events_url": f"{url}/events",
-        "timeline_url": f"{url}/timeline",
-        "html_url": pull.html_url,
-        "id": pull.id,
-        "node_id": node_id("PR", pull.id),
-        "number": pull.number,
-        "title": pull.title,
-        "user": account(pull.author, api_url),
-        "labels": [],
-        "state": pull.state,
-        "locked": False,
-        "assignee": None,
-        "assignees": [],
-        "milestone": None,
-        "comments": len(pull.comments),
-        "created_at": pull.created_at,
-        "updated_at": pull.updated_at,
-        "closed_at": pull.closed_at,
-        "author_association": pull.author_association,
-        "active_lock_reason": None,
-        "draft": pull.draft,
-        "pull_request": {
-            "url": pull.api_url,
-            "html_url": pull.html_url,
-            "diff_url": f"{pull.html_url}.diff",
-            "patch_url": f"{pull.html_url}.patch",
-            "merged_at": pull.closed_at if pull.merged else None,
-        },
-        "body": pull.body,
-        "reactions": _no_reactions(url),
-        "performed_via_github_app": None,
-        "state_reason": None,
-    }
-
-
-def _no_reactions(url: str) -> Json:
-    return {"url": f"{url}/reactions", "total_count": 0, **dict.fromkeys(REACTIONS, 0)}
 
 
 def _association(pull: PullRequest, login: str) -> Any:
     if login == pull.repository.owner:
         return "OWNER"
     return pull.author_association if login == pull.author else "NONE"
+
+
+def add_review(
+    pull: PullRequest, author: str, body: str, *, state: str = "COMMENTED", commit_id: str | None = None
+) -> Json:
+    """Store a review by any account, without checks, and return it as it is stored."""
+    with pull.repository.lock:
+        stored = review(pull, author=author, body=body, state=state, commit_id=commit_id or pull.head_sha)
+        pull.reviews.append(stored)
+        return stored
+
+
+def add_reply(pull: PullRequest, author: str, body: str, to: int) -> Json:
+    """Store a reply in the thread that comment `to` began, and return it. Raises KeyError where it began none.
+
+    GitHub also makes a review without a body of each reply; here it is part of the one that began the thread.
+    """
+    with pull.repository.lock:
+        thread = pull.thread(to)
+        stored = reply(pull, thread.first, author=author, body=body)
+        thread.comments.append(stored)
+        pull.review_comments.append(stored)
+        return stored
+
+
+def add_comment(pull: PullRequest, author: str, body: str) -> Json:
+    """Store a comment on a pull request, and return it."""
+    with pull.repository.lock:
+        stored = issue_comment(pull, author=author, body=body)
+        pull.comments.append(stored)
+        return stored
