@@ -4,16 +4,16 @@ with Sandbox() as github:
     repo = github.create_repository("octo/demo", files={"README.md": "# demo\\n"})
     pull = repo.open_pull_request(changes={"app.py": "import os\\n"})
     github.fail("search", Fault(FaultKind.PRIMARY_LIMIT, reset_in=1))
-    github.send_webhook(url, "pull_request", pull.payload("opened"))
+    github.send_webhook(url, "pull_request", webhook_payload(pull, "opened"))
 """
 
 from sandbox.faults import ANY_ROUTE, Fault, FaultKind
+from sandbox.payloads import webhook_payload
 from sandbox.rest.check_runs import add_check_run
 from sandbox.rest.comments import add_comment, add_reply, add_review
 from sandbox.sandbox import Sandbox
 from sandbox.state.git import Executable, GitError, Submodule, Symlink
-from sandbox.state.pulls import PullRequest
-from sandbox.state.repository import Repository
+from sandbox.state.repository import PullRequest, Repository
 from sandbox.state.state import Call
 from sandbox.webhooks import HookDelivery, WebhookRequest, WebhookResponse, sign
 
@@ -37,4 +37,5 @@ __all__ = [
     "add_reply",
     "add_review",
     "sign",
+    "webhook_payload",
 ]

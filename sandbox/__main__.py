@@ -4,8 +4,9 @@ import argparse
 import signal
 import threading
 
+from sandbox.payloads import webhook_payload
 from sandbox.sandbox import Sandbox
-from sandbox.state.pulls import PullRequest
+from sandbox.state.repository import PullRequest
 
 EXAMPLE_FILES = {
     "README.md": "# demo\n",
@@ -30,7 +31,7 @@ def main() -> None:
             print(settings_lines(github))
             print(f"# {repo.full_name} has pull request {pull.number}: {pull.api_url}", flush=True)
             if options.webhook_url:
-                answer = github.send_webhook(options.webhook_url, "pull_request", pull.payload("opened"))
+                answer = github.send_webhook(options.webhook_url, "pull_request", webhook_payload(pull, "opened"))
                 print(f"# pull_request.opened was answered with {answer.status_code}: {answer.text}", flush=True)
             threading.Event().wait()
         except KeyboardInterrupt:

@@ -1,27 +1,20 @@
 """The bodies of webhooks. Source of the shapes: GitHub docs, "Webhook events and payloads"."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from sandbox.app import EVENTS, App, Json, account, installation_json, node_id, timestamp
-from sandbox.rest import check_runs as checks
-from sandbox.rest import comments as conversation
-from sandbox.rest import resources as shapes
-
-if TYPE_CHECKING:
-    from sandbox.state.pulls import PullRequest
-    from sandbox.state.repository import Repository
+from sandbox.rest import check_runs, comments, resources
+from sandbox.state.repository import PullRequest, Repository
 
 WEBHOOK_URL = "https://example.com/webhooks/github"
-"""What a ping says the App's webhook address is; the sandbox sends where it is told to."""
+"""The App's webhook URL in the body of a ping. The sandbox sends to the URL that its caller gives."""
 
 
-def payload(
-    app: App,
-    event: str,
+def webhook_payload(
+    subject: PullRequest | Repository | App,
     action: str | None,
-    subject: PullRequest | Repository | None,
+    event: str = "pull_request",
     *,
     sender: str | None = None,
     requested_reviewer: str | None = None,
@@ -32,28 +25,17 @@ def payload(
     check_run: Json | None = None,
     **overrides: Any,
 ) -> Json:
-    """The body of `event` with `action` about a pull request or a repository.
+    """Build the body of a webhook, `installation` and `sender` included.
 
-    Events: `pull_request` (any action), `issue_comment` (about a pull request), `pull_request_review_comment`,
-    `check_run` and `check_suite` (of the head commit of a pull request), `installation`, `installation_repositories`,
-    `ping` (which needs no subject).
-    `sender`, `requested_reviewer` and `commenter` are logins; `comment` is one that the pull request keeps, else one is
-    made of `comment_body`, which only `issue_comment` does; `check_run` is one that the repository keeps, by default
-    the newest of the head commit. Anything else in `overrides` is put in at the top of the body as it is. Raises
-    ValueError for another event.
+    Events about a pull request: `pull_request` with any action, `issue_comment`, `pull_request_review_comment` (with
+    `comment`), `check_run`, `check_suite`. Events about a repository, or the one of a pull request: `installation`,
+    `installation_repositories`. About the App: `ping`, whose action is None.
+
+    `sender`, `requested_reviewer` and `commenter` are logins. `comment` is a stored comment; without one,
+    `issue_comment` makes one of `comment_body`. `check_run` is a stored check run, by default the newest of the head
+    commit. `before` is the previous head of `synchronize`. `overrides` replace keys of the body. Raises ValueError for
+    any other event.
     """
-    builders = {
-        "pull_request": _pull_request,
-        "issue_comment": _issue_comment,
-        "pull_request_review_comment": _review_comment,
-        "check_run": _check_run,
-        "check_suite": _check_suite,
-        "installation": _installation,
-        "installation_repositories": _installation_repositories,
-        "ping": _ping,
-    }
-    if event not in builders:
-        raise ValueError(f"no payload for {event!r}; there are {', '.join(sorted(builders))}")
     details = {
         "requested_reviewer": requested_reviewer,
         "comment_body": comment_body,
@@ -62,28 +44,37 @@ def payload(
         "before": before,
         "check_run": check_run,
     }
+    app = subject if isinstance(subject, App) else subject.app
     body: Json = {"action": action} if action else {}
-    body.update(builders[event](app, action, subject, details))
+    if event in _ABOUT_PULL_REQUESTS and isinstance(subject, PullRequest):
+        body |= _ABOUT_PULL_REQUESTS[event](subject, action, details)
+    elif event in _ABOUT_REPOSITORIES and not isinstance(subject, App):
+        repo = subject.repository if isinstance(subject, PullRequest) else subject
+        body |= _ABOUT_REPOSITORIES[event](repo, action)
+    elif event == "ping":
+        body |= _ping(app)
+    else:
+        events = ", ".join(sorted({*_ABOUT_PULL_REQUESTS, *_ABOUT_REPOSITORIES, "ping"}))
+        raise ValueError(f"no payload for {event!r} about a {type(subject).__name__}; events are {events}")
     if sender:
         body["sender"] = account(sender, app.api_url)
     return body | overrides
 
 
-def _surroundings(app: App, repo: Repository, sender: str) -> Json:
+def _context(repo: Repository, sender: str) -> Json:
     return {
-        "repository": shapes.repository(repo),
+        "repository": resources.repository(repo),
         "installation": {
             "id": repo.installation_id,
             "node_id": node_id("MDIzOkludGVncmF0aW9uSW5zdGFsbGF0aW9u", repo.installation_id),
         },
-        "sender": account(sender, app.api_url),
+        "sender": account(sender, repo.app.api_url),
     }
 
 
-def _pull_request(app: App, action: str | None, subject: Any, details: Json) -> Json:
-    pull: PullRequest = subject
-    body: Json = {"number": pull.number, "pull_request": shapes.pull_request(pull)}
-    sender = pull.author
+def _pull_request(pull: PullRequest, action: str | None, details: Json) -> Json:
+    app = pull.app
+    body: Json = {"number": pull.number, "pull_request": resources.pull_request(pull)}
     if action == "synchronize":
         body |= {"before": details["before"] or pull.before_sha, "after": pull.head_sha}
     elif action == "edited":
@@ -93,62 +84,56 @@ def _pull_request(app: App, action: str | None, subject: Any, details: Json) -> 
         body["requested_reviewer"] = account(reviewer, app.api_url)
         if action == "review_requested":
             body["pull_request"]["requested_reviewers"] = [account(reviewer, app.api_url)]
-    return body | _surroundings(app, pull.repository, sender)
+    return body | _context(pull.repository, pull.author)
 
 
-def _issue_comment(app: App, action: str | None, subject: Any, details: Json) -> Json:
-    pull: PullRequest = subject
-    commenter = details["commenter"] or pull.author
-    comment = details["comment"] or conversation.issue_comment(
-        pull, author=commenter, body=details["comment_body"] or f"@{app.slug} review"
+def _issue_comment(pull: PullRequest, action: str | None, details: Json) -> Json:
+    comment = details["comment"] or comments.issue_comment(
+        pull,
+        author=details["commenter"] or pull.author,
+        body=details["comment_body"] or f"@{pull.app.slug} review",
     )
-    about = {"issue": shapes.issue(pull), "comment": conversation.public_comment(comment)}
-    return about | _surroundings(app, pull.repository, comment["user"]["login"])
+    body = {"issue": resources.issue(pull), "comment": comments.public_comment(comment)}
+    return body | _context(pull.repository, comment["user"]["login"])
 
 
-def _review_comment(app: App, action: str | None, subject: Any, details: Json) -> Json:
-    pull: PullRequest = subject
+def _review_comment(pull: PullRequest, action: str | None, details: Json) -> Json:
     comment: Json = details["comment"]
-    about = {"pull_request": shapes.pull_request(pull), "comment": conversation.public_comment(comment)}
-    return about | _surroundings(app, pull.repository, comment["user"]["login"])
+    body = {"pull_request": resources.pull_request(pull), "comment": comments.public_comment(comment)}
+    return body | _context(pull.repository, comment["user"]["login"])
 
 
-def _check_run(app: App, action: str | None, subject: Any, details: Json) -> Json:
-    pull: PullRequest = subject
+def _check_run(pull: PullRequest, action: str | None, details: Json) -> Json:
     repo = pull.repository
-    kept = details["check_run"] or next(run for run in reversed(repo.check_runs) if run["head_sha"] == pull.head_sha)
-    return {"check_run": checks.in_webhook(repo, kept)} | _surroundings(app, repo, pull.author)
+    stored = details["check_run"] or next(run for run in reversed(repo.check_runs) if run["head_sha"] == pull.head_sha)
+    return {"check_run": check_runs.in_webhook(repo, stored)} | _context(repo, pull.author)
 
 
-def _check_suite(app: App, action: str | None, subject: Any, details: Json) -> Json:
-    pull: PullRequest = subject
-    repo = pull.repository
-    return {"check_suite": checks.suite(repo, pull.head_sha)} | _surroundings(app, repo, pull.author)
+def _check_suite(pull: PullRequest, action: str | None, details: Json) -> Json:
+    return {"check_suite": check_runs.suite(pull.repository, pull.head_sha)} | _context(pull.repository, pull.author)
 
 
-def _installation(app: App, action: str | None, subject: Any, details: Json) -> Json:
-    repo: Repository = getattr(subject, "repository", subject)
+def _installation(repo: Repository, action: str | None) -> Json:
     return {
-        "installation": installation_json(app, repo.owner),
+        "installation": installation_json(repo.app, repo.owner),
         "repositories": [_short(repo)],
         "requester": None,
-        "sender": account(repo.owner, app.api_url),
+        "sender": account(repo.owner, repo.app.api_url),
     }
 
 
-def _installation_repositories(app: App, action: str | None, subject: Any, details: Json) -> Json:
-    repo: Repository = getattr(subject, "repository", subject)
+def _installation_repositories(repo: Repository, action: str | None) -> Json:
     return {
-        "installation": installation_json(app, repo.owner),
+        "installation": installation_json(repo.app, repo.owner),
         "repository_selection": "selected",
         "repositories_added": [_short(repo)] if action == "added" else [],
         "repositories_removed": [_short(repo)] if action == "removed" else [],
         "requester": None,
-        "sender": account(repo.owner, app.api_url),
+        "sender": account(repo.owner, repo.app.api_url),
     }
 
 
-def _ping(app: App, action: str | None, subject: Any, details: Json) -> Json:
+def _ping(app: App) -> Json:
     return {
         "zen": "Keep it logically awesome.",
         "hook_id": app.id,
@@ -175,3 +160,17 @@ def _short(repo: Repository) -> Json:
         "full_name": repo.full_name,
         "private": repo.private,
     }
+
+
+_ABOUT_PULL_REQUESTS: dict[str, Callable[[PullRequest, str | None, Json], Json]] = {
+    "pull_request": _pull_request,
+    "issue_comment": _issue_comment,
+    "pull_request_review_comment": _review_comment,
+    "check_run": _check_run,
+    "check_suite": _check_suite,
+}
+
+_ABOUT_REPOSITORIES: dict[str, Callable[[Repository, str | None], Json]] = {
+    "installation": _installation,
+    "installation_repositories": _installation_repositories,
+}

@@ -19,7 +19,7 @@ from sandbox.rest.contents import get_contents
 from sandbox.rest.resources import REACTIONS
 from sandbox.rest.reviews import MAX_BODY_CHARACTERS, create_review, update_comment, update_review
 from sandbox.rest.search import search_issues
-from sandbox.state.pulls import PullRequest
+from sandbox.state.repository import PullRequest
 from sandbox.state.state import State
 from sandbox.state.tokens import token_json
 

@@ -5,15 +5,13 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from sandbox import payloads
 from sandbox.app import App, Json, installation_id, key_pair
 from sandbox.faults import Fault
 from sandbox.routes import ROUTE_NAMES
 from sandbox.server import Server
 from sandbox.state.git import Content
-from sandbox.state.pulls import PullRequest
 from sandbox.state.repository import Repository
 from sandbox.state.state import State
 from sandbox.webhooks import HookDelivery, WebhookRequest, WebhookResponse, webhook_request
@@ -145,19 +143,6 @@ class Sandbox(State):
         """Refuse review comments on this line with 422, though it is in the diff."""
         with self.lock:
             self.refused_lines.add((path, line))
-
-    def payload(
-        self, event: str, action: str | None, subject: PullRequest | Repository | None = None, **overrides: Any
-    ) -> Json:
-        """The body of a webhook about a pull request or a repository, `installation` and `sender` included.
-
-        `pull_request` with any action, `issue_comment` `created` (`comment_body=`, `commenter=`, or `comment=`),
-        `pull_request_review_comment` `created` (`comment=`), `check_run` (`check_run=`) and `check_suite` with any
-        action, `installation` `created` or `deleted`, `installation_repositories`, `ping` (action None). `sender=`,
-        `requested_reviewer=` and `before=` fit where GitHub has them; anything else is put in at the top of the body
-        as it is.
-        """
-        return payloads.payload(self.app, event, action, subject, **overrides)
 
     def webhook(
         self, event: str, payload: Json | bytes, delivery_id: str | None = None, secret: str | None = None

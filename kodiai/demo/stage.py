@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from kodiai.demo.environment import FOLDER, ROOT
 from kodiai.supervisor import end_with_parent
-from sandbox import Sandbox
+from sandbox import Sandbox, webhook_payload
 
 HOST = "127.0.0.1"
 """Never another: what the demo serves is for nobody but the one who watches it."""
@@ -83,7 +83,7 @@ def on_stage() -> Iterator[Stage]:
             try:
                 stage = Stage(github, f"http://{HOST}:{port}", process)
                 stage.wait_until(lambda: _listens(port), START_SECONDS)
-                ping = github.send_webhook(stage.webhook_url, "ping", github.payload("ping", None))
+                ping = github.send_webhook(stage.webhook_url, "ping", webhook_payload(github.app, None, "ping"))
                 if ping.status_code != 200:
                     raise StageFailed(f"Kodiai does not answer. The last lines of its log:\n{log_tail()}")
                 yield stage

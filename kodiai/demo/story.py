@@ -14,7 +14,7 @@ from kodiai.demo.environment import TELEMETRY_DATABASE
 from kodiai.demo.screen import Check, Screen
 from kodiai.demo.stage import Stage
 from reviews.models import Delivery, Review
-from sandbox import Fault, FaultKind, PullRequest, Repository, WebhookResponse
+from sandbox import Fault, FaultKind, PullRequest, Repository, WebhookResponse, webhook_payload
 from telemetry.models import Execution, RateLimitEvent
 
 PARTIAL = "Analysis is partial due to API limits."
@@ -31,7 +31,7 @@ class Opened:
         self.files = files
         self.pull: PullRequest = repo.open_pull_request(title=title, author=author, changes=files)
         self.name = f"{repo.full_name}#{self.pull.number}"
-        self._payload = self.pull.payload("opened")
+        self._payload = webhook_payload(self.pull, "opened")
         self.answer = self._send(None)
         self.delivery_id = self.answer.delivery_id
 

@@ -11,8 +11,7 @@ from sandbox.graphql.document import DocumentError, Field, Operation, read
 from sandbox.http import ApiError, Request, not_found
 from sandbox.state import threads
 from sandbox.state.git import SUBMODULE_MODE
-from sandbox.state.pulls import PullRequest
-from sandbox.state.repository import Repository
+from sandbox.state.repository import PullRequest, Repository
 from sandbox.state.state import State
 
 MAX_TEXT_BYTES = 512 * 1024
@@ -165,7 +164,7 @@ def _pull_request(repo: Repository, field: Field, may: Callable[[str], bool]) ->
 
 
 def _thread(pull: PullRequest, thread: threads.Thread) -> Json:
-    line = thread.line(pull)
+    line = pull.line_of(thread)
     return {
         "__typename": "PullRequestReviewThread",
         "id": thread.id,

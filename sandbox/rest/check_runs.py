@@ -3,18 +3,13 @@
 Source of the fields and their bounds: GitHub REST docs, "Check runs", and GitHub's OpenAPI description.
 """
 
-from __future__ import annotations
-
 import re
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox.app import WEB_URL, Json, app_json, node_id, timestamp
 from sandbox.http import ApiError, Request, not_found
-
-if TYPE_CHECKING:
-    from sandbox.state.pulls import PullRequest
-    from sandbox.state.repository import Repository
+from sandbox.state.repository import PullRequest, Repository
 
 MAX_ANNOTATIONS = 50
 """Annotations of one call. Those of later calls are added to them."""

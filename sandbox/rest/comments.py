@@ -3,15 +3,11 @@
 Source of the fields: GitHub's OpenAPI description of its REST API.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox.app import App, Json, account, node_id, timestamp
 from sandbox.rest.resources import no_reactions
-
-if TYPE_CHECKING:
-    from sandbox.state.pulls import PullRequest
+from sandbox.state.repository import PullRequest
 
 
 def review(

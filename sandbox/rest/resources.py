@@ -1,16 +1,10 @@
 """GitHub's JSON for the things of the sandbox. Source of the fields: GitHub's OpenAPI description of its REST API."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from sandbox.app import WEB_URL, Json, account, installation_id, node_id
 from sandbox.state.diffs import ChangedFile, FileStatus
-
-if TYPE_CHECKING:
-    from sandbox.state.pulls import PullRequest
-    from sandbox.state.repository import Repository
+from sandbox.state.repository import PullRequest, Repository
 
 REACTIONS = ("+1", "-1", "laugh", "hooray", "confused", "heart", "rocket", "eyes")
 

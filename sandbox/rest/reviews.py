@@ -11,7 +11,7 @@ from sandbox.app import Json, timestamp
 from sandbox.http import ApiError
 from sandbox.rest import comments as conversation
 from sandbox.state.diffs import ChangedFile, PatchLine, Side
-from sandbox.state.pulls import PullRequest
+from sandbox.state.repository import PullRequest
 from sandbox.state.threads import Thread
 
 MAX_BODY_CHARACTERS = 65_536

@@ -9,8 +9,7 @@ from sandbox.app import PERMISSIONS, App, Json
 from sandbox.faults import FaultPlan
 from sandbox.http import not_found
 from sandbox.limits import LIMITS, Limit
-from sandbox.state.pulls import PullRequest
-from sandbox.state.repository import Repository
+from sandbox.state.repository import PullRequest, Repository
 from sandbox.state.tokens import Tokens
 from sandbox.webhooks import Hook
 

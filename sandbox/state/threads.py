@@ -1,17 +1,10 @@
 """Threads on the lines of a pull request: their comments, their state, and where they stand after a push."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from sandbox.app import Json, node_id
-from sandbox.state.diffs import Side
 from sandbox.state.git import GitError, GitStore
-
-if TYPE_CHECKING:
-    from sandbox.state.pulls import PullRequest
 
 _HUNK = re.compile(rb"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 
@@ -33,16 +26,6 @@ class Thread:
     def id(self) -> str:
         """Its name in GraphQL; REST has none for it."""
         return node_id("PRRT", int(self.first["id"]))
-
-    def line(self, pull: PullRequest) -> int | None:
-        """Where it stands in the head commit; None where its line has changed, or is not in the diff any more."""
-        first = self.first
-        path, line = first["path"], first["original_line"]
-        if line is None or first["side"] != Side.RIGHT:
-            return line if first["original_commit_id"] == pull.head_sha else None
-        moved = moved_line(pull.repository.store, first["original_commit_id"], pull.head_sha, path, line)
-        shown = {known.right for file in pull.files() if file.path == path for known in file.lines}
-        return moved if moved in shown else None
 
 
 def moved_line(store: GitStore, old: str, new: str, path: str, line: int) -> int | None:

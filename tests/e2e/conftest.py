@@ -20,7 +20,7 @@ import psycopg
 import pytest
 from django.conf import settings as django_settings
 
-from sandbox import PullRequest, Sandbox, WebhookResponse
+from sandbox import PullRequest, Sandbox, WebhookResponse, webhook_payload
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 POSTGRES_URL = os.environ.get("KODIAI_TEST_POSTGRES_URL", "")
@@ -67,7 +67,7 @@ class Kodiai:
             self.process.kill()
 
     def send(self, pull: PullRequest, action: str = "opened", **options: Any) -> WebhookResponse:
-        return self.github.send_webhook(self.webhooks, "pull_request", pull.payload(action), **options)
+        return self.github.send_webhook(self.webhooks, "pull_request", webhook_payload(pull, action), **options)
 
     def workers(self) -> list[int]:
         """The worker processes, which are children of the supervisor."""

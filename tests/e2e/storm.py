@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from sandbox import PullRequest, WebhookRequest
+from sandbox import PullRequest, WebhookRequest, webhook_payload
 from tests.e2e import load
 from tests.e2e.conftest import POSTGRES_URL, Kodiai
 
@@ -182,7 +182,7 @@ def _send_all(
             pull, action = sent[delivery_id]
             body = bodies.get((pull.number, action))
             if body is None:
-                body = bodies[pull.number, action] = json.dumps(pull.payload(action)).encode()
+                body = bodies[pull.number, action] = json.dumps(webhook_payload(pull, action)).encode()
             request = kodiai.github.webhook("pull_request", body, delivery_id=delivery_id)
             _send_until_accepted(kodiai, delivery_id, request, sendings, deadline)
 

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from django.conf import settings
 
-from sandbox import Sandbox
+from sandbox import Sandbox, webhook_payload
 from tests.e2e.conftest import POSTGRES_URL, ROOT, eventually
 from tests.support.container_image import Image, build, can_isolate, stages
 
@@ -198,7 +198,7 @@ def test_the_commands_of_the_image_turn_a_webhook_into_a_review_and_stop_when_to
         pull = repo.open_pull_request(changes={"a.py": "import os\nx = 1\n"}, author="mona")
 
         sent = github.send_webhook(
-            f"http://127.0.0.1:{installation.port}/webhooks/github", "pull_request", pull.payload("opened")
+            f"http://127.0.0.1:{installation.port}/webhooks/github", "pull_request", webhook_payload(pull, "opened")
         )
         assert sent.status_code == 202
         eventually(lambda: pull.reviews, "the review is published")

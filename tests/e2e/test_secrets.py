@@ -19,7 +19,7 @@ import httpx
 import psycopg
 import pytest
 
-from sandbox import Fault, FaultKind, Sandbox
+from sandbox import Fault, FaultKind, Sandbox, webhook_payload
 from sandbox.state.tokens import Tokens
 from tests.e2e.conftest import POSTGRES_URL, ROOT, eventually
 
@@ -238,7 +238,7 @@ def test_no_secret_is_found_in_anything_that_kodiai_gives_out(kodiai: Watched) -
         repo = github.create_repository(repo_name, files={"a.py": "x = 1\n"})
         pull = repo.open_pull_request(changes={"a.py": f"import os\nx = {next(unique)}\n"}, author="mona")
         sent = github.send_webhook(
-            f"{kodiai.url}/webhooks/github", "pull_request", pull.payload("opened"), delivery_id=delivery_id
+            f"{kodiai.url}/webhooks/github", "pull_request", webhook_payload(pull, "opened"), delivery_id=delivery_id
         )
         assert sent.status_code == 202
         kodiai.said.append(sent.text)

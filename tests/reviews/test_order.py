@@ -3,7 +3,7 @@
 import pytest
 
 from reviews.models import Delivery, DeliveryStatus
-from sandbox import PullRequest, Sandbox
+from sandbox import PullRequest, Sandbox, webhook_payload
 from telemetry.models import Conclusion, Execution, RateLimitEvent
 from tests.support.runs import admit, meanwhile, run
 
@@ -105,7 +105,7 @@ def test_a_push_on_which_nobody_will_act_does_not_keep_a_review_from_being_publi
 def test_an_older_push_that_is_heard_of_late_does_not_supersede_the_run_of_the_newest(
     pull: PullRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    late = pull.payload("opened")
+    late = webhook_payload(pull, "opened")
     pull.push({"shop.py": "x = 1\n"})
     newest = admit(pull, "synchronize")
 

@@ -42,7 +42,7 @@ from reviews.maintenance.recovery import flush_outbox, sweep
 from reviews.models import Delivery, DeliveryStatus, MissedDelivery, PeriodicTask, Review
 from reviews.publishing.check_runs import report_pending
 from reviews.runs import runner
-from sandbox import Fault, FaultKind, PullRequest, Sandbox
+from sandbox import Fault, FaultKind, PullRequest, Sandbox, webhook_payload
 from telemetry import timeouts
 from telemetry.models import Execution, RateLimitEvent
 from tests.support.invariants import Memory, check_always, check_at_rest, state
@@ -159,15 +159,15 @@ class Kodiai(RuleBasedStateMachine):
         about, event = self.pulls[pull], "pull_request"
         if action in ("mention", "help"):
             text = "@kodiai please" if action == "mention" else "@kodiai help"
-            event, payload = "issue_comment", about.payload("created", "issue_comment", comment_body=text)
+            event, payload = "issue_comment", webhook_payload(about, "created", "issue_comment", comment_body=text)
         elif action == "re-run":
-            event, payload = "check_suite", about.payload("rerequested", "check_suite")
+            event, payload = "check_suite", webhook_payload(about, "rerequested", "check_suite")
         elif action == "asked":
-            payload = about.payload("review_requested")
+            payload = webhook_payload(about, "review_requested")
         elif action == "others asked":
-            payload = about.payload("review_requested", requested_reviewer="lisa")
+            payload = webhook_payload(about, "review_requested", requested_reviewer="lisa")
         else:
-            payload = about.payload(action)
+            payload = webhook_payload(about, action)
         made = (event, json.loads(json.dumps(payload)), f"d-{len(self.sent) + len(self.under_way)}")
         if late:
             self.under_way.append(made)
@@ -186,7 +186,7 @@ class Kodiai(RuleBasedStateMachine):
     @rule(pull=pull_indexes)
     def delivery_while_the_web_process_is_killed(self, pull: int) -> None:
         """The process dies before its transaction is committed: nothing was answered, so GitHub's delivery failed."""
-        payload = json.loads(json.dumps(self.pulls[pull].payload("opened")))
+        payload = json.loads(json.dumps(webhook_payload(self.pulls[pull], "opened")))
         made = ("pull_request", payload, f"d-{len(self.sent)}-killed")
         self.points.plan("queued", self.kill)
         with pytest.raises(Killed):

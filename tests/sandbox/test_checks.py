@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sandbox import PullRequest, Repository, Sandbox, add_check_run
+from sandbox import PullRequest, Repository, Sandbox, add_check_run, webhook_payload
 
 PATH = "/repos/octo/demo/check-runs"
 ANNOTATION = {
@@ -186,7 +186,7 @@ def test_a_permission_that_the_owner_has_not_granted_cannot_be_asked_for(
 def test_a_re_run_is_told_with_the_check_run_and_its_pull_request(client: httpx.Client, pull: PullRequest) -> None:
     made = client.post(PATH, json=check_run(pull)).json()
 
-    asked = pull.payload("rerequested", event="check_run", sender="octocat")
+    asked = webhook_payload(pull, "rerequested", "check_run", sender="octocat")
     assert (asked["action"], asked["check_run"]["id"], asked["check_run"]["external_id"]) == (
         "rerequested",
         made["id"],
@@ -194,7 +194,7 @@ def test_a_re_run_is_told_with_the_check_run_and_its_pull_request(client: httpx.
     )
     assert [entry["number"] for entry in asked["check_run"]["pull_requests"]] == [pull.number]
     assert asked["sender"]["login"] == "octocat"
-    suite = pull.payload("rerequested", event="check_suite")["check_suite"]
+    suite = webhook_payload(pull, "rerequested", "check_suite")["check_suite"]
     assert (suite["head_sha"], suite["id"]) == (pull.head_sha, made["check_suite"]["id"])
     assert [entry["number"] for entry in suite["pull_requests"]] == [pull.number]
 
@@ -203,5 +203,5 @@ def test_checks_of_a_fork_s_commit_name_no_pull_request(client: httpx.Client, re
     pull = repo.open_pull_request(changes={"helper.py": "import os\n"}, fork=True)
     client.post(PATH, json=check_run(pull))
 
-    assert pull.payload("rerequested", event="check_run")["check_run"]["pull_requests"] == []
-    assert pull.payload("rerequested", event="check_suite")["check_suite"]["pull_requests"] == []
+    assert webhook_payload(pull, "rerequested", "check_run")["check_run"]["pull_requests"] == []
+    assert webhook_payload(pull, "rerequested", "check_suite")["check_suite"]["pull_requests"] == []

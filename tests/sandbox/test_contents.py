@@ -5,7 +5,7 @@ import base64
 import httpx
 import pytest
 
-from sandbox import Repository, Sandbox, Symlink
+from sandbox import Repository, Sandbox, Symlink, webhook_payload
 
 PATH = "/repos/octo/demo/contents"
 
@@ -82,6 +82,6 @@ def test_the_raw_media_type_gives_the_bytes(client: httpx.Client, repo: Reposito
 @pytest.mark.parametrize("private", [True, False])
 def test_private_repositories_say_so(github: Sandbox, private: bool) -> None:
     repo = github.create_repository("octo/secret", private=private)
-    shown = repo.open_pull_request().payload("opened")["repository"]
+    shown = webhook_payload(repo.open_pull_request(), "opened")["repository"]
     assert shown["private"] is private
     assert shown["visibility"] == ("private" if private else "public")

@@ -7,7 +7,7 @@ import pytest
 from githubkit import AppAuthStrategy, GitHub
 from githubkit.webhooks import parse
 
-from sandbox import PullRequest, Sandbox, add_check_run, add_reply
+from sandbox import PullRequest, Sandbox, add_check_run, add_reply, webhook_payload
 
 ACTIONS = ("opened", "edited", "synchronize", "reopened", "ready_for_review", "closed", "review_requested")
 
@@ -59,7 +59,7 @@ def test_answers_to_the_app_fit_githubs_description(github: Sandbox, pull: PullR
         auto_retry=False,
         http_cache=False,
     )
-    github.send_webhook(f"{github.url}/nowhere", "pull_request", pull.payload("opened"))
+    github.send_webhook(f"{github.url}/nowhere", "pull_request", webhook_payload(pull, "opened"))
     app = kit.rest.apps
     assert app.get_authenticated().parsed_data.slug == "kodiai"
     installation = app.get_repo_installation("octo", "demo").parsed_data
@@ -71,7 +71,7 @@ def test_answers_to_the_app_fit_githubs_description(github: Sandbox, pull: PullR
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_pull_request_payloads_fit_githubs_description(pull: PullRequest, action: str) -> None:
-    assert parse("pull_request", json.dumps(pull.payload(action))).action == action
+    assert parse("pull_request", json.dumps(webhook_payload(pull, action))).action == action
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_pull_request_payloads_fit_githubs_description(pull: PullRequest, action
 def test_other_payloads_fit_githubs_description(
     github: Sandbox, pull: PullRequest, event: str, action: str | None
 ) -> None:
-    body = github.payload(event, action, pull)
+    body = webhook_payload(pull, action, event)
     assert parse(event, json.dumps(body)) is not None
 
 
@@ -95,7 +95,7 @@ def test_the_payload_of_a_comment_on_lines_fits_githubs_description(client: http
     comments = [{"path": "helper.py", "line": 1, "body": "Hm."}]
     client.post(f"{pull.api_url}/reviews", json={"event": "COMMENT", "body": "Look.", "comments": comments})
     reply = add_reply(pull, "mona", "@kodiai explain", to=pull.threads[0].first["id"])
-    body = pull.payload("created", "pull_request_review_comment", comment=reply)
+    body = webhook_payload(pull, "created", "pull_request_review_comment", comment=reply)
 
     assert parse("pull_request_review_comment", json.dumps(body)).action == "created"
 
@@ -103,4 +103,4 @@ def test_the_payload_of_a_comment_on_lines_fits_githubs_description(client: http
 @pytest.mark.parametrize("event", ["check_run", "check_suite"])
 def test_payloads_of_checks_fit_githubs_description(pull: PullRequest, event: str) -> None:
     add_check_run(pull.repository, "ci", pull.head_sha)
-    assert parse(event, json.dumps(pull.payload("rerequested", event=event))).action == "rerequested"
+    assert parse(event, json.dumps(webhook_payload(pull, "rerequested", event))).action == "rerequested"

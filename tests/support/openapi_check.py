@@ -18,7 +18,7 @@ from django.utils import timezone
 from jsonschema import Draft202012Validator
 
 from reviews.github.app import AppClient
-from sandbox import Call, Fault, FaultKind, Sandbox
+from sandbox import Call, Fault, FaultKind, Sandbox, webhook_payload
 from tests.corpus import pulls as pulls
 from tests.corpus.declarations import DECLARED
 from tests.support.runs import admit, run, say
@@ -91,7 +91,7 @@ def test_so_is_what_is_asked_when_something_went_wrong(github: Sandbox) -> None:
     pull = DECLARED["payment-service"].opened(github)
     github.graphql_available = False
     github.refuse_line("payments/gateway.py", 19)
-    github.send_webhook("http://127.0.0.1:9/nobody", "pull_request", pull.payload("opened"))
+    github.send_webhook("http://127.0.0.1:9/nobody", "pull_request", webhook_payload(pull, "opened"))
     github.reset_calls()
     run(admit(pull))
     with AppClient() as app:

@@ -25,7 +25,7 @@ from reviews.maintenance.recovery import sweep
 from reviews.models import Delivery, Review
 from reviews.publishing.check_runs import report_pending
 from reviews.runs.runner import process
-from sandbox import PullRequest, add_comment, add_reply
+from sandbox import PullRequest, add_comment, add_reply, webhook_payload
 from telemetry.models import Execution, RateLimitEvent
 
 ROOT = Path(settings.BASE_DIR)
@@ -33,7 +33,7 @@ ROOT = Path(settings.BASE_DIR)
 
 def admit(pull: PullRequest, action: str = "opened", *, delivery_id: str | None = None, **payload: Any) -> Delivery:
     """Let a delivery about a pull request in; its task is queued and not run."""
-    body = json.dumps(pull.payload(action, **payload)).encode()
+    body = json.dumps(webhook_payload(pull, action, **payload)).encode()
     parsed = read_delivery(delivery_id or str(uuid4()), payload.get("event", "pull_request"), body)
     accept(parsed)
     return Delivery.objects.get(delivery_id=parsed.delivery_id, event_type=parsed.event_type)

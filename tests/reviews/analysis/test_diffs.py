@@ -12,7 +12,7 @@ from reviews.engines.analyzer import safe_path
 from reviews.findings import LeftOutReason, Report, fingerprinted
 from reviews.github.patches import BadPatch, Hunk, hunks_of
 from reviews.models import Review
-from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox, Symlink
+from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox, Symlink, webhook_payload
 from tests.support.runs import admit, run
 
 pytestmark = pytest.mark.django_db
@@ -293,7 +293,7 @@ def test_no_more_pages_of_files_are_asked_for_than_github_says_there_are_files_f
 ) -> None:
     repo = github.create_repository("octo/many", files={"a.py": "x = 1\n"})
     pull = repo.open_pull_request(changes={f"m{number:03}.txt": "a\n" for number in range(200)})
-    answer = pull.payload("opened")["pull_request"] | {"changed_files": counted}
+    answer = webhook_payload(pull, "opened")["pull_request"] | {"changed_files": counted}
     github.fail("pull", Fault(FaultKind.WRONG_JSON, body=answer))
 
     _, report, _ = reviewed(pull)

@@ -12,7 +12,7 @@ from reviews.github import connection
 from reviews.github.app import AppClient
 from reviews.github.errors import NotConfigured, RateLimited, Refused, Unavailable
 from reviews.github.schemas import HookDelivery
-from sandbox import Fault, FaultKind, PullRequest, Sandbox
+from sandbox import Fault, FaultKind, PullRequest, Sandbox, webhook_payload
 from tests.sandbox.receiver import Receiver
 
 EVER = datetime(2020, 1, 1, tzinfo=UTC)
@@ -33,7 +33,7 @@ def send(github: Sandbox, pull: PullRequest, count: int) -> list[str]:
     """Send that many webhooks to where nobody listens; return their delivery ids, newest first."""
     sent = [str(uuid4()) for _ in range(count)]
     for delivery_id in sent:
-        github.send_webhook("http://127.0.0.1:1/", "pull_request", pull.payload("opened"), delivery_id)
+        github.send_webhook("http://127.0.0.1:1/", "pull_request", webhook_payload(pull, "opened"), delivery_id)
     return sent[::-1]
 
 
@@ -77,7 +77,7 @@ def test_the_list_ends_at_the_first_delivery_that_is_older_than_asked_for(
 
 def test_a_delivery_is_sent_again_under_the_id_that_it_had(github: Sandbox, pull: PullRequest) -> None:
     with Receiver() as receiver, AppClient() as app:
-        github.send_webhook(receiver.url, "pull_request", pull.payload("opened"), "first")
+        github.send_webhook(receiver.url, "pull_request", webhook_payload(pull, "opened"), "first")
         app.redeliver(next(app.hook_deliveries(EVER)).id)
         github.wait_for_redeliveries()
 

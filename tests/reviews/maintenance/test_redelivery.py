@@ -14,7 +14,7 @@ from pytest_django.live_server_helper import LiveServer
 from reviews.maintenance import redelivery
 from reviews.maintenance.scheduler import run_all
 from reviews.models import Delivery, MissedDelivery, PeriodicTask
-from sandbox import Fault, FaultKind, PullRequest, Sandbox
+from sandbox import Fault, FaultKind, PullRequest, Sandbox, webhook_payload
 from telemetry.models import Execution, RateLimitEvent
 from tests.support.factories import PeriodicTaskFactory
 from tests.support.runs import admit, run
@@ -29,7 +29,7 @@ def _nothing_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def send(github: Sandbox, pull: PullRequest, delivery_id: str, url: str = NOBODY, **options: Any) -> None:
-    github.send_webhook(url, "pull_request", pull.payload("opened"), delivery_id=delivery_id, **options)
+    github.send_webhook(url, "pull_request", webhook_payload(pull, "opened"), delivery_id=delivery_id, **options)
 
 
 def redeliver(*arguments: str) -> list[str]:
@@ -140,7 +140,7 @@ def test_an_attempt_that_may_still_be_under_way_is_left_alone(
 
 @pytest.mark.django_db
 def test_pings_are_never_asked_for(github: Sandbox, pull: PullRequest) -> None:
-    github.send_webhook(NOBODY, "ping", github.payload("ping", None), delivery_id="ping")
+    github.send_webhook(NOBODY, "ping", webhook_payload(github.app, None, "ping"), delivery_id="ping")
 
     assert redeliver() == ["Nothing was missed."]
 
