@@ -10,7 +10,7 @@ with Sandbox() as github:
 from sandbox.faults import ANY_ROUTE, Fault, FaultKind
 from sandbox.payloads import webhook_payload
 from sandbox.rest.check_runs import add_check_run
-from sandbox.rest.comments import add_comment, add_reply, add_review
+from sandbox.rest.posts import add_comment, add_reply, add_review
 from sandbox.sandbox import Sandbox
 from sandbox.state.git import Executable, GitError, Submodule, Symlink
 from sandbox.state.repository import PullRequest, Repository

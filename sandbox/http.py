@@ -1,4 +1,4 @@
-"""What goes between the HTTP server and the endpoints: requests, answers, errors, pages."""
+"""Requests, responses, errors and pages of GitHub's API."""
 
 import json
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ _Item = TypeVar("_Item")
 
 @dataclass(frozen=True)
 class Request:
-    """A request as it came in. `path` is decoded, `query` holds the last value of each name."""
+    """An HTTP request. `path` is decoded; `query` holds the last value of each name."""
 
     method: str
     path: str
@@ -26,18 +26,18 @@ class Request:
     """Names in lower case."""
     raw: bytes
     parameters: Mapping[str, str] = field(default_factory=dict)
-    """What the route's pattern found in the path."""
+    """The named groups of the route's pattern."""
 
     @property
     def json(self) -> Any:
-        """The body as JSON; None when there is none or it is not JSON."""
+        """The body as JSON; None for an empty body and for invalid JSON."""
         try:
             return json.loads(self.raw) if self.raw else None
         except ValueError:
             return None
 
-    def object(self) -> Json:
-        """The body as a JSON object. Raises ApiError as GitHub answers: 400 for no JSON, 422 for something else."""
+    def json_object(self) -> Json:
+        """Return the body as a JSON object, {} for an empty body. Raises ApiError 400 for anything else."""
         body = self.json
         if body is None and self.raw:
             raise ApiError(400, "Problems parsing JSON")
@@ -45,16 +45,16 @@ class Request:
             raise ApiError(400, "Body should be a JSON object")
         return body or {}
 
-    def number(self, name: str, default: int, maximum: int | None = None) -> int:
-        """A positive number of the query; the default where it is missing or makes no sense."""
+    def positive_int(self, name: str, default: int, maximum: int | None = None) -> int:
+        """Return a query parameter as a number from 1 to `maximum`; `default` if it is missing or not a number."""
         text = self.query.get(name, "")
         number = int(text) if text.isdecimal() else default
         return min(max(number, 1), maximum or number or 1)
 
 
 @dataclass(frozen=True)
-class Answer:
-    """An HTTP answer. A `body` of bytes or str is sent as it is, anything else as JSON."""
+class Response:
+    """An HTTP response. A `body` of bytes or str is sent unchanged, any other as JSON."""
 
     status: int = 200
     body: Any = None
@@ -72,9 +72,13 @@ class Answer:
             return self.body.encode()
         return json.dumps(self.body, ensure_ascii=False).encode("utf-8", "replace")
 
+    def with_headers(self, headers: Mapping[str, str]) -> "Response":
+        """Return a copy with more headers; existing headers win."""
+        return Response(self.status, self.body, {**headers, **self.headers}, self.content_type)
+
 
 class ApiError(Exception):
-    """An answer in GitHub's form for errors: message, errors if there are any, documentation_url, status."""
+    """An error response in GitHub's form: `message`, `errors` if any, `documentation_url`, `status`."""
 
     def __init__(
         self,
@@ -89,23 +93,23 @@ class ApiError(Exception):
         body: Json = {"message": message}
         if errors is not None:
             body["errors"] = errors
-        self.answer = Answer(
+        self.response = Response(
             status, body | {"documentation_url": documentation_url, "status": str(status)}, dict(headers or {})
         )
 
 
 def not_found() -> ApiError:
-    """What GitHub answers for what is not there, and for what the caller may not see."""
+    """GitHub's error for a resource that does not exist or that the caller may not see."""
     return ApiError(404, "Not Found")
 
 
-def page(request: Request, url: str, items: list[_Item]) -> tuple[list[_Item], dict[str, str]]:
-    """The asked page of a list, and a Link header as GitHub gives it (first, prev, next, last).
+def paginate(request: Request, api_url: str, items: list[_Item]) -> tuple[list[_Item], dict[str, str]]:
+    """Return the requested page of a list, and the `Link` header (prev, next, last, first).
 
-    Source: GitHub REST docs, "Using pagination in the REST API": `per_page` 30 by default, 100 at most.
+    Source: GitHub REST docs, "Using pagination in the REST API": `per_page` is 30 by default, 100 at most.
     """
-    per_page = request.number("per_page", DEFAULT_PER_PAGE, MAX_PER_PAGE)
-    number = request.number("page", 1)
+    per_page = request.positive_int("per_page", DEFAULT_PER_PAGE, MAX_PER_PAGE)
+    number = request.positive_int("page", 1)
     last = max(-(-len(items) // per_page), 1)
     links = []
     if number > 1:
@@ -113,9 +117,15 @@ def page(request: Request, url: str, items: list[_Item]) -> tuple[list[_Item], d
     if number < last:
         links = [*links[:1], ("next", number + 1), ("last", last), *links[1:]]
 
-    def address(target: int) -> str:
-        return f"{url}{request.path}?{urlencode({**request.query, 'per_page': per_page, 'page': target})}"
+    def address(page: int) -> str:
+        return f"{api_url}{request.path}?{urlencode({**request.query, 'per_page': per_page, 'page': page})}"
 
-    header = ", ".join(f'<{address(target)}>; rel="{name}"' for name, target in links)
+    header = ", ".join(f'<{address(page)}>; rel="{name}"' for name, page in links)
     start = (number - 1) * per_page
     return items[start : start + per_page], {"Link": header} if header else {}
+
+
+def list_response(request: Request, api_url: str, items: list[Json]) -> Response:
+    """Return the response of a list endpoint: the requested page of `items`."""
+    page, headers = paginate(request, api_url, items)
+    return Response(body=page, headers=headers)

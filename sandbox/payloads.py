@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sandbox.app import EVENTS, App, Json, account, installation_json, node_id, timestamp
-from sandbox.rest import check_runs, comments, resources
+from sandbox.rest import check_runs, posts, resources
 from sandbox.state.repository import PullRequest, Repository
 
 WEBHOOK_URL = "https://example.com/webhooks/github"
@@ -88,18 +88,18 @@ def _pull_request(pull: PullRequest, action: str | None, details: Json) -> Json:
 
 
 def _issue_comment(pull: PullRequest, action: str | None, details: Json) -> Json:
-    comment = details["comment"] or comments.issue_comment(
+    comment = details["comment"] or posts.issue_comment(
         pull,
         author=details["commenter"] or pull.author,
         body=details["comment_body"] or f"@{pull.app.slug} review",
     )
-    body = {"issue": resources.issue(pull), "comment": comments.public_comment(comment)}
+    body = {"issue": resources.issue(pull), "comment": posts.public_comment(comment)}
     return body | _context(pull.repository, comment["user"]["login"])
 
 
 def _review_comment(pull: PullRequest, action: str | None, details: Json) -> Json:
     comment: Json = details["comment"]
-    body = {"pull_request": resources.pull_request(pull), "comment": comments.public_comment(comment)}
+    body = {"pull_request": resources.pull_request(pull), "comment": posts.public_comment(comment)}
     return body | _context(pull.repository, comment["user"]["login"])
 
 

@@ -40,7 +40,7 @@ class Sandbox(State):
 
     def start(self) -> Self:
         """Begin to answer."""
-        self._server.start(self)
+        self._server.serve(self)
         return self
 
     def close(self) -> None:
@@ -122,7 +122,7 @@ class Sandbox(State):
 
     def expire_tokens(self) -> None:
         """Make every installation token issued so far no good: 401 "Bad credentials"."""
-        self.tokens.expire()
+        self.tokens.revoke_all()
 
     def remove_installation(self, owner: str) -> None:
         """The App is uninstalled from an account: its repositories are not found, its tokens no good."""
@@ -142,7 +142,7 @@ class Sandbox(State):
     def refuse_line(self, path: str, line: int) -> None:
         """Refuse review comments on this line with 422, though it is in the diff."""
         with self.lock:
-            self.refused_lines.add((path, line))
+            self.rejected_lines.add((path, line))
 
     def webhook(
         self, event: str, payload: Json | bytes, delivery_id: str | None = None, secret: str | None = None

@@ -1,4 +1,4 @@
-"""Check runs with GitHub's own checks: all of one is stored, or nothing.
+"""Endpoints of check runs, with GitHub's own checks. A check run is stored as a whole, or not at all.
 
 Source of the fields and their bounds: GitHub REST docs, "Check runs", and GitHub's OpenAPI description.
 """
@@ -8,11 +8,13 @@ from datetime import datetime
 from typing import Any
 
 from sandbox.app import WEB_URL, Json, app_json, node_id, timestamp
-from sandbox.http import ApiError, Request, not_found
+from sandbox.http import ApiError, Request, Response, paginate
+from sandbox.rest import lookups
 from sandbox.state.repository import PullRequest, Repository
+from sandbox.state.state import State
 
 MAX_ANNOTATIONS = 50
-"""Annotations of one call. Those of later calls are added to them."""
+"""Annotations of one request. Those of later requests are appended."""
 MAX_CHARACTERS = 65_535
 """Length of a summary or a text."""
 MAX_ANNOTATION_TITLE = 255
@@ -26,99 +28,56 @@ _LEVELS = ("notice", "warning", "failure")
 _SHA = re.compile("[0-9a-f]{40}")
 
 
-def create_check_run(repo: Repository, body: Json, app: Json | None = None) -> Json:
-    """Check and store a check run of `app` (GitHub's JSON of one; the sandbox's own if none is given).
+def list_check_runs(state: State, request: Request) -> Response:
+    """List the check runs of a commit, newest first."""
+    repo, ref = lookups.repository(state, request), request.parameters["ref"]
+    sha = repo.resolve(ref)
+    if sha is None:
+        raise ApiError(422, f"No commit found for SHA: {ref}")
+    found = _selected(repo, sha, request)
+    page, headers = paginate(request, state.app.api_url, found)
+    return Response(body={"total_count": len(found), "check_runs": [public(run) for run in page]}, headers=headers)
 
-    The kept check run is returned: GitHub's fields, and `annotations` as they were posted. Raises ApiError 422.
-    """
-    name, sha = body.get("name"), body.get("head_sha")
-    if not isinstance(name, str) or not name.strip():
-        raise _invalid('"name" wasn\'t supplied.')
-    if not isinstance(sha, str) or not _SHA.fullmatch(sha) or repo.store.find_commit(sha) is None:
-        raise ApiError(422, f"No commit found for SHA: {sha}", documentation_url=DOCUMENTATION_URL)
-    _validate(body, title_needed=True)
-    number = repo.app.next_id()
-    url = f"{repo.app.api_url}/repos/{repo.full_name}/check-runs/{number}"
-    kept: Json = {
-        "id": number,
-        "node_id": node_id("CR", number),
-        "name": name,
-        "head_sha": sha,
-        "external_id": "",
-        "url": url,
-        "html_url": f"{WEB_URL}/{repo.full_name}/runs/{number}",
-        "details_url": f"{WEB_URL}/apps/{repo.app.slug}",
-        "status": "queued",
-        "conclusion": None,
-        "started_at": timestamp(),
-        "completed_at": None,
-        "output": {
-            "title": None,
-            "summary": None,
-            "text": None,
-            "annotations_count": 0,
-            "annotations_url": f"{url}/annotations",
-        },
-        "check_suite": {"id": repo.check_suite_id(sha, (app or {}).get("id", repo.app.id))},
-        "app": app or app_json(repo.app, 1),
-        "pull_requests": _pull_requests(repo, sha),
-        "annotations": [],
-    }
-    _write(kept, body)
-    repo.check_runs.append(kept)
-    return kept
+
+def create_check_run(state: State, request: Request) -> Response:
+    """Check and store a check run of the App."""
+    return Response(201, public(_create(lookups.repository(state, request), request.json_object())))
+
+
+def update_check_run(state: State, request: Request) -> Response:
+    """Check and change a check run of the App itself."""
+    run = lookups.with_id(lookups.repository(state, request).check_runs, request)
+    if run["app"]["id"] != state.app.id:
+        raise ApiError(403, f"Invalid app_id `{state.app.id}` - check run can only be modified by its own App.")
+    body = request.json_object()
+    _validate(body, title_needed=False)
+    _write(run, body)
+    return Response(body=public(run))
 
 
 def add_check_run(repo: Repository, app: str, head_sha: str, **fields: Any) -> Json:
     """Store a check run of another App, with GitHub's checks, and return it. Raises ApiError 422."""
     other = app_json(repo.app, 1) | {"id": repo.app.id + 1_000_000, "slug": app, "name": app.capitalize()}
     with repo.lock:
-        return create_check_run(repo, {"name": app, "head_sha": head_sha, "conclusion": "success"} | fields, other)
+        return _create(repo, {"name": app, "head_sha": head_sha, "conclusion": "success"} | fields, other)
 
 
-def update_check_run(repo: Repository, number: int, body: Json, app_id: int) -> Json:
-    """Check and change a check run; only the App that made it may. Raises ApiError 403, 404, 422."""
-    kept = next((kept for kept in repo.check_runs if kept["id"] == number), None)
-    if kept is None:
-        raise not_found()
-    if kept["app"]["id"] != app_id:
-        raise ApiError(403, "Invalid app_id `" + str(app_id) + "` - check run can only be modified by its own App.")
-    _validate(body, title_needed=False)
-    _write(kept, body)
-    return kept
+def public(stored: Json) -> Json:
+    """Return a stored check run as GitHub shows it."""
+    return {name: value for name, value in stored.items() if name != "annotations"}
 
 
-def listed(repo: Repository, sha: str, request: Request) -> list[Json]:
-    """The check runs of a commit, newest first. `filter` is "latest" (of each name and App, the default) or "all"."""
-    found = [kept for kept in reversed(repo.check_runs) if kept["head_sha"] == sha]
-    if name := request.query.get("check_name"):
-        found = [kept for kept in found if kept["name"] == name]
-    if (app_id := request.query.get("app_id", "")).isdecimal():
-        found = [kept for kept in found if kept["app"]["id"] == int(app_id)]
-    if request.query.get("filter", "latest") != "all":
-        latest: dict[tuple[str, int], Json] = {}
-        for kept in found:
-            latest.setdefault((kept["name"], kept["app"]["id"]), kept)
-        found = list(latest.values())
-    return found
-
-
-def public(kept: Json) -> Json:
-    """A check run as GitHub answers it."""
-    return {name: value for name, value in kept.items() if name != "annotations"}
-
-
-def in_webhook(repo: Repository, kept: Json) -> Json:
-    """A check run as webhooks carry it, with more of its suite."""
-    return public(kept) | {"check_suite": suite(repo, kept["head_sha"], app=kept["app"])}
+def in_webhook(repo: Repository, stored: Json) -> Json:
+    """Return a stored check run as webhooks show it, with its whole check suite."""
+    return public(stored) | {"check_suite": suite(repo, stored["head_sha"], app=stored["app"])}
 
 
 def suite(repo: Repository, sha: str, app: Json | None = None) -> Json:
-    """The check suite of a commit and an App: one check run for all."""
+    """Return the check suite of a commit and an App, by default the sandbox's own."""
     app = app or app_json(repo.app, 1)
     number = repo.check_suite_id(sha, app["id"])
     url = f"{repo.app.api_url}/repos/{repo.full_name}/check-suites/{number}"
-    runs = [kept for kept in repo.check_runs if kept["check_suite"]["id"] == number]
+    runs = [run for run in repo.check_runs if run["check_suite"]["id"] == number]
     pulls = [pull for pull in repo.pulls.values() if pull.head_sha == sha and not pull.fork]
     return {
         "id": number,
@@ -149,39 +108,94 @@ def suite(repo: Repository, sha: str, app: Json | None = None) -> Json:
     }
 
 
+def _create(repo: Repository, body: Json, app: Json | None = None) -> Json:
+    """Check and store a check run of `app`, by default the sandbox's own; return it as it is stored."""
+    name, sha = body.get("name"), body.get("head_sha")
+    if not isinstance(name, str) or not name.strip():
+        raise _invalid('"name" wasn\'t supplied.')
+    if not isinstance(sha, str) or not _SHA.fullmatch(sha) or repo.store.find_commit(sha) is None:
+        raise ApiError(422, f"No commit found for SHA: {sha}", documentation_url=DOCUMENTATION_URL)
+    _validate(body, title_needed=True)
+    number = repo.app.next_id()
+    url = f"{repo.app.api_url}/repos/{repo.full_name}/check-runs/{number}"
+    stored: Json = {
+        "id": number,
+        "node_id": node_id("CR", number),
+        "name": name,
+        "head_sha": sha,
+        "external_id": "",
+        "url": url,
+        "html_url": f"{WEB_URL}/{repo.full_name}/runs/{number}",
+        "details_url": f"{WEB_URL}/apps/{repo.app.slug}",
+        "status": "queued",
+        "conclusion": None,
+        "started_at": timestamp(),
+        "completed_at": None,
+        "output": {
+            "title": None,
+            "summary": None,
+            "text": None,
+            "annotations_count": 0,
+            "annotations_url": f"{url}/annotations",
+        },
+        "check_suite": {"id": repo.check_suite_id(sha, (app or {}).get("id", repo.app.id))},
+        "app": app or app_json(repo.app, 1),
+        "pull_requests": _pull_requests(repo, sha),
+        "annotations": [],
+    }
+    _write(stored, body)
+    repo.check_runs.append(stored)
+    return stored
+
+
+def _selected(repo: Repository, sha: str, request: Request) -> list[Json]:
+    """Filter by `check_name`, `app_id` and `filter`: "latest" of each name and App (the default), or "all"."""
+    found = [run for run in reversed(repo.check_runs) if run["head_sha"] == sha]
+    if name := request.query.get("check_name"):
+        found = [run for run in found if run["name"] == name]
+    if (app_id := request.query.get("app_id", "")).isdecimal():
+        found = [run for run in found if run["app"]["id"] == int(app_id)]
+    if request.query.get("filter", "latest") != "all":
+        latest: dict[tuple[str, int], Json] = {}
+        for run in found:
+            latest.setdefault((run["name"], run["app"]["id"]), run)
+        found = list(latest.values())
+    return found
+
+
 def _pull_requests(repo: Repository, sha: str) -> list[Json]:
-    """The open pull requests of a commit; none of forks. Source: GitHub REST docs, the note at each endpoint."""
+    """Pull requests with this head that are open and not of forks. Source: GitHub REST docs, note at each endpoint."""
     pulls = [pull for pull in repo.pulls.values() if pull.head_sha == sha and pull.state == "open" and not pull.fork]
     return [_pull_request(pull) for pull in pulls]
 
 
 def _pull_request(pull: PullRequest) -> Json:
     repo = pull.repository
-    where = {"id": repo.id, "url": f"{repo.app.api_url}/repos/{repo.full_name}", "name": repo.name}
+    short_repo = {"id": repo.id, "url": f"{repo.app.api_url}/repos/{repo.full_name}", "name": repo.name}
     return {
         "id": pull.id,
         "number": pull.number,
         "url": pull.api_url,
-        "head": {"ref": pull.head_ref, "sha": pull.head_sha, "repo": where},
-        "base": {"ref": pull.base_ref, "sha": pull.base_sha, "repo": where},
+        "head": {"ref": pull.head_ref, "sha": pull.head_sha, "repo": short_repo},
+        "base": {"ref": pull.base_ref, "sha": pull.base_sha, "repo": short_repo},
     }
 
 
-def _write(kept: Json, body: Json) -> None:
-    """Put checked fields into a check run. A conclusion completes it; annotations are added to those it has."""
-    kept |= {
+def _write(stored: Json, body: Json) -> None:
+    """Write checked fields. A conclusion completes the check run; annotations are appended."""
+    stored |= {
         name: body[name]
         for name in ("name", "external_id", "details_url", "status", "conclusion", "started_at", "completed_at")
         if body.get(name) is not None
     }
     if body.get("conclusion") or body.get("completed_at"):
-        kept["status"] = "completed"
-    if kept["status"] == "completed":
-        kept["completed_at"] = kept["completed_at"] or timestamp()
+        stored["status"] = "completed"
+    if stored["status"] == "completed":
+        stored["completed_at"] = stored["completed_at"] or timestamp()
     output = body.get("output") or {}
-    kept["output"] |= {name: output[name] for name in ("title", "summary", "text") if name in output}
-    kept["annotations"] = kept["annotations"] + output.get("annotations", [])
-    kept["output"]["annotations_count"] = len(kept["annotations"])
+    stored["output"] |= {name: output[name] for name in ("title", "summary", "text") if name in output}
+    stored["annotations"] = stored["annotations"] + output.get("annotations", [])
+    stored["output"]["annotations_count"] = len(stored["annotations"])
 
 
 def _validate(body: Json, *, title_needed: bool) -> None:
@@ -238,11 +252,11 @@ def _check_annotation(annotation: Any) -> None:
         raise _invalid(f"Only {MAX_ANNOTATION_MESSAGE} bytes are allowed.")
 
 
-def _check_length(text: Any, longest: int) -> None:
+def _check_length(text: Any, maximum: int) -> None:
     if text is not None and not isinstance(text, str):
         raise _invalid(f"{text!r} is not a string.")
-    if text is not None and len(text) > longest:
-        raise _invalid(f"Only {longest} characters are allowed; {len(text)} were supplied.")
+    if text is not None and len(text) > maximum:
+        raise _invalid(f"Only {maximum} characters are allowed; {len(text)} were supplied.")
 
 
 def _check_time(value: Any) -> None:
@@ -256,5 +270,5 @@ def _check_time(value: Any) -> None:
         raise _invalid(f"{value!r} is not a date-time with a zone.")
 
 
-def _invalid(what: str) -> ApiError:
-    return ApiError(422, f"Invalid request.\n\n{what}", documentation_url=DOCUMENTATION_URL)
+def _invalid(detail: str) -> ApiError:
+    return ApiError(422, f"Invalid request.\n\n{detail}", documentation_url=DOCUMENTATION_URL)

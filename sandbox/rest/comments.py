@@ -1,185 +1,95 @@
-"""GitHub's JSON for what is said about a pull request: reviews, their comments, comments, and its side as an issue.
+"""Endpoints of review comments, issue comments and reactions."""
 
-Source of the fields: GitHub's OpenAPI description of its REST API.
-"""
-
-from typing import Any
-
-from sandbox.app import App, Json, account, node_id, timestamp
-from sandbox.rest.resources import no_reactions
+from sandbox.app import Json, timestamp
+from sandbox.http import ApiError, Request, Response, list_response
+from sandbox.rest import lookups, posts
+from sandbox.rest.resources import REACTIONS
+from sandbox.rest.reviews import MAX_BODY_CHARACTERS, new_body
 from sandbox.state.repository import PullRequest
+from sandbox.state.state import State
 
 
-def review(
-    pull: PullRequest,
-    *,
-    author: str,
-    body: str,
-    state: str,
-    commit_id: str,
-    event: str | None = None,
-    comments: list[Json] | None = None,
-) -> Json:
-    """A review as `PullRequest.reviews` keeps it: GitHub's fields, and `event` and `comments` as they were posted."""
-    number = pull.repository.app.next_id()
-    html_url = f"{pull.html_url}#pullrequestreview-{number}"
-    return {
-        "id": number,
-        "node_id": node_id("PRR", number),
-        "user": account(author, pull.repository.app.api_url),
-        "body": body,
-        "state": state,
-        "html_url": html_url,
-        "pull_request_url": pull.api_url,
-        "author_association": _association(pull, author),
-        "_links": {"html": {"href": html_url}, "pull_request": {"href": pull.api_url}},
-        "submitted_at": timestamp() if state != "PENDING" else None,
-        "commit_id": commit_id,
-        "event": event,
-        "comments": comments or [],
-    }
+def list_review_comments(state: State, request: Request) -> Response:
+    """List the comments of submitted reviews of a pull request."""
+    comments = _submitted_comments(lookups.pull_request(state, request))
+    return list_response(request, state.app.api_url, [posts.public_comment(comment) for comment in comments])
 
 
-def public_review(kept: Json) -> Json:
-    """A review as GitHub answers it; a pending one has no `submitted_at`."""
-    hidden = {"event", "comments"} | ({"submitted_at"} if kept["submitted_at"] is None else set())
-    return {name: value for name, value in kept.items() if name not in hidden}
+def review_comment(state: State, request: Request) -> Response:
+    """Answer one review comment."""
+    return Response(body=posts.public_comment(_review_comment(state, request)))
 
 
-def review_comment(pull: PullRequest, kept_review: Json, posted: Json, *, position: int, diff_hunk: str) -> Json:
-    """A review comment as "List review comments on a pull request" answers it."""
-    repo = pull.repository
-    number = repo.app.next_id()
-    url = f"{repo.app.api_url}/repos/{repo.full_name}/pulls/comments/{number}"
-    html_url = f"{pull.html_url}#discussion_r{number}"
-    line, start_line = posted.get("line"), posted.get("start_line")
-    side = posted.get("side", "RIGHT")
-    return {
-        "url": url,
-        "pull_request_review_id": kept_review["id"],
-        "id": number,
-        "node_id": node_id("PRRC", number),
-        "diff_hunk": diff_hunk,
-        "path": posted["path"],
-        "position": position,
-        "original_position": position,
-        "commit_id": kept_review["commit_id"],
-        "original_commit_id": kept_review["commit_id"],
-        "user": kept_review["user"],
-        "body": posted["body"],
-        "created_at": kept_review["submitted_at"] or timestamp(),
-        "updated_at": kept_review["submitted_at"] or timestamp(),
-        "html_url": html_url,
-        "pull_request_url": pull.api_url,
-        "author_association": kept_review["author_association"],
-        "_links": {"self": {"href": url}, "html": {"href": html_url}, "pull_request": {"href": pull.api_url}},
-        "start_line": start_line,
-        "original_start_line": start_line,
-        "start_side": None if start_line is None else posted.get("start_side", side),
-        "line": line,
-        "original_line": line,
-        "side": side,
-        "subject_type": "line",
-        "reactions": no_reactions(url),
-    }
+def update_review_comment(state: State, request: Request) -> Response:
+    """Change the body of a review comment of the App itself."""
+    comment = _review_comment(state, request)
+    if comment["user"]["login"] != state.app.bot_login:
+        raise ApiError(403, "Resource not accessible by integration")
+    comment["body"], comment["updated_at"] = new_body(request.json_object()), timestamp()
+    return Response(body=posts.public_comment(comment))
 
 
-def reply(pull: PullRequest, first: Json, *, author: str, body: str) -> Json:
-    """A reply in the thread that `first` began: on the same lines, and with the number of that comment."""
-    kept_review = {
-        "id": first["pull_request_review_id"],
-        "commit_id": first["commit_id"],
-        "submitted_at": timestamp(),
-        "user": account(author, pull.repository.app.api_url),
-        "author_association": _association(pull, author),
-    }
-    made = review_comment(
-        pull, kept_review, first | {"body": body}, position=first["position"], diff_hunk=first["diff_hunk"]
-    )
-    return made | {"in_reply_to_id": first["id"]}
+def reply(state: State, request: Request) -> Response:
+    """Reply in a thread. A thread begins with a review only: this endpoint refuses a comment that begins one."""
+    pull, body = lookups.pull_request(state, request), _comment_body(request)
+    to = int(request.json_object().get("in_reply_to") or 0)
+    try:
+        return Response(201, posts.add_reply(pull, state.app.bot_login, body, to))
+    except KeyError as error:
+        # A reply to a reply is refused. Source: GitHub REST docs, "Create a reply for a review comment".
+        wrong = {"resource": "PullRequestReviewComment", "code": "invalid", "field": "in_reply_to"}
+        raise ApiError(422, "Validation Failed", [wrong]) from error
 
 
-def react(comment: Json, author: str, content: str) -> bool:
-    """Add a reaction to a comment; False where this account has reacted so already."""
-    who = comment.setdefault("reacted", [])
-    if [author, content] in who:
-        return False
-    who.append([author, content])
-    comment["reactions"][content] += 1
-    comment["reactions"]["total_count"] += 1
-    return True
+def list_issue_comments(state: State, request: Request) -> Response:
+    """List the comments of a pull request outside its diff."""
+    comments = lookups.pull_request(state, request).comments
+    return list_response(request, state.app.api_url, [posts.public_comment(comment) for comment in comments])
 
 
-def reaction(app: App, author: str, content: str) -> Json:
-    """A reaction as GitHub answers it."""
-    number = app.next_id()
-    return {
-        "id": number,
-        "node_id": node_id("REA", number),
-        "user": account(author, app.api_url),
-        "content": content,
-        "created_at": timestamp(),
-    }
+def create_issue_comment(state: State, request: Request) -> Response:
+    """Post a comment on a pull request outside its diff."""
+    pull, body = lookups.pull_request(state, request), _comment_body(request)
+    return Response(201, posts.add_comment(pull, state.app.bot_login, body))
 
 
-def public_comment(kept: Json) -> Json:
-    """A comment as GitHub answers it."""
-    return {name: value for name, value in kept.items() if name != "reacted"}
+def react_to_issue_comment(state: State, request: Request) -> Response:
+    """React to an issue comment."""
+    pulls = lookups.repository(state, request).pulls.values()
+    return _react(state, request, lookups.with_id([comment for pull in pulls for comment in pull.comments], request))
 
 
-def issue_comment(pull: PullRequest, *, author: str, body: str) -> Json:
-    """A comment in the conversation of a pull request."""
-    repo = pull.repository
-    number = repo.app.next_id()
-    issues_url = f"{repo.app.api_url}/repos/{repo.full_name}/issues"
-    return {
-        "id": number,
-        "node_id": node_id("IC", number),
-        "url": f"{issues_url}/comments/{number}",
-        "html_url": f"{pull.html_url}#issuecomment-{number}",
-        "issue_url": f"{issues_url}/{pull.number}",
-        "user": account(author, repo.app.api_url),
-        "body": body,
-        "created_at": timestamp(),
-        "updated_at": timestamp(),
-        "author_association": _association(pull, author),
-        "reactions": no_reactions(f"{issues_url}/comments/{number}"),
-        "performed_via_github_app": None,
-    }
+def react_to_review_comment(state: State, request: Request) -> Response:
+    """React to a review comment."""
+    return _react(state, request, _review_comment(state, request))
 
 
-def _association(pull: PullRequest, login: str) -> Any:
-    if login == pull.repository.owner:
-        return "OWNER"
-    return pull.author_association if login == pull.author else "NONE"
+def _react(state: State, request: Request, comment: Json) -> Response:
+    content = request.json_object().get("content")
+    if content not in REACTIONS:
+        raise ApiError(422, "Validation Failed", [{"resource": "Reaction", "code": "invalid", "field": "content"}])
+    is_new = posts.react(comment, state.app.bot_login, content)
+    return Response(201 if is_new else 200, posts.reaction(state.app, state.app.bot_login, content))
 
 
-def add_review(
-    pull: PullRequest, author: str, body: str, *, state: str = "COMMENTED", commit_id: str | None = None
-) -> Json:
-    """Store a review by any account, without checks, and return it as it is stored."""
-    with pull.repository.lock:
-        stored = review(pull, author=author, body=body, state=state, commit_id=commit_id or pull.head_sha)
-        pull.reviews.append(stored)
-        return stored
+def _comment_body(request: Request) -> str:
+    body = request.json_object().get("body")
+    if not isinstance(body, str) or not body.strip():
+        raise ApiError(
+            422, "Validation Failed", [{"resource": "IssueComment", "code": "missing_field", "field": "body"}]
+        )
+    if len(body) > MAX_BODY_CHARACTERS:
+        detail = f"body is too long (maximum is {MAX_BODY_CHARACTERS} characters)"
+        error = {"resource": "IssueComment", "code": "unprocessable", "field": "data", "message": detail}
+        raise ApiError(422, "Validation Failed", [error])
+    return body
 
 
-def add_reply(pull: PullRequest, author: str, body: str, to: int) -> Json:
-    """Store a reply in the thread that comment `to` began, and return it. Raises KeyError where it began none.
-
-    GitHub also makes a review without a body of each reply; here it is part of the one that began the thread.
-    """
-    with pull.repository.lock:
-        thread = pull.thread(to)
-        stored = reply(pull, thread.first, author=author, body=body)
-        thread.comments.append(stored)
-        pull.review_comments.append(stored)
-        return stored
+def _submitted_comments(pull: PullRequest) -> list[Json]:
+    submitted = {review["id"] for review in pull.reviews if review["state"] != "PENDING"}
+    return [comment for comment in pull.review_comments if comment["pull_request_review_id"] in submitted]
 
 
-def add_comment(pull: PullRequest, author: str, body: str) -> Json:
-    """Store a comment on a pull request, and return it."""
-    with pull.repository.lock:
-        stored = issue_comment(pull, author=author, body=body)
-        pull.comments.append(stored)
-        return stored
+def _review_comment(state: State, request: Request) -> Json:
+    pulls = lookups.repository(state, request).pulls.values()
+    return lookups.with_id([comment for pull in pulls for comment in _submitted_comments(pull)], request)

@@ -7,12 +7,14 @@ import textwrap
 from urllib.parse import quote
 
 from sandbox.app import WEB_URL, Json
-from sandbox.http import Answer, ApiError, Request, not_found
+from sandbox.http import ApiError, Request, Response, not_found
+from sandbox.rest import lookups
 from sandbox.state.git import SUBMODULE_MODE, SYMLINK_MODE, Entry
 from sandbox.state.repository import Repository
+from sandbox.state.state import State
 
 MAX_INLINE_BYTES = 1024 * 1024
-"""Larger files come with an empty `content` and `encoding` "none".
+"""Larger files have an empty `content` and the `encoding` "none".
 
 Source: GitHub REST docs, "Get repository content".
 """
@@ -21,8 +23,12 @@ MAX_DIRECTORY_ENTRIES = 1000
 """Source: GitHub REST docs, "Get repository content"."""
 
 
-def get_contents(repo: Repository, request: Request) -> Answer:
-    """A file with its content in base64, a directory as a list; a submodule, or a symlink to nowhere, as itself."""
+def contents(state: State, request: Request) -> Response:
+    """Answer a file with its content, or a directory as a list.
+
+    A submodule, and a symlink whose target is no file of the repository, are answered as what they are.
+    """
+    repo = lookups.repository(state, request)
     ref = request.query.get("ref") or repo.default_branch
     path = posixpath.normpath(request.parameters.get("path") or ".").strip("/")
     path = "" if path == "." else path
@@ -32,21 +38,21 @@ def get_contents(repo: Repository, request: Request) -> Answer:
     tree = repo.store.tree(sha)
     entry = tree.get(path)
     if entry is None:
-        return Answer(body=_directory(repo, ref, tree, path))
+        return Response(body=_directory(repo, ref, tree, path))
     if entry.mode == SUBMODULE_MODE:
-        address = {"submodule_git_url": _submodule_url(repo, tree, path)}
-        return Answer(body=_entry(repo, ref, path, "submodule", entry.oid, 0) | address)
+        url = _submodule_url(repo, tree, path)
+        return Response(body=_entry(repo, ref, path, "submodule", entry.oid, 0) | {"submodule_git_url": url})
     if entry.mode == SYMLINK_MODE:
         target = repo.store.blob(entry.oid).decode("utf-8", "replace")
-        aim = tree.get(posixpath.normpath(posixpath.join(posixpath.dirname(path), target)))
-        if aim is None or aim.mode in (SYMLINK_MODE, SUBMODULE_MODE):
-            return Answer(body=_entry(repo, ref, path, "symlink", entry.oid, entry.size) | {"target": target})
-        # The documentation promises the content of the file that the link leads to.
-        entry = aim
+        linked = tree.get(posixpath.normpath(posixpath.join(posixpath.dirname(path), target)))
+        if linked is None or linked.mode in (SYMLINK_MODE, SUBMODULE_MODE):
+            return Response(body=_entry(repo, ref, path, "symlink", entry.oid, entry.size) | {"target": target})
+        # GitHub REST docs: the content of the linked file is returned.
+        entry = linked
     raw = repo.store.blob(entry.oid)
     if ".raw" in request.headers.get("accept", ""):
-        return Answer(body=raw, content_type="application/vnd.github.raw; charset=utf-8")
-    return Answer(body=_file(repo, ref, path, entry, raw))
+        return Response(body=raw, content_type="application/vnd.github.raw; charset=utf-8")
+    return Response(body=_file(repo, ref, path, entry, raw))
 
 
 def _file(repo: Repository, ref: str, path: str, entry: Entry, raw: bytes) -> Json:
@@ -68,10 +74,10 @@ def _directory(repo: Repository, ref: str, tree: dict[str, Entry], path: str) ->
         first, below, _ = name[len(prefix) :].partition("/")
         full = prefix + first
         if below:
-            # A tree's own object id is of no use to a client of this sandbox; its place in the list is.
+            # Clients need the directory's path, not its object id: any id will do.
             found.setdefault(full, _entry(repo, ref, full, "dir", entry.oid, 0))
         else:
-            # A submodule in a list is a "file", "for backwards compatibility". Source: GitHub REST docs, as above.
+            # In a list a submodule has the type "file". Source: GitHub REST docs, "Get repository content".
             kind = "symlink" if entry.mode == SYMLINK_MODE else "file"
             found[full] = _entry(repo, ref, full, kind, entry.oid, entry.size)
     if not found:
@@ -80,7 +86,7 @@ def _directory(repo: Repository, ref: str, tree: dict[str, Entry], path: str) ->
 
 
 def _submodule_url(repo: Repository, tree: dict[str, Entry], path: str) -> str | None:
-    """What `.gitmodules` says where a submodule comes from."""
+    """The URL of a submodule in `.gitmodules`."""
     if ".gitmodules" not in tree:
         return None
     modules = configparser.ConfigParser(strict=False, interpolation=None)

@@ -1,4 +1,4 @@
-"""GitHub's JSON for the things of the sandbox. Source of the fields: GitHub's OpenAPI description of its REST API."""
+"""Repositories, pull requests and files as GitHub shows them. Source of the fields: GitHub's OpenAPI description."""
 
 from urllib.parse import quote
 
@@ -49,7 +49,7 @@ _REPOSITORY_LINKS = {
 
 
 def repository(repo: Repository, *, fork_of_owner: str | None = None) -> Json:
-    """A full repository; `fork_of_owner` makes it that person's fork, with another id and name."""
+    """Return a full repository. `fork_of_owner` makes it that account's fork, with another id and name."""
     owner = fork_of_owner or repo.owner
     full_name = f"{owner}/{repo.name}"
     number = installation_id(full_name) if fork_of_owner else repo.id
@@ -103,8 +103,8 @@ def repository(repo: Repository, *, fork_of_owner: str | None = None) -> Json:
 
 
 def pull_request(pull: PullRequest) -> Json:
-    """A full pull request, as GET answers it and webhooks carry it."""
-    repo, api_url = pull.repository, pull.repository.app.api_url
+    """Return a full pull request, as the REST API and webhooks show it."""
+    repo, api_url = pull.repository, pull.app.api_url
     issue_url = f"{api_url}/repos/{repo.full_name}/issues/{pull.number}"
     statuses_url = f"{api_url}/repos/{repo.full_name}/statuses/{pull.head_sha}"
     files = pull.files()
@@ -186,7 +186,7 @@ def pull_request(pull: PullRequest) -> Json:
 
 
 def changed_file(pull: PullRequest, file: ChangedFile) -> Json:
-    """An entry of "List pull requests files"; `patch` and `previous_filename` only where there is one."""
+    """Return an entry of "List pull requests files", without `patch` and `previous_filename` where there is none."""
     full_name = pull.repository.full_name
     sha = pull.base_sha if file.status is FileStatus.REMOVED else pull.head_sha
     path = quote(file.path)
@@ -199,7 +199,7 @@ def changed_file(pull: PullRequest, file: ChangedFile) -> Json:
         "changes": file.additions + file.deletions,
         "blob_url": f"{WEB_URL}/{full_name}/blob/{sha}/{quote(file.path, safe='')}",
         "raw_url": f"{WEB_URL}/{full_name}/raw/{sha}/{quote(file.path, safe='')}",
-        "contents_url": f"{pull.repository.app.api_url}/repos/{full_name}/contents/{path}?ref={sha}",
+        "contents_url": f"{pull.app.api_url}/repos/{full_name}/contents/{path}?ref={sha}",
     }
     if file.patch is not None:
         entry["patch"] = file.patch
@@ -209,8 +209,8 @@ def changed_file(pull: PullRequest, file: ChangedFile) -> Json:
 
 
 def issue(pull: PullRequest) -> Json:
-    """The issue side of a pull request, as Search answers it and `issue_comment` carries it."""
-    repo, api_url = pull.repository, pull.repository.app.api_url
+    """Return a pull request as an issue, as Search and the webhook `issue_comment` show it."""
+    repo, api_url = pull.repository, pull.app.api_url
     url = f"{api_url}/repos/{repo.full_name}/issues/{pull.number}"
     return {
         "url": url,
@@ -253,4 +253,5 @@ def issue(pull: PullRequest) -> Json:
 
 
 def no_reactions(url: str) -> Json:
+    """Return the `reactions` of a comment or issue that has none."""
     return {"url": f"{url}/reactions", "total_count": 0, **dict.fromkeys(REACTIONS, 0)}

@@ -1,4 +1,4 @@
-"""Reviews and their comments are made and changed with GitHub's own checks: all of it is stored, or nothing.
+"""Endpoints of reviews, with GitHub's own checks. A review is stored with all of its comments, or not at all.
 
 Source: GitHub REST docs, "REST API endpoints for pull request reviews" and "… for pull request review comments".
 """
@@ -7,11 +7,12 @@ from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.app import Json, timestamp
-from sandbox.http import ApiError
-from sandbox.rest import comments as conversation
+from sandbox.app import Json
+from sandbox.http import ApiError, Request, Response, list_response
+from sandbox.rest import lookups, posts
 from sandbox.state.diffs import ChangedFile, PatchLine, Side
 from sandbox.state.repository import PullRequest
+from sandbox.state.state import State
 from sandbox.state.threads import Thread
 
 MAX_BODY_CHARACTERS = 65_536
@@ -26,19 +27,65 @@ _STATES = {"COMMENT": "COMMENTED", "APPROVE": "APPROVED", "REQUEST_CHANGES": "CH
 
 
 @dataclass(frozen=True)
-class _Place:
+class _CheckedComment:
     posted: Json
     position: int
     diff_hunk: str
 
 
-def create_review(pull: PullRequest, body: Json, author: str, refused: Set[tuple[str, int]]) -> Json:
-    """Check and store a review of `author`; the kept review is returned (see `PullRequest.reviews`).
+def list_reviews(state: State, request: Request) -> Response:
+    """List the reviews of a pull request."""
+    reviews = lookups.pull_request(state, request).reviews
+    return list_response(request, state.app.api_url, [posts.public_review(review) for review in reviews])
 
-    `refused` are (path, line) which are refused though they are in the diff. Raises ApiError 422.
-    """
-    event, text = body.get("event"), body.get("body") or ""
-    comments = body.get("comments") or []
+
+def create_review(state: State, request: Request) -> Response:
+    """Check and store a review of the App."""
+    pull, body, author = lookups.pull_request(state, request), request.json_object(), state.app.bot_login
+    _check_review(pull, body, author)
+    event, commit_id, posted = body.get("event"), body.get("commit_id") or pull.head_sha, body.get("comments") or []
+    # GitHub does not document how it treats a path whose bytes it had to replace; here no file has that name.
+    files = {file.path: file for file in pull.files(commit_id) if file.is_utf8}
+    checked = [_check_comment(files, comment, state.rejected_lines) for comment in posted]
+    review = posts.review(
+        pull,
+        author=author,
+        body=body.get("body") or "",
+        state=_STATES[event],
+        commit_id=commit_id,
+        event=event,
+        comments=posted,
+    )
+    pull.reviews.append(review)
+    comments = [
+        posts.review_comment(pull, review, comment.posted, position=comment.position, diff_hunk=comment.diff_hunk)
+        for comment in checked
+    ]
+    pull.review_comments += comments
+    pull.threads += [Thread([comment], is_published=event is not None) for comment in comments]
+    return Response(body=posts.public_review(review))
+
+
+def update_review(state: State, request: Request) -> Response:
+    """Change the body of a review of the App itself."""
+    review = lookups.with_id(lookups.pull_request(state, request).reviews, request)
+    if review["user"]["login"] != state.app.bot_login:
+        raise ApiError(403, "Resource not accessible by integration")
+    review["body"] = new_body(request.json_object())
+    return Response(body=posts.public_review(review))
+
+
+def new_body(body: Json) -> str:
+    """Return the new text of a review or a review comment. Raises ApiError 422 if it is blank or too long."""
+    text = body.get("body")
+    if not isinstance(text, str):
+        wrong = '"body" wasn\'t supplied.' if text is None else "For 'properties/body', a string is expected."
+        raise ApiError(422, f"Invalid request.\n\n{wrong}")
+    return _checked_text(text)
+
+
+def _check_review(pull: PullRequest, body: Json, author: str) -> None:
+    event, text, comments = body.get("event"), body.get("body") or "", body.get("comments") or []
     commit_id = body.get("commit_id") or pull.head_sha
     if event not in _STATES:
         raise _unprocessable("Variable $event of type PullRequestReviewEvent was provided invalid value")
@@ -48,72 +95,39 @@ def create_review(pull: PullRequest, body: Json, author: str, refused: Set[tuple
         )
     if len(text) > MAX_BODY_CHARACTERS:
         raise _unprocessable(f"Body is too long (maximum is {MAX_BODY_CHARACTERS} characters)")
-    if (event == "COMMENT" and not text.strip() and not comments) or (event == "REQUEST_CHANGES" and not text.strip()):
+    if not text.strip() and (event == "REQUEST_CHANGES" or (event == "COMMENT" and not comments)):
         raise _unprocessable("Body can't be blank")
     if event == "APPROVE" and author == pull.author:
         raise _unprocessable("Can not approve your own pull request")
-    if event is None and any(kept["state"] == "PENDING" and kept["user"]["login"] == author for kept in pull.reviews):
+    if event is None and any(
+        review["state"] == "PENDING" and review["user"]["login"] == author for review in pull.reviews
+    ):
         raise _unprocessable("User can only have one pending review per pull request")
     if commit_id not in pull.commits:
         raise _unprocessable(f"The commit {commit_id} is not part of the pull request")
-    # How GitHub takes a path that it had to replace bytes in is not documented; no file has that name.
-    files = {file.path: file for file in pull.files(commit_id) if file.is_utf8}
-    places = [_place(files, comment, refused) for comment in comments]
-    review = conversation.review(
-        pull, author=author, body=text, state=_STATES[event], commit_id=commit_id, event=event, comments=comments
-    )
-    pull.reviews.append(review)
-    made = [
-        conversation.review_comment(pull, review, place.posted, position=place.position, diff_hunk=place.diff_hunk)
-        for place in places
-    ]
-    pull.review_comments += made
-    pull.threads += [Thread([comment], is_published=event is not None) for comment in made]
-    return review
 
 
-def update_review(kept: Json, body: Json, author: str) -> None:
-    """Change the body of a review. Raises ApiError 422 for one that is blank or too long, 403 for somebody else's."""
-    if kept["user"]["login"] != author:
-        raise ApiError(403, "Resource not accessible by integration")
-    kept["body"] = _new_body(body)
+def _check_comment(files: dict[str, ChangedFile], comment: Any, rejected: Set[tuple[str, int]]) -> _CheckedComment:
+    if not isinstance(comment, dict) or not isinstance(comment.get("path"), str):
+        raise _unprocessable(PATH_ERROR)
+    text = comment.get("body")
+    _checked_text(text if isinstance(text, str) else "")
+    file = files.get(comment["path"])
+    if file is None:
+        raise _unprocessable(PATH_ERROR)
+    line = _end(file, comment)
+    if (file.path, comment.get("line")) in rejected:
+        raise _unprocessable(LINE_ERROR)
+    _check_start(file, comment, line)
+    return _CheckedComment(comment, line.position, _diff_hunk(file, line.position))
 
 
-def update_comment(comment: Json, body: Json, author: str) -> None:
-    """Change the body of a comment on lines. Raises ApiError as `update_review`."""
-    if comment["user"]["login"] != author:
-        raise ApiError(403, "Resource not accessible by integration")
-    comment["body"], comment["updated_at"] = _new_body(body), timestamp()
-
-
-def _new_body(body: Json) -> str:
-    text = body.get("body")
-    if not isinstance(text, str):
-        wrong = '"body" wasn\'t supplied.' if text is None else "For 'properties/body', a string is expected."
-        raise ApiError(422, f"Invalid request.\n\n{wrong}")
+def _checked_text(text: str) -> str:
     if not text.strip():
         raise _unprocessable("Body can't be blank")
     if len(text) > MAX_BODY_CHARACTERS:
         raise _unprocessable(f"Body is too long (maximum is {MAX_BODY_CHARACTERS} characters)")
     return text
-
-
-def _place(files: dict[str, ChangedFile], comment: Any, refused: Set[tuple[str, int]]) -> _Place:
-    if not isinstance(comment, dict) or not isinstance(comment.get("path"), str):
-        raise _unprocessable(PATH_ERROR)
-    text = comment.get("body")
-    if not isinstance(text, str) or not text.strip():
-        raise _unprocessable("Body can't be blank")
-    if len(text) > MAX_BODY_CHARACTERS:
-        raise _unprocessable(f"Body is too long (maximum is {MAX_BODY_CHARACTERS} characters)")
-    file = files.get(comment["path"])
-    if file is None:
-        raise _unprocessable(PATH_ERROR)
-    line = _end(file, comment)
-    if (file.path, comment.get("line")) in refused:
-        raise _unprocessable(LINE_ERROR)
-    _check_start(file, comment, line)
-    return _Place(comment, line.position, _hunk_up_to(file, line.position))
 
 
 def _end(file: ChangedFile, comment: Json) -> PatchLine:
@@ -143,8 +157,8 @@ def _side(comment: Json, name: str) -> Side:
         raise _unprocessable("Variable $side of type DiffSide was provided invalid value") from error
 
 
-def _hunk_up_to(file: ChangedFile, position: int) -> str:
-    """What GitHub calls `diff_hunk`: the patch from the hunk's header down to the commented line."""
+def _diff_hunk(file: ChangedFile, position: int) -> str:
+    """GitHub's `diff_hunk`: the patch from the header of the hunk to the commented line."""
     lines = (file.patch or "").split("\n")[: position + 1]
     start = max(index for index, text in enumerate(lines) if text.startswith("@@"))
     return "\n".join(lines[start:])

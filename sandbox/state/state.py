@@ -1,4 +1,4 @@
-"""What the sandbox's GitHub knows."""
+"""Everything that the sandbox's GitHub stores."""
 
 import threading
 import time
@@ -8,17 +8,17 @@ from typing import Any
 from sandbox.app import PERMISSIONS, App, Json
 from sandbox.faults import FaultPlan
 from sandbox.http import not_found
-from sandbox.limits import LIMITS, Limit
-from sandbox.state.repository import PullRequest, Repository
-from sandbox.state.tokens import Tokens
+from sandbox.limits import LIMITS, RateLimit
+from sandbox.state.repository import Repository
+from sandbox.state.tokens import Token, Tokens
 from sandbox.webhooks import Hook
 
 
 @dataclass(frozen=True)
 class Call:
-    """A request that came in. `status` is None where no answer was sent; `at` is of time.monotonic().
+    """A request that the sandbox received.
 
-    `body` is the JSON of the request, None where there was none.
+    `status` is None if no response was sent. `at` is the value of time.monotonic(). `body` is JSON, None if empty.
     """
 
     method: str
@@ -31,23 +31,23 @@ class Call:
 
 
 class State:
-    """Everything that endpoints read and write. `lock` guards it; endpoints run under it, one at a time."""
+    """The data that endpoints read and write. They run under `lock`, one at a time."""
 
     def __init__(self, app: App, routes: frozenset[str]) -> None:
         self.app = app
         self.lock = threading.RLock()
         self.repositories: dict[str, Repository] = {}
-        """By full name in lower case, as GitHub's names are case-insensitive."""
+        """By full name in lower case: GitHub's names are case-insensitive."""
         self.removed_installations: set[int] = set()
         self.withheld_permissions: dict[int, set[str]] = {}
-        """By installation, what the account's owner has not granted of what the App asks for."""
+        """By installation, the permissions that the App requests and the account has not granted."""
         self.merged_pull_requests: dict[tuple[str, str], int] = {}
-        """(owner/name, login) to the number of merged pull requests that Search answers."""
-        self.refused_lines: set[tuple[str, int]] = set()
+        """(owner/name, login) to the number of merged pull requests that Search finds."""
+        self.rejected_lines: set[tuple[str, int]] = set()
         self.graphql_available = True
         self.permissions = dict(PERMISSIONS)
-        """What the App asks for where it is installed; tokens can have no more."""
-        self.limits = {key: Limit(key) for key in LIMITS}
+        """The permissions that the App requests; tokens can have no others."""
+        self.limits = {key: RateLimit(key) for key in LIMITS}
         self.tokens = Tokens()
         self.hook = Hook(app)
         self.faults = FaultPlan(routes)
@@ -57,20 +57,20 @@ class State:
 
     @property
     def calls(self) -> list[Call]:
-        """Every request since the start, or since `reset_calls()`, in the order in which they were answered."""
+        """Every request since the start or `reset_calls()`, in the order of the responses."""
         with self.lock:
             return list(self._calls)
 
     def count(self, route: str | None = None) -> int:
-        """How many requests came for a route, or for all. Raises ValueError for a route that does not exist."""
+        """Count the requests of a route, or of all routes. Raises ValueError for an unknown route."""
         if route is not None and route not in self._routes:
             raise ValueError(f"no route {route!r}; there are {', '.join(sorted(self._routes))}")
         return sum(route is None or call.route == route for call in self.calls)
 
     def wait_for_calls(self, route: str, count: int = 1, seconds: float = 10) -> None:
-        """Return when a route was called that many times since the start or `reset_calls()`.
+        """Wait until a route has received `count` requests since the start or `reset_calls()`.
 
-        Raises TimeoutError after `seconds`, ValueError for a route that does not exist.
+        Raises TimeoutError after `seconds`, ValueError for an unknown route.
         """
         with self._called:
             if not self._called.wait_for(lambda: self.count(route) >= count, seconds):
@@ -82,13 +82,13 @@ class State:
             self._calls.clear()
 
     def record(self, method: str, route: str, path: str, query: dict[str, str], status: int | None, body: Any) -> None:
-        """Remember a request. Done before it is answered, so that who has the answer can count on it."""
+        """Record a request. Called before the response is sent, so that a client that has it can rely on the record."""
         with self.lock:
             self._calls.append(Call(method, route, path, query, status, time.monotonic(), body))
             self._called.notify_all()
 
     def installations(self) -> dict[int, str]:
-        """Installation id to the account's login, for every installation that is not removed."""
+        """Map the id of each installation that is not removed to its account's login."""
         return {
             repo.installation_id: repo.owner
             for repo in self.repositories.values()
@@ -96,24 +96,25 @@ class State:
         }
 
     def permissions_of(self, installation_id: int) -> Json:
-        """What the App may do in an installation."""
+        """Return the permissions that an installation has granted."""
         withheld = self.withheld_permissions.get(installation_id, set())
         return {name: level for name, level in self.permissions.items() if name not in withheld}
 
     def repository(self, full_name: str) -> Repository:
-        """A repository that the App is installed on. Raises ApiError 404 for any other."""
+        """Return a repository on which the App is installed. Raises ApiError 404 for any other."""
         repo = self.repositories.get(full_name.lower())
         if repo is None or repo.installation_id in self.removed_installations:
             raise not_found()
         return repo
 
-    def pull(self, full_name: str, number: str) -> PullRequest:
-        """A pull request. Raises ApiError 404."""
-        pull = self.repository(full_name).pulls.get(int(number))
-        if pull is None:
-            raise not_found()
-        return pull
-
     def repositories_of(self, installation_id: int) -> dict[str, Repository]:
-        """The repositories of an installation by full name in lower case."""
+        """Return the repositories of an installation by full name in lower case."""
         return {name: repo for name, repo in self.repositories.items() if repo.installation_id == installation_id}
+
+    def repositories_reached_by(self, token: Token) -> dict[str, Repository]:
+        """Return the repositories that a token gives access to by full name in lower case."""
+        return {
+            name: repo
+            for name, repo in self.repositories.items()
+            if token.reaches(repo.full_name, repo.installation_id)
+        }

@@ -1,4 +1,4 @@
-"""Who asks: JSON web tokens of the App, and the installation tokens it gets for them."""
+"""Authentication: JSON web tokens of the App, and installation tokens."""
 
 import secrets
 import string
@@ -9,14 +9,14 @@ from datetime import UTC, datetime, timedelta
 
 import jwt
 
-from sandbox.app import App, Json, timestamp
+from sandbox.app import App, Json
 from sandbox.http import ApiError, Request
 
 TOKEN_LIFETIME = timedelta(hours=1)
 """Source: GitHub docs, "Generating an installation access token for a GitHub App"."""
 
 MAX_JWT_SECONDS = 660
-"""`exp` lies at most ten minutes ahead; `iat` may be a minute back against clock drift.
+"""Longest time from `iat` to `exp`: `exp` is at most ten minutes ahead, `iat` may be one minute in the past.
 
 Source: GitHub docs, "Generating a JSON Web Token (JWT) for a GitHub App".
 """
@@ -26,7 +26,7 @@ _ALPHABET = string.ascii_letters + string.digits
 
 @dataclass(frozen=True)
 class Token:
-    """An installation token. `repositories` are full names; None means all of the installation."""
+    """An installation token. `repositories` are full names in lower case; None: all of the installation."""
 
     value: str
     installation_id: int
@@ -34,22 +34,26 @@ class Token:
     permissions: Json
     repositories: frozenset[str] | None
 
-    def opens(self, full_name: str, installation_id: int) -> bool:
-        """Whether the token reaches a repository of an installation."""
+    def reaches(self, full_name: str, installation_id: int) -> bool:
+        """Tell whether the token gives access to a repository of an installation."""
         return self.installation_id == installation_id and (
             self.repositories is None or full_name.lower() in self.repositories
         )
 
+    def allows(self, permission: str) -> bool:
+        """Tell whether the token has a permission, as "contents:read"."""
+        return allows(self.permissions, permission)
+
 
 class Tokens:
-    """The installation tokens that were issued and are still good."""
+    """The installation tokens that were issued and have not been revoked."""
 
     def __init__(self) -> None:
         self._tokens: dict[str, Token] = {}
         self._lock = threading.Lock()
 
     def issue(self, installation_id: int, permissions: Json, repositories: frozenset[str] | None) -> Token:
-        """A new token, good for an hour."""
+        """Issue a token that is valid for an hour."""
         token = Token(
             value="ghs_" + "".join(secrets.choice(_ALPHABET) for _ in range(36)),
             installation_id=installation_id,
@@ -62,21 +66,27 @@ class Tokens:
         return token
 
     def authenticate(self, request: Request) -> Token:
-        """The token that a request carries. Raises ApiError 401 for none and for one that is not good."""
+        """Return the token of a request. Raises ApiError 401 if it is missing, unknown or expired."""
         with self._lock:
             token = self._tokens.get(_credentials(request))
         if token is None or token.expires_at <= datetime.now(UTC):
             raise ApiError(401, "Bad credentials")
         return token
 
-    def expire(self) -> None:
-        """Make every token that was issued no good."""
+    def revoke_all(self) -> None:
+        """Revoke every token issued so far."""
         with self._lock:
             self._tokens.clear()
 
 
+def allows(granted: Json, permission: str) -> bool:
+    """Tell whether granted permissions include one, as "contents:read". Write access includes read access."""
+    name, _, level = permission.partition(":")
+    return granted.get(name) in ({"write"} if level == "write" else {"read", "write"})
+
+
 def authenticate_app(app: App, request: Request) -> None:
-    """Accept a JSON web token of the App. Raises ApiError 401 (404 for another App's) with GitHub's words."""
+    """Check that a request has a JSON web token of the App. Raises ApiError 401, or 404 for another App's token."""
     try:
         claims = jwt.decode(
             _credentials(request),
@@ -101,17 +111,6 @@ def authenticate_app(app: App, request: Request) -> None:
         raise ApiError(401, "'Expiration time' claim ('exp') is too far in the future")
     if str(claims.get("iss")) != str(app.id):
         raise ApiError(404, "Integration not found")
-
-
-def token_json(token: Token, repositories: list[Json]) -> Json:
-    """The answer to "Create an installation access token for an app"."""
-    body: Json = {
-        "token": token.value,
-        "expires_at": timestamp(token.expires_at),
-        "permissions": token.permissions,
-        "repository_selection": "all" if token.repositories is None else "selected",
-    }
-    return body if token.repositories is None else body | {"repositories": repositories}
 
 
 def _credentials(request: Request) -> str:

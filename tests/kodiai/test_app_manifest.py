@@ -12,7 +12,7 @@ from reviews.github.facts import INSTALLATION_EVENTS
 from reviews.intake.payloads import read_delivery
 from reviews.models import IgnoreReason
 from sandbox import Fault, FaultKind, Sandbox
-from sandbox.routes import ROUTES, Auth, permitted
+from sandbox.routes import ROUTES, Auth
 from telemetry.models import Conclusion
 from tests.support.runs import admit, run, say
 
@@ -82,14 +82,14 @@ def test_every_token_is_for_one_repository_and_for_what_the_runs_did_there_and_n
     assert called >= {"update_review", "update_comment", "create_check_run"}
     assert called >= {"permission", "react", "react_on_lines", "create_comment", "reply", "list_comments"}
     routes = [route for route in ROUTES if route.name in called and route.auth is Auth.INSTALLATION]
-    assert all(permitted(route, permissions) for route in routes)
+    assert all(route.permits(permissions) for route in routes)
     for name, level in permissions.items():
         if name == "metadata":  # Goes with every token.
             continue
         less = (
             {**permissions, name: "read"} if level == "write" else {k: v for k, v in permissions.items() if k != name}
         )
-        assert not all(permitted(route, less) for route in routes), f"{name} could be less"
+        assert not all(route.permits(less) for route in routes), f"{name} could be less"
 
 
 @pytest.mark.django_db

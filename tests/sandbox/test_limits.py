@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from sandbox import PullRequest, Repository, Sandbox
-from sandbox.limits import Limit
+from sandbox.limits import RateLimit
 
 
 def test_every_answer_tells_what_is_left(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
@@ -44,7 +44,7 @@ def test_an_exhausted_limit_is_refused_until_restored(client: httpx.Client, gith
 
 
 def test_an_exhausted_limit_comes_back_by_itself_at_its_reset() -> None:
-    limit = Limit("search")
+    limit = RateLimit("search")
     limit.exhaust(reset_in=0.01)
     published = limit.resets_at
     while not limit.take():

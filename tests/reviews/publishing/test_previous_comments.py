@@ -15,7 +15,7 @@ from reviews.publishing.markdown import PARTIAL, RESOLVED
 from reviews.publishing.previous_comments import finding_marker, review_markers
 from reviews.publishing.publish import marker
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox, add_review
-from sandbox.rest.comments import react
+from sandbox.rest.posts import react
 from telemetry.models import Conclusion
 from tests.support.runs import admit, body_without_marker, run
 from tests.support.shop import AFTER
