@@ -1,41 +1,33 @@
-"""A tiny receiver of webhooks on a real port."""
+"""An HTTP server that receives webhooks."""
 
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from types import TracebackType
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+from sandbox.local_server import LocalServer
 
 
-class Receiver:
-    """Keeps (headers, body) of every request, and answers with `status` and the text "thanks"."""
+class Receiver(LocalServer):
+    """Keeps (headers, body) of every request, and responds with `status` and the text "thanks"."""
 
     def __init__(self) -> None:
+        super().__init__(_Handler)
         self.status = 202
         self.received: list[tuple[dict[str, str], bytes]] = []
-        receiver = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                receiver.received.append(({name.lower(): value for name, value in self.headers.items()}, body))
-                self.send_response(receiver.status)
-                self.end_headers()
-                self.wfile.write(b'"thanks"')
+    @property
+    def webhook_url(self) -> str:
+        return f"{self.url}/webhooks/github"
 
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
 
-        self._server = HTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/webhooks/github"
+class _Handler(BaseHTTPRequestHandler):
+    server: Receiver
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.received.append(({name.lower(): value for name, value in self.headers.items()}, body))
+        self.send_response(self.server.status)
+        self.end_headers()
+        self.wfile.write(b'"thanks"')
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+    def log_message(self, format: str, *args: Any) -> None:
+        pass

@@ -29,7 +29,7 @@ def dead_url() -> Iterator[str]:
 
 
 def test_a_webhook_is_signed_over_its_raw_body(github: Sandbox, receiver: Receiver, pull: PullRequest) -> None:
-    answer = github.send_webhook(receiver.url, "pull_request", webhook_payload(pull, "opened"))
+    answer = github.send_webhook(receiver.webhook_url, "pull_request", webhook_payload(pull, "opened"))
     assert (answer.status_code, answer.json()) == (202, "thanks")
     [(headers, body)] = receiver.received
     digest = hmac.new(b"the-webhook-secret", body, hashlib.sha256).hexdigest()
@@ -44,7 +44,7 @@ def test_a_webhook_is_signed_over_its_raw_body(github: Sandbox, receiver: Receiv
 
 
 def test_delivery_id_secret_and_body_can_be_chosen(github: Sandbox, receiver: Receiver) -> None:
-    github.send_webhook(receiver.url, "push", b"not json", delivery_id="abc", secret="another")
+    github.send_webhook(receiver.webhook_url, "push", b"not json", delivery_id="abc", secret="another")
     [(headers, body)] = receiver.received
     assert (headers["x-github-delivery"], body) == ("abc", b"not json")
     assert headers["x-hub-signature-256"] == sign("another", b"not json")
@@ -60,9 +60,9 @@ def test_a_webhook_can_be_made_without_sending_it(github: Sandbox, pull: PullReq
 def test_deliveries_are_listed_newest_first(
     app: httpx.Client, github: Sandbox, receiver: Receiver, pull: PullRequest
 ) -> None:
-    first = github.send_webhook(receiver.url, "ping", webhook_payload(github.app, None, "ping"))
+    first = github.send_webhook(receiver.webhook_url, "ping", webhook_payload(github.app, None, "ping"))
     receiver.status = 503
-    second = github.send_webhook(receiver.url, "pull_request", webhook_payload(pull, "opened"))
+    second = github.send_webhook(receiver.webhook_url, "pull_request", webhook_payload(pull, "opened"))
     newest, oldest = app.get("/app/hook/deliveries").json()
     assert (newest["guid"], oldest["guid"]) == (second.delivery_id, first.delivery_id)
     assert (oldest["status"], oldest["status_code"], oldest["action"]) == ("OK", 202, None)
@@ -74,7 +74,7 @@ def test_deliveries_are_listed_newest_first(
 
 
 def test_deliveries_come_in_pages_by_cursor(app: httpx.Client, github: Sandbox, receiver: Receiver) -> None:
-    sent = [github.send_webhook(receiver.url, "ping", {"zen": "x"}).delivery_id for _ in range(5)]
+    sent = [github.send_webhook(receiver.webhook_url, "ping", {"zen": "x"}).delivery_id for _ in range(5)]
     listed, url = [], "/app/hook/deliveries?per_page=2"
     while url:
         answer = app.get(url)
@@ -96,7 +96,7 @@ def test_a_redelivery_brings_the_same_body_under_the_same_guid(
     app: httpx.Client, github: Sandbox, receiver: Receiver, pull: PullRequest
 ) -> None:
     receiver.status = 500
-    github.send_webhook(receiver.url, "pull_request", webhook_payload(pull, "opened"))
+    github.send_webhook(receiver.webhook_url, "pull_request", webhook_payload(pull, "opened"))
     [failed] = app.get("/app/hook/deliveries").json()
     receiver.status = 202
     assert app.post(f"/app/hook/deliveries/{failed['id']}/attempts").status_code == 202

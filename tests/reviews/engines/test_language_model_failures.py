@@ -12,7 +12,7 @@ from kodiai.logging import logging_config
 from reviews.findings import Report
 from reviews.models import Review
 from sandbox import PullRequest, Sandbox
-from sandbox.llm import Call, ModelServer, Reply
+from sandbox.llm import ModelCall, ModelServer, Reply
 from telemetry.models import Conclusion, Execution
 from tests.support.language_models import KEY, remark
 from tests.support.runs import admit, execution_of, run
@@ -138,7 +138,7 @@ def test_a_provider_that_repeats_the_key_does_not_get_it_into_the_log_the_review
 ) -> None:
     said: list[str] = []
 
-    def repeat(call: Call) -> Reply:
+    def repeat(call: ModelCall) -> Reply:
         said.append(call.headers["authorization"])
         return Reply(status=400, body=json.dumps({"error": {"message": f"bad request by {said[-1]}"}}).encode())
 

@@ -18,7 +18,8 @@ from reviews.models import Review
 from reviews.publishing.previous_comments import finding_marker, review_markers
 from reviews.publishing.publish import marker
 from sandbox import PullRequest, Sandbox
-from sandbox.llm import Call, ModelServer, Reply
+from sandbox.llm import ModelCall, ModelServer, Reply
+from tests.reviews.language_models import KEY, remark
 from tests.support.hostile import assert_tame
 from tests.support.language_models import KEY, remark
 from tests.support.runs import admit, run
@@ -64,7 +65,7 @@ def obeying(injection: dict[str, Any], path: str, settings: Settings) -> Any:
     if "long" in obeys:
         remarks.append(remark(2, path=path, message="@everyone " * (obeys["long"] // 10)))
 
-    def script(call: Call) -> Reply:
+    def script(call: ModelCall) -> Reply:
         if json.dumps(injection["text"], ensure_ascii=False)[1:-1] not in call.text:
             return Reply()
         if "tool" in obeys:

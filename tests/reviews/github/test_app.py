@@ -77,7 +77,7 @@ def test_the_list_ends_at_the_first_delivery_that_is_older_than_asked_for(
 
 def test_a_delivery_is_sent_again_under_the_id_that_it_had(github: Sandbox, pull: PullRequest) -> None:
     with Receiver() as receiver, AppClient() as app:
-        github.send_webhook(receiver.url, "pull_request", webhook_payload(pull, "opened"), "first")
+        github.send_webhook(receiver.webhook_url, "pull_request", webhook_payload(pull, "opened"), "first")
         app.redeliver(next(app.hook_deliveries(EVER)).id)
         github.wait_for_redeliveries()
 

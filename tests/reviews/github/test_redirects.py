@@ -12,8 +12,8 @@ from reviews.github.errors import Refused
 from reviews.github.facts import MAX_POST_DURATION, POST_VISIBILITY_DELAY
 from reviews.models import Review
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
+from sandbox.local_server import LocalServer
 from telemetry.models import Conclusion
-from tests.sandbox.receiver import Receiver
 from tests.support.runs import admit, run
 
 pytestmark = pytest.mark.django_db
@@ -25,24 +25,23 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "BACKOFF", 0)
 
 
-class Stranger(Receiver):
+class Stranger(LocalServer):
     """A server that GitHub's answers point to. Keeps every request that reaches it, whatever its method."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(Listening)
         self.heard: list[str] = []
-        heard = self.heard
-        base: type[BaseHTTPRequestHandler] = self._server.RequestHandlerClass  # type: ignore[assignment]
 
-        class Listening(base):  # type: ignore[misc,valid-type]
-            def do_GET(self) -> None:
-                heard.append(f"{self.command} {self.headers.get('Authorization')}")
-                self.send_response(200)
-                self.end_headers()
 
-            do_POST = do_GET
+class Listening(BaseHTTPRequestHandler):
+    server: Stranger
 
-        self._server.RequestHandlerClass = Listening
+    def do_GET(self) -> None:
+        self.server.heard.append(f"{self.command} {self.headers.get('Authorization')}")
+        self.send_response(200)
+        self.end_headers()
+
+    do_POST = do_GET
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
