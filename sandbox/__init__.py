@@ -1,4 +1,4 @@
-"""GitHub in a box: an HTTP server that speaks the part of GitHub's API that Kodiai calls, and fails on order.
+"""A simulated GitHub: an HTTP server with the part of GitHub's API that Kodiai calls, and faults on request.
 
 with Sandbox() as github:
     repo = github.create_repository("octo/demo", files={"README.md": "# demo\\n"})

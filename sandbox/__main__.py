@@ -1,4 +1,4 @@
-"""A sandbox to play with by hand: `python -m sandbox --port 9000 --webhook-url http://127.0.0.1:8000/webhooks/github`."""
+"""Run a sandbox by hand: `python -m sandbox --port 9000 --webhook-url http://127.0.0.1:8000/webhooks/github`."""
 
 import argparse
 import signal
@@ -20,9 +20,9 @@ EXAMPLE_CHANGES = {
 
 
 def main() -> None:
-    """Serve one repository with one pull request until Ctrl-C, then show what was posted to it."""
+    """Serve a repository with a pull request until Ctrl-C, then print the reviews and comments posted to it."""
     options = _options()
-    # To be stopped by a process manager is no different from Ctrl-C.
+    # SIGTERM of a process manager has the effect of Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with Sandbox(port=options.port, webhook_secret=options.webhook_secret) as github:
         repo = github.create_repository("octo/demo", files=EXAMPLE_FILES)
@@ -31,15 +31,15 @@ def main() -> None:
             print(settings_lines(github))
             print(f"# {repo.full_name} has pull request {pull.number}: {pull.api_url}", flush=True)
             if options.webhook_url:
-                answer = github.send_webhook(options.webhook_url, "pull_request", webhook_payload(pull, "opened"))
-                print(f"# pull_request.opened was answered with {answer.status_code}: {answer.text}", flush=True)
+                response = github.send_webhook(options.webhook_url, "pull_request", webhook_payload(pull, "opened"))
+                print(f"# pull_request.opened got {response.status_code}: {response.text}", flush=True)
             threading.Event().wait()
         except KeyboardInterrupt:
             _show(pull)
 
 
 def settings_lines(github: Sandbox) -> str:
-    """What a .env of Kodiai needs to work with a sandbox, one KODIAI_… a line."""
+    """Return the lines of an .env file with which Kodiai uses a sandbox."""
     key = github.private_key.replace("\n", "\\n")
     return "\n".join(
         (
@@ -53,10 +53,10 @@ def settings_lines(github: Sandbox) -> str:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m sandbox", description="GitHub in a box, for playing by hand.")
-    parser.add_argument("--port", type=int, default=9000, help="port on 127.0.0.1 (default 9000; 0: any free one)")
-    parser.add_argument("--webhook-secret", default="the-webhook-secret", help="what webhooks are signed with")
-    parser.add_argument("--webhook-url", help="send pull_request.opened there at the start")
+    parser = argparse.ArgumentParser(prog="python -m sandbox", description="A simulated GitHub, to be used by hand.")
+    parser.add_argument("--port", type=int, default=9000, help="port on 127.0.0.1 (default 9000; 0: any free port)")
+    parser.add_argument("--webhook-secret", default="the-webhook-secret", help="the secret that signs webhooks")
+    parser.add_argument("--webhook-url", help="URL to send pull_request.opened to at the start")
     return parser.parse_args()
 
 

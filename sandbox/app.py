@@ -1,4 +1,4 @@
-"""The GitHub App that the sandbox knows: its number, its keys, and the accounts around it."""
+"""The GitHub App of a sandbox: id, keys, permissions, installations; and accounts, ids and times of GitHub."""
 
 import itertools
 import zlib
@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 WEB_URL = "https://github.com"
 
 Json = dict[str, Any]
-"""A JSON object as GitHub sends it."""
+"""A JSON object."""
 
 
 PERMISSIONS = {
@@ -24,7 +24,7 @@ PERMISSIONS = {
     "metadata": "read",
     "pull_requests": "write",
 }
-"""What the App may do where it is installed."""
+"""The permissions that the App requests."""
 
 EVENTS = ["check_run", "check_suite", "issue_comment", "pull_request", "pull_request_review_comment"]
 """The events that the App subscribes to."""
@@ -48,13 +48,13 @@ class App:
         return f"{self.slug}[bot]"
 
     def next_id(self) -> int:
-        """A number that no other thing in this sandbox has; GitHub's ids are unique per kind, these are unique."""
+        """Return an id that is unique in this sandbox. GitHub's ids are unique per kind."""
         return next(self.numbers)
 
 
 @cache
 def key_pair() -> tuple[str, str]:
-    """Private and public key in PEM. One pair per process: making one costs a tenth of a second."""
+    """Return a private and a public key in PEM: one pair per process, since making one takes a tenth of a second."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
@@ -64,17 +64,17 @@ def key_pair() -> tuple[str, str]:
 
 
 def account_id(login: str) -> int:
-    """The same id for the same login, in any letter case: GitHub's logins are case-insensitive."""
+    """Return the id of a login, whatever its letter case: GitHub's logins are case-insensitive."""
     return zlib.crc32(login.lower().encode()) & 0x7FFFFFFF
 
 
 def installation_id(owner: str) -> int:
-    """The id of the App's installation on an account. Source: an App is installed once per account."""
+    """Return the id of the App's installation on an account. An App is installed once per account."""
     return account_id(f"installation of {owner}")
 
 
 def account(login: str, api_url: str) -> Json:
-    """GitHub's "simple user". A login that ends in [bot] is a Bot, any other a User."""
+    """Return GitHub's "simple user". A login that ends in [bot] is a Bot, any other a User."""
     bot = login.endswith("[bot]")
     url = f"{api_url}/users/{login}"
     return {
@@ -100,7 +100,7 @@ def account(login: str, api_url: str) -> Json:
 
 
 def installation_json(app: App, owner: str, permissions: Json | None = None) -> Json:
-    """The App's installation on an account; `permissions` are all that the App asks for, unless told."""
+    """Return the App's installation on an account; `permissions` are those that the App requests by default."""
     number = installation_id(owner)
     holder = account(owner, app.api_url)
     return {
@@ -127,7 +127,7 @@ def installation_json(app: App, owner: str, permissions: Json | None = None) -> 
 
 
 def app_json(app: App, installations: int) -> Json:
-    """The App itself, as GET /app answers it."""
+    """Return the App itself, as GET /app does."""
     return {
         "id": app.id,
         "slug": app.slug,
@@ -147,10 +147,10 @@ def app_json(app: App, installations: int) -> Json:
 
 
 def node_id(prefix: str, number: int) -> str:
-    """An opaque global id of the look of GitHub's, which clients must not take apart."""
+    """Return an opaque global id that looks like GitHub's."""
     return f"{prefix}_kw{number:012x}"
 
 
 def timestamp(moment: datetime | None = None) -> str:
-    """A moment (now, if none is given) as GitHub writes it: UTC, whole seconds, Z."""
+    """Format a time (default: now) as GitHub does: UTC, whole seconds, Z."""
     return (moment or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -64,7 +64,7 @@ def _fault_response(state: State, route: Route, request: Request, fault: Fault) 
         return ApiError(fault.status or 403, message, documentation_url=SECONDARY_LIMIT_URL, headers=headers).response
     if fault.kind is FaultKind.BROKEN_JSON:
         return Response(200, b'{"id": 1, "node_id": "MDExOlB1bGxSZX', headers)
-    if fault.kind in (FaultKind.WRONG_JSON, FaultKind.TAKEN_THEN_ANSWERED):
+    if fault.kind in (FaultKind.WRONG_JSON, FaultKind.APPLIED_THEN_REPLACED):
         # Encoded here: `Response` would send a str without quotes.
         body = fault.body if isinstance(fault.body, bytes) else Response(body=[fault.body]).content[1:-1]
         return Response(fault.status or 200, body, headers)

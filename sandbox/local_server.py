@@ -1,4 +1,4 @@
-"""An HTTP server on 127.0.0.1 that runs in a thread of its own."""
+"""An HTTP server on 127.0.0.1 that runs in a separate thread."""
 
 import contextlib
 import socket

@@ -8,7 +8,7 @@ from sandbox.rest import check_runs, posts, resources
 from sandbox.state.repository import PullRequest, Repository
 
 WEBHOOK_URL = "https://example.com/webhooks/github"
-"""The App's webhook URL in the body of a ping. The sandbox sends to the URL that its caller gives."""
+"""The App's webhook URL in the body of a ping. Webhooks are sent to the URL that the caller gives."""
 
 
 def webhook_payload(

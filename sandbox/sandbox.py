@@ -1,4 +1,4 @@
-"""The sandbox: a GitHub that lives as long as a `with` block."""
+"""The sandbox: a simulated GitHub that runs during a `with` block."""
 
 import tempfile
 from collections.abc import Mapping
@@ -18,10 +18,10 @@ from sandbox.webhooks import HookDelivery, WebhookRequest, WebhookResponse, webh
 
 
 class Sandbox(State):
-    """GitHub in a box: a real HTTP server on 127.0.0.1 with repositories that are real git repositories.
+    """A simulated GitHub: an HTTP server on 127.0.0.1 whose repositories are real git repositories.
 
-    Use it as a context manager, or call `start()` and `close()`. It listens as soon as it is made and answers once it
-    is started. `port` 0 takes a free one.
+    Use it as a context manager, or call `start()` and `close()`. It listens on `port` (0: any free port) as soon as it
+    is made, and responds once it is started.
     """
 
     def __init__(
@@ -39,12 +39,12 @@ class Sandbox(State):
         self._folder = tempfile.TemporaryDirectory(prefix="github-sandbox-")
 
     def start(self) -> Self:
-        """Begin to answer."""
+        """Begin to respond."""
         self._server.serve(self)
         return self
 
     def close(self) -> None:
-        """Cut every connection, end every thread and remove the repositories. Safe to call again."""
+        """Close every connection, end every thread and remove the repositories. Safe to call again."""
         try:
             self._server.close()
             self.hook.close()
@@ -61,17 +61,17 @@ class Sandbox(State):
 
     @property
     def url(self) -> str:
-        """The address of the API, without a slash at its end."""
+        """The URL of the API, without a slash at its end."""
         return self.app.api_url
 
     @property
     def app_id(self) -> int:
-        """The App's number."""
+        """The id of the App."""
         return self.app.id
 
     @property
     def app_slug(self) -> str:
-        """The App's name in addresses; its bot is `{app_slug}[bot]`."""
+        """The App's name in URLs; its bot is `{app_slug}[bot]`."""
         return self.app.slug
 
     @property
@@ -81,7 +81,7 @@ class Sandbox(State):
 
     @property
     def webhook_secret(self) -> str:
-        """What webhooks are signed with."""
+        """The secret that signs webhooks."""
         return self.app.webhook_secret
 
     @property
@@ -89,18 +89,20 @@ class Sandbox(State):
         """Every webhook sent, redeliveries included, newest first."""
         return self.hook.deliveries
 
-    def age_hook_deliveries(self, by: timedelta) -> None:
-        """Let every webhook sent so far have been sent that much earlier."""
-        self.hook.age(by)
+    def backdate_hook_deliveries(self, by: timedelta) -> None:
+        """Move the time of every webhook sent so far into the past."""
+        self.hook.backdate(by)
 
     def create_repository(
         self, full_name: str = "octo/demo", files: Mapping[str, Content] | None = None, private: bool = False
     ) -> Repository:
-        """A repository with the App installed, and `files` in the first commit of `main`. Raises ValueError if it is
-        there already."""
+        """Create a repository with the App installed and `files` in the first commit of `main`.
+
+        Raises ValueError if it exists.
+        """
         with self.lock:
             if full_name.lower() in self.repositories:
-                raise ValueError(f"{full_name} is there already")
+                raise ValueError(f"{full_name} already exists")
             folder = Path(self._folder.name) / f"{len(self.repositories) + 1}.git"
             files = {"README.md": f"# {full_name}\n"} if files is None else files
             repo = Repository(self.app, full_name, files, private=private, folder=folder)
@@ -108,57 +110,57 @@ class Sandbox(State):
             return repo
 
     def fail(self, route: str, fault: Fault, times: int | None = 1, after: int = 0) -> Fault:
-        """Order a fault for the next `times` calls of a route (None: until cleared; "*": of any route).
+        """Inject a fault into the next `times` requests of a route (None: until cleared; "*": of any route).
 
-        Before them `after` calls are served well.
-        Several orders of a route are served one after the other. Raises ValueError for a route that does not exist.
+        Before them, `after` requests are served normally. Faults of a route follow one another. Raises ValueError for
+        an unknown route.
         """
         self.faults.add(route, fault, times, after)
         return fault
 
     def clear_faults(self) -> None:
-        """Forget every ordered fault."""
+        """Remove every planned fault."""
         self.faults.clear()
 
     def expire_tokens(self) -> None:
-        """Make every installation token issued so far no good: 401 "Bad credentials"."""
+        """Make every installation token issued so far invalid: 401 "Bad credentials"."""
         self.tokens.revoke_all()
 
     def remove_installation(self, owner: str) -> None:
-        """The App is uninstalled from an account: its repositories are not found, its tokens no good."""
+        """Uninstall the App from an account: its repositories are not found, its tokens are invalid."""
         with self.lock:
             self.removed_installations.add(installation_id(owner))
 
     def withhold_permission(self, owner: str, name: str) -> None:
-        """The account's owner has not granted (yet) what the App asks for under `name`."""
+        """Withhold a permission that the App requests from its installation on an account."""
         with self.lock:
             self.withheld_permissions.setdefault(installation_id(owner), set()).add(name)
 
     def grant_permissions(self, owner: str) -> None:
-        """The account's owner grants all that the App asks for."""
+        """Grant every permission that the App requests to its installation on an account."""
         with self.lock:
             self.withheld_permissions.pop(installation_id(owner), None)
 
-    def refuse_line(self, path: str, line: int) -> None:
-        """Refuse review comments on this line with 422, though it is in the diff."""
+    def reject_line(self, path: str, line: int) -> None:
+        """Reject review comments on this line with 422, though it is in the diff."""
         with self.lock:
             self.rejected_lines.add((path, line))
 
     def webhook(
         self, event: str, payload: Json | bytes, delivery_id: str | None = None, secret: str | None = None
     ) -> WebhookRequest:
-        """Body and headers of a signed webhook, for who sends it by other means."""
+        """Return the body and headers of a signed webhook, for callers that send it themselves."""
         return webhook_request(self.app, event, payload, delivery_id, secret)
 
     def send_webhook(
         self, url: str, event: str, payload: Json | bytes, delivery_id: str | None = None, secret: str | None = None
     ) -> WebhookResponse:
-        """Sign a webhook, POST it, and remember it among the hook deliveries.
+        """Sign and POST a webhook, and record it in `hook_deliveries`.
 
-        Never raises for what the receiver does: `status_code` is 0 if it cannot be reached or is silent for 10 s.
+        Errors of the receiver raise nothing: `status_code` is 0 if it cannot be reached or does not respond in 10 s.
         """
         return self.hook.send(url, event, self.webhook(event, payload, delivery_id, secret))
 
     def wait_for_redeliveries(self, seconds: float = 10) -> None:
-        """Return when every redelivery that was asked for is through. Raises TimeoutError after `seconds`."""
+        """Wait until every requested redelivery has been sent. Raises TimeoutError after `seconds`."""
         self.hook.wait_for_redeliveries(seconds)

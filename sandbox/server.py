@@ -187,13 +187,13 @@ class Handler(BaseHTTPRequestHandler):
 
         self._send(response, write)
 
-    def _taken_then_reset(self, state: State, route: Route, request: Request, fault: Fault) -> None:
+    def _applied_then_reset(self, state: State, route: Route, request: Request, fault: Fault) -> None:
         dispatch.respond(state, route, request)
         self._record(state, route, request, None)
         fault.reached.set()
         self._reset_connection()
 
-    def _taken_then_replaced(self, state: State, route: Route, request: Request, fault: Fault) -> None:
+    def _applied_then_replaced(self, state: State, route: Route, request: Request, fault: Fault) -> None:
         dispatch.respond(state, route, request)
         self._respond_with_fault(state, route, request, fault)
 
@@ -209,19 +209,19 @@ class Handler(BaseHTTPRequestHandler):
         for start in range(0, fault.size, len(chunk)):
             self.wfile.write(chunk[: fault.size - start])
 
-    def _taken_then_delayed(self, state: State, route: Route, request: Request, fault: Fault) -> None:
+    def _applied_then_delayed(self, state: State, route: Route, request: Request, fault: Fault) -> None:
         response = dispatch.respond(state, route, request)
         self._record(state, route, request, response.status)
         fault.reached.set()
         self.server.hold(fault)
         self._send(response)
 
-    def _taken_late(self, state: State, route: Route, request: Request, fault: Fault) -> None:
+    def _applied_late(self, state: State, route: Route, request: Request, fault: Fault) -> None:
         fault.reached.set()
         self.server.hold(fault)
         response = dispatch.respond(state, route, request)
         self._record(state, route, request, response.status)
-        fault.done.set()
+        fault.applied.set()
         self._send(response)
 
     def _reset_connection(self) -> None:
@@ -236,9 +236,9 @@ _HANDLERS: dict[FaultKind, Callable[[Handler, State, Route, Request, Fault], Non
     FaultKind.RESET: Handler._reset,
     FaultKind.SLOW_BODY: Handler._slow_body,
     FaultKind.HUGE_BODY: Handler._huge_body,
-    FaultKind.TAKEN_THEN_ANSWERED: Handler._taken_then_replaced,
-    FaultKind.TAKEN_THEN_RESET: Handler._taken_then_reset,
-    FaultKind.TAKEN_THEN_DELAYED: Handler._taken_then_delayed,
-    FaultKind.TAKEN_LATE: Handler._taken_late,
+    FaultKind.APPLIED_THEN_REPLACED: Handler._applied_then_replaced,
+    FaultKind.APPLIED_THEN_RESET: Handler._applied_then_reset,
+    FaultKind.APPLIED_THEN_DELAYED: Handler._applied_then_delayed,
+    FaultKind.APPLIED_LATE: Handler._applied_late,
 }
 """Every other kind sends `fault_response` in place of the endpoint's response."""

@@ -1,4 +1,4 @@
-"""The App's webhook: signing, sending, and the list of what was sent.
+"""The App's webhook: signing, sending, redelivery, and the list of deliveries.
 
 Sources: GitHub docs, "Validating webhook deliveries", "Webhook events and payloads" (delivery headers) and "Handling
 failed webhook deliveries".
@@ -21,16 +21,16 @@ from urllib.parse import urlsplit
 
 from sandbox.app import App, Json, timestamp
 
-ANSWER_WITHIN_SECONDS = 10
-"""GitHub hangs up after this time. Source: GitHub docs, "Best practices for using webhooks"."""
+RESPONSE_SECONDS = 10
+"""GitHub's time limit for a receiver's response. Source: GitHub docs, "Best practices for using webhooks"."""
 
-NO_CONNECTION, NO_ANSWER = 502, 504
-"""What the list of deliveries shows where no answer came. GitHub does not document these numbers."""
+NO_CONNECTION, NO_RESPONSE = 502, 504
+"""Status codes in the list of deliveries where there was no response. GitHub does not document them."""
 
 
 @dataclass(frozen=True)
 class WebhookRequest:
-    """A webhook ready to be sent: the body exactly as it is signed, and GitHub's headers."""
+    """A signed webhook: the exact body, and GitHub's headers."""
 
     body: bytes
     headers: dict[str, str]
@@ -43,7 +43,7 @@ class WebhookRequest:
 
 @dataclass(frozen=True)
 class WebhookResponse:
-    """What the receiver answered. `status_code` is 0 when it could not be reached or did not answer in time."""
+    """The receiver's response. `status_code` is 0 if it could not be reached or did not respond in time."""
 
     status_code: int
     body: bytes
@@ -57,13 +57,13 @@ class WebhookResponse:
         return self.body.decode("utf-8", "replace")
 
     def json(self) -> Any:
-        """The body as JSON. Raises ValueError when it is none."""
+        """Parse the body as JSON. Raises ValueError."""
         return json.loads(self.body)
 
 
 @dataclass(frozen=True)
 class HookDelivery:
-    """One attempt to deliver. A redelivery is an attempt of its own with the `guid` of the first."""
+    """One attempt to deliver a webhook. A redelivery is another attempt with the same `guid`."""
 
     id: int
     guid: str
@@ -78,7 +78,7 @@ class HookDelivery:
     status_code: int
 
     def json(self) -> Json:
-        """An entry of "List deliveries for an app webhook"."""
+        """Return an entry of "List deliveries for an app webhook"."""
         try:
             body = json.loads(self.request.body)
         except ValueError:
@@ -101,14 +101,14 @@ class HookDelivery:
 
 
 def sign(secret: str, body: bytes) -> str:
-    """The value of X-Hub-Signature-256."""
+    """Return the value of X-Hub-Signature-256."""
     return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
 def webhook_request(
     app: App, event: str, payload: Json | bytes, delivery_id: str | None = None, secret: str | None = None
 ) -> WebhookRequest:
-    """Sign a payload (bytes are taken as they are) with the App's secret, unless another is given."""
+    """Sign a payload, by default with the App's secret. Bytes are sent unchanged."""
     body = payload if isinstance(payload, bytes) else json.dumps(payload, ensure_ascii=False).encode()
     secret = app.webhook_secret if secret is None else secret
     headers = {
@@ -127,7 +127,7 @@ def webhook_request(
 
 
 class Hook:
-    """Sends webhooks and remembers every attempt."""
+    """Sends webhooks and records every attempt."""
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -143,7 +143,7 @@ class Hook:
             return self._deliveries[::-1]
 
     def send(self, url: str, event: str, request: WebhookRequest, *, redelivery: bool = False) -> WebhookResponse:
-        """POST a webhook and remember what came back. Never raises for what the receiver does."""
+        """POST a webhook and record the attempt. Errors of the receiver raise nothing."""
         delivered_at, started = datetime.now(UTC), time.monotonic()
         status = ""
         try:
@@ -153,7 +153,7 @@ class Hook:
             status = "OK" if 200 <= status_code < 300 else f"Invalid HTTP Response: {status_code}"
         except TimeoutError:
             response = WebhookResponse(0, b"", {}, request.delivery_id)
-            status, status_code = "timed out", NO_ANSWER
+            status, status_code = "timed out", NO_RESPONSE
         except (OSError, http.client.HTTPException):
             response = WebhookResponse(0, b"", {}, request.delivery_id)
             status, status_code = "failed to connect to host", NO_CONNECTION
@@ -174,13 +174,13 @@ class Hook:
             )
         return response
 
-    def age(self, by: timedelta) -> None:
-        """Let every attempt so far have been made that much earlier."""
+    def backdate(self, by: timedelta) -> None:
+        """Move the time of every attempt so far into the past."""
         with self._lock:
             self._deliveries = [replace(each, delivered_at=each.delivered_at - by) for each in self._deliveries]
 
     def redeliver(self, number: int) -> bool:
-        """Send an earlier delivery again, in the background. False if there is none of that id."""
+        """Send a delivery again, in the background. Return False if there is none with this id."""
         delivery = next((delivery for delivery in self.deliveries if delivery.id == number), None)
         if delivery is None:
             return False
@@ -194,18 +194,18 @@ class Hook:
             sender.start()
         return True
 
-    def wait_for_redeliveries(self, seconds: float = ANSWER_WITHIN_SECONDS) -> None:
-        """Return when every redelivery asked for is through. Raises TimeoutError after `seconds`."""
+    def wait_for_redeliveries(self, seconds: float = RESPONSE_SECONDS) -> None:
+        """Wait until every requested redelivery has been sent. Raises TimeoutError after `seconds`."""
         until = time.monotonic() + seconds
         with self._lock:
             senders = list(self._senders)
         for sender in senders:
             sender.join(max(until - time.monotonic(), 0))
             if sender.is_alive():
-                raise TimeoutError(f"{sender.name} is not through after {seconds} s")
+                raise TimeoutError(f"{sender.name} has not ended after {seconds} s")
 
     def close(self) -> None:
-        """Hang up on every receiver that has not answered yet, and wait for the redeliveries to end."""
+        """Close the connections to receivers that have not responded, and wait for the redeliveries."""
         with self._lock:
             for connection in self._connections:
                 if connection.sock is not None:
@@ -216,15 +216,15 @@ class Hook:
     def _post(self, url: str, request: WebhookRequest) -> WebhookResponse:
         parts = urlsplit(url)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        connection = kind(parts.hostname or "", parts.port, timeout=ANSWER_WITHIN_SECONDS)
+        connection = kind(parts.hostname or "", parts.port, timeout=RESPONSE_SECONDS)
         with self._lock:
             self._connections.add(connection)
         try:
             target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             connection.request("POST", target, body=request.body, headers=request.headers)
-            answer = connection.getresponse()
-            headers = {name.lower(): value for name, value in answer.getheaders()}
-            return WebhookResponse(answer.status, answer.read(), headers, request.delivery_id)
+            response = connection.getresponse()
+            headers = {name.lower(): value for name, value in response.getheaders()}
+            return WebhookResponse(response.status, response.read(), headers, request.delivery_id)
         finally:
             with self._lock:
                 self._connections.discard(connection)

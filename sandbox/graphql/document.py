@@ -1,4 +1,7 @@
-"""A reader of GraphQL: as much of the language as clients of GitHub's API use. Source: the GraphQL specification."""
+"""Parse GraphQL documents: the part of the language that clients of GitHub's API use.
+
+Source: the GraphQL specification.
+"""
 
 import json
 import re
@@ -9,16 +12,16 @@ from typing import Any
 _TOKEN = re.compile(r'(?:[\s,\ufeff]|#[^\n]*)*(\.\.\.|[!$():=@\[\]{|}]|"(?:[^"\\\n]|\\.)*"|-?\d+|[_A-Za-z]\w*|\Z)')
 _NAME = re.compile(r"[_A-Za-z]\w*")
 _ENUM = re.compile(r"[A-Z][A-Z_]*")
-"""A value of an enumeration as GitHub writes all of them, e.g. THUMBS_DOWN."""
+"""A value of a GitHub enumeration, as THUMBS_DOWN."""
 
 
 class DocumentError(Exception):
-    """A document that cannot be read, or whose variables do not fit."""
+    """An invalid document, or variables of wrong types."""
 
 
 @dataclass(frozen=True)
 class Field:
-    """A field that is asked for. `on` is the type of the inline fragment that it stands in, "" for none."""
+    """A requested field. `on` is the type of the inline fragment around it, "" if there is none."""
 
     alias: str
     name: str
@@ -29,22 +32,22 @@ class Field:
 
 @dataclass(frozen=True)
 class Operation:
-    """`kind` is query or mutation. Variables have been put in."""
+    """A query or mutation, with the values of its variables filled in."""
 
     kind: str
     fields: tuple[Field, ...]
 
 
-def read(text: str, variables: Mapping[str, Any]) -> Operation:
-    """Read a document of one operation. Raises DocumentError, as GitHub does before it looks at what is asked."""
-    return _Reader(text, variables).operation()
+def parse(text: str, variables: Mapping[str, Any]) -> Operation:
+    """Parse a document of one operation. Raises DocumentError."""
+    return _Parser(text, variables).operation()
 
 
-class _Reader:
+class _Parser:
     def __init__(self, text: str, variables: Mapping[str, Any]) -> None:
         self._tokens = list(_tokens(text))
         self._position = 0
-        self._given = variables
+        self._variables = variables
         self._declared: dict[str, Any] = {}
         self._used: set[str] = set()
 
@@ -75,7 +78,7 @@ class _Reader:
             required = self._next() == "!"
             if required:
                 self._take()
-            value = self._given.get(name)
+            value = self._variables.get(name)
             if not _fits(value, declared, required):
                 raise DocumentError(f"Variable ${name} of type {declared}{'!' * required} was provided invalid value")
             self._declared[name] = value
@@ -135,9 +138,9 @@ class _Reader:
     def _next(self) -> str:
         return self._tokens[self._position]
 
-    def _take(self, wanted: str | None = None) -> str:
+    def _take(self, expected: str | None = None) -> str:
         token = self._next()
-        if not token or (wanted is not None and token != wanted):
+        if not token or (expected is not None and token != expected):
             raise self._unexpected(token)
         self._position += 1
         return token

@@ -7,7 +7,7 @@ Source of the fields: GitHub GraphQL docs, objects `Blob`, `PullRequest`, `PullR
 from collections.abc import Mapping, Sequence
 
 from sandbox.app import Json
-from sandbox.graphql.document import DocumentError, Field, Operation, read
+from sandbox.graphql.document import DocumentError, Field, Operation, parse
 from sandbox.graphql.selection import GraphQLError, select, undefined_field
 from sandbox.http import ApiError, Request, Response, not_found
 from sandbox.state.git import SUBMODULE_MODE
@@ -48,7 +48,7 @@ def _operation(request: Request) -> Operation:
     if not isinstance(variables, dict):
         raise GraphQLError("Variables must be an object.")
     try:
-        return read(query, variables)
+        return parse(query, variables)
     except DocumentError as error:
         raise GraphQLError(str(error)) from error
 

@@ -109,7 +109,7 @@ def suite(repo: Repository, sha: str, app: Json | None = None) -> Json:
 
 
 def _create(repo: Repository, body: Json, app: Json | None = None) -> Json:
-    """Check and store a check run of `app`, by default the sandbox's own; return it as it is stored."""
+    """Check and store a check run of `app`, by default the sandbox's own, and return it."""
     name, sha = body.get("name"), body.get("head_sha")
     if not isinstance(name, str) or not name.strip():
         raise _invalid('"name" wasn\'t supplied.')

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from sandbox.app import WEB_URL, Json
 from sandbox.http import ApiError, Request, Response, not_found
 from sandbox.rest import lookups
-from sandbox.state.git import SUBMODULE_MODE, SYMLINK_MODE, Entry
+from sandbox.state.git import SUBMODULE_MODE, SYMLINK_MODE, TreeEntry
 from sandbox.state.repository import Repository
 from sandbox.state.state import State
 
@@ -24,9 +24,9 @@ MAX_DIRECTORY_ENTRIES = 1000
 
 
 def contents(state: State, request: Request) -> Response:
-    """Answer a file with its content, or a directory as a list.
+    """Answer a file with its content, or a directory as a list of entries.
 
-    A submodule, and a symlink whose target is no file of the repository, are answered as what they are.
+    A symlink is followed if its target is a file of the repository; else the symlink itself is the answer.
     """
     repo = lookups.repository(state, request)
     ref = request.query.get("ref") or repo.default_branch
@@ -55,7 +55,7 @@ def contents(state: State, request: Request) -> Response:
     return Response(body=_file(repo, ref, path, entry, raw))
 
 
-def _file(repo: Repository, ref: str, path: str, entry: Entry, raw: bytes) -> Json:
+def _file(repo: Repository, ref: str, path: str, entry: TreeEntry, raw: bytes) -> Json:
     if entry.size > MAX_INLINE_BYTES:
         body = {"content": "", "encoding": "none"}
     else:
@@ -64,7 +64,7 @@ def _file(repo: Repository, ref: str, path: str, entry: Entry, raw: bytes) -> Js
     return _entry(repo, ref, path, "file", entry.oid, entry.size) | body
 
 
-def _directory(repo: Repository, ref: str, tree: dict[str, Entry], path: str) -> list[Json]:
+def _directory(repo: Repository, ref: str, tree: dict[str, TreeEntry], path: str) -> list[Json]:
     prefix = f"{path}/" if path else ""
     found: dict[str, Json] = {}
     for name, entry in tree.items():
@@ -85,7 +85,7 @@ def _directory(repo: Repository, ref: str, tree: dict[str, Entry], path: str) ->
     return [found[name] for name in sorted(found)][:MAX_DIRECTORY_ENTRIES]
 
 
-def _submodule_url(repo: Repository, tree: dict[str, Entry], path: str) -> str | None:
+def _submodule_url(repo: Repository, tree: dict[str, TreeEntry], path: str) -> str | None:
     """The URL of a submodule in `.gitmodules`."""
     if ".gitmodules" not in tree:
         return None

@@ -1,4 +1,4 @@
-"""What a pull request changes, as GitHub tells it: files, counts, patches, and the lines one can comment on."""
+"""The changed files of a pull request: status, counts, patches, and the lines that can have comments."""
 
 import re
 from dataclasses import dataclass
@@ -7,10 +7,10 @@ from enum import StrEnum
 from sandbox.state.git import GitStore
 
 MAX_PATCH_LINES = 3_000
-"""A file whose patch has more lines comes without `patch`.
+"""A file whose patch has more lines has no `patch`.
 
-GitHub leaves the patch of large files out and does not document where it draws the line for this endpoint; the
-documented ceiling for one file's diff is 20,000 lines (GitHub docs, repository limits). Ours is a guess to test with.
+GitHub leaves out the patch of large files, and does not document from which size on. The documented limit of one
+file's diff is 20,000 lines (GitHub docs, repository limits). This one is an assumption.
 """
 
 _HUNK = re.compile(r"@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@")
@@ -27,7 +27,7 @@ class FileStatus(StrEnum):
 
 
 class Side(StrEnum):
-    """The side of a diff that a review comment is on: LEFT is the base, RIGHT is the head."""
+    """The side of a diff: LEFT is the base, RIGHT is the head."""
 
     LEFT = "LEFT"
     RIGHT = "RIGHT"
@@ -35,9 +35,9 @@ class Side(StrEnum):
 
 @dataclass(frozen=True)
 class PatchLine:
-    """A line one can comment on. `left` and `right` are line numbers, None where the line is not on that side.
+    """A line that can have comments. `left` and `right` are its numbers on each side, None if it is not there.
 
-    `hunk` counts from 0; `position` is GitHub's older address of a line: how many lines below the first @@ it is.
+    `hunk` counts from 0. `position` is the number of lines from the first @@, GitHub's older address of a line.
     """
 
     position: int
@@ -46,16 +46,16 @@ class PatchLine:
     right: int | None
 
     def number(self, side: Side) -> int | None:
-        """The line's number on a side, or None."""
+        """Return the line's number on a side, or None."""
         return self.left if side is Side.LEFT else self.right
 
 
 @dataclass(frozen=True)
 class ChangedFile:
-    """One entry of "List pull requests files". `patch` is None for binary, empty, merely renamed and too large files.
+    """An entry of "List pull requests files". `patch` is None for binary, empty, only renamed and too large files.
 
-    `oid` is the blob of the head, or of the base where the file was removed. Bytes of `path` that are not UTF-8 are
-    replaced, as in all of GitHub's JSON; by such a path the file is not found again, and `is_utf8` is false.
+    `oid` is the blob of the head, or of the base if the file was removed. `is_utf8` is false where bytes of `path` that
+    are not UTF-8 were replaced, as in all of GitHub's JSON; such a path finds no file.
     """
 
     path: str
@@ -69,14 +69,14 @@ class ChangedFile:
 
     @property
     def lines(self) -> list[PatchLine]:
-        """The lines of the patch that a review comment can stand on."""
+        """The lines of the patch that can have review comments."""
         return patch_lines(self.patch or "")
 
 
 def changed_files(store: GitStore, base: str, head: str, max_patch_lines: int = MAX_PATCH_LINES) -> list[ChangedFile]:
-    """The difference between two commits with renames found, in git's order (by path)."""
+    """Return the changed files between two commits, by path, with renames detected."""
     options = ("-r", "--no-color", "--no-ext-diff", "--no-textconv", "--find-renames", "--no-abbrev", base, head)
-    # First a record per file of --raw, each with one path or two; then one of --numstat per file, in the same order.
+    # The output has a record of --raw per file, with one path or two, then one of --numstat per file in that order.
     fields = iter(store.run("diff-tree", "-z", "--raw", "--numstat", *options).split(b"\0")[:-1])
     raw = []
     field = next(fields, b"")
@@ -122,7 +122,7 @@ _STATUSES = {
 
 
 def patch_lines(patch: str) -> list[PatchLine]:
-    """The lines of a patch that starts at its first @@, with their numbers on both sides."""
+    """Return the lines of a patch that starts at its first @@, with their numbers on both sides."""
     lines: list[PatchLine] = []
     hunk, left, right = -1, 0, 0
     for position, text in enumerate(patch.split("\n")):
@@ -164,6 +164,6 @@ def _patch(section: bytes, max_lines: int) -> str | None:
     start = section.find(b"\n@@ ")
     if start < 0:
         return None
-    # GitHub converts to UTF-8 what it takes for another encoding; replacing is what we can promise.
+    # GitHub guesses other encodings and converts them to UTF-8. Here their bytes are replaced.
     text = section[start + 1 :].decode("utf-8", "replace").removesuffix("\n")
     return text if text.count("\n") < max_lines else None

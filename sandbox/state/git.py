@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FIRST_COMMIT_AT = 1_700_000_000
-"""Commits are dated by count from here, so that no two of them are alike."""
+"""Time of the first commit in seconds since the epoch. Each later one is a minute younger, so that all differ."""
 
 FILE_MODE = "100644"
 EXECUTABLE_MODE = "100755"
@@ -21,28 +21,28 @@ _SHA = re.compile(r"[0-9a-f]{7,40}")
 
 @dataclass(frozen=True)
 class Symlink:
-    """A symbolic link, where a file's content is expected."""
+    """A symbolic link, in place of a file's content."""
 
     target: str
 
 
 @dataclass(frozen=True)
 class Executable:
-    """A file that may be executed, where a file's content is expected."""
+    """An executable file, in place of a file's content."""
 
     content: str | bytes
 
 
 @dataclass(frozen=True)
 class Submodule:
-    """A commit of another repository, where a file's content is expected. Its address is told by `.gitmodules`."""
+    """A commit of another repository, in place of a file's content. `.gitmodules` has its URL."""
 
     commit: str
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A file in a commit's tree: git mode, object id and size in bytes. A submodule's object lies elsewhere."""
+class TreeEntry:
+    """A file in a commit's tree: git mode, object id and size in bytes. A submodule has size 0."""
 
     mode: str
     oid: str
@@ -51,22 +51,22 @@ class Entry:
 
 Content = str | bytes | Executable | Symlink | Submodule
 Changes = Mapping[str, Content | None]
-"""Path to new content; None deletes the path. Bytes of a path that are not UTF-8 are as `os.fsdecode` has them."""
+"""Path to new content; None deletes the path. A path that is not UTF-8 is decoded with `os.fsdecode`."""
 
 
 class GitError(RuntimeError):
-    """A git command failed; the message is git's own."""
+    """A git command failed. The message is git's."""
 
 
 class GitStore:
-    """A bare repository in `folder`. Commits, trees and blobs never change, so what was read once is kept."""
+    """A bare repository in `folder`. What was read is cached: commits, trees and blobs never change."""
 
     def __init__(self, folder: Path, home: Path, *, label: str) -> None:
         self.folder = folder
         self._label = label
         self._commits = 0
         self._known_commits: set[str] = set()
-        self._trees: dict[str, dict[str, Entry]] = {}
+        self._trees: dict[str, dict[str, TreeEntry]] = {}
         self._blobs: dict[str, bytes] = {}
         self._merge_bases: dict[tuple[str, str], str] = {}
         self._ranges: dict[tuple[str, str], list[str]] = {}
@@ -80,21 +80,21 @@ class GitStore:
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_TERMINAL_PROMPT": "0",
         }
-        # All that git asks of a bare repository (gitrepository-layout), without the time that `git init` takes.
+        # All that a bare repository needs (gitrepository-layout), without the time that `git init` takes.
         for part in ("objects", "refs"):
             (folder / part).mkdir(parents=True)
         (folder / "HEAD").write_text("ref: refs/heads/main\n", encoding="ascii")
 
     def run(self, *arguments: str, stdin: bytes = b"") -> bytes:
-        """What a git command prints. Raises GitError when it fails."""
+        """Run a git command and return its output. Raises GitError if it fails."""
         command = ["git", "-c", "core.autocrlf=false", *arguments]
         done = subprocess.run(
             command, cwd=self.folder, env=self._environment, input=stdin, capture_output=True, check=False
         )
         if done.returncode:
-            # A merge tells of its conflicts on standard output.
-            said = (done.stderr.strip() or done.stdout.strip()).decode("utf-8", "replace")
-            raise GitError(f"git {arguments[0]}: {said}")
+            # A merge reports its conflicts on standard output.
+            message = (done.stderr.strip() or done.stdout.strip()).decode("utf-8", "replace")
+            raise GitError(f"git {arguments[0]}: {message}")
         return done.stdout
 
     def commit(
@@ -109,15 +109,15 @@ class GitStore:
         merged: str | None = None,
         tree: str | None = None,
     ) -> str:
-        """Make a commit on top of `parent`, point `branch` at it, and return its sha.
+        """Commit on top of `parent`, point `branch` at the commit, and return its sha.
 
-        `renames` (old path to new path) happen before `changes`, and before them all `tree` takes the place of what
-        `parent` has; `merged` becomes the second parent. Raises GitError when a renamed path does not exist.
+        `tree` replaces the tree of `parent`; then `renames` (old path to new path) apply, then `changes`. `merged` is
+        the second parent. Raises GitError if a renamed path does not exist.
         """
         with self._lock:
             self._commits += 1
             signature = f"{author} <{author}@users.noreply.github.com> {FIRST_COMMIT_AT + 60 * self._commits} +0000"
-            # The label keeps commits of equal content in two repositories apart.
+            # The label makes equal commits in two repositories differ.
             text = f"{message}\n\n{self._label}\n".encode()
             lines = [
                 f"commit refs/heads/{branch}\nmark :1\nauthor {signature}\ncommitter {signature}\n".encode(),
@@ -140,30 +140,30 @@ class GitStore:
             return sha
 
     def parent(self, sha: str) -> str:
-        """The first parent of a commit. Raises GitError for the first commit of all."""
+        """Return the first parent of a commit. Raises GitError for the first commit."""
         return self.run("rev-parse", "--verify", "--quiet", f"{sha}^").decode("ascii").strip()
 
     def merge(self, ours: str, theirs: str) -> str:
-        """The tree that git makes of two commits and their common ancestor. Raises GitError where they conflict."""
+        """Merge two commits and return the tree. Raises GitError if they conflict."""
         return self.run("merge-tree", "--write-tree", ours, theirs).decode("ascii").strip()
 
-    def applied(self, sha: str, onto: str) -> str:
-        """The tree of `onto` with the change that a commit made. Raises GitError where they conflict."""
+    def cherry_pick(self, sha: str, onto: str) -> str:
+        """Apply the change of a commit to `onto` and return the tree. Raises GitError if they conflict."""
         parent = self.parent(sha)
         # git takes the ancestor of a merge from the commits' own history: so `onto` becomes a child of that parent.
         stand_in = self.commit("stand-in", {}, parent=parent, message="", author="git", tree=self.tree_id(onto))
         return self.merge(stand_in, sha)
 
     def tree_id(self, sha: str) -> str:
-        """The id of a commit's tree."""
+        """Return the object id of a commit's tree."""
         return self.run("rev-parse", "--verify", "--quiet", f"{sha}^{{tree}}").decode("ascii").strip()
 
-    def has_two_parents(self, sha: str) -> bool:
+    def is_merge(self, sha: str) -> bool:
         """Tell whether a commit is a merge."""
         return len(self.run("rev-list", "--no-walk", "--parents", sha).split()) > 2
 
     def find_commit(self, sha: str) -> str | None:
-        """The full sha if the repository has this commit; abbreviations of at least seven digits are understood."""
+        """Return the full sha of a commit, given by at least seven digits; None if the repository does not have it."""
         if sha in self._known_commits:
             return sha
         if not _SHA.fullmatch(sha):
@@ -175,28 +175,28 @@ class GitStore:
         return output.decode("ascii").strip()
 
     def merge_base(self, one: str, other: str) -> str:
-        """The best common ancestor of two commits."""
+        """Return the best common ancestor of two commits."""
         with self._lock:
             if (one, other) not in self._merge_bases:
                 self._merge_bases[one, other] = self.run("merge-base", one, other).decode("ascii").strip()
             return self._merge_bases[one, other]
 
     def commits_between(self, base: str, head: str) -> list[str]:
-        """Commits reachable from `head` and not from `base`, newest first."""
+        """Return the commits reachable from `head` and not from `base`, newest first."""
         with self._lock:
             if (base, head) not in self._ranges:
                 self._ranges[base, head] = self.run("rev-list", f"{base}..{head}").decode("ascii").split()
             return self._ranges[base, head]
 
-    def tree(self, sha: str) -> dict[str, Entry]:
-        """Every file of a commit: path (see `Changes`) to entry."""
+    def tree(self, sha: str) -> dict[str, TreeEntry]:
+        """Return every file of a commit: path (see `Changes`) to entry."""
         with self._lock:
             if sha not in self._trees:
                 self._trees[sha] = dict(_entries(self.run("ls-tree", "-r", "-l", "-z", sha)))
             return self._trees[sha]
 
     def blobs(self, oids: list[str]) -> dict[str, bytes]:
-        """The contents of several blobs with one git process."""
+        """Return the contents of several blobs, read by one git process."""
         with self._lock:
             missing = [oid for oid in dict.fromkeys(oids) if oid not in self._blobs]
             if missing:
@@ -205,7 +205,7 @@ class GitStore:
             return {oid: self._blobs[oid] for oid in oids}
 
     def blob(self, oid: str) -> bytes:
-        """The content of one blob."""
+        """Return the content of a blob."""
         return self.blobs([oid])[oid]
 
 
@@ -225,17 +225,17 @@ def _file_command(path: str, content: Content | None) -> bytes:
         return f"M {SYMLINK_MODE} inline ".encode() + _quoted(path) + b"\n" + _data(content.target.encode())
     if isinstance(content, Submodule):
         return f"M {SUBMODULE_MODE} {content.commit} ".encode() + _quoted(path) + b"\n"
-    mode, inside = (EXECUTABLE_MODE, content.content) if isinstance(content, Executable) else (FILE_MODE, content)
-    raw = inside.encode() if isinstance(inside, str) else inside
+    mode, text = (EXECUTABLE_MODE, content.content) if isinstance(content, Executable) else (FILE_MODE, content)
+    raw = text.encode() if isinstance(text, str) else text
     return f"M {mode} inline ".encode() + _quoted(path) + b"\n" + _data(raw)
 
 
-def _entries(output: bytes) -> list[tuple[str, Entry]]:
+def _entries(output: bytes) -> list[tuple[str, TreeEntry]]:
     entries = []
     for record in output.split(b"\0")[:-1]:
         fields, path = record.split(b"\t", 1)
         mode, _kind, oid, size = fields.decode("ascii").split()
-        entries.append((path.decode("utf-8", "surrogateescape"), Entry(mode, oid, 0 if size == "-" else int(size))))
+        entries.append((path.decode("utf-8", "surrogateescape"), TreeEntry(mode, oid, 0 if size == "-" else int(size))))
     return entries
 
 

@@ -28,9 +28,9 @@ class Repository:
         self.created_at = timestamp()
         self.pulls: dict[int, PullRequest] = {}
         self.check_runs: list[Json] = []
-        """What was posted, oldest first: GitHub's fields, and `annotations` as they were posted."""
+        """Posted check runs, oldest first: GitHub's fields, and `annotations` as posted."""
         self.roles: dict[str, str] = {}
-        """Login in lower case to role (`admin`, `maintain`, `write`, `triage`, `read`); others may only read."""
+        """Login in lower case to role: `admin`, `maintain`, `write`, `triage`, `read`. See `role_of`."""
         self._check_suites: dict[tuple[str, int], int] = {}
         self.lock = threading.RLock()
         self.store = GitStore(folder, folder.parent, label=full_name)
@@ -40,7 +40,7 @@ class Repository:
 
     @property
     def default_branch(self) -> str:
-        """The branch that pull requests go to unless they say otherwise."""
+        """The default base of pull requests."""
         return DEFAULT_BRANCH
 
     @property
@@ -49,7 +49,7 @@ class Repository:
         return self.branches[DEFAULT_BRANCH]
 
     def commit(self, changes: Changes, *, branch: str = DEFAULT_BRANCH, message: str = "Change files") -> str:
-        """Commit to a branch (the default branch unless told) and return the new sha."""
+        """Commit to a branch, by default to the default branch, and return the new sha."""
         with self.lock:
             sha = self.store.commit(branch, changes, parent=self.branches[branch], message=message, author=self.owner)
             self.branches[branch] = sha
@@ -70,8 +70,8 @@ class Repository:
     ) -> PullRequest:
         """Open a pull request whose head is one commit on top of the base branch.
 
-        Content is str, bytes or Symlink, None deletes; `renames` come before the changes. `fork` says that the head
-        lies in the author's own fork (its commits are kept here all the same, as GitHub keeps refs/pull).
+        `renames` (old path to new path) apply before `changes`. With `fork` the head is in the author's fork; its
+        commits are stored here all the same, as in GitHub's refs/pull.
         """
         with self.lock:
             number = next(self._numbers)
@@ -102,7 +102,7 @@ class Repository:
             return pull
 
     def resolve(self, ref: str) -> str | None:
-        """The sha of a branch, of HEAD or of a commit that this repository has; None if there is no such thing."""
+        """Return the sha of a branch, of HEAD or of a commit; None if the repository has none of that name."""
         with self.lock:
             if ref == "HEAD":
                 return self.head_sha
@@ -110,14 +110,14 @@ class Repository:
             return self.branches.get(ref) or self.store.find_commit(ref)
 
     def check_suite_id(self, sha: str, app_id: int) -> int:
-        """The id of the check suite of a commit and an App, of which there is one."""
+        """Return the id of the check suite of a commit and an App; there is one for each pair."""
         with self.lock:
             if (sha, app_id) not in self._check_suites:
                 self._check_suites[sha, app_id] = self.app.next_id()
             return self._check_suites[sha, app_id]
 
     def role_of(self, login: str) -> str:
-        """What somebody may do here. A stranger may read what is public, and nothing else."""
+        """Return an account's role: by default `read` in a public repository, and `none` in a private one."""
         if login.lower() == self.owner.lower():
             return "admin"
         return self.roles.get(login.lower(), "none" if self.private else "read")
@@ -126,8 +126,8 @@ class Repository:
 class PullRequest:
     """A pull request. Made by `Repository.open_pull_request`.
 
-    `reviews` and `comments` hold what was posted, as dicts, oldest first; a review's dict has id, node_id, user, body,
-    event, state, commit_id, comments (as posted), html_url, pull_request_url, submitted_at.
+    `reviews`, `review_comments` and `comments` hold GitHub's JSON of what was posted, oldest first. A review also has
+    `event` and `comments` as posted.
     """
 
     def __init__(
@@ -165,16 +165,16 @@ class PullRequest:
         self.created_at = self.updated_at = timestamp()
         self.closed_at: str | None = None
         self.before_sha = base_sha
-        """The head before the last push, for the `synchronize` payload."""
+        """The head before the last push."""
         self.commits = [head_sha]
-        """Every head and commit this pull request ever had, oldest first, those that a force push dropped included."""
+        """Every commit that the pull request has had, oldest first, those that a force push dropped included."""
         self.reviews: list[Json] = []
         self.review_comments: list[Json] = []
         self.threads: list[Thread] = []
         self.comments: list[Json] = []
         self.requested_reviewers: list[str] = []
         self.max_patch_lines = MAX_PATCH_LINES
-        """Files whose patch is longer come without one; see `sandbox.state.diffs.MAX_PATCH_LINES`."""
+        """Files with a longer patch have no patch; see `sandbox.state.diffs.MAX_PATCH_LINES`."""
         self._branch = branch
         self._files: dict[tuple[str, str, int], list[ChangedFile]] = {}
 
@@ -190,7 +190,7 @@ class PullRequest:
 
     @property
     def api_url(self) -> str:
-        """The address of the pull request in the API of this sandbox."""
+        """The pull request's URL in the API of this sandbox."""
         return f"{self.app.api_url}/repos/{self.repository.full_name}/pulls/{self.number}"
 
     def push(
@@ -202,13 +202,13 @@ class PullRequest:
     def force_push(
         self, changes: Changes | None = None, renames: Mapping[str, str] | None = None, message: str = "Change again"
     ) -> str:
-        """Put a new commit in place of the head commit, whose changes are gone with it, and return the new sha."""
+        """Replace the head commit, and drop its changes; return the new sha."""
         return self._move_head(self.repository.store.parent(self.head_sha), changes or {}, renames, message)
 
     def merge_base_branch(self, message: str = "Merge the base branch") -> str:
-        """Merge the base branch as it is now into the head branch, and return the new sha.
+        """Merge the base branch into the head branch, and return the new sha.
 
-        Raises GitError, with nothing moved, where they conflict.
+        Raises GitError if they conflict; nothing is changed then.
         """
         with self.repository.lock:
             base = self.repository.branches[self.base_ref]
@@ -216,41 +216,41 @@ class PullRequest:
             return self._move_head(self.head_sha, {}, None, message, merged=base, tree=tree, base=base)
 
     def rebase(self, message: str = "Rebase") -> str:
-        """Force-push the head branch with its commits made anew on the base branch as it is now; return the new sha.
+        """Rebase the head branch onto the base branch, and return the new sha. New commits have `message`.
 
-        The last of them gets `message`. Raises GitError, with nothing moved, where they conflict, and for a merge.
+        Raises GitError for a merge and if a commit conflicts; nothing is changed then.
         """
         with self.repository.lock:
             store, base = self.repository.store, self.repository.branches[self.base_ref]
-            onto, made = base, []
-            mine = store.commits_between(self.base_sha, self.head_sha)
-            if any(store.has_two_parents(sha) for sha in mine):
+            onto, commits = base, []
+            own = store.commits_between(self.base_sha, self.head_sha)
+            if any(store.is_merge(sha) for sha in own):
                 raise GitError("the sandbox rebases no merges")
-            for sha in reversed(mine):
-                tree = store.applied(sha, onto)
+            for sha in reversed(own):
+                tree = store.cherry_pick(sha, onto)
                 onto = store.commit("rebase", {}, parent=onto, message=message, author=self.author, tree=tree)
-                made.append(onto)
-            self.commits += made[:-1]
+                commits.append(onto)
+            self.commits += commits[:-1]
             return self._point_head_at(onto, base)
 
     def close(self, *, merged: bool = False) -> None:
-        """Close the pull request. `merged` only sets the state; the base branch stays as it is."""
+        """Close the pull request. `merged` sets the state only; the base branch does not change."""
         with self.repository.lock:
             self.state, self.merged = "closed", merged
             self.closed_at = self.updated_at = timestamp()
 
     def reopen(self) -> None:
-        """Open the pull request again."""
+        """Reopen the pull request."""
         with self.repository.lock:
             self.state, self.merged, self.closed_at, self.updated_at = "open", False, None, timestamp()
 
     def ready_for_review(self) -> None:
-        """A draft no more."""
+        """End the draft."""
         with self.repository.lock:
             self.draft, self.updated_at = False, timestamp()
 
     def files(self, head_sha: str | None = None) -> list[ChangedFile]:
-        """What the pull request changes, at its head or at an earlier commit of it."""
+        """Return the changed files at the head, or at an earlier commit of the pull request."""
         head = head_sha or self.head_sha
         with self.repository.lock:
             key = (self.base_sha, head, self.max_patch_lines)
@@ -261,28 +261,28 @@ class PullRequest:
             return self._files[key]
 
     def line_of(self, thread: Thread) -> int | None:
-        """The line of a thread in the head commit; None where it was changed, removed or left the diff."""
+        """Return the line of a thread in the head commit; None if it was changed, removed or left the diff."""
         first = thread.first
         path, line = first["path"], first["original_line"]
         if line is None or first["side"] != Side.RIGHT:
             return line if first["original_commit_id"] == self.head_sha else None
         moved = moved_line(self.repository.store, first["original_commit_id"], self.head_sha, path, line)
-        in_diff = {known.right for file in self.files() if file.path == path for known in file.lines}
+        in_diff = {changed.right for file in self.files() if file.path == path for changed in file.lines}
         return moved if moved in in_diff else None
 
     def thread(self, comment_id: int) -> Thread:
-        """The thread that a comment began. Raises KeyError for a comment that began none."""
+        """Return the thread that a comment began. Raises KeyError if it began none."""
         for thread in self.threads:
             if thread.first["id"] == comment_id:
                 return thread
         raise KeyError(comment_id)
 
     def resolve_thread(self, comment_id: int, by: str) -> None:
-        """Let somebody resolve the thread that a comment began. Raises KeyError where it began none."""
+        """Resolve the thread that a comment began. Raises KeyError if it began none."""
         self.thread(comment_id).resolved_by = by
 
     def unresolve_thread(self, comment_id: int) -> None:
-        """Open a thread again. Raises KeyError for a comment that began none."""
+        """Reopen the thread that a comment began. Raises KeyError if it began none."""
         self.thread(comment_id).resolved_by = None
 
     def _move_head(

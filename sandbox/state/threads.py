@@ -1,4 +1,4 @@
-"""Threads on the lines of a pull request: their comments, their state, and where they stand after a push."""
+"""Review threads: their comments, their state, and their line after a push."""
 
 import re
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ _HUNK = re.compile(rb"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 
 @dataclass
 class Thread:
-    """A thread. `comments` are as the REST API lists them, the first begins it; `resolved_by` is a login, or None."""
+    """A review thread. `comments` are stored review comments; `resolved_by` is a login, None if it is open."""
 
     comments: list[Json] = field(default_factory=list)
     resolved_by: str | None = None
@@ -19,17 +19,17 @@ class Thread:
 
     @property
     def first(self) -> Json:
-        """The comment that began it."""
+        """The comment that began the thread."""
         return self.comments[0]
 
     @property
     def id(self) -> str:
-        """Its name in GraphQL; REST has none for it."""
+        """The thread's id in GraphQL. REST has none."""
         return node_id("PRRT", int(self.first["id"]))
 
 
 def moved_line(store: GitStore, old: str, new: str, path: str, line: int) -> int | None:
-    """The number in commit `new` of a line of commit `old`; None where it was changed or removed."""
+    """Return the number in commit `new` of a line of commit `old`; None if it was changed or removed."""
     if old == new:
         return line
     try:
@@ -41,7 +41,7 @@ def moved_line(store: GitStore, old: str, new: str, path: str, line: int) -> int
         start, length = int(found[1]), int(found[2] or 1)
         if length and start <= line < start + length:
             return None
-        # A hunk that only adds stands after the line that it names.
+        # The header of a hunk that only adds names the line before it.
         if (start + length if length else start + 1) <= line:
             moved += int(found[4] or 1) - length
     return moved if path in store.tree(new) else None

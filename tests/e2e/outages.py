@@ -43,7 +43,7 @@ class Deliveries:
 
     def send_held_at(self, route: str) -> Fault:
         """Deliver a pull request whose run is held at a call to GitHub, and return when it is there."""
-        held = self.kodiai.github.fail(route, Fault(FaultKind.TAKEN_THEN_DELAYED))
+        held = self.kodiai.github.fail(route, Fault(FaultKind.APPLIED_THEN_DELAYED))
         assert self.send() == 202
         assert held.reached.wait(60), f"no run came to {route}"
         return held

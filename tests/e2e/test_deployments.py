@@ -61,7 +61,7 @@ def test_kodiai_is_stopped_under_load_and_what_it_accepted_is_done_by_the_next(t
     with running_kodiai(tmp_path, workers=2, KODIAI_GRACE_SECONDS="8") as kodiai:
         pulls = pulls_of(kodiai, "stopped", MAX)
         # What is running when the signal comes: its answer is held until Kodiai has ended.
-        held = kodiai.github.fail("graphql", Fault(FaultKind.TAKEN_THEN_DELAYED))
+        held = kodiai.github.fail("graphql", Fault(FaultKind.APPLIED_THEN_DELAYED))
 
         with stream(kodiai, "stopped", pulls) as sent:
             assert held.reached.wait(30)

@@ -51,7 +51,7 @@ def assert_published_once(kodiai: Kodiai, delivery_id: str, pull: PullRequest) -
 def test_a_worker_killed_after_github_took_the_review_leaves_no_second_one(kodiai: Kodiai) -> None:
     repo = kodiai.github.create_repository("octo/taken", files={"a.py": "x = 1\n"})
     pull = repo.open_pull_request(changes={"a.py": "import os\n"})
-    held = kodiai.github.fail("create_review", Fault(FaultKind.TAKEN_THEN_DELAYED))
+    held = kodiai.github.fail("create_review", Fault(FaultKind.APPLIED_THEN_DELAYED))
     kodiai.send(pull, delivery_id="taken")
     eventually(held.reached.is_set, "GitHub has taken the review")
 
@@ -65,7 +65,7 @@ def test_a_worker_killed_before_github_has_stored_the_review_leaves_no_second_on
     """GitHub works on the post for as long as it ever does, while the next worker could already look for its marker."""
     repo = kodiai.github.create_repository("octo/late", files={"a.py": "x = 1\n"})
     pull = repo.open_pull_request(changes={"a.py": "import os\n"})
-    held = kodiai.github.fail("create_review", Fault(FaultKind.TAKEN_LATE))
+    held = kodiai.github.fail("create_review", Fault(FaultKind.APPLIED_LATE))
     kodiai.send(pull, delivery_id="late")
     eventually(held.reached.is_set, "GitHub has the request")
     # The time is what is tested: no sooner than GitHub's last moment.
@@ -75,7 +75,7 @@ def test_a_worker_killed_before_github_has_stored_the_review_leaves_no_second_on
 
     # The run is put back long before the review is there: only the wait keeps it from being posted again.
     eventually(lambda: run_of(kodiai, "late", "d.status, r.lease_owner") == ("queued", ""), "the run is put back")
-    assert not held.done.is_set()
-    eventually(held.done.is_set, "GitHub has stored the review")
+    assert not held.applied.is_set()
+    eventually(held.applied.is_set, "GitHub has stored the review")
     assert_published_once(kodiai, "late", pull)
     assert kodiai.github.count("create_review") == 2, "one post in each of the two tests"

@@ -92,7 +92,7 @@ def test_a_run_that_is_put_off_is_run_when_its_time_has_come(kodiai: Kodiai) -> 
 
 def test_redis_that_is_emptied_loses_nothing(kodiai: Kodiai, server: RedisServer) -> None:
     pulls = pulls_of(kodiai, "emptied", 30)
-    held = kodiai.github.fail("files", Fault(FaultKind.TAKEN_THEN_DELAYED))
+    held = kodiai.github.fail("files", Fault(FaultKind.APPLIED_THEN_DELAYED))
     assert send_all(kodiai, "emptied", pulls) == [202] * 30
     assert held.reached.wait(30)
     assert server.client().llen(f"{kodiai.environment['RQ_KEY_PREFIX']}:queue:default") == 29
@@ -129,7 +129,7 @@ def test_what_comes_while_redis_hangs_is_accepted_and_done_when_it_goes_on(kodia
 
 def test_a_run_whose_worker_is_killed_is_done_by_another(kodiai: Kodiai) -> None:
     pulls = pulls_of(kodiai, "killed", 3)
-    held = kodiai.github.fail("graphql", Fault(FaultKind.TAKEN_THEN_DELAYED))
+    held = kodiai.github.fail("graphql", Fault(FaultKind.APPLIED_THEN_DELAYED))
     assert send_all(kodiai, "killed", pulls) == [202] * 3
     assert held.reached.wait(30)
 

@@ -156,7 +156,7 @@ def test_deliveries_wait(without_workers: Kodiai) -> None:
 
 def test_workers_died(without_workers: Kodiai) -> None:
     pull = new_pull(without_workers)
-    held = without_workers.github.fail("files", Fault(FaultKind.TAKEN_THEN_DELAYED))
+    held = without_workers.github.fail("files", Fault(FaultKind.APPLIED_THEN_DELAYED))
     without_workers.send(pull)
     worker = Shell(without_workers).start(f"exec {WORKER}")
     assert held.reached.wait(30)
@@ -211,7 +211,7 @@ def test_deliveries_were_missed(without_workers: Kodiai) -> None:
     without_workers.end()
     assert without_workers.send(pull, delivery_id="missed").status_code == 0
     without_workers.start()
-    without_workers.github.age_hook_deliveries(A_WHILE)
+    without_workers.github.backdate_hook_deliveries(A_WHILE)
 
     look, ask, look_again = part("Deliveries were missed")
     Shell(without_workers).run(look, ask)
@@ -252,7 +252,7 @@ def test_a_backup_and_the_database_is_to_be_restored(without_workers: Kodiai, tm
     shell.run(*restore, *migrate)
     without_workers.start()
     assert status(without_workers, "after-the-backup") is None
-    without_workers.github.age_hook_deliveries(A_WHILE)
+    without_workers.github.backdate_hook_deliveries(A_WHILE)
     shell.run(*ask)
     without_workers.github.wait_for_redeliveries()
     work(without_workers, lambda: status(without_workers, "after-the-backup") == "done")

@@ -56,7 +56,7 @@ def test_a_run_whose_step_takes_longer_than_the_grace_period_is_handed_back(
     github: Sandbox, pull: PullRequest, tmp_path: Path
 ) -> None:
     delivery = admit(pull)
-    held = github.fail("graphql", Fault(FaultKind.TAKEN_THEN_DELAYED))
+    held = github.fail("graphql", Fault(FaultKind.APPLIED_THEN_DELAYED))
     log = tmp_path / "log"
     with worker(log, KODIAI_GRACE_SECONDS=str(LEAVING_SECONDS + 0.5)) as process:
         assert held.reached.wait(30)
@@ -74,7 +74,7 @@ def test_a_run_whose_step_takes_longer_than_the_grace_period_is_handed_back(
 @pytest.mark.django_db(transaction=True)
 def test_a_run_is_handed_back_between_two_steps(github: Sandbox, pull: PullRequest, tmp_path: Path) -> None:
     delivery = admit(pull)
-    held = github.fail("graphql", Fault(FaultKind.TAKEN_THEN_DELAYED))
+    held = github.fail("graphql", Fault(FaultKind.APPLIED_THEN_DELAYED))
     log = tmp_path / "log"
     with worker(log) as process:
         assert held.reached.wait(30)

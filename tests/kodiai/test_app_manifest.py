@@ -53,7 +53,7 @@ def complete_runs(github: Sandbox) -> None:
     github.graphql_available = True
     third = github.create_repository("octo/again", files={"a.py": "x = 1\n"})
     again = third.open_pull_request(changes={"a.py": "x = 2\n"}, author="mona")
-    github.fail("create_review", Fault(FaultKind.TAKEN_THEN_RESET))
+    github.fail("create_review", Fault(FaultKind.APPLIED_THEN_RESET))
     delivery = admit(again, installation=None)
     run(delivery)
     assert run(delivery).published_at is not None
@@ -61,7 +61,7 @@ def complete_runs(github: Sandbox) -> None:
     assert [len(repository.check_runs) for repository in (repo, other, third)] == [2, 1, 1]
     repo.roles["mona"] = "write"
     for to in (None, pull.threads[0].first["id"]):
-        github.fail("create_comment" if to is None else "reply", Fault(FaultKind.TAKEN_THEN_RESET))
+        github.fail("create_comment" if to is None else "reply", Fault(FaultKind.APPLIED_THEN_RESET))
         delivery = say(pull, "@kodiai explain", to=to)
         run(delivery)
         assert run(delivery).answered_at is not None

@@ -162,7 +162,7 @@ def test_a_broken_cache_is_a_miss_and_never_an_error(github: Sandbox, pull: Pull
 
 
 def test_equal_lookups_at_the_same_time_make_one_call(github: Sandbox, repo: Repository) -> None:
-    held = github.fail("search", Fault(FaultKind.TAKEN_THEN_DELAYED))
+    held = github.fail("search", Fault(FaultKind.APPLIED_THEN_DELAYED))
     outcomes: list[Enrichment] = []
 
     def look_up() -> None:

@@ -85,9 +85,9 @@ OF_GRAPHQL = {"RATE_LIMITED, 200": Fault(FaultKind.GRAPHQL_RATE_LIMITED, reset_i
 def _taken(name: str, fault: Fault) -> Fault:
     """The fault in the answer of a request that GitHub has acted on."""
     if name == "reset":
-        return Fault(FaultKind.TAKEN_THEN_RESET)
+        return Fault(FaultKind.APPLIED_THEN_RESET)
     if name == "time-out":
-        return Fault(FaultKind.TAKEN_THEN_DELAYED)
+        return Fault(FaultKind.APPLIED_THEN_DELAYED)
     body: object = fault.body
     headers = {}
     if name in LIMITS or fault.kind is FaultKind.STATUS:
@@ -99,7 +99,7 @@ def _taken(name: str, fault: Fault) -> Fault:
     if fault.kind is FaultKind.BROKEN_JSON:
         body = b'{"id": 1, "node_id": "MDEx'
     status = fault.status or (403 if name in LIMITS else 200)
-    return Fault(FaultKind.TAKEN_THEN_ANSWERED, status=status, body=body, headers=headers)
+    return Fault(FaultKind.APPLIED_THEN_REPLACED, status=status, body=body, headers=headers)
 
 
 # Calls
@@ -234,9 +234,9 @@ def _cell(github: Sandbox, pull: PullRequest, call: Call, name: str, times: int 
     client._tokens.clear()
     delivery = admit(pull, **({"installation": None} if call.route == "repository_installation" else {}))
     if call.route == "list_reviews":
-        github.fail("create_review", Fault(FaultKind.TAKEN_THEN_RESET))
+        github.fail("create_review", Fault(FaultKind.APPLIED_THEN_RESET))
     if call.route == "list_check_runs":
-        github.fail("create_check_run", Fault(FaultKind.TAKEN_THEN_RESET))
+        github.fail("create_check_run", Fault(FaultKind.APPLIED_THEN_RESET))
     github.fail(call.route, fault, times, call.after)
     try:
         steps = _live(github, delivery)

@@ -80,7 +80,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "not found": {"kind": FaultKind.STATUS, "status": 404},
     "reset": {"kind": FaultKind.RESET},
     "broken JSON": {"kind": FaultKind.BROKEN_JSON},
-    "taken, then reset": {"kind": FaultKind.TAKEN_THEN_RESET},
+    "taken, then reset": {"kind": FaultKind.APPLIED_THEN_RESET},
 }
 POSTS = ("create_review", "update_review", "create_comment", "create_check_run", "update_check_run")
 HAPPENINGS = (

@@ -171,20 +171,20 @@ def test_a_reset_is_seen_as_one_and_has_no_effect(client: httpx.Client, github: 
     assert pull.reviews == []
 
 
-def test_taken_then_reset_stores_the_review_before_the_connection_breaks(
+def test_applied_then_reset_stores_the_review_before_the_connection_breaks(
     client: httpx.Client, github: Sandbox, pull: PullRequest
 ) -> None:
-    github.fail("create_review", Fault(FaultKind.TAKEN_THEN_RESET))
+    github.fail("create_review", Fault(FaultKind.APPLIED_THEN_RESET))
     with pytest.raises(httpx.ReadError, match="reset by peer"):
         client.post(f"{pull.api_url}/reviews", json=REVIEW)
     assert [review["body"] for review in pull.reviews] == ["Looks good."]
     assert github.calls[-1].status is None
 
 
-def test_taken_then_answered_stores_the_review_and_answers_something_else(
+def test_applied_then_answered_stores_the_review_and_answers_something_else(
     client: httpx.Client, github: Sandbox, pull: PullRequest
 ) -> None:
-    github.fail("create_review", Fault(FaultKind.TAKEN_THEN_ANSWERED, status=502, body=b"<html>"))
+    github.fail("create_review", Fault(FaultKind.APPLIED_THEN_REPLACED, status=502, body=b"<html>"))
     answer = client.post(f"{pull.api_url}/reviews", json=REVIEW)
     assert (answer.status_code, answer.content, len(pull.reviews)) == (502, b"<html>", 1)
 
@@ -206,10 +206,10 @@ def test_a_huge_body_is_sent_until_the_client_goes_away(
     assert len(client.get(pull.api_url).content) == 100_000
 
 
-def test_taken_then_delayed_stores_the_review_and_answers_when_released(
+def test_applied_then_delayed_stores_the_review_and_answers_when_released(
     client: httpx.Client, github: Sandbox, pull: PullRequest
 ) -> None:
-    fault = github.fail("create_review", Fault(FaultKind.TAKEN_THEN_DELAYED))
+    fault = github.fail("create_review", Fault(FaultKind.APPLIED_THEN_DELAYED))
     with ThreadPoolExecutor(1) as pool:
         posted = pool.submit(client.post, f"{pull.api_url}/reviews", json=REVIEW)
         assert fault.reached.wait(10)
@@ -222,7 +222,7 @@ def test_taken_then_delayed_stores_the_review_and_answers_when_released(
 def test_other_requests_are_answered_while_one_is_held(
     client: httpx.Client, github: Sandbox, pull: PullRequest
 ) -> None:
-    fault = github.fail("create_review", Fault(FaultKind.TAKEN_THEN_DELAYED))
+    fault = github.fail("create_review", Fault(FaultKind.APPLIED_THEN_DELAYED))
     with ThreadPoolExecutor(1) as pool:
         posted = pool.submit(client.post, f"{pull.api_url}/reviews", json=REVIEW)
         assert fault.reached.wait(10)
@@ -231,7 +231,7 @@ def test_other_requests_are_answered_while_one_is_held(
         posted.result(10)
 
 
-@pytest.mark.parametrize("kind", [FaultKind.TIMEOUT, FaultKind.TAKEN_THEN_DELAYED, FaultKind.SLOW_BODY])
+@pytest.mark.parametrize("kind", [FaultKind.TIMEOUT, FaultKind.APPLIED_THEN_DELAYED, FaultKind.SLOW_BODY])
 def test_closing_the_sandbox_frees_who_waits(kind: FaultKind) -> None:
     threads = set(threading.enumerate())
     with ThreadPoolExecutor(1) as pool:

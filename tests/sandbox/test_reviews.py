@@ -118,7 +118,7 @@ def test_a_path_must_be_a_changed_file_with_a_patch(
 
 
 def test_a_line_can_be_refused_on_order(client: httpx.Client, pull: PullRequest, github: Sandbox) -> None:
-    github.refuse_line("new.py", 2)
+    github.reject_line("new.py", 2)
     assert post(client, pull, {"path": "new.py", "line": 2, "body": "Hm."}).status_code == 422
     assert post(client, pull, {"path": "new.py", "line": 3, "body": "Hm."}).status_code == 200
 

@@ -70,7 +70,7 @@ def test_so_is_what_commands_ask(github: Sandbox) -> None:
     run(admit(pull))
     github.reset_calls()
     for route, to in (("create_comment", None), ("reply", pull.threads[0].first["id"])):
-        github.fail(route, Fault(FaultKind.TAKEN_THEN_RESET))
+        github.fail(route, Fault(FaultKind.APPLIED_THEN_RESET))
         delivery = say(pull, "@kodiai explain", to=to)
         run(delivery)
         run(delivery)
@@ -90,7 +90,7 @@ def test_so_is_what_is_asked_when_something_went_wrong(github: Sandbox) -> None:
     """Looking for a review of one's own, files one by one, deliveries, sending one again."""
     pull = DECLARED["payment-service"].opened(github)
     github.graphql_available = False
-    github.refuse_line("payments/gateway.py", 19)
+    github.reject_line("payments/gateway.py", 19)
     github.send_webhook("http://127.0.0.1:9/nobody", "pull_request", webhook_payload(pull, "opened"))
     github.reset_calls()
     run(admit(pull))

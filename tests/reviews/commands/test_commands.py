@@ -199,7 +199,7 @@ def test_an_ignore_that_is_killed_at_any_point_is_done_once(pull: PullRequest, p
 
 def test_an_answer_of_unknown_outcome_is_looked_for_when_github_has_settled(github: Sandbox, pull: PullRequest) -> None:
     delivery = say(pull, "@kodiai help")
-    github.fail("create_comment", Fault(FaultKind.TAKEN_THEN_RESET))
+    github.fail("create_comment", Fault(FaultKind.APPLIED_THEN_RESET))
     before = timezone.now()
     review = run(delivery)
     assert review.deferred_until is not None

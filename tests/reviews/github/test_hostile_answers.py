@@ -80,7 +80,7 @@ def test_a_refusal_in_words_that_no_database_takes_ends_the_run_with_them(
     github: Sandbox, pull: PullRequest, text: str
 ) -> None:
     body = as_json({"message": f"No: {text}", "errors": [text]})
-    github.fail("files", Fault(FaultKind.TAKEN_THEN_ANSWERED, status=403, body=body))
+    github.fail("files", Fault(FaultKind.APPLIED_THEN_REPLACED, status=403, body=body))
 
     review = run(admit(pull))
 
@@ -108,7 +108,7 @@ def test_a_refusal_in_words_that_no_database_takes_ends_the_run_with_them(
 def test_a_review_that_github_took_is_known_as_published_whatever_the_answer_says_of_it(
     github: Sandbox, pull: PullRequest, spoilt: dict[str, Any]
 ) -> None:
-    github.fail("create_review", Fault(FaultKind.TAKEN_THEN_RESET))
+    github.fail("create_review", Fault(FaultKind.APPLIED_THEN_RESET))
     delivery = admit(pull)
     run(delivery)
     (published,) = pull.reviews
@@ -224,7 +224,7 @@ def test_json_that_is_nested_too_deep_is_no_answer(github: Sandbox, pull: PullRe
 
 @pytest.mark.parametrize("status", [403, 404, 422, 429])
 def test_a_refusal_that_is_nested_too_deep_is_a_refusal(github: Sandbox, pull: PullRequest, status: int) -> None:
-    github.fail("files", Fault(FaultKind.TAKEN_THEN_ANSWERED, status=status, body=DEEP))
+    github.fail("files", Fault(FaultKind.APPLIED_THEN_REPLACED, status=status, body=DEEP))
 
     review = run(admit(pull))
 
@@ -313,7 +313,7 @@ def test_a_list_of_reviews_without_an_end_is_not_read_for_ever(
     github: Sandbox, pull: PullRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("reviews.github.client.MAX_REVIEWS", 300)
-    github.fail("create_review", Fault(FaultKind.TAKEN_THEN_RESET))
+    github.fail("create_review", Fault(FaultKind.APPLIED_THEN_RESET))
     page = [{"id": number, "body": "", "user": None} for number in range(1, 101)]
     github.fail("list_reviews", Fault(FaultKind.WRONG_JSON, body=page), times=None)
 

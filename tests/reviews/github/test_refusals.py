@@ -79,7 +79,7 @@ def test_a_review_without_comments_that_is_refused_is_not_sent_a_second_time(git
 def test_a_review_that_github_took_and_refused_in_the_same_breath_is_not_sent_a_second_time(
     github: Sandbox, pull: PullRequest
 ) -> None:
-    github.fail("create_review", Fault(FaultKind.TAKEN_THEN_ANSWERED, status=422, body={"message": "No"}))
+    github.fail("create_review", Fault(FaultKind.APPLIED_THEN_REPLACED, status=422, body={"message": "No"}))
 
     review = run(admit(pull))
 
@@ -103,7 +103,7 @@ def test_a_review_whose_last_attempt_had_no_answer_is_found_when_the_delivery_co
     github: Sandbox, pull: PullRequest, settings: Settings
 ) -> None:
     settings.KODIAI_MAX_ATTEMPTS = 1
-    github.fail("create_review", Fault(FaultKind.TAKEN_THEN_ANSWERED, status=502, body=b"<html>"))
+    github.fail("create_review", Fault(FaultKind.APPLIED_THEN_REPLACED, status=502, body=b"<html>"))
     review = run(admit(pull, delivery_id="one"))
     assert (review.conclusion, len(pull.reviews)) == (Conclusion.ERROR, 1)
 

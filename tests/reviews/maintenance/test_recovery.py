@@ -248,7 +248,7 @@ def test_a_failed_run_that_may_just_have_posted_waits_too_when_it_is_queued_agai
 ) -> None:
     settings.KODIAI_MAX_ATTEMPTS = 1
     delivery = admit(pull)
-    github.fail("create_review", Fault(FaultKind.TAKEN_THEN_RESET))
+    github.fail("create_review", Fault(FaultKind.APPLIED_THEN_RESET))
     assert run(delivery).conclusion == Conclusion.ERROR
     before = timezone.now()
 

@@ -203,7 +203,7 @@ def test_no_markup_of_a_pull_request_comes_into_it(pull: PullRequest) -> None:
 
 def test_no_markup_of_an_answer_of_github_s_comes_into_it(github: Sandbox, pull: PullRequest) -> None:
     words = "No, @mona: <img src=x> [here](https://evil.example), fixes #1"
-    github.fail("files", Fault(FaultKind.TAKEN_THEN_ANSWERED, status=403, body={"message": words}))
+    github.fail("files", Fault(FaultKind.APPLIED_THEN_REPLACED, status=403, body={"message": words}))
 
     run(admit(pull))
 

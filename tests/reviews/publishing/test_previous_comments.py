@@ -216,7 +216,7 @@ def test_of_a_file_that_was_not_looked_at_nothing_is_taken_for_gone(pull: PullRe
 
 def test_new_findings_whose_lines_github_refuses_stand_in_the_summary(github: Sandbox, pull: PullRequest) -> None:
     run(admit(pull))
-    github.refuse_line("shop.py", 12)
+    github.reject_line("shop.py", 12)
     assert follow_up(pull, AFTER + "\n\nvalue = unknown\n").conclusion == Conclusion.SUCCESS
 
     summary, own = pull.reviews

@@ -62,7 +62,7 @@ def test_a_comment_that_github_refuses_moves_to_the_summary(
     github: Sandbox, repo: Repository, caplog: pytest.LogCaptureFixture
 ) -> None:
     pull = repo.open_pull_request(changes={"a.py": "import os\n"})
-    github.refuse_line("a.py", 1)
+    github.reject_line("a.py", 1)
     delivery = admit(pull)
 
     with caplog.at_level("INFO"):
@@ -87,7 +87,7 @@ def test_the_run_knows_the_id_and_the_address_of_its_review(pull: PullRequest) -
 def test_a_review_whose_address_github_does_not_tell_has_none(github: Sandbox, pull: PullRequest) -> None:
     delivery = admit(pull)
     body = {"id": 5, "body": f"\n\n<!-- kodiai:review {delivery.identity_digest} -->", "user": None}
-    github.fail("create_review", Fault(FaultKind.TAKEN_THEN_ANSWERED, body=body))
+    github.fail("create_review", Fault(FaultKind.APPLIED_THEN_REPLACED, body=body))
 
     review = run(delivery)
 
@@ -112,7 +112,7 @@ def test_a_review_is_known_again_among_those_of_others_and_with_a_line_break_at_
     add_review(pull, "somebody who is gone", "Looks good to me.")["user"] = None
     add_review(pull, "kodiai[bot]", "The review of another run.")
     add_review(pull, "kodiai[bot]", "")["body"] = None
-    github.fail("create_review", Fault(FaultKind.TAKEN_THEN_RESET))
+    github.fail("create_review", Fault(FaultKind.APPLIED_THEN_RESET))
     run(delivery)
     pull.reviews[-1]["body"] += "\n"
 

@@ -50,8 +50,8 @@ def anew(review: Review) -> Review:
         Fault(FaultKind.PRIMARY_LIMIT, reset_in=600),
         Fault(FaultKind.SECONDARY_LIMIT, retry_after=300),
         Fault(FaultKind.STATUS, status=401),
-        Fault(FaultKind.TAKEN_THEN_RESET),
-        Fault(FaultKind.TAKEN_THEN_ANSWERED, status=500, body={"message": "No"}),
+        Fault(FaultKind.APPLIED_THEN_RESET),
+        Fault(FaultKind.APPLIED_THEN_REPLACED, status=500, body={"message": "No"}),
     ],
     ids=lambda fault: f"{fault.kind}-{fault.status}",
 )
@@ -169,7 +169,7 @@ def test_one_that_github_may_have_taken_is_looked_for_when_it_has_settled_whatev
 def test_one_that_github_took_without_an_answer_is_found_and_not_posted_again(
     github: Sandbox, pull: PullRequest
 ) -> None:
-    github.fail("create_check_run", Fault(FaultKind.TAKEN_THEN_RESET))
+    github.fail("create_check_run", Fault(FaultKind.APPLIED_THEN_RESET))
     review = run(admit(pull))
     assert review.check_run_due_at is not None
     assert review.check_run_due_at - timezone.now() > POST_VISIBILITY_DELAY - timedelta(seconds=3)
@@ -184,7 +184,7 @@ def test_a_change_that_github_took_without_an_answer_is_not_made_again(github: S
     github.fail("create_review", Fault(FaultKind.STATUS, status=403))
     run(admit(pull, delivery_id="again"))
     run(admit(pull, delivery_id="again"))
-    github.fail("update_check_run", Fault(FaultKind.TAKEN_THEN_RESET))
+    github.fail("update_check_run", Fault(FaultKind.APPLIED_THEN_RESET))
 
     assert tell_check_runs() == {"deferred": 1}
     assert tell_check_runs() == {"reported": 1}
@@ -213,7 +213,7 @@ def test_a_forged_check_run_of_another_app_does_not_keep_ours_from_being_told(
 
 
 def test_of_more_check_runs_than_a_page_holds_ours_is_found(github: Sandbox, pull: PullRequest) -> None:
-    github.fail("create_check_run", Fault(FaultKind.TAKEN_THEN_RESET))
+    github.fail("create_check_run", Fault(FaultKind.APPLIED_THEN_RESET))
     run(admit(pull))
     for _ in range(120):
         add_check_run(pull.repository, "ci", pull.head_sha, name="Kodiai")

@@ -161,7 +161,7 @@ def test_a_forged_marker_of_somebody_else_does_not_keep_a_review_from_being_publ
     assert [posted["user"]["login"] for posted in pull.reviews] == ["mallory", "kodiai[bot]"]
 
 
-@pytest.mark.parametrize("kind", [FaultKind.TAKEN_THEN_RESET])
+@pytest.mark.parametrize("kind", [FaultKind.APPLIED_THEN_RESET])
 def test_a_review_that_github_took_without_an_answer_is_not_posted_again(
     github: Sandbox, pull: PullRequest, kind: FaultKind
 ) -> None:

@@ -276,7 +276,7 @@ def continue_after_the_run_was_taken_over(stopped: "subprocess.Popen[str]") -> N
 
 def take_over_during(github: Sandbox, delivery: Delivery, route: str, conclusion: Conclusion) -> None:
     """A real process is stopped (SIGSTOP) while GitHub answers, another takes over, the first goes on."""
-    held = github.fail(route, Fault(FaultKind.TAKEN_THEN_DELAYED))
+    held = github.fail(route, Fault(FaultKind.APPLIED_THEN_DELAYED))
     stopped = run_in_a_process_that_is_stopped(delivery, "never")
     try:
         assert held.reached.wait(60)
@@ -320,7 +320,7 @@ def test_a_worker_that_lost_its_run_while_github_refused_its_lines_does_not_post
 ) -> None:
     delivery = admit(pull)
     for number, _ in enumerate(AFTER.splitlines(), 1):
-        github.refuse_line("shop.py", number)
+        github.reject_line("shop.py", number)
     take_over_during(github, delivery, "create_review", Conclusion.SUCCESS)
 
     assert len(pull.reviews) == 1
