@@ -1,4 +1,4 @@
-"""A sandbox per test, and a client that speaks to it as the App's installation."""
+"""A sandbox per test, and HTTP clients with and without tokens."""
 
 import ssl
 import time
@@ -19,8 +19,8 @@ SSL_CONTEXT = ssl.create_default_context()
 
 @pytest.fixture
 def github() -> Iterator[Sandbox]:
-    with Sandbox() as box:
-        yield box
+    with Sandbox() as sandbox:
+        yield sandbox
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def app(github: Sandbox, anonymous: httpx.Client) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def client(github: Sandbox, app: httpx.Client, repo: Repository) -> Iterator[httpx.Client]:
-    """A client with a token of the installation that `repo` belongs to; how it got it is not counted."""
+    """A client with a token of the installation that `repo` belongs to; the request for the token is not recorded."""
     token = app.post(f"/app/installations/{repo.installation_id}/access_tokens").json()["token"]
     github.reset_calls()
     headers = {"Authorization": f"Bearer {token}"}
@@ -59,7 +59,7 @@ def client(github: Sandbox, app: httpx.Client, repo: Repository) -> Iterator[htt
 
 @cache
 def signing_key(pem: str) -> Any:
-    """The parsed key: checking its primes anew for every token would take most of these tests' time."""
+    """Parse a key once: checking its primes for every token takes most of the tests' time."""
     return load_pem_private_key(pem.encode(), password=None)
 
 
@@ -71,7 +71,7 @@ def json_web_token(github: Sandbox, **claims: object) -> str:
 
 @pytest.fixture
 def files_of(client: httpx.Client) -> Callable[[PullRequest], dict[str, dict]]:
-    """The changed files of a pull request, as the API lists them, by name."""
+    """Returns a function that lists the changed files of a pull request by name."""
 
     def listed(pull: PullRequest) -> dict[str, dict]:
         return {file["filename"]: file for file in client.get(f"{pull.api_url}/files?per_page=100").json()}

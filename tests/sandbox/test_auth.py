@@ -1,4 +1,4 @@
-"""JSON web tokens of the App and installation tokens."""
+"""Authentication: JSON web tokens of the App and installation tokens."""
 
 import json
 import time
@@ -12,10 +12,10 @@ from sandbox import PullRequest, Repository, Sandbox
 from tests.sandbox.conftest import json_web_token
 
 
-def test_the_app_introduces_itself_to_its_own_json_web_token(app: httpx.Client, github: Sandbox) -> None:
-    answer = app.get("/app")
-    assert answer.status_code == 200
-    assert (answer.json()["id"], answer.json()["slug"]) == (github.app_id, "kodiai")
+def test_a_json_web_token_of_the_app_is_accepted(app: httpx.Client, github: Sandbox) -> None:
+    response = app.get("/app")
+    assert response.status_code == 200
+    assert (response.json()["id"], response.json()["slug"]) == (github.app_id, "kodiai")
 
 
 @pytest.mark.parametrize(
@@ -33,17 +33,17 @@ def test_a_json_web_token_with_bad_claims_is_refused(
     anonymous: httpx.Client, github: Sandbox, claims: dict, status: int, words: str
 ) -> None:
     token = json_web_token(github, **claims)
-    answer = anonymous.get("/app", headers={"Authorization": f"Bearer {token}"})
-    assert answer.status_code == status
-    assert words in answer.json()["message"]
+    response = anonymous.get("/app", headers={"Authorization": f"Bearer {token}"})
+    assert response.status_code == status
+    assert words in response.json()["message"]
 
 
 def test_a_json_web_token_with_another_signature_is_refused(anonymous: httpx.Client, github: Sandbox) -> None:
     head, payload, signature = json_web_token(github).split(".")
     forged = f"{head}.{payload}.{signature[::-1]}"
-    answer = anonymous.get("/app", headers={"Authorization": f"Bearer {forged}"})
-    assert answer.status_code == 401
-    assert answer.json()["message"] == "A JSON web token could not be decoded"
+    response = anonymous.get("/app", headers={"Authorization": f"Bearer {forged}"})
+    assert response.status_code == 401
+    assert response.json()["message"] == "A JSON web token could not be decoded"
 
 
 def test_an_app_id_may_be_a_number_in_the_json_web_token(anonymous: httpx.Client, github: Sandbox) -> None:
@@ -56,19 +56,19 @@ def test_an_app_id_may_be_a_number_in_the_json_web_token(anonymous: httpx.Client
 
 
 def test_requests_without_credentials_are_401(anonymous: httpx.Client, pull: PullRequest) -> None:
-    answer = anonymous.get(pull.api_url)
-    assert (answer.status_code, answer.json()["message"]) == (401, "Requires authentication")
+    response = anonymous.get(pull.api_url)
+    assert (response.status_code, response.json()["message"]) == (401, "Requires authentication")
 
 
 def test_a_token_that_was_never_issued_is_401(anonymous: httpx.Client, pull: PullRequest) -> None:
-    answer = anonymous.get(pull.api_url, headers={"Authorization": "token ghs_nope"})
-    assert (answer.status_code, answer.json()["message"]) == (401, "Bad credentials")
+    response = anonymous.get(pull.api_url, headers={"Authorization": "token ghs_nope"})
+    assert (response.status_code, response.json()["message"]) == (401, "Bad credentials")
 
 
 def test_an_installation_token_is_good_for_an_hour(app: httpx.Client, repo: Repository) -> None:
-    answer = app.post(f"/app/installations/{repo.installation_id}/access_tokens")
-    assert answer.status_code == 201
-    body = answer.json()
+    response = app.post(f"/app/installations/{repo.installation_id}/access_tokens")
+    assert response.status_code == 201
+    body = response.json()
     assert body["token"].startswith("ghs_")
     assert body["permissions"]["pull_requests"] == "write"
     assert body["repository_selection"] == "all"
@@ -80,9 +80,7 @@ def test_a_token_for_an_unknown_installation_is_404(app: httpx.Client, repo: Rep
     assert app.post("/app/installations/1/access_tokens").status_code == 404
 
 
-def test_a_token_reaches_the_repositories_of_its_installation_only(
-    client: httpx.Client, github: Sandbox, pull: PullRequest
-) -> None:
+def test_a_token_reaches_only_its_own_installation(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
     other = github.create_repository("mona/other").open_pull_request()
     assert client.get(pull.api_url).status_code == 200
     assert client.get(other.api_url).status_code == 404
@@ -98,18 +96,18 @@ def test_a_token_can_be_scoped_to_repositories(app: httpx.Client, github: Sandbo
     assert app.get(other.api_url, headers=headers).status_code == 404
 
 
-def test_a_token_for_a_repository_of_somebody_else_is_422(app: httpx.Client, repo: Repository) -> None:
+def test_a_token_for_a_repository_of_another_account_is_422(app: httpx.Client, repo: Repository) -> None:
     path = f"/app/installations/{repo.installation_id}/access_tokens"
     assert app.post(path, json={"repositories": ["elsewhere"]}).status_code == 422
 
 
-def test_a_token_does_no_more_than_its_permissions(app: httpx.Client, pull: PullRequest) -> None:
+def test_a_token_is_limited_to_its_permissions(app: httpx.Client, pull: PullRequest) -> None:
     path = f"/app/installations/{pull.repository.installation_id}/access_tokens"
     token = app.post(path, json={"permissions": {"pull_requests": "read"}}).json()["token"]
     headers = {"Authorization": f"Bearer {token}"}
     assert app.get(pull.api_url, headers=headers).status_code == 200
-    answer = app.post(f"{pull.api_url}/reviews", json={"event": "COMMENT", "body": "Hi"}, headers=headers)
-    assert (answer.status_code, answer.json()["message"]) == (403, "Resource not accessible by integration")
+    response = app.post(f"{pull.api_url}/reviews", json={"event": "COMMENT", "body": "Hi"}, headers=headers)
+    assert (response.status_code, response.json()["message"]) == (403, "Resource not accessible by integration")
     assert pull.reviews == []
 
 
@@ -127,13 +125,13 @@ def test_expired_tokens_are_401_and_a_new_one_works(
     assert client.get(pull.api_url, headers={"Authorization": f"Bearer {token}"}).status_code == 200
 
 
-def test_the_installation_of_a_repository_can_be_asked_for(app: httpx.Client, repo: Repository) -> None:
-    answer = app.get("/repos/octo/demo/installation").json()
-    assert (answer["id"], answer["account"]["login"]) == (repo.installation_id, "octo")
+def test_the_installation_of_a_repository_is_found(app: httpx.Client, repo: Repository) -> None:
+    response = app.get("/repos/octo/demo/installation").json()
+    assert (response["id"], response["account"]["login"]) == (repo.installation_id, "octo")
     assert app.get("/repos/octo/nothing/installation").status_code == 404
 
 
-def test_a_removed_installation_is_gone_and_its_tokens_are_no_good(
+def test_a_removed_installation_is_404_and_its_tokens_401(
     client: httpx.Client, app: httpx.Client, github: Sandbox, pull: PullRequest
 ) -> None:
     github.remove_installation("octo")

@@ -1,4 +1,4 @@
-"""What people and the App say to each other: permissions, reactions, and replies in threads."""
+"""Permissions of collaborators, reactions, and replies in review threads."""
 
 from typing import Any
 
@@ -20,15 +20,13 @@ def first(client: httpx.Client, pull: PullRequest) -> dict[str, Any]:
     ("role", "permission"),
     [("admin", "admin"), ("maintain", "write"), ("write", "write"), ("triage", "read"), ("read", "read")],
 )
-def test_a_role_has_the_permission_that_it_is_made_of(
-    client: httpx.Client, repo: Repository, role: str, permission: str
-) -> None:
+def test_each_role_has_a_permission(client: httpx.Client, repo: Repository, role: str, permission: str) -> None:
     repo.roles["mona"] = role
-    answer = client.get("/repos/octo/demo/collaborators/Mona/permission").json()
-    assert (answer["permission"], answer["role_name"], answer["user"]["login"]) == (permission, role, "Mona")
+    response = client.get("/repos/octo/demo/collaborators/Mona/permission").json()
+    assert (response["permission"], response["role_name"], response["user"]["login"]) == (permission, role, "Mona")
 
 
-def test_the_owner_may_do_all_and_a_stranger_may_read_what_is_public(github: Sandbox, client: httpx.Client) -> None:
+def test_default_roles_of_owners_and_other_accounts(github: Sandbox, client: httpx.Client) -> None:
     github.create_repository("octo/hidden", private=True)
 
     def permission(repo: str, login: str) -> str:
@@ -40,15 +38,15 @@ def test_the_owner_may_do_all_and_a_stranger_may_read_what_is_public(github: San
 
 
 @pytest.mark.parametrize("on_lines", [True, False])
-def test_the_same_reaction_of_the_same_account_is_one(
+def test_a_repeated_reaction_counts_once(
     client: httpx.Client, pull: PullRequest, first: dict[str, Any], on_lines: bool
 ) -> None:
     comment = add_reply(pull, "mona", "Why?", first["id"]) if on_lines else add_comment(pull, "mona", "Why?")
     path = f"/repos/octo/demo/{'pulls' if on_lines else 'issues'}/comments/{comment['id']}/reactions"
-    answers = [client.post(path, json={"content": content}) for content in ("eyes", "eyes", "+1")]
+    responses = [client.post(path, json={"content": content}) for content in ("eyes", "eyes", "+1")]
 
-    assert [answer.status_code for answer in answers] == [201, 200, 201]
-    assert (answers[0].json()["content"], answers[0].json()["user"]["login"]) == ("eyes", "kodiai[bot]")
+    assert [response.status_code for response in responses] == [201, 200, 201]
+    assert (responses[0].json()["content"], responses[0].json()["user"]["login"]) == ("eyes", "kodiai[bot]")
     counted = comment["reactions"]
     assert (counted["eyes"], counted["+1"], counted["total_count"]) == (1, 1, 2)
     assert client.post(path, json={"content": "shrug"}).status_code == 422
@@ -58,19 +56,19 @@ def test_the_same_reaction_of_the_same_account_is_one(
     assert "reacted" not in listed[-1]
 
 
-def test_a_reply_stands_in_its_thread_on_the_same_lines(
+def test_a_reply_is_in_its_thread_on_the_same_lines(
     client: httpx.Client, pull: PullRequest, first: dict[str, Any]
 ) -> None:
-    answer = client.post(f"{pull.api_url}/comments", json={"body": "It is.", "in_reply_to": first["id"]})
+    response = client.post(f"{pull.api_url}/comments", json={"body": "It is.", "in_reply_to": first["id"]})
 
-    assert answer.status_code == 201
+    assert response.status_code == 201
     assert [comment["body"] for comment in pull.threads[0].comments] == ["Not used.", "It is."]
-    assert (answer.json()["in_reply_to_id"], answer.json()["line"]) == (first["id"], 1)
-    assert client.get(f"{pull.api_url}/comments").json()[1] == answer.json()
+    assert (response.json()["in_reply_to_id"], response.json()["line"]) == (first["id"], 1)
+    assert client.get(f"{pull.api_url}/comments").json()[1] == response.json()
     assert len(pull.threads) == 1
 
 
-def test_there_is_no_reply_to_a_reply_and_none_that_is_empty(
+def test_replies_to_replies_and_empty_replies_are_422(
     client: httpx.Client, pull: PullRequest, first: dict[str, Any]
 ) -> None:
     reply = add_reply(pull, "mona", "Why?", first["id"])
@@ -85,17 +83,17 @@ def test_there_is_no_reply_to_a_reply_and_none_that_is_empty(
 
 
 @pytest.mark.parametrize("permission", ["issues", "pull_requests"])
-def test_either_permission_is_enough_for_a_comment_of_a_pull_request(
+def test_issues_or_pull_requests_permits_comments_and_reactions(
     github: Sandbox, app: httpx.Client, pull: PullRequest, permission: str
 ) -> None:
     github.permissions["issues"] = "write"
     comment = add_comment(pull, "mona", "Hello")
-    asked = {"permissions": {permission: "write"}}
+    requested = {"permissions": {permission: "write"}}
     number = pull.repository.installation_id
-    token = app.post(f"/app/installations/{number}/access_tokens", json=asked).json()["token"]
+    token = app.post(f"/app/installations/{number}/access_tokens", json=requested).json()["token"]
     headers = {"Authorization": f"Bearer {token}"}
     path = f"/repos/octo/demo/issues/comments/{comment['id']}/reactions"
 
     assert app.post(path, json={"content": "eyes"}, headers=headers).status_code == 201
-    answer = app.post("/repos/octo/demo/issues/1/comments", json={"body": "Hi"}, headers=headers)
-    assert answer.status_code == 201
+    response = app.post("/repos/octo/demo/issues/1/comments", json={"body": "Hi"}, headers=headers)
+    assert response.status_code == 201

@@ -10,14 +10,14 @@ from sandbox import Repository, Sandbox, Symlink, webhook_payload
 PATH = "/repos/octo/demo/contents"
 
 
-def test_a_file_comes_in_base64(client: httpx.Client, repo: Repository) -> None:
+def test_a_file_is_in_base64(client: httpx.Client, repo: Repository) -> None:
     body = client.get(f"{PATH}/app.py").json()
     assert (body["type"], body["name"], body["path"], body["size"]) == ("file", "app.py", "app.py", 6)
     assert body["encoding"] == "base64"
     assert base64.b64decode(body["content"]) == b"a\nb\nc\n"
 
 
-def test_base64_is_broken_into_lines_as_github_does(client: httpx.Client, repo: Repository) -> None:
+def test_base64_has_lines_of_sixty_characters(client: httpx.Client, repo: Repository) -> None:
     raw = bytes(range(256))
     repo.commit({"all.bin": raw})
     content = client.get(f"{PATH}/all.bin").json()["content"]
@@ -25,7 +25,7 @@ def test_base64_is_broken_into_lines_as_github_does(client: httpx.Client, repo: 
     assert base64.b64decode(content) == raw
 
 
-def test_the_ref_may_be_a_branch_a_commit_or_left_out(client: httpx.Client, repo: Repository) -> None:
+def test_the_ref_is_a_branch_a_commit_or_the_default_branch(client: httpx.Client, repo: Repository) -> None:
     old = repo.head_sha
     repo.commit({"app.py": "new\n"})
     pull = repo.open_pull_request(changes={"app.py": "newest\n"})
@@ -38,10 +38,10 @@ def test_the_ref_may_be_a_branch_a_commit_or_left_out(client: httpx.Client, repo
     assert content(ref=pull.head_ref) == content(ref=pull.head_sha) == b"newest\n"
 
 
-def test_what_is_not_there_is_404(client: httpx.Client, repo: Repository) -> None:
+def test_missing_files_and_refs_are_404(client: httpx.Client, repo: Repository) -> None:
     assert client.get(f"{PATH}/none.py").json()["message"] == "Not Found"
-    answer = client.get(f"{PATH}/app.py", params={"ref": "none"})
-    assert (answer.status_code, answer.json()["message"]) == (404, "No commit found for the ref none")
+    response = client.get(f"{PATH}/app.py", params={"ref": "none"})
+    assert (response.status_code, response.json()["message"]) == (404, "No commit found for the ref none")
 
 
 def test_a_directory_is_a_list(client: httpx.Client, repo: Repository) -> None:
@@ -55,32 +55,32 @@ def test_a_directory_is_a_list(client: httpx.Client, repo: Repository) -> None:
     assert "README.md" in [entry["name"] for entry in client.get(PATH).json()]
 
 
-def test_a_symlink_to_a_file_is_answered_with_that_files_content(client: httpx.Client, repo: Repository) -> None:
+def test_a_symlink_to_a_file_has_its_content(client: httpx.Client, repo: Repository) -> None:
     repo.commit({"lib/link.py": Symlink("../app.py")})
     body = client.get(f"{PATH}/lib/link.py").json()
     assert (body["type"], base64.b64decode(body["content"])) == ("file", b"a\nb\nc\n")
 
 
-def test_a_symlink_that_leads_out_is_answered_as_itself(client: httpx.Client, repo: Repository) -> None:
+def test_a_symlink_out_of_the_repository_has_its_target(client: httpx.Client, repo: Repository) -> None:
     repo.commit({"link": Symlink("/etc/passwd")})
     body = client.get(f"{PATH}/link").json()
     assert (body["type"], body["target"]) == ("symlink", "/etc/passwd")
     assert "content" not in body
 
 
-def test_a_file_over_a_megabyte_comes_without_content(client: httpx.Client, repo: Repository) -> None:
+def test_a_file_over_a_megabyte_has_no_content(client: httpx.Client, repo: Repository) -> None:
     repo.commit({"large.txt": "x" * (1024 * 1024 + 1)})
     body = client.get(f"{PATH}/large.txt").json()
     assert (body["content"], body["encoding"], body["size"]) == ("", "none", 1024 * 1024 + 1)
 
 
 def test_the_raw_media_type_gives_the_bytes(client: httpx.Client, repo: Repository) -> None:
-    answer = client.get(f"{PATH}/app.py", headers={"Accept": "application/vnd.github.raw+json"})
-    assert answer.content == b"a\nb\nc\n"
+    response = client.get(f"{PATH}/app.py", headers={"Accept": "application/vnd.github.raw+json"})
+    assert response.content == b"a\nb\nc\n"
 
 
 @pytest.mark.parametrize("private", [True, False])
-def test_private_repositories_say_so(github: Sandbox, private: bool) -> None:
+def test_payloads_show_a_repositorys_visibility(github: Sandbox, private: bool) -> None:
     repo = github.create_repository("octo/secret", private=private)
     shown = webhook_payload(repo.open_pull_request(), "opened")["repository"]
     assert shown["private"] is private

@@ -10,17 +10,17 @@ BLOB = "{...on Blob{text isBinary isTruncated byteSize}}"
 
 def ask(client: httpx.Client, *expressions: str, owner: str = "octo", name: str = "demo") -> dict:
     declared = "".join(f",$e{number}:String!" for number in range(len(expressions)))
-    asked = " ".join(f"f{number}:object(expression:$e{number}){BLOB}" for number in range(len(expressions)))
-    query = f"query($owner:String!,$name:String!{declared}){{repository(owner:$owner,name:$name){{{asked}}}}}"
+    requested = " ".join(f"f{number}:object(expression:$e{number}){BLOB}" for number in range(len(expressions)))
+    query = f"query($owner:String!,$name:String!{declared}){{repository(owner:$owner,name:$name){{{requested}}}}}"
     variables = {"owner": owner, "name": name} | {f"e{number}": text for number, text in enumerate(expressions)}
-    answer = client.post("/graphql", json={"query": query, "variables": variables})
-    assert answer.status_code == 200
-    return answer.json()
+    response = client.post("/graphql", json={"query": query, "variables": variables})
+    assert response.status_code == 200
+    return response.json()
 
 
-def test_many_files_come_with_one_query(client: httpx.Client, pull: PullRequest, github: Sandbox) -> None:
-    answer = ask(client, f"{pull.head_sha}:app.py", f"{pull.head_sha}:helper.py", "main:helper.py")
-    assert answer["data"]["repository"] == {
+def test_one_query_returns_many_files(client: httpx.Client, pull: PullRequest, github: Sandbox) -> None:
+    response = ask(client, f"{pull.head_sha}:app.py", f"{pull.head_sha}:helper.py", "main:helper.py")
+    assert response["data"]["repository"] == {
         "f0": {"text": "a\nb\nc\n", "isBinary": False, "isTruncated": False, "byteSize": 6},
         "f1": {"text": "import os\n", "isBinary": False, "isTruncated": False, "byteSize": 10},
         "f2": None,
@@ -28,7 +28,7 @@ def test_many_files_come_with_one_query(client: httpx.Client, pull: PullRequest,
     assert github.count("graphql") == 1
 
 
-def test_a_hundred_files_come_with_one_query(client: httpx.Client, repo: Repository) -> None:
+def test_one_query_returns_a_hundred_files(client: httpx.Client, repo: Repository) -> None:
     names = [f"dir {number}/é.py" for number in range(100)]
     sha = repo.commit({name: f"{name}\n" for name in names})
     files = ask(client, *(f"{sha}:{name}" for name in names))["data"]["repository"]
@@ -45,7 +45,7 @@ def test_binary_files_have_no_text(client: httpx.Client, repo: Repository) -> No
     ]
 
 
-def test_long_texts_are_cut(client: httpx.Client, repo: Repository) -> None:
+def test_long_texts_are_truncated(client: httpx.Client, repo: Repository) -> None:
     repo.commit({"long.txt": "é" * 300_000})
     file = ask(client, "main:long.txt")["data"]["repository"]["f0"]
     assert (file["isTruncated"], file["byteSize"]) == (True, 600_000)
@@ -57,7 +57,7 @@ def test_a_symlinks_text_is_its_target(client: httpx.Client, repo: Repository) -
     assert ask(client, "main:link")["data"]["repository"]["f0"]["text"] == "app.py"
 
 
-def test_a_directory_has_none_of_a_files_fields(client: httpx.Client, repo: Repository) -> None:
+def test_a_directory_has_no_fields_of_a_blob(client: httpx.Client, repo: Repository) -> None:
     repo.commit({"lib/a.py": "a\n"})
     assert ask(client, "main:lib", "main:li")["data"]["repository"] == {"f0": {}, "f1": None}
 
@@ -74,11 +74,11 @@ def test_arguments_may_be_written_into_the_query(client: httpx.Client, repo: Rep
 
 
 @pytest.mark.parametrize("owner", ["octo", "mona"])
-def test_a_repository_out_of_reach_is_null_and_an_error(client: httpx.Client, github: Sandbox, owner: str) -> None:
+def test_an_inaccessible_repository_is_null_and_an_error(client: httpx.Client, github: Sandbox, owner: str) -> None:
     github.create_repository("mona/demo")
-    answer = ask(client, "main:app.py", owner=owner, name="demo" if owner == "mona" else "nothing")
-    assert answer["data"] == {"repository": None}
-    assert answer["errors"][0]["type"] == "NOT_FOUND"
+    response = ask(client, "main:app.py", owner=owner, name="demo" if owner == "mona" else "nothing")
+    assert response["data"] == {"repository": None}
+    assert response["errors"][0]["type"] == "NOT_FOUND"
 
 
 @pytest.mark.parametrize(
@@ -91,13 +91,13 @@ def test_a_repository_out_of_reach_is_null_and_an_error(client: httpx.Client, gi
         {"query": "query($o:String!){repository(owner:$o,name:$o){object(expression:$o){id}}}"},
     ],
 )
-def test_what_the_sandbox_does_not_understand_is_200_with_errors(client: httpx.Client, body: dict) -> None:
-    answer = client.post("/graphql", json=body)
-    assert answer.status_code == 200
-    assert answer.json()["errors"][0]["message"]
-    assert "data" not in answer.json()
+def test_unsupported_queries_are_200_with_errors(client: httpx.Client, body: dict) -> None:
+    response = client.post("/graphql", json=body)
+    assert response.status_code == 200
+    assert response.json()["errors"][0]["message"]
+    assert "data" not in response.json()
 
 
-def test_graphql_can_be_taken_away(client: httpx.Client, github: Sandbox) -> None:
+def test_graphql_can_be_unavailable(client: httpx.Client, github: Sandbox) -> None:
     github.graphql_available = False
     assert client.post("/graphql", json={"query": "{}"}).status_code == 404

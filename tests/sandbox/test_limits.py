@@ -1,4 +1,4 @@
-"""Primary rate limits as they are counted, and what was asked for as it is remembered."""
+"""Primary rate limits, and the record of calls."""
 
 import time
 
@@ -9,7 +9,7 @@ from sandbox import PullRequest, Repository, Sandbox
 from sandbox.limits import RateLimit
 
 
-def test_every_answer_tells_what_is_left(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
+def test_every_response_has_rate_limit_headers(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
     left = [int(client.get(pull.api_url).headers["x-ratelimit-remaining"]) for _ in range(3)]
     assert left == [4999, 4998, 4997]
     headers = client.get(f"{pull.api_url}/none").headers
@@ -20,7 +20,7 @@ def test_every_answer_tells_what_is_left(client: httpx.Client, github: Sandbox, 
     assert headers["x-github-request-id"]
 
 
-def test_search_and_graphql_have_limits_of_their_own(client: httpx.Client, github: Sandbox) -> None:
+def test_search_and_graphql_have_separate_limits(client: httpx.Client, github: Sandbox) -> None:
     search = client.get("/search/issues", params={"q": "is:pr"}).headers
     graphql = client.post("/graphql", json={"query": "{}"}).headers
     assert (search["x-ratelimit-resource"], search["x-ratelimit-remaining"]) == ("search", "29")
@@ -28,22 +28,22 @@ def test_search_and_graphql_have_limits_of_their_own(client: httpx.Client, githu
     assert github.limits["core"].used == 0
 
 
-def test_the_thirty_first_search_of_a_minute_is_refused(client: httpx.Client, repo: Repository) -> None:
+def test_the_thirty_first_search_of_a_minute_is_403(client: httpx.Client, repo: Repository) -> None:
     statuses = [client.get("/search/issues", params={"q": "is:pr repo:octo/demo"}).status_code for _ in range(31)]
     assert statuses == [200] * 30 + [403]
 
 
-def test_an_exhausted_limit_is_refused_until_restored(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
+def test_an_exhausted_limit_is_403_until_restored(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
     github.limits["core"].exhaust(reset_in=60)
-    answer = client.get(pull.api_url)
-    assert (answer.status_code, answer.headers["x-ratelimit-remaining"]) == (403, "0")
-    assert answer.json()["message"].startswith("API rate limit exceeded for installation ID")
-    assert int(answer.headers["x-ratelimit-reset"]) >= time.time() + 59
+    response = client.get(pull.api_url)
+    assert (response.status_code, response.headers["x-ratelimit-remaining"]) == (403, "0")
+    assert response.json()["message"].startswith("API rate limit exceeded for installation ID")
+    assert int(response.headers["x-ratelimit-reset"]) >= time.time() + 59
     github.limits["core"].restore()
     assert client.get(pull.api_url).status_code == 200
 
 
-def test_an_exhausted_limit_comes_back_by_itself_at_its_reset() -> None:
+def test_an_exhausted_limit_ends_at_its_reset() -> None:
     limit = RateLimit("search")
     limit.exhaust(reset_in=0.01)
     published = limit.resets_at
@@ -52,13 +52,13 @@ def test_an_exhausted_limit_comes_back_by_itself_at_its_reset() -> None:
     assert limit.used == 1
 
 
-def test_exhausted_graphql_answers_200_with_an_error(client: httpx.Client, github: Sandbox) -> None:
+def test_exhausted_graphql_is_200_with_an_error(client: httpx.Client, github: Sandbox) -> None:
     github.limits["graphql"].exhaust()
-    answer = client.post("/graphql", json={"query": "{}"})
-    assert (answer.status_code, answer.json()["errors"][0]["type"]) == (200, "RATE_LIMITED")
+    response = client.post("/graphql", json={"query": "{}"})
+    assert (response.status_code, response.json()["errors"][0]["type"]) == (200, "RATE_LIMITED")
 
 
-def test_the_apps_own_requests_do_not_use_up_the_installations(
+def test_the_app_and_its_installations_have_separate_limits(
     app: httpx.Client, client: httpx.Client, github: Sandbox, pull: PullRequest
 ) -> None:
     github.limits["core"].exhaust()
@@ -67,7 +67,7 @@ def test_the_apps_own_requests_do_not_use_up_the_installations(
     assert app.get("/app").status_code == 403
 
 
-def test_asking_for_the_limits_uses_up_nothing(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
+def test_reading_the_limits_is_not_counted(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
     client.get(pull.api_url)
     resources = client.get("/rate_limit").json()["resources"]
     assert (resources["core"]["used"], resources["core"]["remaining"]) == (1, 4999)
@@ -75,7 +75,7 @@ def test_asking_for_the_limits_uses_up_nothing(client: httpx.Client, github: San
     assert client.get("/rate_limit").json()["rate"]["used"] == 1
 
 
-def test_calls_are_remembered_in_order(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
+def test_calls_are_recorded_in_order(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
     client.get(f"{pull.api_url}/files", params={"page": 2})
     client.post(f"{pull.api_url}/reviews", json={"event": "COMMENT", "body": "Hi"})
     client.get("/nothing/here")
@@ -99,5 +99,5 @@ def test_a_test_can_wait_for_a_call(client: httpx.Client, github: Sandbox, pull:
 
 def test_other_paths_and_methods_are_404(client: httpx.Client, pull: PullRequest) -> None:
     for method, path in (("GET", "/user"), ("DELETE", "/repos/octo/demo/pulls/1"), ("GET", "/repos/octo/demo/pulls/x")):
-        answer = client.request(method, path)
-        assert (answer.status_code, answer.json()["message"]) == (404, "Not Found")
+        response = client.request(method, path)
+        assert (response.status_code, response.json()["message"]) == (404, "Not Found")

@@ -1,4 +1,4 @@
-"""Reviews: what is stored, what is refused, and what is listed."""
+"""Reviews: storing, validation and listing."""
 
 from typing import Any
 
@@ -28,34 +28,34 @@ def post(client: httpx.Client, pull: PullRequest, *comments: dict, **fields: Any
     return client.post(f"{pull.api_url}/reviews", json=body | fields)
 
 
-def test_a_review_is_kept_as_it_was_posted(client: httpx.Client, pull: PullRequest) -> None:
+def test_a_review_is_stored_as_posted(client: httpx.Client, pull: PullRequest) -> None:
     comment = {"path": "new.py", "line": 2, "side": "RIGHT", "body": "Why b?"}
-    answer = post(client, pull, comment)
-    assert answer.status_code == 200
-    [kept] = pull.reviews
-    assert (kept["body"], kept["event"], kept["state"]) == ("Looks good.", "COMMENT", "COMMENTED")
-    assert (kept["commit_id"], kept["comments"]) == (pull.head_sha, [comment])
-    body = answer.json()
-    assert (body["id"], body["state"], body["user"]["login"]) == (kept["id"], "COMMENTED", "kodiai[bot]")
+    response = post(client, pull, comment)
+    assert response.status_code == 200
+    [stored] = pull.reviews
+    assert (stored["body"], stored["event"], stored["state"]) == ("Looks good.", "COMMENT", "COMMENTED")
+    assert (stored["commit_id"], stored["comments"]) == (pull.head_sha, [comment])
+    body = response.json()
+    assert (body["id"], body["state"], body["user"]["login"]) == (stored["id"], "COMMENTED", "kodiai[bot]")
     assert body["user"]["type"] == "Bot"
     assert body["submitted_at"].endswith("Z")
-    assert body["html_url"] == f"https://github.com/octo/demo/pull/1#pullrequestreview-{kept['id']}"
+    assert body["html_url"] == f"https://github.com/octo/demo/pull/1#pullrequestreview-{stored['id']}"
     assert body["pull_request_url"] == pull.api_url
     assert not {"comments", "event"} & set(body)
 
 
-def test_reviews_are_listed_in_pages_forged_ones_too(client: httpx.Client, pull: PullRequest) -> None:
+def test_reviews_of_every_author_are_listed_in_pages(client: httpx.Client, pull: PullRequest) -> None:
     add_review(pull, "mona", "I am kodiai, believe me")
     for number in range(3):
         post(client, pull, body=f"Review {number}")
-    answer = client.get(f"{pull.api_url}/reviews", params={"per_page": 2})
-    assert [review["user"]["login"] for review in answer.json()] == ["mona", "kodiai[bot]"]
-    rest = client.get(answer.links["next"]["url"]).json()
+    response = client.get(f"{pull.api_url}/reviews", params={"per_page": 2})
+    assert [review["user"]["login"] for review in response.json()] == ["mona", "kodiai[bot]"]
+    rest = client.get(response.links["next"]["url"]).json()
     assert [review["body"] for review in rest] == ["Review 1", "Review 2"]
 
 
 @pytest.mark.parametrize(
-    "place",
+    "location",
     [
         {"line": 2},
         {"line": 2, "side": "RIGHT"},
@@ -69,13 +69,13 @@ def test_reviews_are_listed_in_pages_forged_ones_too(client: httpx.Client, pull:
         {"position": 1},
     ],
 )
-def test_lines_of_the_diff_can_be_commented_on(client: httpx.Client, pull: PullRequest, place: dict) -> None:
-    answer = post(client, pull, {"path": "app.py", "body": "Hm."} | place)
-    assert answer.status_code == 200, answer.text
+def test_lines_of_the_diff_can_have_comments(client: httpx.Client, pull: PullRequest, location: dict) -> None:
+    response = post(client, pull, {"path": "app.py", "body": "Hm."} | location)
+    assert response.status_code == 200, response.text
 
 
 @pytest.mark.parametrize(
-    "place",
+    "location",
     [
         {"line": 9},
         {"line": 20, "side": "RIGHT"},
@@ -92,13 +92,13 @@ def test_lines_of_the_diff_can_be_commented_on(client: httpx.Client, pull: PullR
         {"position": 99},
     ],
 )
-def test_other_lines_are_422_and_nothing_is_stored(client: httpx.Client, pull: PullRequest, place: dict) -> None:
+def test_other_lines_are_422_and_nothing_is_stored(client: httpx.Client, pull: PullRequest, location: dict) -> None:
     good = {"path": "new.py", "line": 1, "body": "Fine."}
-    answer = post(client, pull, good, {"path": "app.py", "body": "Hm."} | place)
-    assert answer.status_code == 422
-    assert answer.json()["message"] == "Unprocessable Entity"
-    assert answer.json()["errors"] == ["Line could not be resolved"]
-    assert answer.json()["status"] == "422"
+    response = post(client, pull, good, {"path": "app.py", "body": "Hm."} | location)
+    assert response.status_code == 422
+    assert response.json()["message"] == "Unprocessable Entity"
+    assert response.json()["errors"] == ["Line could not be resolved"]
+    assert response.json()["status"] == "422"
     assert (pull.reviews, pull.review_comments) == ([], [])
 
 
@@ -113,11 +113,11 @@ def test_other_lines_are_422_and_nothing_is_stored(client: httpx.Client, pull: P
 def test_a_path_must_be_a_changed_file_with_a_patch(
     client: httpx.Client, pull: PullRequest, path: str, error: str
 ) -> None:
-    answer = post(client, pull, {"path": path, "line": 1, "body": "Hm."})
-    assert (answer.status_code, answer.json()["errors"]) == (422, [error])
+    response = post(client, pull, {"path": path, "line": 1, "body": "Hm."})
+    assert (response.status_code, response.json()["errors"]) == (422, [error])
 
 
-def test_a_line_can_be_refused_on_order(client: httpx.Client, pull: PullRequest, github: Sandbox) -> None:
+def test_a_line_can_be_set_to_be_rejected(client: httpx.Client, pull: PullRequest, github: Sandbox) -> None:
     github.reject_line("new.py", 2)
     assert post(client, pull, {"path": "new.py", "line": 2, "body": "Hm."}).status_code == 422
     assert post(client, pull, {"path": "new.py", "line": 3, "body": "Hm."}).status_code == 200
@@ -139,7 +139,7 @@ def test_a_line_can_be_refused_on_order(client: httpx.Client, pull: PullRequest,
         {"comments": ["new.py"]},
     ],
 )
-def test_reviews_that_github_refuses_are_422(client: httpx.Client, pull: PullRequest, fields: dict) -> None:
+def test_invalid_reviews_are_422(client: httpx.Client, pull: PullRequest, fields: dict) -> None:
     assert post(client, pull, **fields).status_code == 422
     assert pull.reviews == []
 
@@ -148,7 +148,7 @@ def test_the_longest_body_is_accepted(client: httpx.Client, pull: PullRequest) -
     assert post(client, pull, body="x" * 65_536).status_code == 200
 
 
-def test_a_body_is_not_needed_beside_comments(client: httpx.Client, pull: PullRequest) -> None:
+def test_a_review_with_comments_needs_no_body(client: httpx.Client, pull: PullRequest) -> None:
     assert post(client, pull, {"path": "new.py", "line": 1, "body": "Hm."}, body="").status_code == 200
 
 
@@ -159,11 +159,11 @@ def test_the_event_becomes_the_state(client: httpx.Client, pull: PullRequest, ev
     assert post(client, pull, event=event).json()["state"] == state
 
 
-def test_without_an_event_the_review_is_pending_and_there_is_one_such(client: httpx.Client, pull: PullRequest) -> None:
+def test_a_review_without_an_event_is_the_one_pending_review(client: httpx.Client, pull: PullRequest) -> None:
     comment = {"path": "new.py", "line": 1, "body": "Hm."}
-    answer = client.post(f"{pull.api_url}/reviews", json={"comments": [comment]})
-    assert answer.json()["state"] == "PENDING"
-    assert "submitted_at" not in answer.json()
+    response = client.post(f"{pull.api_url}/reviews", json={"comments": [comment]})
+    assert response.json()["state"] == "PENDING"
+    assert "submitted_at" not in response.json()
     assert client.get(f"{pull.api_url}/comments").json() == []
     assert client.post(f"{pull.api_url}/reviews", json={"comments": [comment]}).status_code == 422
 
@@ -173,7 +173,7 @@ def test_an_app_cannot_approve_its_own_pull_request(client: httpx.Client, repo: 
     assert post(client, own, event="APPROVE").status_code == 422
 
 
-def test_comments_on_an_earlier_commit_go_by_its_own_diff(client: httpx.Client, pull: PullRequest) -> None:
+def test_comments_on_an_earlier_commit_use_its_diff(client: httpx.Client, pull: PullRequest) -> None:
     earlier = pull.head_sha
     pull.push({"new.py": None})
     comment = {"path": "new.py", "line": 1, "body": "Hm."}
@@ -181,13 +181,13 @@ def test_comments_on_an_earlier_commit_go_by_its_own_diff(client: httpx.Client, 
     assert post(client, pull, comment, commit_id=earlier).status_code == 200
 
 
-def test_a_commit_that_a_force_push_dropped_is_still_known(client: httpx.Client, pull: PullRequest) -> None:
+def test_a_commit_dropped_by_a_force_push_can_be_reviewed(client: httpx.Client, pull: PullRequest) -> None:
     dropped = pull.head_sha
     pull.force_push({"other.py": "x\n"})
     assert post(client, pull, commit_id=dropped).status_code == 200
 
 
-def test_lines_are_checked_in_renamed_files_by_their_new_name(client: httpx.Client, github: Sandbox) -> None:
+def test_comments_on_a_renamed_file_use_its_new_name(client: httpx.Client, github: Sandbox) -> None:
     lines = "".join(f"line {number}\n" for number in range(20))
     repo = github.create_repository("octo/renames", files={"old.py": lines})
     renamed = repo.open_pull_request(renames={"old.py": "new.py"}, changes={"new.py": lines + "more\n"})
@@ -201,9 +201,9 @@ def test_review_comments_are_listed_in_pages(client: httpx.Client, pull: PullReq
         {"path": "app.py", "line": 3, "side": "LEFT", "body": "Good riddance."},
     ]
     review = post(client, pull, *comments).json()
-    answer = client.get(f"{pull.api_url}/comments", params={"per_page": 1})
-    [first] = answer.json()
-    [second] = client.get(answer.links["next"]["url"]).json()
+    response = client.get(f"{pull.api_url}/comments", params={"per_page": 1})
+    [first] = response.json()
+    [second] = client.get(response.links["next"]["url"]).json()
     assert first["pull_request_review_id"] == second["pull_request_review_id"] == review["id"]
     assert (first["path"], first["start_line"], first["line"], first["side"]) == ("new.py", 1, 3, "RIGHT")
     assert first["diff_hunk"] == "@@ -0,0 +1,3 @@\n+a\n+b\n+c"
@@ -211,21 +211,21 @@ def test_review_comments_are_listed_in_pages(client: httpx.Client, pull: PullReq
     assert second["user"]["login"] == "kodiai[bot]"
 
 
-def test_comments_of_the_conversation_are_kept_and_listed(client: httpx.Client, pull: PullRequest) -> None:
+def test_issue_comments_are_stored_and_listed(client: httpx.Client, pull: PullRequest) -> None:
     path = "/repos/octo/demo/issues/1/comments"
     add_comment(pull, "mona", "@kodiai review")
-    answer = client.post(path, json={"body": "On it."})
-    assert (answer.status_code, answer.json()["user"]["login"]) == (201, "kodiai[bot]")
+    response = client.post(path, json={"body": "On it."})
+    assert (response.status_code, response.json()["user"]["login"]) == (201, "kodiai[bot]")
     assert [comment["body"] for comment in pull.comments] == ["@kodiai review", "On it."]
     assert client.get(path).json() == pull.comments
 
 
 @pytest.mark.parametrize("body", [{}, {"body": " "}, {"body": "x" * 65_537}])
-def test_an_empty_or_endless_comment_is_422(client: httpx.Client, pull: PullRequest, body: dict) -> None:
+def test_an_empty_or_too_long_comment_is_422(client: httpx.Client, pull: PullRequest, body: dict) -> None:
     assert client.post("/repos/octo/demo/issues/1/comments", json=body).status_code == 422
     assert pull.comments == []
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b"3"])
-def test_a_body_that_is_no_json_object_is_400(client: httpx.Client, pull: PullRequest, content: bytes) -> None:
+def test_a_body_that_is_not_a_json_object_is_400(client: httpx.Client, pull: PullRequest, content: bytes) -> None:
     assert client.post(f"{pull.api_url}/reviews", content=content).status_code == 400

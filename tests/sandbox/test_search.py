@@ -7,24 +7,24 @@ from sandbox import Repository, Sandbox
 
 
 def search(client: httpx.Client, query: str, **parameters: int) -> dict:
-    answer = client.get("/search/issues", params={"q": query, **parameters})
-    assert answer.status_code == 200, answer.text
-    return answer.json()
+    response = client.get("/search/issues", params={"q": query, **parameters})
+    assert response.status_code == 200, response.text
+    return response.json()
 
 
 def test_merged_pull_requests_of_an_author_are_counted(client: httpx.Client, github: Sandbox) -> None:
     github.merged_pull_requests["octo/demo", "mona"] = 4
     github.merged_pull_requests["octo/demo", "octocat"] = 9
-    answer = search(client, "repo:octo/demo author:mona type:pr is:merged", per_page=1)
-    assert (answer["total_count"], answer["incomplete_results"], len(answer["items"])) == (4, False, 1)
-    assert answer["items"][0]["user"]["login"] == "mona"
+    response = search(client, "repo:octo/demo author:mona type:pr is:merged", per_page=1)
+    assert (response["total_count"], response["incomplete_results"], len(response["items"])) == (4, False, 1)
+    assert response["items"][0]["user"]["login"] == "mona"
 
 
-def test_an_author_nobody_spoke_of_has_none(client: httpx.Client, repo: Repository) -> None:
+def test_an_unknown_author_has_none(client: httpx.Client, repo: Repository) -> None:
     assert search(client, "repo:octo/demo author:mona is:pr is:merged")["total_count"] == 0
 
 
-def test_an_apps_author_is_written_in_two_ways(client: httpx.Client, github: Sandbox) -> None:
+def test_the_bot_of_an_app_has_two_spellings(client: httpx.Client, github: Sandbox) -> None:
     github.merged_pull_requests["octo/demo", "dependabot[bot]"] = 2
     assert search(client, "repo:octo/demo author:app/dependabot is:pr is:merged")["total_count"] == 2
     assert search(client, 'repo:octo/demo author:"dependabot[bot]" is:pr is:merged')["total_count"] == 2
@@ -42,8 +42,8 @@ def test_open_pull_requests_are_found_too(client: httpx.Client, repo: Repository
 
 
 @pytest.mark.parametrize("query", ["", "repo:octo/demo author:mona", "repo:octo/nothing is:pr", "repo:mona/hers is:pr"])
-def test_queries_that_github_refuses_are_422(client: httpx.Client, github: Sandbox, query: str) -> None:
+def test_invalid_queries_are_422(client: httpx.Client, github: Sandbox, query: str) -> None:
     github.create_repository("mona/hers")
-    answer = client.get("/search/issues", params={"q": query})
-    assert (answer.status_code, answer.json()["message"]) == (422, "Validation Failed")
-    assert answer.json()["errors"][0]["field"] == "q"
+    response = client.get("/search/issues", params={"q": query})
+    assert (response.status_code, response.json()["message"]) == (422, "Validation Failed")
+    assert response.json()["errors"][0]["field"] == "q"

@@ -22,15 +22,15 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def dead_url() -> Iterator[str]:
-    """An address where nobody listens, for as long as the test runs."""
+    """An address that refuses connections."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{bound.getsockname()[1]}/"
 
 
 def test_a_webhook_is_signed_over_its_raw_body(github: Sandbox, receiver: Receiver, pull: PullRequest) -> None:
-    answer = github.send_webhook(receiver.webhook_url, "pull_request", webhook_payload(pull, "opened"))
-    assert (answer.status_code, answer.json()) == (202, "thanks")
+    response = github.send_webhook(receiver.webhook_url, "pull_request", webhook_payload(pull, "opened"))
+    assert (response.status_code, response.json()) == (202, "thanks")
     [(headers, body)] = receiver.received
     digest = hmac.new(b"the-webhook-secret", body, hashlib.sha256).hexdigest()
     assert headers["x-hub-signature-256"] == f"sha256={digest}" == sign("the-webhook-secret", body)
@@ -39,18 +39,18 @@ def test_a_webhook_is_signed_over_its_raw_body(github: Sandbox, receiver: Receiv
     assert headers["user-agent"].startswith("GitHub-Hookshot/")
     assert headers["x-github-hook-installation-target-type"] == "integration"
     assert headers["x-github-hook-installation-target-id"] == str(github.app_id)
-    assert str(uuid.UUID(headers["x-github-delivery"])) == answer.delivery_id
+    assert str(uuid.UUID(headers["x-github-delivery"])) == response.delivery_id
     assert json.loads(body)["pull_request"]["head"]["sha"] == pull.head_sha
 
 
-def test_delivery_id_secret_and_body_can_be_chosen(github: Sandbox, receiver: Receiver) -> None:
+def test_delivery_id_secret_and_body_can_be_set(github: Sandbox, receiver: Receiver) -> None:
     github.send_webhook(receiver.webhook_url, "push", b"not json", delivery_id="abc", secret="another")
     [(headers, body)] = receiver.received
     assert (headers["x-github-delivery"], body) == ("abc", b"not json")
     assert headers["x-hub-signature-256"] == sign("another", b"not json")
 
 
-def test_a_webhook_can_be_made_without_sending_it(github: Sandbox, pull: PullRequest) -> None:
+def test_a_webhook_can_be_signed_without_being_sent(github: Sandbox, pull: PullRequest) -> None:
     request = github.webhook("pull_request", webhook_payload(pull, "opened"), delivery_id="abc")
     assert request.headers["X-Hub-Signature-256"] == sign(github.webhook_secret, request.body)
     assert request.delivery_id == "abc"
@@ -73,26 +73,26 @@ def test_deliveries_are_listed_newest_first(
     assert newest["repository_id"] == pull.repository.id
 
 
-def test_deliveries_come_in_pages_by_cursor(app: httpx.Client, github: Sandbox, receiver: Receiver) -> None:
+def test_deliveries_are_listed_in_pages_by_cursor(app: httpx.Client, github: Sandbox, receiver: Receiver) -> None:
     sent = [github.send_webhook(receiver.webhook_url, "ping", {"zen": "x"}).delivery_id for _ in range(5)]
     listed, url = [], "/app/hook/deliveries?per_page=2"
     while url:
-        answer = app.get(url)
-        assert len(answer.json()) <= 2
-        listed += [delivery["guid"] for delivery in answer.json()]
-        url = answer.links.get("next", {}).get("url", "")
+        response = app.get(url)
+        assert len(response.json()) <= 2
+        listed += [delivery["guid"] for delivery in response.json()]
+        url = response.links.get("next", {}).get("url", "")
     assert listed == sent[::-1]
 
 
-def test_a_receiver_that_is_not_there_is_a_failed_delivery(app: httpx.Client, github: Sandbox, dead_url: str) -> None:
-    answer = github.send_webhook(dead_url, "ping", {"zen": "x"})
-    assert (answer.status_code, answer.text) == (0, "")
+def test_a_refused_connection_is_a_failed_delivery(app: httpx.Client, github: Sandbox, dead_url: str) -> None:
+    response = github.send_webhook(dead_url, "ping", {"zen": "x"})
+    assert (response.status_code, response.text) == (0, "")
     [delivery] = app.get("/app/hook/deliveries").json()
     assert delivery["status_code"] == 502
     assert delivery["status"] != "OK"
 
 
-def test_a_redelivery_brings_the_same_body_under_the_same_guid(
+def test_a_redelivery_has_the_same_body_and_guid(
     app: httpx.Client, github: Sandbox, receiver: Receiver, pull: PullRequest
 ) -> None:
     receiver.status = 500
@@ -108,15 +108,15 @@ def test_a_redelivery_brings_the_same_body_under_the_same_guid(
     assert again["id"] != failed["id"]
 
 
-def test_a_delivery_that_never_was_cannot_be_sent_again(app: httpx.Client) -> None:
+def test_redelivery_of_an_unknown_delivery_is_404(app: httpx.Client) -> None:
     assert app.post("/app/hook/deliveries/1/attempts").status_code == 404
 
 
-def test_deliveries_are_for_the_app_only(client: httpx.Client) -> None:
+def test_deliveries_need_a_token_of_the_app(client: httpx.Client) -> None:
     assert client.get("/app/hook/deliveries").status_code == 401
 
 
-def test_a_pull_request_payload_has_what_github_sends(github: Sandbox, pull: PullRequest) -> None:
+def test_a_pull_request_payload_has_its_context(github: Sandbox, pull: PullRequest) -> None:
     body = webhook_payload(pull, "opened")
     assert (body["action"], body["number"]) == ("opened", pull.number)
     assert body["installation"]["id"] == pull.repository.installation_id
@@ -124,7 +124,7 @@ def test_a_pull_request_payload_has_what_github_sends(github: Sandbox, pull: Pul
     assert body["sender"]["login"] == "mona"
 
 
-def test_synchronize_tells_the_commits_before_and_after(pull: PullRequest) -> None:
+def test_synchronize_has_the_heads_before_and_after(pull: PullRequest) -> None:
     before = pull.head_sha
     after = pull.push({"more.py": "x\n"})
     body = webhook_payload(pull, "synchronize")
@@ -138,14 +138,14 @@ def test_review_requested_names_the_reviewer(pull: PullRequest) -> None:
     assert body["pull_request"]["requested_reviewers"][0]["login"] == "octocat"
 
 
-def test_issue_comment_is_about_a_pull_request(github: Sandbox, pull: PullRequest) -> None:
+def test_issue_comment_has_its_pull_request(github: Sandbox, pull: PullRequest) -> None:
     body = webhook_payload(pull, "created", "issue_comment", comment_body="@kodiai review", commenter="octocat")
     assert (body["comment"]["body"], body["comment"]["user"]["login"]) == ("@kodiai review", "octocat")
     assert (body["issue"]["number"], body["sender"]["login"]) == (pull.number, "octocat")
     assert body["issue"]["pull_request"]["url"] == pull.api_url
 
 
-def test_a_comment_of_a_thread_names_the_comment_that_began_it(client: httpx.Client, pull: PullRequest) -> None:
+def test_a_reply_payload_names_the_first_comment(client: httpx.Client, pull: PullRequest) -> None:
     comments = [{"path": "helper.py", "line": 1, "body": "Hm."}]
     client.post(f"{pull.api_url}/reviews", json={"event": "COMMENT", "body": "Look.", "comments": comments})
     reply = add_reply(pull, "octocat", "@kodiai explain", to=pull.threads[0].first["id"])
@@ -157,17 +157,17 @@ def test_a_comment_of_a_thread_names_the_comment_that_began_it(client: httpx.Cli
 
 
 @pytest.mark.parametrize("action", ["created", "deleted"])
-def test_installation_tells_its_repositories(repo: Repository, action: str) -> None:
+def test_installation_lists_its_repositories(repo: Repository, action: str) -> None:
     body = webhook_payload(repo, action, "installation")
     assert (body["action"], body["installation"]["id"]) == (action, repo.installation_id)
     assert [item["full_name"] for item in body["repositories"]] == ["octo/demo"]
 
 
-def test_sender_and_anything_else_can_be_overridden(pull: PullRequest) -> None:
+def test_keys_of_a_payload_can_be_overridden(pull: PullRequest) -> None:
     body = webhook_payload(pull, "opened", sender="dependabot[bot]", number="seven")
     assert (body["sender"]["login"], body["sender"]["type"], body["number"]) == ("dependabot[bot]", "Bot", "seven")
 
 
-def test_an_event_that_the_sandbox_cannot_make_is_an_error(github: Sandbox, repo: Repository) -> None:
+def test_an_unsupported_event_is_an_error(github: Sandbox, repo: Repository) -> None:
     with pytest.raises(ValueError, match="no payload for 'star'"):
         webhook_payload(repo, "created", "star")

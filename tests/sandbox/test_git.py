@@ -1,4 +1,4 @@
-"""What git keeps that is no text file of a UTF-8 name, and heads that move otherwise than by a push."""
+"""File modes, submodules, names that are not UTF-8, merges and rebases."""
 
 import base64
 import os
@@ -20,12 +20,12 @@ SHOWN = "caf\N{REPLACEMENT CHARACTER}.py"
 # Modes
 
 
-def test_a_mode_change_alone_is_a_modified_file_without_a_patch(repo: Repository, files_of: FilesOf) -> None:
+def test_a_mode_change_alone_has_no_patch(repo: Repository, files_of: FilesOf) -> None:
     file = files_of(repo.open_pull_request(changes={"app.py": Executable("a\nb\nc\n")}))["app.py"]
     assert (file["status"], file["changes"], "patch" in file) == ("modified", 0, False)
 
 
-def test_a_mode_change_with_others_has_their_patch(repo: Repository, files_of: FilesOf) -> None:
+def test_a_mode_change_with_edits_has_their_patch(repo: Repository, files_of: FilesOf) -> None:
     changes = {"app.py": Executable(b"a\nb\nC\n"), "new.sh": Executable("ls\n")}
     files = files_of(repo.open_pull_request(changes=changes))
     assert files["app.py"]["patch"] == "@@ -1,3 +1,3 @@\n a\n b\n-c\n+C"
@@ -35,26 +35,29 @@ def test_a_mode_change_with_others_has_their_patch(repo: Repository, files_of: F
 # Submodules
 
 
-def test_a_submodule_is_a_line_that_names_its_commit(repo: Repository, files_of: FilesOf) -> None:
+def test_a_submodules_patch_names_its_commit(repo: Repository, files_of: FilesOf) -> None:
     file = files_of(repo.open_pull_request(changes={"lib/parser": Submodule(COMMIT), "z.py": "z\n"}))["lib/parser"]
     assert (file["status"], file["sha"], file["additions"]) == ("added", COMMIT, 1)
     assert file["patch"] == f"@@ -0,0 +1 @@\n+Subproject commit {COMMIT}"
 
 
-def test_a_submodule_that_moves_on_is_modified(repo: Repository, files_of: FilesOf) -> None:
+def test_an_updated_submodule_is_modified(repo: Repository, files_of: FilesOf) -> None:
     repo.commit({"lib": Submodule(COMMIT)})
     file = files_of(repo.open_pull_request(changes={"lib": Submodule(OTHER_COMMIT)}))["lib"]
     assert file["status"] == "modified"
     assert file["patch"] == f"@@ -1 +1 @@\n-Subproject commit {COMMIT}\n+Subproject commit {OTHER_COMMIT}"
 
 
-def test_a_file_that_becomes_a_submodule_does_not_shift_the_other_patches(repo: Repository, files_of: FilesOf) -> None:
-    files = files_of(repo.open_pull_request(changes={"app.py": Submodule(COMMIT), "b.txt": "b\n"}))
+@pytest.mark.parametrize("content", [Submodule(COMMIT), Symlink("README.md")], ids=["submodule", "symlink"])
+def test_a_changed_type_keeps_patches_with_their_files(
+    repo: Repository, files_of: FilesOf, content: Submodule | Symlink
+) -> None:
+    files = files_of(repo.open_pull_request(changes={"app.py": content, "b.txt": "b\n"}))
     assert files["app.py"]["status"] == "changed"
     assert files["b.txt"]["patch"] == "@@ -0,0 +1 @@\n+b"
 
 
-def test_the_content_of_a_submodule_is_where_it_comes_from(client: httpx.Client, repo: Repository) -> None:
+def test_the_content_of_a_submodule_is_its_url(client: httpx.Client, repo: Repository) -> None:
     modules = '[submodule "lib"]\n\tpath = lib\n\turl = https://example.com/lib.git\n'
     repo.commit({"lib": Submodule(COMMIT), "other": Submodule(COMMIT), ".gitmodules": modules})
     body = client.get("/repos/octo/demo/contents/lib").json()
@@ -66,7 +69,7 @@ def test_the_content_of_a_submodule_is_where_it_comes_from(client: httpx.Client,
     assert listed["lib"] == "file"
 
 
-def test_a_submodule_is_no_object_of_the_repository(client: httpx.Client, repo: Repository) -> None:
+def test_a_submodule_is_null_in_graphql(client: httpx.Client, repo: Repository) -> None:
     repo.commit({"lib": Submodule(COMMIT)})
     query = '{repository(owner:"octo",name:"demo"){object(expression:"HEAD:lib"){...on Blob{text}}}}'
     assert client.post("/graphql", json={"query": query}).json() == {"data": {"repository": {"object": None}}}
@@ -75,13 +78,13 @@ def test_a_submodule_is_no_object_of_the_repository(client: httpx.Client, repo: 
 # Names that are not UTF-8
 
 
-def test_a_name_that_is_not_utf8_is_shown_with_its_bytes_replaced(repo: Repository, files_of: FilesOf) -> None:
+def test_bytes_of_a_name_that_are_not_utf8_are_replaced(repo: Repository, files_of: FilesOf) -> None:
     files = files_of(repo.open_pull_request(changes={LATIN: "x = 1\n", "b.txt": "b\n"}))
     assert list(files) == ["b.txt", SHOWN]
     assert files[SHOWN]["patch"] == "@@ -0,0 +1 @@\n+x = 1"
 
 
-def test_what_is_shown_in_its_place_leads_to_no_file(client: httpx.Client, repo: Repository) -> None:
+def test_a_replaced_name_finds_no_file(client: httpx.Client, repo: Repository) -> None:
     repo.commit({LATIN: "x = 1\n"})
     assert client.get(f"/repos/octo/demo/contents/{SHOWN}").status_code == 404
     assert client.get("/repos/octo/demo/contents").json()[-1]["path"] == SHOWN
@@ -89,19 +92,17 @@ def test_what_is_shown_in_its_place_leads_to_no_file(client: httpx.Client, repo:
     assert client.post("/graphql", json={"query": query}).json()["data"]["repository"]["object"] is None
 
 
-def test_no_comment_stands_on_such_a_file(client: httpx.Client, repo: Repository) -> None:
+def test_a_file_with_a_replaced_name_gets_no_comment(client: httpx.Client, repo: Repository) -> None:
     pull = repo.open_pull_request(changes={LATIN: "x = 1\n"})
     comment = {"path": SHOWN, "line": 1, "side": "RIGHT", "body": "x"}
-    answer = client.post(f"{pull.api_url}/reviews", json={"event": "COMMENT", "body": "x", "comments": [comment]})
-    assert (answer.status_code, answer.json()["errors"]) == (422, ["Path could not be resolved"])
+    response = client.post(f"{pull.api_url}/reviews", json={"event": "COMMENT", "body": "x", "comments": [comment]})
+    assert (response.status_code, response.json()["errors"]) == (422, ["Path could not be resolved"])
 
 
-# Heads that move
+# Merges and rebases
 
 
-def test_merging_the_base_branch_leaves_only_the_pull_requests_own_changes(
-    client: httpx.Client, repo: Repository, files_of: FilesOf
-) -> None:
+def test_merging_the_base_branch_keeps_the_diff(client: httpx.Client, repo: Repository, files_of: FilesOf) -> None:
     pull = repo.open_pull_request(changes={"app.py": "A\nb\nc\n"})
     first = pull.head_sha
     base = repo.commit({"app.py": "a\nb\nC\n", "theirs.py": "x\n"})
@@ -115,9 +116,7 @@ def test_merging_the_base_branch_leaves_only_the_pull_requests_own_changes(
     }
 
 
-def test_a_rebase_makes_every_commit_anew_on_the_base_branch(
-    client: httpx.Client, repo: Repository, files_of: FilesOf
-) -> None:
+def test_a_rebase_replaces_every_commit(client: httpx.Client, repo: Repository, files_of: FilesOf) -> None:
     pull = repo.open_pull_request(changes={"app.py": "A\nb\nc\n"})
     pull.push({"more.py": "more\n", "README.md": None}, renames={})
     before, commits = pull.head_sha, list(pull.commits)
@@ -137,7 +136,7 @@ def test_a_rebase_makes_every_commit_anew_on_the_base_branch(
 
 
 @pytest.mark.parametrize("move", [PullRequest.merge_base_branch, PullRequest.rebase])
-def test_what_conflicts_moves_nothing(repo: Repository, move: Callable[[PullRequest], str]) -> None:
+def test_a_conflict_changes_nothing(repo: Repository, move: Callable[[PullRequest], str]) -> None:
     pull = repo.open_pull_request(changes={"app.py": "A\nb\nc\n"})
     head, base = pull.head_sha, pull.base_sha
     repo.commit({"app.py": "other\nb\nc\n"})
@@ -146,7 +145,7 @@ def test_what_conflicts_moves_nothing(repo: Repository, move: Callable[[PullRequ
     assert (pull.head_sha, pull.base_sha, pull.commits) == (head, base, [head])
 
 
-def test_a_merge_is_not_rebased(repo: Repository) -> None:
+def test_a_merge_cannot_be_rebased(repo: Repository) -> None:
     pull = repo.open_pull_request(changes={"app.py": "A\nb\nc\n"})
     repo.commit({"b.py": "b\n"})
     pull.merge_base_branch()
@@ -154,7 +153,7 @@ def test_a_merge_is_not_rebased(repo: Repository) -> None:
         pull.rebase()
 
 
-def test_a_symlink_that_points_elsewhere_is_modified(repo: Repository, files_of: FilesOf) -> None:
+def test_a_symlink_with_a_new_target_is_modified(repo: Repository, files_of: FilesOf) -> None:
     repo.commit({"link": Symlink("app.py")})
     file = files_of(repo.open_pull_request(changes={"link": Symlink("/etc/passwd")}))["link"]
     assert (file["status"], file["additions"], file["deletions"]) == ("modified", 1, 1)

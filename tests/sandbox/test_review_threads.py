@@ -1,4 +1,4 @@
-"""Threads on lines: by GraphQL they are read and resolved, by REST their comments and the reviews are changed."""
+"""Review threads: read and resolved by GraphQL, edited by REST."""
 
 from typing import Any
 
@@ -27,20 +27,20 @@ def comment(client: httpx.Client, pull: PullRequest, *lines: int, path: str = "n
     """Post a review with a comment on each line."""
     comments = [{"path": path, "line": line, "body": f"About line {line}."} for line in lines]
     body = {"event": "COMMENT", "body": "Look.", "comments": comments}
-    answer = client.post(f"{pull.api_url}/reviews", json=body)
-    assert answer.status_code == 200
-    return answer.json()
+    response = client.post(f"{pull.api_url}/reviews", json=body)
+    assert response.status_code == 200
+    return response.json()
 
 
 def ask(client: httpx.Client, query: str, **variables: Any) -> dict[str, Any]:
-    answer = client.post("/graphql", json={"query": query, "variables": variables})
-    assert answer.status_code == 200
-    return answer.json()
+    response = client.post("/graphql", json={"query": query, "variables": variables})
+    assert response.status_code == 200
+    return response.json()
 
 
 def page(client: httpx.Client, after: str | None = None) -> dict[str, Any]:
-    answer = ask(client, THREADS, owner="octo", name="demo", number=1, after=after)
-    return answer["data"]["repository"]["pullRequest"]["reviewThreads"]
+    response = ask(client, THREADS, owner="octo", name="demo", number=1, after=after)
+    return response["data"]["repository"]["pullRequest"]["reviewThreads"]
 
 
 def lines(client: httpx.Client) -> list[int | None]:
@@ -54,7 +54,7 @@ def writing(github: Sandbox, app: httpx.Client, repo: Repository) -> dict[str, s
     return {"Authorization": f"Bearer {token}"}
 
 
-def test_threads_come_in_pages_with_their_first_comment(client: httpx.Client, pull: PullRequest) -> None:
+def test_threads_are_listed_in_pages_with_a_first_comment(client: httpx.Client, pull: PullRequest) -> None:
     comment(client, pull, 1, 3, 5)
     first = page(client)
     rest = page(client, first["pageInfo"]["endCursor"])
@@ -71,14 +71,12 @@ def test_threads_come_in_pages_with_their_first_comment(client: httpx.Client, pu
     ]
 
 
-def test_comments_of_a_pending_review_begin_no_thread_yet(client: httpx.Client, pull: PullRequest) -> None:
+def test_comments_of_a_pending_review_have_no_thread(client: httpx.Client, pull: PullRequest) -> None:
     client.post(f"{pull.api_url}/reviews", json={"comments": [{"path": "new.py", "line": 1, "body": "Hm."}]})
     assert page(client)["nodes"] == []
 
 
-def test_a_thread_moves_with_its_line_and_is_outdated_where_that_has_changed(
-    client: httpx.Client, pull: PullRequest
-) -> None:
+def test_a_thread_follows_its_line_until_the_line_changes(client: httpx.Client, pull: PullRequest) -> None:
     comment(client, pull, 2, 6)
     pull.push({"new.py": "".join(["first\n", *LINES])})
     assert lines(client) == [3, 7]
@@ -89,7 +87,7 @@ def test_a_thread_moves_with_its_line_and_is_outdated_where_that_has_changed(
     assert lines(client) == [1, 5]
 
 
-def test_a_thread_on_a_line_that_is_no_longer_in_the_diff_is_outdated(
+def test_a_thread_on_a_line_outside_the_diff_is_outdated(
     client: httpx.Client, pull: PullRequest, repo: Repository
 ) -> None:
     comment(client, pull, 2, path="app.py")
@@ -98,15 +96,15 @@ def test_a_thread_on_a_line_that_is_no_longer_in_the_diff_is_outdated(
     assert lines(client) == [None]
 
 
-def test_an_app_that_may_write_contents_resolves_threads_and_opens_them_again(
+def test_threads_are_resolved_and_reopened(
     client: httpx.Client, app: httpx.Client, github: Sandbox, repo: Repository, pull: PullRequest
 ) -> None:
     comment(client, pull, 1)
     client.headers.update(writing(github, app, repo))
     (thread,) = page(client)["nodes"]
 
-    answer = ask(client, RESOLVE, id=thread["id"])
-    assert answer["data"]["resolveReviewThread"]["thread"] == {
+    response = ask(client, RESOLVE, id=thread["id"])
+    assert response["data"]["resolveReviewThread"]["thread"] == {
         "id": thread["id"],
         "isResolved": True,
         "resolvedBy": {"login": "kodiai"},
@@ -117,18 +115,18 @@ def test_an_app_that_may_write_contents_resolves_threads_and_opens_them_again(
     assert page(client)["nodes"][0]["isResolved"] is False
 
 
-def test_an_app_that_may_only_read_contents_resolves_nothing(client: httpx.Client, pull: PullRequest) -> None:
+def test_resolving_a_thread_needs_contents_write(client: httpx.Client, pull: PullRequest) -> None:
     comment(client, pull, 1)
     (thread,) = page(client)["nodes"]
-    answer = ask(client, RESOLVE, id=thread["id"])
-    assert answer["data"] == {"resolveReviewThread": None}
-    (error,) = answer["errors"]
+    response = ask(client, RESOLVE, id=thread["id"])
+    assert response["data"] == {"resolveReviewThread": None}
+    (error,) = response["errors"]
     assert (error["type"], error["path"]) == ("FORBIDDEN", ["resolveReviewThread"])
     assert error["message"] == "Resource not accessible by integration"
     assert page(client)["nodes"][0]["isResolved"] is False
 
 
-def test_a_thread_that_is_not_there_costs_the_others_nothing(
+def test_an_unknown_thread_does_not_affect_the_others(
     client: httpx.Client, app: httpx.Client, github: Sandbox, repo: Repository, pull: PullRequest
 ) -> None:
     comment(client, pull, 1)
@@ -138,9 +136,9 @@ def test_a_thread_that_is_not_there_costs_the_others_nothing(
         "mutation($a:ID!,$b:ID!){a:resolveReviewThread(input:{threadId:$a}){thread{id}} "
         "b:resolveReviewThread(input:{threadId:$b}){thread{id}}}"
     )
-    answer = ask(client, both, a="PRRT_nothing", b=thread["id"])
-    assert answer["data"] == {"a": None, "b": {"thread": {"id": thread["id"]}}}
-    assert [error["type"] for error in answer["errors"]] == ["NOT_FOUND"]
+    response = ask(client, both, a="PRRT_nothing", b=thread["id"])
+    assert response["data"] == {"a": None, "b": {"thread": {"id": thread["id"]}}}
+    assert [error["type"] for error in response["errors"]] == ["NOT_FOUND"]
 
 
 @pytest.mark.parametrize(
@@ -158,28 +156,26 @@ def test_a_thread_that_is_not_there_costs_the_others_nothing(
         "reviewThread(first:1){nodes{id}}",
     ],
 )
-def test_a_query_that_github_refuses_is_answered_with_errors_only(
-    client: httpx.Client, pull: PullRequest, threads: str
-) -> None:
+def test_an_invalid_query_returns_errors_only(client: httpx.Client, pull: PullRequest, threads: str) -> None:
     comment(client, pull, 1)
     query = f'{{repository(owner:"octo",name:"demo"){{pullRequest(number:1){{{threads}}}}}}}'
-    answer = ask(client, query)
-    assert answer["errors"][0]["message"]
-    assert "data" not in answer
+    response = ask(client, query)
+    assert response["errors"][0]["message"]
+    assert "data" not in response
 
 
 @pytest.mark.parametrize(
     ("declared", "given"),
     [("$number:Int!", {}), ("$number:Int!", {"number": "1"}), ("$number:Int!,$more:Int", {"number": 1})],
 )
-def test_variables_must_fit_and_be_used(
+def test_variables_must_have_their_type_and_be_used(
     client: httpx.Client, pull: PullRequest, declared: str, given: dict[str, Any]
 ) -> None:
     query = f'query({declared}){{repository(owner:"octo",name:"demo"){{pullRequest(number:$number){{number}}}}}}'
     assert "Variable $" in ask(client, query, **given)["errors"][0]["message"]
 
 
-def test_reviews_come_with_their_authors(client: httpx.Client, pull: PullRequest) -> None:
+def test_reviews_have_their_authors(client: httpx.Client, pull: PullRequest) -> None:
     add_review(pull, "mona", "Fine.")
     comment(client, pull, 1)
     query = (
@@ -194,35 +190,33 @@ def test_reviews_come_with_their_authors(client: httpx.Client, pull: PullRequest
     ]
 
 
-def test_an_apps_own_review_gets_another_body(client: httpx.Client, pull: PullRequest) -> None:
+def test_the_app_can_edit_its_review(client: httpx.Client, pull: PullRequest) -> None:
     review = comment(client, pull, 1)
-    answer = client.put(f"{pull.api_url}/reviews/{review['id']}", json={"body": "All is well."})
-    assert answer.status_code == 200
-    assert answer.json() == review | {"body": "All is well."}
-    assert [kept["body"] for kept in pull.reviews] == ["All is well."]
+    response = client.put(f"{pull.api_url}/reviews/{review['id']}", json={"body": "All is well."})
+    assert response.status_code == 200
+    assert response.json() == review | {"body": "All is well."}
+    assert [stored["body"] for stored in pull.reviews] == ["All is well."]
 
 
-def test_an_apps_own_comment_gets_another_body(client: httpx.Client, pull: PullRequest) -> None:
+def test_the_app_can_edit_its_review_comment(client: httpx.Client, pull: PullRequest) -> None:
     comment(client, pull, 1)
     path = f"/repos/octo/demo/pulls/comments/{pull.review_comments[0]['id']}"
-    answer = client.patch(path, json={"body": "Gone."})
-    assert (answer.status_code, answer.json()["body"]) == (200, "Gone.")
-    assert client.get(path).json() == answer.json() == pull.review_comments[0]
+    response = client.patch(path, json={"body": "Gone."})
+    assert (response.status_code, response.json()["body"]) == (200, "Gone.")
+    assert client.get(path).json() == response.json() == pull.review_comments[0]
     assert page(client)["nodes"][0]["comments"]["nodes"][0]["body"] == "Gone."
 
 
 @pytest.mark.parametrize("body", [{}, {"body": None}, {"body": " "}, {"body": 1}, {"body": "x" * 65_537}])
-def test_a_blank_or_endless_body_is_422_and_changes_nothing(
-    client: httpx.Client, pull: PullRequest, body: dict[str, Any]
-) -> None:
+def test_a_blank_or_too_long_edit_is_422(client: httpx.Client, pull: PullRequest, body: dict[str, Any]) -> None:
     review = comment(client, pull, 1)
-    kept = pull.review_comments[0]
+    stored = pull.review_comments[0]
     assert client.put(f"{pull.api_url}/reviews/{review['id']}", json=body).status_code == 422
-    assert client.patch(f"/repos/octo/demo/pulls/comments/{kept['id']}", json=body).status_code == 422
-    assert (pull.reviews[0]["body"], kept["body"]) == ("Look.", "About line 1.")
+    assert client.patch(f"/repos/octo/demo/pulls/comments/{stored['id']}", json=body).status_code == 422
+    assert (pull.reviews[0]["body"], stored["body"]) == ("Look.", "About line 1.")
 
 
-def test_what_is_not_there_is_404_and_what_is_somebody_elses_403(client: httpx.Client, pull: PullRequest) -> None:
+def test_edits_of_others_are_403_and_of_nothing_404(client: httpx.Client, pull: PullRequest) -> None:
     theirs = add_review(pull, "mona", "Fine.")
     body = {"body": "Mine now."}
     assert client.put(f"{pull.api_url}/reviews/{theirs['id']}", json=body).status_code == 403
@@ -230,16 +224,3 @@ def test_what_is_not_there_is_404_and_what_is_somebody_elses_403(client: httpx.C
     assert client.patch("/repos/octo/demo/pulls/comments/1", json=body).status_code == 404
     assert client.get("/repos/octo/demo/pulls/comments/1").status_code == 404
     assert pull.reviews[0]["body"] == "Fine."
-
-
-def test_a_rebase_and_a_merge_leave_the_changes_as_they_were(repo: Repository, pull: PullRequest) -> None:
-    before = [(file.path, file.patch) for file in pull.files()]
-    repo.commit({"more.py": "x\n"})
-    rebased = pull.rebase()
-    assert repo.store.parent(rebased) == repo.head_sha
-    assert [(file.path, file.patch) for file in pull.files()] == before
-    repo.commit({"more.py": "y\n"})
-    pull.merge_base_branch()
-    assert repo.store.merge_base(pull.head_sha, repo.head_sha) == repo.head_sha
-    assert repo.store.parent(pull.head_sha) == rebased
-    assert [(file.path, file.patch) for file in pull.files()] == before

@@ -1,4 +1,4 @@
-"""Check runs: what is stored, what is refused, what is listed, and the webhooks of a re-run."""
+"""Check runs: storing, validation, listing, and the webhooks of a re-run."""
 
 from typing import Any
 
@@ -31,14 +31,14 @@ def check_run(pull: PullRequest, **fields: Any) -> dict[str, Any]:
     } | fields
 
 
-def test_a_check_run_is_kept_as_it_was_posted(client: httpx.Client, pull: PullRequest) -> None:
-    answer = client.post(PATH, json=check_run(pull))
+def test_a_check_run_is_stored_as_posted(client: httpx.Client, pull: PullRequest) -> None:
+    response = client.post(PATH, json=check_run(pull))
 
-    assert answer.status_code == 201
-    [kept] = pull.repository.check_runs
-    assert (kept["conclusion"], kept["external_id"], kept["annotations"]) == ("neutral", "1:abc", [ANNOTATION])
-    body = answer.json()
-    assert (body["id"], body["status"], body["completed_at"]) == (kept["id"], "completed", "2026-01-01T10:00:05Z")
+    assert response.status_code == 201
+    [stored] = pull.repository.check_runs
+    assert (stored["conclusion"], stored["external_id"], stored["annotations"]) == ("neutral", "1:abc", [ANNOTATION])
+    body = response.json()
+    assert (body["id"], body["status"], body["completed_at"]) == (stored["id"], "completed", "2026-01-01T10:00:05Z")
     assert body["output"]["annotations_count"] == 1
     assert "annotations" not in body
     assert (body["app"]["slug"], body["pull_requests"][0]["number"]) == ("kodiai", pull.number)
@@ -71,9 +71,7 @@ def test_a_check_run_is_kept_as_it_was_posted(client: httpx.Client, pull: PullRe
         {"output": {"title": "t", "summary": "s", "annotations": {}}},
     ],
 )
-def test_check_runs_that_github_refuses_are_422_and_nothing_is_stored(
-    client: httpx.Client, pull: PullRequest, fields: dict
-) -> None:
+def test_invalid_check_runs_are_422_and_not_stored(client: httpx.Client, pull: PullRequest, fields: dict) -> None:
     assert client.post(PATH, json=check_run(pull, **fields)).status_code == 422
     assert pull.repository.check_runs == []
 
@@ -94,7 +92,7 @@ def test_check_runs_that_github_refuses_are_422_and_nothing_is_stored(
         {"message": "ä" * 32_769},
     ],
 )
-def test_annotations_that_github_refuses_are_422(client: httpx.Client, pull: PullRequest, fields: dict) -> None:
+def test_invalid_annotations_are_422(client: httpx.Client, pull: PullRequest, fields: dict) -> None:
     output = {"title": "t", "summary": "s", "annotations": [ANNOTATION, ANNOTATION | fields]}
 
     assert client.post(PATH, json=check_run(pull, output=output)).status_code == 422
@@ -108,20 +106,22 @@ def test_the_largest_output_is_accepted(client: httpx.Client, pull: PullRequest)
     assert client.post(PATH, json=check_run(pull, output=output)).status_code == 201
 
 
-def test_a_check_run_can_begin_without_a_conclusion_and_is_completed_by_one(
-    client: httpx.Client, pull: PullRequest
-) -> None:
+def test_a_conclusion_completes_a_check_run(client: httpx.Client, pull: PullRequest) -> None:
     body = {"name": "Kodiai", "head_sha": pull.head_sha, "status": "in_progress"}
     made = client.post(PATH, json=body).json()
     assert (made["status"], made["conclusion"], made["completed_at"]) == ("in_progress", None, None)
 
     output = {"summary": "More.", "annotations": [ANNOTATION]}
     for _ in range(2):
-        answer = client.patch(f"{PATH}/{made['id']}", json={"conclusion": "success", "output": output})
+        response = client.patch(f"{PATH}/{made['id']}", json={"conclusion": "success", "output": output})
 
-    assert (answer.status_code, answer.json()["status"], answer.json()["conclusion"]) == (200, "completed", "success")
-    assert answer.json()["completed_at"]
-    assert answer.json()["output"]["annotations_count"] == 2, "those of each call are added"
+    assert (response.status_code, response.json()["status"], response.json()["conclusion"]) == (
+        200,
+        "completed",
+        "success",
+    )
+    assert response.json()["completed_at"]
+    assert response.json()["output"]["annotations_count"] == 2, "annotations of each request are appended"
     assert client.patch(f"{PATH}/{made['id']}", json={"conclusion": "fine"}).status_code == 422
     assert client.patch(f"{PATH}/{made['id'] + 1}", json={"conclusion": "success"}).status_code == 404
 
@@ -133,7 +133,7 @@ def test_a_check_run_of_another_app_cannot_be_changed(client: httpx.Client, pull
     assert other["conclusion"] == "success"
 
 
-def test_the_check_runs_of_a_commit_are_listed_newest_first(client: httpx.Client, pull: PullRequest) -> None:
+def test_check_runs_of_a_commit_are_listed_newest_first(client: httpx.Client, pull: PullRequest) -> None:
     add_check_run(pull.repository, "ci", pull.head_sha)
     made = [client.post(PATH, json=check_run(pull, external_id=str(number))).json()["id"] for number in range(3)]
     earlier = pull.head_sha
@@ -154,7 +154,7 @@ def test_the_check_runs_of_a_commit_are_listed_newest_first(client: httpx.Client
     assert client.get(f"/repos/octo/demo/commits/{'0' * 40}/check-runs").status_code == 422
 
 
-def test_checks_are_a_permission_of_their_own(app: httpx.Client, pull: PullRequest) -> None:
+def test_check_runs_need_the_permission_checks(app: httpx.Client, pull: PullRequest) -> None:
     def status(method: str, path: str, permissions: dict[str, str]) -> int:
         tokens = f"/app/installations/{pull.repository.installation_id}/access_tokens"
         token = app.post(tokens, json={"permissions": permissions}).json()["token"]
@@ -169,9 +169,7 @@ def test_checks_are_a_permission_of_their_own(app: httpx.Client, pull: PullReque
     assert status("GET", commits, {"checks": "read"}) == 200
 
 
-def test_a_permission_that_the_owner_has_not_granted_cannot_be_asked_for(
-    app: httpx.Client, github: Sandbox, repo: Repository
-) -> None:
+def test_a_withheld_permission_cannot_be_requested(app: httpx.Client, github: Sandbox, repo: Repository) -> None:
     path = f"/app/installations/{repo.installation_id}/access_tokens"
     github.withhold_permission("octo", "checks")
 
@@ -183,23 +181,23 @@ def test_a_permission_that_the_owner_has_not_granted_cannot_be_asked_for(
     assert app.post(path, json={"permissions": {"checks": "write"}}).status_code == 201
 
 
-def test_a_re_run_is_told_with_the_check_run_and_its_pull_request(client: httpx.Client, pull: PullRequest) -> None:
+def test_a_re_run_names_its_check_run_and_pull_request(client: httpx.Client, pull: PullRequest) -> None:
     made = client.post(PATH, json=check_run(pull)).json()
 
-    asked = webhook_payload(pull, "rerequested", "check_run", sender="octocat")
-    assert (asked["action"], asked["check_run"]["id"], asked["check_run"]["external_id"]) == (
+    requested = webhook_payload(pull, "rerequested", "check_run", sender="octocat")
+    assert (requested["action"], requested["check_run"]["id"], requested["check_run"]["external_id"]) == (
         "rerequested",
         made["id"],
         "1:abc",
     )
-    assert [entry["number"] for entry in asked["check_run"]["pull_requests"]] == [pull.number]
-    assert asked["sender"]["login"] == "octocat"
+    assert [entry["number"] for entry in requested["check_run"]["pull_requests"]] == [pull.number]
+    assert requested["sender"]["login"] == "octocat"
     suite = webhook_payload(pull, "rerequested", "check_suite")["check_suite"]
     assert (suite["head_sha"], suite["id"]) == (pull.head_sha, made["check_suite"]["id"])
     assert [entry["number"] for entry in suite["pull_requests"]] == [pull.number]
 
 
-def test_checks_of_a_fork_s_commit_name_no_pull_request(client: httpx.Client, repo: Repository) -> None:
+def test_checks_of_a_fork_name_no_pull_request(client: httpx.Client, repo: Repository) -> None:
     pull = repo.open_pull_request(changes={"helper.py": "import os\n"}, fork=True)
     client.post(PATH, json=check_run(pull))
 

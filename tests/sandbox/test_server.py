@@ -1,4 +1,4 @@
-"""The sandbox as a whole: how it begins, how it ends, and how it is started by hand."""
+"""The server of a sandbox: start, stop, connections, and the command."""
 
 import signal
 import subprocess
@@ -13,7 +13,7 @@ import pytest
 from sandbox import PullRequest, Sandbox
 
 
-def test_two_sandboxes_live_side_by_side() -> None:
+def test_two_sandboxes_run_at_once() -> None:
     with Sandbox() as one, Sandbox(app_id=2, app_slug="other", webhook_secret="shh") as two:
         assert one.url != two.url
         assert (two.app_id, two.app_slug, two.webhook_secret) == (2, "other", "shh")
@@ -35,13 +35,13 @@ def test_closing_leaves_no_thread_no_folder_and_no_port() -> None:
     github.close()
 
 
-def test_equal_content_has_another_sha_in_another_repository(github: Sandbox) -> None:
+def test_equal_commits_differ_between_repositories(github: Sandbox) -> None:
     one, two = (github.create_repository(name, files={"a.py": "a\n"}) for name in ("octo/one", "octo/two"))
     assert one.head_sha != two.head_sha
     assert one.installation_id == two.installation_id
 
 
-def test_a_connection_is_used_again(client: httpx.Client, pull: PullRequest) -> None:
+def test_a_connection_is_reused(client: httpx.Client, pull: PullRequest) -> None:
     assert client.get(pull.api_url).http_version == "HTTP/1.1"
     before = threading.active_count()
     for _ in range(5):
@@ -61,7 +61,7 @@ def test_many_clients_are_served_at_once(client: httpx.Client, github: Sandbox, 
     assert github.limits["core"].used == 80
 
 
-def test_it_can_be_started_by_hand_and_stopped_with_a_signal() -> None:
+def test_the_command_prints_settings_and_stops_on_sigterm() -> None:
     command = [sys.executable, "-m", "sandbox", "--port", "0"]
     root = Path(__file__).parents[2]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root) as process:

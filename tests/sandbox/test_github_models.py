@@ -1,4 +1,4 @@
-"""The sandbox's JSON has the form of GitHub's own description, as githubkit's models hold it."""
+"""JSON of the sandbox is valid for githubkit's models, which are made from GitHub's OpenAPI description."""
 
 import json
 
@@ -19,23 +19,23 @@ def kit(github: Sandbox, pull: PullRequest) -> GitHub:
     return app.with_auth(app.auth.as_installation(pull.repository.installation_id))
 
 
-def test_answers_about_pull_requests_fit_githubs_description(kit: GitHub, github: Sandbox, pull: PullRequest) -> None:
+def test_responses_about_pull_requests_match_the_models(kit: GitHub, github: Sandbox, pull: PullRequest) -> None:
     github.merged_pull_requests["octo/demo", "mona"] = 2
     pull.push({"README.md": None, "image.bin": b"\0"}, renames={"app.py": "lib/app.py"})
     comment = {"path": "helper.py", "line": 1, "body": "Why?"}
-    place = ("octo", "demo", 1)
+    pull_request = ("octo", "demo", 1)
     rest = kit.rest
-    assert rest.pulls.get(*place).parsed_data.head.sha == pull.head_sha
-    assert len(rest.pulls.list_files(*place).parsed_data) == 4
-    created = rest.pulls.create_review(*place, event="COMMENT", body="Hi", comments=[comment]).parsed_data
-    assert rest.pulls.list_reviews(*place).parsed_data == [created]
-    [comment] = rest.pulls.list_review_comments(*place).parsed_data
+    assert rest.pulls.get(*pull_request).parsed_data.head.sha == pull.head_sha
+    assert len(rest.pulls.list_files(*pull_request).parsed_data) == 4
+    created = rest.pulls.create_review(*pull_request, event="COMMENT", body="Hi", comments=[comment]).parsed_data
+    assert rest.pulls.list_reviews(*pull_request).parsed_data == [created]
+    [comment] = rest.pulls.list_review_comments(*pull_request).parsed_data
     assert comment.body == "Why?"
     assert rest.pulls.update_review_comment("octo", "demo", comment.id, body="So.").parsed_data.body == "So."
     assert rest.pulls.get_review_comment("octo", "demo", comment.id).parsed_data.body == "So."
-    assert rest.pulls.update_review(*place, created.id, body="Hello").parsed_data.body == "Hello"
-    assert rest.issues.create_comment(*place, body="Hi").parsed_data.body == "Hi"
-    assert len(rest.issues.list_comments(*place).parsed_data) == 1
+    assert rest.pulls.update_review(*pull_request, created.id, body="Hello").parsed_data.body == "Hello"
+    assert rest.issues.create_comment(*pull_request, body="Hi").parsed_data.body == "Hi"
+    assert len(rest.issues.list_comments(*pull_request).parsed_data) == 1
     output = {"title": "None", "summary": "No findings."}
     check = rest.checks.create(
         "octo", "demo", name="Kodiai", head_sha=pull.head_sha, conclusion="success", output=output
@@ -52,7 +52,7 @@ def test_answers_about_pull_requests_fit_githubs_description(kit: GitHub, github
     assert rest.rate_limit.get().parsed_data.resources.search.remaining == 29
 
 
-def test_answers_to_the_app_fit_githubs_description(github: Sandbox, pull: PullRequest) -> None:
+def test_responses_to_the_app_match_the_models(github: Sandbox, pull: PullRequest) -> None:
     kit = GitHub(
         AppAuthStrategy(str(github.app_id), github.private_key),
         base_url=github.url,
@@ -70,7 +70,7 @@ def test_answers_to_the_app_fit_githubs_description(github: Sandbox, pull: PullR
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_pull_request_payloads_fit_githubs_description(pull: PullRequest, action: str) -> None:
+def test_pull_request_payloads_match_the_models(pull: PullRequest, action: str) -> None:
     assert parse("pull_request", json.dumps(webhook_payload(pull, action))).action == action
 
 
@@ -84,14 +84,12 @@ def test_pull_request_payloads_fit_githubs_description(pull: PullRequest, action
         ("ping", None),
     ],
 )
-def test_other_payloads_fit_githubs_description(
-    github: Sandbox, pull: PullRequest, event: str, action: str | None
-) -> None:
+def test_other_payloads_match_the_models(github: Sandbox, pull: PullRequest, event: str, action: str | None) -> None:
     body = webhook_payload(pull, action, event)
     assert parse(event, json.dumps(body)) is not None
 
 
-def test_the_payload_of_a_comment_on_lines_fits_githubs_description(client: httpx.Client, pull: PullRequest) -> None:
+def test_review_comment_payloads_match_the_models(client: httpx.Client, pull: PullRequest) -> None:
     comments = [{"path": "helper.py", "line": 1, "body": "Hm."}]
     client.post(f"{pull.api_url}/reviews", json={"event": "COMMENT", "body": "Look.", "comments": comments})
     reply = add_reply(pull, "mona", "@kodiai explain", to=pull.threads[0].first["id"])
@@ -101,6 +99,6 @@ def test_the_payload_of_a_comment_on_lines_fits_githubs_description(client: http
 
 
 @pytest.mark.parametrize("event", ["check_run", "check_suite"])
-def test_payloads_of_checks_fit_githubs_description(pull: PullRequest, event: str) -> None:
+def test_check_payloads_match_the_models(pull: PullRequest, event: str) -> None:
     add_check_run(pull.repository, "ci", pull.head_sha)
     assert parse(event, json.dumps(webhook_payload(pull, "rerequested", event))).action == "rerequested"
