@@ -19,7 +19,6 @@ from reviews.publishing.previous_comments import finding_marker, review_markers
 from reviews.publishing.publish import marker
 from sandbox import PullRequest, Sandbox
 from sandbox.llm import ModelCall, ModelServer, Reply
-from tests.reviews.language_models import KEY, remark
 from tests.support.hostile import assert_tame
 from tests.support.language_models import KEY, remark
 from tests.support.runs import admit, run
