@@ -34,12 +34,13 @@ test: install ## Run the test suite on SQLite (KODIAI_TEST_POSTGRES_URL=…: on 
 	@$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
 	@test -n "$(KODIAI_TEST_POSTGRES_URL)" || echo "PostgreSQL was skipped: set KODIAI_TEST_POSTGRES_URL to run the suite on it too."
 
-lint: install ## Check format, lint, types, import rules, migrations and deployment settings
+lint: install ## Check format, lint, types, imports, migrations, OpenAPI, deployment settings
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python manage.py makemigrations --check --dry-run
+	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
 	@$(BIN)/python -m tests.support.check_deploy
 
 format: install ## Format the sources and apply safe lint fixes

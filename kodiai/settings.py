@@ -83,8 +83,13 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "csp",
+    "django_filters",
     "django_tasks",
     "django_tasks_db",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "rest_framework",
+    "rest_framework.authtoken",
     "kodiai",
     "telemetry",
     "reviews",
@@ -216,6 +221,12 @@ CACHES = {"default": _parsed("KODIAI_CACHE_URL", _cache_url, env.cache_url_confi
 if CACHES["default"]["BACKEND"] == "django.core.cache.backends.redis.RedisCache":
     # A cache that hangs is a miss, and a miss must not cost more than the cache saves.
     CACHES["default"]["OPTIONS"] = {"socket_timeout": 1, "socket_connect_timeout": 1}
+# Of this process, so that a shared cache that fails is no failure of the API.
+CACHES["throttles"] = {
+    "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+    "LOCATION": "throttles",
+    "OPTIONS": {"MAX_ENTRIES": 10_000},
+}
 
 KODIAI_TASKS_URL = _secret("KODIAI_TASKS_URL")
 """Where the queue is: a Redis server, or the database where this is empty."""
@@ -229,6 +240,37 @@ if KODIAI_TASKS_URL:
     # Its page in the admin can delete tasks, and needs what the content security policy does not allow.
     RQ_SHOW_ADMIN_LINK = False
     INSTALLED_APPS.append("django_rq")
+
+# API
+
+KODIAI_API_RATE = env.int("KODIAI_API_RATE", default=600)
+"""Requests of a user in a minute."""
+KODIAI_API_ANONYMOUS_RATE = env.int("KODIAI_API_ANONYMOUS_RATE", default=60)
+"""Requests for the schema in a minute from an address that is not authenticated."""
+# Who may ask, and what for, stands in telemetry.api.
+REST_FRAMEWORK = {
+    "DEFAULT_THROTTLE_RATES": {"user": f"{KODIAI_API_RATE}/min", "anon": f"{KODIAI_API_ANONYMOUS_RATE}/min"},
+    "NUM_PROXIES": KODIAI_PROXIES,
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": [],
+    "DEFAULT_METADATA_CLASS": None,
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "telemetry.problems.exception_handler",
+    "URL_FORMAT_OVERRIDE": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Kodiai",
+    "DESCRIPTION": "Telemetry of a Kodiai: what GitHub's limits cost each review run, and how it ended. Read-only.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "SERVE_INCLUDE_SCHEMA": False,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "telemetry.problems.describe_problems",
+    ],
+}
 
 # GitHub
 

@@ -1,0 +1,97 @@
+"""Every error of the API has one form, a problem of RFC 9457, whether the API refuses, or Django does before it."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views import defaults
+from rest_framework import exceptions, views
+from rest_framework.response import Response
+
+logger = logging.getLogger(__name__)
+
+PROBLEM = "application/problem+json"
+PROBLEMS = [HTTPStatus(status) for status in (400, 401, 403, 404, 405, 406, 429, 500, 503)]
+"""Errors that each operation may answer with."""
+
+
+class StoreUnavailable(exceptions.APIException):
+    status_code = 503
+    default_detail = "The telemetry store cannot be read."
+
+
+def problem(status: int, detail: str, **more: Any) -> dict[str, Any]:
+    """An error's body. Source: RFC 9457."""
+    return {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail, **more}
+
+
+def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+    """Answer with a problem what the API refuses. The rest is left to Django's handlers, which log it."""
+    if isinstance(error, OperationalError | InterfaceError):
+        logger.warning("telemetry store not readable", exc_info=error)
+        error = StoreUnavailable()
+    response = views.exception_handler(error, context)
+    if response is None:
+        return None
+    if isinstance(error, exceptions.ValidationError):
+        errors = [
+            {"parameter": parameter, "detail": detail}
+            for parameter, details in response.data.items()
+            for detail in details
+        ]
+        response.data = problem(response.status_code, "The query is not valid.", errors=errors)
+    else:
+        response.data = problem(response.status_code, response.data["detail"])
+    response.content_type = PROBLEM
+    return response
+
+
+def describe_problems(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    """Add the errors to each operation of an OpenAPI description. A hook of drf-spectacular."""
+    fields = {
+        "type": {"type": "string", "format": "uri-reference"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "description": "Parameters that are not valid, where status is 400.",
+            "items": {
+                "type": "object",
+                "properties": {"parameter": {"type": "string"}, "detail": {"type": "string"}},
+                "required": ["parameter", "detail"],
+            },
+        },
+    }
+    required = [name for name in fields if name != "errors"]
+    result["components"]["schemas"]["Problem"] = {"type": "object", "properties": fields, "required": required}
+    content = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    for operations in result["paths"].values():
+        for operation in operations.values():
+            for status in PROBLEMS:
+                operation["responses"][str(status.value)] = {"description": status.phrase, "content": content}
+    return result
+
+
+# Django's handlers, for what happens before or beneath the views of the API
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _page(request, 400, "The request is malformed.") or defaults.bad_request(request, exception)
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _page(request, 404, "There is no such resource.") or defaults.page_not_found(request, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    return _page(request, 500, "A bug: Kodiai's log says more.") or defaults.server_error(request)
+
+
+def _page(request: HttpRequest, status: int, detail: str) -> HttpResponse | None:
+    """A problem for a path of the API; None for any other, which people look at."""
+    if not request.path.startswith("/api/"):
+        return None
+    return JsonResponse(problem(status, detail), status=status, content_type=PROBLEM)
