@@ -1,0 +1,239 @@
+"""The telemetry API: who may read what, in which pages, at which price."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.core.cache import caches
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from rest_framework.authtoken.models import Token
+
+from telemetry.models import Execution, RateLimitEvent
+from tests.telemetry.factories import ExecutionFactory, RateLimitEventFactory
+
+pytestmark = pytest.mark.django_db
+
+EVENTS, EXECUTIONS = "/api/v1/rate-limit-events/", "/api/v1/executions/"
+RESOURCES = [(EVENTS, RateLimitEventFactory), (EXECUTIONS, ExecutionFactory)]
+
+
+def reader(*models: str, **attributes: Any) -> User:
+    """A user who may view `models`, all of telemetry by default."""
+    user = User.objects.create_user("reader", **attributes)
+    codenames = [f"view_{model}" for model in models or ("ratelimitevent", "execution")]
+    user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+    return user
+
+
+def with_token(user: User, **headers: str) -> Client:
+    return Client(headers={"Authorization": f"Bearer {Token.objects.create(user=user).key}", **headers})
+
+
+def with_session(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def rows(client: Client, address: str) -> list[dict[str, Any]]:
+    answer = client.get(address)
+    assert answer.status_code == 200, answer.content
+    found: list[dict[str, Any]] = answer.json()["results"]
+    return found
+
+
+# Who may read
+
+
+@pytest.mark.parametrize("log_in", [with_token, with_session])
+@pytest.mark.parametrize(
+    ("user", "events", "executions"),
+    [
+        (lambda: User.objects.create_user("nobody"), 403, 403),
+        (lambda: User.objects.create_user("staff", is_staff=True), 403, 403),
+        (lambda: reader("ratelimitevent"), 200, 403),
+        (lambda: reader("execution"), 403, 200),
+        (lambda: User.objects.create_superuser("root"), 200, 200),
+    ],
+    ids=["no permission", "staff", "events", "executions", "superuser"],
+)
+def test_who_may_view_a_model_may_read_it(
+    log_in: Callable[[User], Client], user: Callable[[], User], events: int, executions: int
+) -> None:
+    client = log_in(user())
+    event, execution = RateLimitEventFactory(), ExecutionFactory()
+
+    assert [client.get(address).status_code for address in (EVENTS, f"{EVENTS}{event.pk}/")] == [events] * 2
+    assert [client.get(address).status_code for address in (EXECUTIONS, f"{EXECUTIONS}{execution.pk}/")] == [
+        executions
+    ] * 2
+
+
+@pytest.mark.parametrize("header", ["", "Bearer", "Bearer " + "0" * 40, "Bearer é", "Basic cm9vdDpw", "Token x"])
+@pytest.mark.parametrize("method", ["get", "head", "post", "put", "patch", "delete", "options", "trace"])
+@pytest.mark.parametrize("address", [EVENTS, f"{EXECUTIONS}1/"])
+def test_without_a_user_every_method_is_answered_with_401(header: str, method: str, address: str) -> None:
+    answer = getattr(Client(headers={"Authorization": header} if header else {}), method)(address)
+
+    assert answer.status_code == 401
+    assert answer["WWW-Authenticate"] == "Bearer"
+
+
+def test_the_token_of_a_user_who_left_opens_nothing() -> None:
+    user = reader()
+    client = with_token(user)
+    assert client.get(EVENTS).status_code == 200
+
+    user.is_active = False
+    user.save()
+
+    assert client.get(EVENTS).status_code == 401
+
+
+@pytest.mark.parametrize("log_in", [with_token, with_session])
+@pytest.mark.parametrize("method", ["post", "put", "patch", "delete", "options", "trace"])
+@pytest.mark.parametrize(("address", "factory"), RESOURCES)
+def test_nothing_can_be_written(log_in: Callable[[User], Client], method: str, address: str, factory: Any) -> None:
+    client = log_in(User.objects.create_superuser("root"))
+    row = factory()
+
+    for place in (address, f"{address}{row.pk}/"):
+        answer = getattr(client, method)(place)
+        assert answer.status_code == 405
+        assert answer["Allow"] == "GET, HEAD"
+    row.refresh_from_db()
+
+
+# What is read
+
+
+def test_a_rate_limit_event_has_the_columns_of_its_table() -> None:
+    event = RateLimitEventFactory()
+    fields = {field.name for field in RateLimitEvent._meta.fields} - {"legacy_delivery_id"}
+
+    answer = with_token(reader()).get(f"{EVENTS}{event.pk}/").json()
+
+    assert answer.keys() == fields
+    created = answer.pop("created_at")
+    assert created == event.created_at.isoformat().replace("+00:00", "Z")
+    assert answer == {name: getattr(event, name) for name in answer}
+
+
+def test_an_execution_has_the_columns_that_kodiai_writes() -> None:
+    execution = ExecutionFactory()
+    legacy = {"legacy_delivery_id", "session_id", "num_turns", "stop_reason"}
+
+    answer = with_token(reader()).get(f"{EXECUTIONS}{execution.pk}/").json()
+
+    assert answer.keys() == {field.name for field in Execution._meta.fields} - legacy
+    del answer["created_at"]
+    assert answer == {name: getattr(execution, name) for name in answer}
+
+
+def test_a_word_of_an_adopted_table_is_passed_on() -> None:
+    RateLimitEventFactory(degradation_path="legacy-word")
+
+    assert rows(with_token(reader()), f"{EVENTS}?degradation_path=legacy-word")[0]["degradation_path"] == "legacy-word"
+
+
+# Pages
+
+
+@pytest.mark.parametrize(("address", "factory"), RESOURCES)
+@pytest.mark.parametrize("ordering", ["-id", "id"])
+def test_pages_stay_whole_while_rows_are_written(address: str, factory: Any, ordering: str) -> None:
+    client = with_token(reader())
+    before = [row.pk for row in factory.create_batch(7)]
+    seen: list[int] = []
+    page: str | None = f"{address}?page_size=2&ordering={ordering}"
+
+    while page and len(seen) < 20:
+        answer = client.get(page).json()
+        seen += [row["id"] for row in answer["results"]]
+        if len(seen) < 7:
+            factory()
+        page = answer["next"]
+
+    assert len(seen) == len(set(seen))
+    assert [pk for pk in seen if pk in before] == (before if ordering == "id" else before[::-1])
+    if ordering == "-id":
+        assert seen == before[::-1], "rows that came later stand before the first page"
+
+
+def test_the_previous_page_is_the_one_that_was_left() -> None:
+    client = with_token(reader())
+    RateLimitEventFactory.create_batch(5)
+    first = client.get(f"{EVENTS}?page_size=2&repo=acme/web").json()
+
+    second = client.get(first["next"]).json()
+    RateLimitEventFactory()
+    back = client.get(second["previous"]).json()
+
+    assert back["results"] == first["results"]
+
+
+def test_a_page_has_fifty_rows_and_never_more_than_500() -> None:
+    client = with_token(reader())
+    RateLimitEventFactory.create_batch(51)
+
+    assert len(rows(client, EVENTS)) == 50
+    assert len(rows(client, f"{EVENTS}?page_size=500")) == 51
+    assert client.get(f"{EVENTS}?page_size=501").status_code == 400
+
+
+# What it costs
+
+
+@pytest.mark.parametrize(
+    ("log_in", "user", "authentication"),
+    [
+        # The token with its user, and what Django's permissions cost: those of the user, those of the user's groups.
+        (with_token, lambda: User.objects.create_superuser("root"), 1),
+        (with_token, reader, 3),
+        (with_session, lambda: User.objects.create_superuser("root"), 2),
+        (with_session, reader, 4),
+    ],
+    ids=["token of a superuser", "token", "session of a superuser", "session"],
+)
+@pytest.mark.parametrize(("address", "factory"), RESOURCES)
+def test_a_page_costs_one_query_beside_authentication(
+    address: str, factory: Any, log_in: Callable[[User], Client], user: Callable[[], User], authentication: int
+) -> None:
+    client = log_in(user())
+    factory.create_batch(60)
+
+    for asked in (address, f"{address}?page_size=2", f"{address}?repo=acme/web&created_after=2020-01-01"):
+        with CaptureQueriesContext(connection) as captured:
+            assert rows(client, asked)
+        assert len(captured) == authentication + 1, captured.captured_queries
+        assert "COUNT" not in captured.captured_queries[-1]["sql"]
+
+
+def test_a_user_is_throttled_and_others_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("telemetry.api.UserThrottle.THROTTLE_RATES", {"user": "2/min"})
+    caches["throttles"].clear()
+    client = with_token(reader())
+
+    statuses = [client.get(EVENTS).status_code for _ in range(3)]
+    other = with_token(User.objects.create_superuser("other")).get(EVENTS)
+    refused = client.get(EVENTS)
+
+    assert statuses == [200, 200, 429]
+    assert other.status_code == 200
+    assert 0 < int(refused["Retry-After"]) <= 60
+    caches["throttles"].clear()
+
+
+def test_the_schema_is_public_and_throttled_by_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("telemetry.api.AnonymousThrottle.THROTTLE_RATES", {"anon": "1/min"})
+    caches["throttles"].clear()
+
+    first, second = Client().get("/api/schema/"), Client().get("/api/schema/")
+    elsewhere = Client(REMOTE_ADDR="192.0.2.9").get("/api/schema/")
+
+    assert first.json()["openapi"] == "3.1.0"
+    assert [first.status_code, second.status_code, elsewhere.status_code] == [200, 429, 200]
+    caches["throttles"].clear()
