@@ -54,7 +54,7 @@ class AnonymousThrottle(throttling.AnonRateThrottle):
 
 def _text(description: str) -> filters.CharFilter:
     """An exact match. PostgreSQL's text holds no NUL, so none is accepted."""
-    schema = {"type": "string", "pattern": r"^[^\u0000]*$", "description": description}
+    schema = {"type": "string", "pattern": r"^[^\u0000]+$", "description": description}
     return extend_schema_field(schema)(filters.CharFilter(strip=False))
 
 
@@ -107,18 +107,26 @@ class PageQuery(serializers.Serializer[Any]):
 
 
 class StrictFilterBackend(filters.DjangoFilterBackend):
-    """Refuses parameters that there are not: a filter that is misspelt would answer with every row."""
+    """Refuses a filter that is misspelt or empty: it would answer with every row."""
 
     def filter_queryset(self, request: Request, queryset: QuerySet[Model], view: Any) -> Any:
-        known = {*view.filterset_class.base_filters, *PageQuery().fields, CursorPagination.cursor_query_param}
-        if unknown := sorted(request.query_params.keys() - known):
-            raise exceptions.ValidationError({name: ["There is no such parameter."] for name in unknown})
+        known = view.filterset_class.base_filters
+        others = {*PageQuery().fields, CursorPagination.cursor_query_param}
+        errors = {}
+        for name, value in request.query_params.items():
+            if name not in known and name not in others:
+                errors[name] = ["There is no such parameter."]
+            elif name in known and not value:
+                errors[name] = ["A filter may not be empty."]
+        if errors:
+            raise exceptions.ValidationError(errors)
         return super().filter_queryset(request, queryset, view)
 
 
 class CursorPagination(pagination.CursorPagination):
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any] | None:
-        query = PageQuery(data=request.query_params)
+        # A dict, because what an HTML form leaves empty counts as not given, and this is none.
+        query = PageQuery(data=request.query_params.dict())
         query.is_valid(raise_exception=True)
         self.page_size, self.ordering = query.validated_data["page_size"], query.validated_data["ordering"]
         return super().paginate_queryset(queryset, request, view)

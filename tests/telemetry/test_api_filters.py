@@ -55,7 +55,7 @@ def test_executions_are_filtered_by_conclusion(client: Client) -> None:
         ("created_after=2026-03-01T14:00:00%2B02:00", [2, 1]),
         ("created_after=2026-03-01T12:00:00.000001Z", [2]),
         ("created_after=2026-03-02", [2]),
-        ("created_after=2026-03-01T12:00:00&created_before=", [2, 1]),
+        ("created_after=2026-03-01T12:00:00", [2, 1]),
     ],
 )
 def test_a_time_range_has_its_start_and_not_its_end(
@@ -87,9 +87,14 @@ def test_a_time_range_has_its_start_and_not_its_end(
         ("page_size", "501"),
         ("page_size", "9" * 5000),
         ("page_size", "many"),
+        ("page_size", ""),
+        ("ordering", ""),
         ("ordering", "repo"),
         ("ordering", "-created_at"),
+        ("repo", ""),
+        ("created_after", ""),
         ("reop", "acme/web"),
+        ("page", ""),
         ("format", "json"),
     ],
 )

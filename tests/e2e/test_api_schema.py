@@ -1,0 +1,54 @@
+"""The API does what its OpenAPI description says: Schemathesis looks for what does not, on the real web server."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.conftest import ROOT, Kodiai, eventually, running_kodiai
+
+pytestmark = pytest.mark.xdist_group("e2e")
+
+EXAMPLES = 25
+"""For each operation, beside those that Schemathesis derives from the description: the same in each run."""
+
+
+@pytest.fixture
+def kodiai(tmp_path: Path) -> Iterator[Kodiai]:
+    with running_kodiai(tmp_path, KODIAI_API_RATE="1000000", KODIAI_API_ANONYMOUS_RATE="1000000") as running:
+        yield running
+
+
+def manage(kodiai: Kodiai, *command: str) -> str:
+    """What a command of `manage.py` prints."""
+    return subprocess.run(
+        [sys.executable, str(ROOT / "manage.py"), *command],
+        env=kodiai.environment | {"DJANGO_SUPERUSER_PASSWORD": "p"},
+        capture_output=True, text=True, timeout=120, check=True,
+    ).stdout  # fmt: skip
+
+
+def test_schemathesis_finds_nothing(kodiai: Kodiai, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    repo = kodiai.github.create_repository("octo/api", files={"a.py": "x = 1\n"})
+    kodiai.send(repo.open_pull_request(changes={"a.py": "x = 2\n"}, author="mona"))
+    manage(kodiai, "createsuperuser", "--noinput", "--username", "root", "--email", "root@example.org")
+    token = manage(kodiai, "drf_create_token", "root").split()[2]
+    eventually(lambda: kodiai.rows("SELECT 1 FROM executions"), "the run ends")
+    authorization = f"Authorization: Bearer {token}"
+    page = httpx.get(f"{kodiai.url}/api/v1/rate-limit-events/", headers=dict([authorization.split(": ")])).json()
+    assert [row["repo"] for row in page["results"]] == ["octo/api"]
+
+    done = subprocess.run(
+        [Path(sys.executable).with_name("schemathesis"), "run", f"{kodiai.url}/api/schema/",
+         "--header", authorization, "--checks", "all", "--seed", "1", "--generation-deterministic",
+         "--max-examples", str(EXAMPLES), "--no-color"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+
+    with capsys.disabled():
+        print(done.stdout[done.stdout.find("=== SUMMARY") :])  # noqa: T201
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Tested: 4" in done.stdout
