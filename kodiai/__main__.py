@@ -1,4 +1,4 @@
-"""`kodiai review`, where Kodiai is installed as a package: reviews on one's own machine, and nothing else of it."""
+"""The console script `kodiai`: review a git range on this machine."""
 
 import os
 import secrets
@@ -6,24 +6,23 @@ import sys
 
 USAGE = """usage: kodiai review [RANGE] [--format text|json|sarif|github] [--fail-on SEVERITY] [-C DIRECTORY]
 
-Reviews a git range on this machine; kodiai review --help tells more. All else that Kodiai does is started from a
-checkout of its repository: make run, and python manage.py help.
+Reviews a git range on this machine; kodiai review --help shows all options. The server runs from a checkout of
+the repository: make run, python manage.py help.
 """
 
 
 def prepare() -> None:
-    """Settings for a review that signs nothing and keeps nothing: nobody has to set a key or a database for it."""
-    # No other process has this key.
+    """Set what Django requires. A local review signs nothing and stores nothing, so it needs no configuration."""
     os.environ.setdefault("KODIAI_SECRET_KEY", secrets.token_urlsafe(50))
     os.environ["DATABASE_URL"] = "sqlite:///:memory:"
 
 
 def main() -> None:
-    """The console script. Ends with 2 where it is asked for anything but a review."""
+    """Run the console script. Exits with 2 for anything but `review`."""
     if sys.argv[1:2] != ["review"]:
-        asked = sys.argv[1:2] in (["--help"], ["-h"], ["help"])
-        (sys.stdout if asked else sys.stderr).write(USAGE)
-        sys.exit(0 if asked else 2)
+        wants_help = sys.argv[1:2] in (["--help"], ["-h"], ["help"])
+        (sys.stdout if wants_help else sys.stderr).write(USAGE)
+        sys.exit(0 if wants_help else 2)
     prepare()
     os.environ["DJANGO_SETTINGS_MODULE"] = "kodiai.settings"
     from django.core.management import execute_from_command_line

@@ -1,4 +1,4 @@
-"""System checks: a wrong set-up is told at start, with what to do, and not in production."""
+"""System checks: report a wrong configuration at start, and how to fix it."""
 
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -19,7 +19,7 @@ MIN_SECRET_KEY = 32
 
 @register()
 def github_is_configured(databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """Without a secret no webhook is accepted, without credentials no review can be written."""
+    """Check the webhook secret and the App's credentials."""
     if databases:
         # `migrate` names the databases that it checks. It needs no GitHub, and comes before there is one.
         return []
@@ -28,7 +28,7 @@ def github_is_configured(databases: Sequence[str] | None = None, **kwargs: Any) 
         problems.append(
             Error(
                 "KODIAI_GITHUB_WEBHOOK_SECRET is not set: every webhook is answered with 503.",
-                hint="Set it to the secret that you gave the App on GitHub (several, comma separated, to rotate one).",
+                hint="Set it to the App's webhook secret on GitHub. Separate several by commas to rotate one.",
                 id="kodiai.E001",
             )
         )
@@ -36,7 +36,7 @@ def github_is_configured(databases: Sequence[str] | None = None, **kwargs: Any) 
         problems.append(
             Error(
                 "KODIAI_GITHUB_APP_ID or KODIAI_GITHUB_PRIVATE_KEY (or …_FILE) is not set: no review can be published.",
-                hint="Both are on the page of the App on GitHub, under General.",
+                hint="Find both in the App's settings on GitHub, under General.",
                 id="kodiai.E002",
             )
         )
@@ -44,7 +44,7 @@ def github_is_configured(databases: Sequence[str] | None = None, **kwargs: Any) 
         problems.append(
             Error(
                 "KODIAI_GITHUB_PRIVATE_KEY (or …_FILE) is not a private key in PEM: no review can be published.",
-                hint="Take the .pem file as GitHub gave it. In a variable, its line ends are written as \\n.",
+                hint="Use the .pem file from GitHub unchanged. In a variable, write line breaks as \\n.",
                 id="kodiai.E004",
             )
         )
@@ -53,7 +53,7 @@ def github_is_configured(databases: Sequence[str] | None = None, **kwargs: Any) 
 
 @register()
 def secret_key_is_long_enough(**kwargs: Any) -> list[CheckMessage]:
-    """Whoever guesses the key makes sessions of the admin at will."""
+    """Check the secret key: a guessed key forges admin sessions."""
     key = settings.SECRET_KEY
     if len(key) >= MIN_SECRET_KEY and not key.startswith("django-insecure-"):
         return []
@@ -68,13 +68,12 @@ def secret_key_is_long_enough(**kwargs: Any) -> list[CheckMessage]:
 
 @register()
 def retention_is_long_enough(**kwargs: Any) -> list[CheckMessage]:
-    """A delivery that the inbox has forgotten would be acted on a second time when GitHub sends it again."""
+    """Check that a delivery stays in the inbox for as long as GitHub can redeliver it."""
     if settings.KODIAI_RETENTION_DAYS == 0 or settings.KODIAI_RETENTION_DAYS >= MIN_RETENTION:
         return []
     return [
         Error(
-            f"KODIAI_RETENTION_DAYS is {settings.KODIAI_RETENTION_DAYS}: a delivery that is sent again would be acted "
-            "on twice.",
+            f"KODIAI_RETENTION_DAYS is {settings.KODIAI_RETENTION_DAYS}: a redelivery would be acted on a second time.",
             hint=f"Set it to {MIN_RETENTION} or more, or to 0 to keep everything.",
             id="kodiai.E003",
         )
@@ -83,18 +82,18 @@ def retention_is_long_enough(**kwargs: Any) -> list[CheckMessage]:
 
 @register()
 def language_model_is_ready(databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """A language model that cannot be asked, or paid for, would be missing in every review."""
+    """Check that the language model can be called and paid for."""
     model = settings.KODIAI_LLM_MODEL
     if not model or databases:
         return []
-    # Here and not above: settings have to be there first.
+    # Imported here: settings must be loaded first.
     from reviews.engines.llm.prices import price_of
 
     provider, _, name = model.partition(":")
     if not provider or not name:
         return [
             Error(
-                "KODIAI_LLM_MODEL is not of the form provider:model.",
+                "KODIAI_LLM_MODEL must have the form provider:model.",
                 hint="For example anthropic:claude-sonnet-4-6 or openai:gpt-5-mini; docs/language-model.md has more.",
                 id="kodiai.E005",
             )
@@ -103,7 +102,7 @@ def language_model_is_ready(databases: Sequence[str] | None = None, **kwargs: An
     if find_spec("pydantic_ai") is None:
         problems.append(
             Error(
-                "KODIAI_LLM_MODEL is set, and the extra `llm` is not installed: the model cannot be asked.",
+                "KODIAI_LLM_MODEL is set, but the extra `llm` is not installed.",
                 hint="Install requirements/llm.txt in place of requirements/base.txt; `make install` does.",
                 id="kodiai.E006",
             )
@@ -113,7 +112,7 @@ def language_model_is_ready(databases: Sequence[str] | None = None, **kwargs: An
         if price_of(model) is None and budget:
             problems.append(
                 Error(
-                    f"A budget in dollars is set, and the price of {model} is not known: it will never be asked.",
+                    f"A budget in dollars is set, but the price of {model} is unknown: the model is never called.",
                     hint=f"Set KODIAI_LLM_PRICES={model}=INPUT/OUTPUT, in US dollars for a million tokens.",
                     id="kodiai.E007",
                 )
@@ -124,7 +123,7 @@ def language_model_is_ready(databases: Sequence[str] | None = None, **kwargs: An
 
 
 def _is_private_key(text: str) -> bool:
-    # Here and not above: only commands check, and the web process has no use for it.
+    # Imported here: the web process does not need it.
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 

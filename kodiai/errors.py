@@ -1,4 +1,4 @@
-"""What is shown when something goes wrong in the web process."""
+"""Error reports of the web process, without secrets."""
 
 from django.utils.safestring import SafeString, mark_safe
 from django.views.debug import ExceptionReporter
@@ -7,7 +7,7 @@ from reviews.redaction import redact
 
 
 class Reporter(ExceptionReporter):
-    """Django's report of an exception (the page of DEBUG, and mails to admins) without the secrets in it."""
+    """Django's exception report (debug page, mails to admins) with secrets redacted."""
 
     def get_traceback_html(self) -> SafeString:
         return mark_safe(redact(super().get_traceback_html()))  # noqa: S308  # Django's own, with words replaced

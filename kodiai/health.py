@@ -1,4 +1,4 @@
-"""`/healthz` tells that the web process is alive, `/readyz` that Kodiai can do its work."""
+"""Health checks: `/healthz` (the web process answers) and `/readyz` (Kodiai can store deliveries)."""
 
 import time
 from datetime import datetime
@@ -15,30 +15,28 @@ from reviews.models import Delivery, DeliveryStatus, PeriodicTask, Review
 WRITE_CHECK = "write-check"
 """The row that `/readyz` writes: a database that is full, locked or read-only may still be read."""
 WRITE_CHECK_SECONDS = 1.0
-"""For which a write that went well is believed, so that nobody who asks often makes Kodiai write often."""
+"""How long a successful write counts, so that frequent probes do not cause frequent writes."""
 
 _migrated = False
-"""Migrations once seen as applied stay applied for the life of the process; the question is asked no more."""
+"""Applied migrations stay applied for the life of the process, so they are checked only once."""
 _written_at: float | None = None
-"""When the last write went well, by time.monotonic()."""
+"""Time of the last successful write, by time.monotonic()."""
 
 
 @require_safe
 def healthz(request: HttpRequest) -> JsonResponse:
-    """Answer 200 as long as the process answers at all. It asks nothing of the database."""
+    """Answer 200 without touching the database."""
     return JsonResponse({"status": "alive"})
 
 
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
-    """Answer 200 if deliveries can be stored (the database takes writes and has all migrations), else 503.
+    """Answer 200 if deliveries can be stored (the database is writable and migrated), else 503 with the reason.
 
-    It tells what is wrong and how long work waits.
-
-    `oldest_waiting_seconds` is the age of the oldest delivery that could run now and does not; null if there is none.
-    `last_run_seconds` tells of each periodic task how long ago it went well last; null if it never did. A sweep that
-    is old means that no worker runs: that is for an alarm, and no reason to take the web server away from GitHub.
-    A telemetry store of its own is not looked at: reviews are published without it.
+    `oldest_waiting_seconds` is the age of the oldest delivery that is due and not running; null if there is none.
+    `last_run_seconds` holds the seconds since the last success of each periodic task; null if it never succeeded. An
+    old sweep means that no worker runs: alert on it, but keep the web server in service. A separate telemetry store is
+    not checked, because reviews are published without it.
     """
     try:
         with database_time_limit():
@@ -46,7 +44,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
             waiting = _oldest_waiting_seconds() if migrated else None
             last_runs = _last_run_seconds() if migrated else {}
             if migrated:
-                # A delivery is stored with its review, whose table may be locked on its own.
+                # A delivery is stored together with its review, whose table may be locked separately.
                 Review.objects.exists()
                 _write()
     except (DatabaseError, InterfaceError) as error:
@@ -86,7 +84,7 @@ def _last_run_seconds() -> dict[str, float | None]:
 
 
 def _write() -> None:
-    """Write a row. Raises `DatabaseError` where it cannot be written."""
+    """Write a row. Raises `DatabaseError` if the database is not writable."""
     global _written_at
     if _written_at is not None and time.monotonic() - _written_at < WRITE_CHECK_SECONDS:
         return

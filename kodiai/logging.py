@@ -1,4 +1,4 @@
-"""Logs as one JSON object a line: time stamp, level, logger, event, and every `extra` of the call as a key."""
+"""Log one JSON object per line: time stamp, level, logger, event, and each `extra` as a key."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ def logging_config(*, level: str, json: bool) -> dict[str, Any]:
         else [
             structlog.processors.format_exc_info,
             harmless_in_a_terminal,
-            # Tracebacks as Python writes them: the pretty ones show the values of local variables, tokens among them.
+            # Plain tracebacks: the pretty ones show local variables, tokens among them.
             structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
         ]
     )
@@ -39,10 +39,10 @@ def logging_config(*, level: str, json: bool) -> dict[str, Any]:
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
-            # Django adds handlers of its own to this logger; with them each line would come twice.
+            # Django adds its own handlers to this logger, which would log each line twice.
             "django": {"handlers": [], "level": level, "propagate": True},
             "django.server": {"handlers": [], "level": "WARNING", "propagate": True},
-            # One line for each call to GitHub and for each look at the queue is more than an operator wants.
+            # One line for each call to GitHub and each poll of the queue is too much.
             "httpx": {"level": "WARNING"},
             "httpx2": {"level": "WARNING"},
             "githubkit": {"level": "WARNING"},
@@ -53,14 +53,14 @@ def logging_config(*, level: str, json: bool) -> dict[str, Any]:
 
 
 def _redacted(logger: Any, name: str, line: str) -> str:
-    """The last step of every log line: no secret leaves in it."""
+    """Remove secrets from the finished log line."""
     return redact(line)
 
 
 def harmless_in_a_terminal(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    """Escape what a terminal would obey or hide, and line breaks: a stranger's text neither acts nor forges a line.
+    """Escape control and invisible characters and line breaks, so that untrusted text cannot forge a log line.
 
-    (JSON needs none of this: it escapes all that is not ASCII.) Tracebacks keep their lines, each of them indented.
+    JSON output needs none of this, because it escapes everything but ASCII. Tracebacks keep their lines, indented.
     """
     for key, value in event.items():
         if isinstance(value, str):

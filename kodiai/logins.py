@@ -1,4 +1,4 @@
-"""Log-ins are throttled: after some failures a name can't be tried from an address for a while.
+"""Throttle log-ins: after `MAX_FAILURES` a name is blocked from an address for `WAIT_SECONDS`.
 
 docs/decisions/0005-log-in-throttling.md says why this is not a library.
 """
@@ -19,19 +19,19 @@ from django.views.decorators.cache import never_cache
 from reviews import cache
 
 MAX_FAILURES = 5
-"""Wrong passwords for a name from an address before it has to wait."""
+"""Failed attempts for a name from an address before it is blocked."""
 WAIT_SECONDS = 15 * 60
-"""From the first of the failures. A try while it waits does not make it longer."""
+"""Counted from the first failure. Further attempts do not extend it."""
 
 
 class Throttle:
-    """An authentication backend that knows nobody. It comes first and ends the log-in when there were too many tries.
+    """An authentication backend that authenticates nobody. It runs first and rejects a blocked name.
 
-    A try is counted before the password is looked at, so that many at once get no more tries than one after another.
+    An attempt is counted before the password is checked, so that parallel attempts do not exceed the limit.
     """
 
     def authenticate(self, request: HttpRequest | None, username: str | None = None, **credentials: Any) -> None:
-        """Count a try. Raises `PermissionDenied`, at which Django asks no other backend, past `MAX_FAILURES`."""
+        """Count an attempt. Past `MAX_FAILURES` raises `PermissionDenied`, so that Django asks no other backend."""
         if request is None or username is None:
             return
         if cache.count(_key(request, username), WAIT_SECONDS) > MAX_FAILURES:
@@ -45,14 +45,14 @@ def _deny(request: HttpRequest) -> NoReturn:
 
 @receiver(user_logged_in)
 def forget_failures(request: HttpRequest | None, user: Any, **kwargs: Any) -> None:
-    """A right password ends the count."""
+    """Reset the count after a successful log-in."""
     if request is not None:
         cache.release(_key(request, user.get_username()))
 
 
 @never_cache
 def log_in(request: HttpRequest) -> HttpResponse:
-    """The admin's log-in page; 429 and what to do where the name was tried too often."""
+    """Serve the admin's log-in page, or 429 with an explanation for a blocked name."""
     response = admin.site.login(request)
     if getattr(request, "too_many_log_ins", False):
         page = render(request, "too_many_log_ins.html", {"minutes": WAIT_SECONDS // 60}, status=429)
@@ -62,9 +62,9 @@ def log_in(request: HttpRequest) -> HttpResponse:
 
 
 def client_address(request: HttpRequest) -> str:
-    """The address of who asks: the one that the outermost of our own proxies (`KODIAI_PROXIES`) saw.
+    """Return the client's address as the outermost trusted proxy (`KODIAI_PROXIES`) saw it.
 
-    What stands left of it in X-Forwarded-For was written by whoever wanted to, and is not believed.
+    Entries to its left in X-Forwarded-For are set by the client and are ignored.
     """
     seen = [address.strip() for address in request.headers.get("X-Forwarded-For", "").split(",")]
     proxies = settings.KODIAI_PROXIES
@@ -72,7 +72,7 @@ def client_address(request: HttpRequest) -> str:
 
 
 def _key(request: HttpRequest, username: str) -> str:
-    """One key for a name and an address; of IPv6 for a network, because one person has billions of addresses."""
+    """Return the cache key of a name and an address. IPv6 counts by /64, because one client owns the whole network."""
     address = client_address(request)
     try:
         parsed = ipaddress.ip_address(address)

@@ -1,6 +1,6 @@
-"""Settings, all of them read from the environment; `.env.example` documents every name.
+"""Settings, read from the environment; `.env.example` documents every name.
 
-A `.env` file beside `manage.py` (or `KODIAI_ENV_FILE`) is read if it is there; the environment itself wins over it.
+A `.env` file beside `manage.py` (or `KODIAI_ENV_FILE`) is read if present; the environment takes precedence.
 """
 
 import os
@@ -18,7 +18,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
 
 given_environment = dict(os.environ)
-"""The environment without what `.env` adds to it: processes that are started later read `.env` as it is then."""
+"""The environment without `.env`: child processes read `.env` themselves when they start."""
 env = environ.Env()
 env_file = Path(os.environ.get("KODIAI_ENV_FILE", BASE_DIR / ".env"))
 if env_file.is_file():
@@ -26,9 +26,9 @@ if env_file.is_file():
 
 
 def _secret(name: str) -> str:
-    """A secret, from the environment or from the file that `…_FILE` names; empty if there is neither.
+    """Return a secret from the environment or from the file that `…_FILE` names; empty if neither is set.
 
-    Files are how container platforms hand out secrets: nothing that lists a process's environment shows them.
+    Container platforms mount secrets as files, so that they do not show in a process's environment.
     """
     path = env.str(f"{name}_FILE", default="")
     if not path:
@@ -40,13 +40,13 @@ def _secret(name: str) -> str:
 
 
 def _parsed(name: str, url: str, parse: Callable[[str], Any]) -> dict[str, Any]:
-    """The settings in an address. An error names the setting and never repeats its value, which holds a password."""
+    """Parse a URL setting. An error names the setting but not its value, which may hold a password."""
     try:
         _ = urlsplit(url).port
         return dict(parse(url))
     except (ValueError, ImproperlyConfigured):
         raise ImproperlyConfigured(
-            f"{name} is not an address that Kodiai can read. In its password, write special characters as %XX: "
+            f"{name} is not a valid URL. Write special characters in its password as %XX: "
             "`python3 -c 'import urllib.parse as u; print(u.quote(input(), safe=\"\"))'` does it."
         ) from None
 
@@ -57,12 +57,12 @@ SECRET_KEY = _secret("KODIAI_SECRET_KEY")
 if not SECRET_KEY:
     raise ImproperlyConfigured(
         "KODIAI_SECRET_KEY is not set. Make one with `python3 -c 'import secrets; print(secrets.token_urlsafe(50))'` "
-        "and put it into the environment or into .env."
+        "and set it in the environment or in .env."
     )
-# Keys that sign nothing any more, and still open what they signed: the sessions from before a new key.
+# Retired keys still validate the sessions that they signed.
 SECRET_KEY_FALLBACKS = env.list("KODIAI_SECRET_KEY_FALLBACKS", default=[])
 DEBUG = env.bool("KODIAI_DEBUG", default=False)
-# This machine's own names always: a health check inside the container, or beside the server, uses no other.
+# Always the local names: health checks in the container or on the host use them.
 ALLOWED_HOSTS = [*env.list("KODIAI_ALLOWED_HOSTS", default=[]), "localhost", "127.0.0.1", "[::1]"]
 
 ROOT_URLCONF = "kodiai.urls"
@@ -72,7 +72,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-us"
 STATIC_URL = "static/"
-# Two dozen admin files: served from the packages that own them, so that there is no collectstatic step to forget.
+# Served from the packages that own them, so that no collectstatic step can be forgotten.
 WHITENOISE_USE_FINDERS = True
 
 INSTALLED_APPS = [
@@ -96,7 +96,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    # Those that only add headers come first: a request that the others refuse gets them too.
+    # Middleware that only adds headers comes first, so that rejected requests get them too.
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -129,30 +129,30 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 
-# Looks at how often a name was tried before the password is looked at.
+# The throttle runs before the password is checked.
 AUTHENTICATION_BACKENDS = ["kodiai.logins.Throttle", "django.contrib.auth.backends.ModelBackend"]
 
-# Security. TLS ends at the proxy in front of Kodiai, which says so with X-Forwarded-Proto.
+# Security. TLS ends at the proxy in front of Kodiai, which sets X-Forwarded-Proto.
 
 _https = env.bool("KODIAI_HTTPS", default=False)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _https else None
 KODIAI_PROXIES = env.int("KODIAI_PROXIES", default=1 if _https else 0)
-"""Proxies in front of Kodiai that add to X-Forwarded-For. What others wrote there is not believed."""
+"""Trusted proxies in front of Kodiai that append to X-Forwarded-For."""
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 if _https:
-    # Browsers take such a name only with Secure, for / and without a Domain: no other host can set or see it.
+    # Browsers accept the prefix only with Secure, path / and no Domain: no other host can set it.
     SESSION_COOKIE_NAME = "__Host-sessionid"
     CSRF_COOKIE_NAME = "__Host-csrftoken"
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
-# The page of DEBUG shows settings and local variables; secrets in them are blanked, however they are named.
+# The debug page shows settings and local variables; secrets in them are redacted, whatever their names.
 DEFAULT_EXCEPTION_REPORTER = "kodiai.errors.Reporter"
 SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _https
 SECURE_SSL_REDIRECT = _https
-# The load balancer's health checks and GitHub's webhooks may reach Kodiai inside the network, without TLS.
+# Health checks and webhooks may reach Kodiai inside the network, without TLS.
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^webhooks/"]
 SESSION_COOKIE_AGE = 12 * 60 * 60
 X_FRAME_OPTIONS = "DENY"
@@ -176,16 +176,16 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 25 * 1024 * 1024
 
 
 def _database(name: str, url: str, *, lock_wait: float) -> dict[str, Any]:
-    """Connection settings for a database URL; `lock_wait` is in seconds and bounds every wait for SQLite's lock."""
+    """Return connection settings for a database URL. `lock_wait` limits waits for SQLite's lock, in seconds."""
     database = _parsed(name, url, env.db_url_config)
     if database["ENGINE"] == "django.db.backends.sqlite3":
-        # Kept open: the worker compares a count that belongs to its connection (reviews.worker), and opening costs.
+        # Kept open: the worker compares data_version, which belongs to a connection (reviews.runs.queues.database).
         database["CONN_MAX_AGE"] = None
         database["OPTIONS"] = {
-            # Writers queue at BEGIN, where SQLite's busy handler works, and not in the middle of a transaction.
+            # Writers queue at BEGIN, where SQLite's busy handler works, not in the middle of a transaction.
             "transaction_mode": "IMMEDIATE",
             "timeout": lock_wait,
-            # What was answered with 202 survives a power cut: FULL syncs the log at each commit.
+            # FULL syncs the log at each commit: a delivery answered with 202 survives a power cut.
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
         }
         if ":memory:" not in str(database["NAME"]):
@@ -195,9 +195,8 @@ def _database(name: str, url: str, *, lock_wait: float) -> dict[str, Any]:
         database["CONN_HEALTH_CHECKS"] = True
         database["OPTIONS"] = {
             "connect_timeout": 4,
-            # A server that vanished without a word, as when its machine lost power, is noticed within half a minute:
-            # before a lease ends, and not after the two hours that systems wait by themselves. Source: PostgreSQL
-            # documentation, "Parameter Key Words" of libpq.
+            # Detects a vanished server within half a minute, before a lease expires; the default of most systems is
+            # two hours. Source: PostgreSQL documentation, "Parameter Key Words" of libpq.
             "keepalives_idle": 10,
             "keepalives_interval": 5,
             "keepalives_count": 3,
@@ -209,7 +208,7 @@ def _database(name: str, url: str, *, lock_wait: float) -> dict[str, Any]:
 
 _database_url = _secret("DATABASE_URL") or f"sqlite:///{quote(str(VAR_DIR / 'kodiai.sqlite3'))}"
 DATABASES = {"default": _database("DATABASE_URL", _database_url, lock_wait=10)}
-# Telemetry may live in a store of its own, so that its trouble is not the reviews' trouble.
+# A separate telemetry store keeps its failures away from the reviews.
 if telemetry_url := _secret("KODIAI_TELEMETRY_DATABASE_URL"):
     DATABASES["telemetry"] = _database("KODIAI_TELEMETRY_DATABASE_URL", telemetry_url, lock_wait=0.5)
 DATABASE_ROUTERS = ["telemetry.router.TelemetryRouter"]
@@ -219,9 +218,9 @@ DATABASE_ROUTERS = ["telemetry.router.TelemetryRouter"]
 _cache_url = _secret("KODIAI_CACHE_URL") or "locmemcache://kodiai?max_entries=10000"
 CACHES = {"default": _parsed("KODIAI_CACHE_URL", _cache_url, env.cache_url_config)}
 if CACHES["default"]["BACKEND"] == "django.core.cache.backends.redis.RedisCache":
-    # A cache that hangs is a miss, and a miss must not cost more than the cache saves.
+    # A hanging cache is a miss, which must not cost more than the cache saves.
     CACHES["default"]["OPTIONS"] = {"socket_timeout": 1, "socket_connect_timeout": 1}
-# Of this process, so that a shared cache that fails is no failure of the API.
+# Per process: a failing shared cache must not fail the API.
 CACHES["throttles"] = {
     "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
     "LOCATION": "throttles",
@@ -229,15 +228,15 @@ CACHES["throttles"] = {
 }
 
 KODIAI_TASKS_URL = _secret("KODIAI_TASKS_URL")
-"""Where the queue is: a Redis server, or the database where this is empty."""
+"""Address of the queue's Redis server; empty: the queue is in the database."""
 TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 if KODIAI_TASKS_URL:
-    # Here and not above: it costs 18 MB and half a second, which only those pay who use it.
+    # Imported here: it costs 18 MB and half a second.
     from reviews.runs.queues.redis_settings import redis_queue
 
     TASKS = {"default": {"BACKEND": "django_tasks_rq.RQBackend"}}
     RQ_QUEUES = {"default": redis_queue(KODIAI_TASKS_URL)}
-    # Its page in the admin can delete tasks, and needs what the content security policy does not allow.
+    # Its admin page can delete tasks, and violates the content security policy.
     RQ_SHOW_ADMIN_LINK = False
     INSTALLED_APPS.append("django_rq")
 
@@ -278,7 +277,7 @@ KODIAI_GITHUB_API_URL = env.str("KODIAI_GITHUB_API_URL", default="https://api.gi
 KODIAI_GITHUB_APP_ID = env.str("KODIAI_GITHUB_APP_ID", default="")
 KODIAI_GITHUB_APP_SLUG = env.str("KODIAI_GITHUB_APP_SLUG", default="kodiai")
 KODIAI_GITHUB_PRIVATE_KEY = _secret("KODIAI_GITHUB_PRIVATE_KEY").replace("\\n", "\n")
-# Several secrets are accepted, so that one can be rotated without a moment in which deliveries are refused.
+# Several secrets are accepted, so that one can be rotated without refusing deliveries.
 KODIAI_GITHUB_WEBHOOK_SECRET = [
     secret.strip() for secret in _secret("KODIAI_GITHUB_WEBHOOK_SECRET").split(",") if secret.strip()
 ]
@@ -289,38 +288,37 @@ KODIAI_BOT_ALLOW_LIST = [login.strip().lower() for login in env.list("KODIAI_BOT
 # Language model: docs/language-model.md
 
 KODIAI_LLM_MODEL = env.str("KODIAI_LLM_MODEL", default="")
-"""`provider:model`, as pydantic-ai writes it. Empty: no language model, and nothing of it is imported."""
+"""`provider:model`, as pydantic-ai writes it. Empty: no language model, and its packages are not imported."""
 KODIAI_LLM_API_KEY = _secret("KODIAI_LLM_API_KEY")
 KODIAI_LLM_BASE_URL = env.str("KODIAI_LLM_BASE_URL", default="")
-"""Of a server that speaks the provider's protocol in its place."""
+"""Base URL of another server with the provider's protocol."""
 KODIAI_LLM_TIMEOUT = env.float("KODIAI_LLM_TIMEOUT", default=60)
-"""Seconds that the language model may take for one run, with a second try."""
+"""Seconds that the language model may take for one run, including one retry."""
 KODIAI_LLM_MAX_TOKENS_PER_RUN = env.int("KODIAI_LLM_MAX_TOKENS_PER_RUN", default=60_000)
-"""Tokens, read and written, of one run."""
+"""Input and output tokens of one run."""
 KODIAI_LLM_MAX_COST_PER_DAY = env.float("KODIAI_LLM_MAX_COST_PER_DAY", default=0)
-"""US dollars of 24 hours, all repositories together; 0 sets no limit."""
+"""US dollars in 24 hours, over all repositories; 0: no limit."""
 KODIAI_LLM_MAX_COST_PER_REPOSITORY_PER_DAY = env.float("KODIAI_LLM_MAX_COST_PER_REPOSITORY_PER_DAY", default=0)
-"""US dollars of 24 hours for each repository; 0 sets no limit."""
+"""US dollars in 24 hours for each repository; 0: no limit."""
 KODIAI_LLM_PRICES = env.list("KODIAI_LLM_PRICES", default=[])
-"""Prices beside and before those of `reviews.engines.llm.prices`: `provider:model=input/output`, each in US dollars for
-a million tokens."""
+"""Prices that override `reviews.engines.llm.prices`: `provider:model=input/output`, US dollars per million tokens."""
 
 # Runs
 
 KODIAI_WORKERS = env.int("KODIAI_WORKERS", default=1)
 """Worker processes that `make run` starts."""
 KODIAI_LEASE_SECONDS = env.float("KODIAI_LEASE_SECONDS", default=60)
-"""Seconds after which a run whose worker gives no sign of life is given to another."""
+"""Seconds after which a run whose worker does not renew its lease goes to another."""
 KODIAI_SWEEP_SECONDS = env.float("KODIAI_SWEEP_SECONDS", default=15)
-"""Seconds between two rounds of the workers' periodic tasks; 0 leaves them to `manage.py maintain`."""
+"""Seconds between two rounds of the workers' periodic tasks; 0: only `manage.py maintain` runs them."""
 KODIAI_MAX_ATTEMPTS = env.int("KODIAI_MAX_ATTEMPTS", default=5)
-"""Failed attempts after which a run is given up. A deferral is not an attempt."""
+"""Failed attempts after which a run is abandoned. A deferral is not an attempt."""
 KODIAI_MAX_DEFERRAL = env.int("KODIAI_MAX_DEFERRAL", default=21_600)
-"""Seconds that GitHub's limits may put a run off, in all, before it ends with an error."""
+"""Seconds that a run may be deferred in total before it ends with an error."""
 KODIAI_REDELIVER_SECONDS = env.float("KODIAI_REDELIVER_SECONDS", default=600)
-"""Seconds between two looks for deliveries that GitHub sent and that never arrived; 0 leaves it to `redeliver`."""
+"""Seconds between two searches for deliveries that never arrived; 0: only `manage.py redeliver` searches."""
 KODIAI_GRACE_SECONDS = env.float("KODIAI_GRACE_SECONDS", default=25)
-"""Seconds that web server and workers get to end after SIGTERM, before they are killed."""
+"""Seconds that web server and workers have to end after SIGTERM before they are killed."""
 KODIAI_RETENTION_DAYS = env.int("KODIAI_RETENTION_DAYS", default=0)
 """Days after which ended deliveries, their reviews and telemetry rows are removed; 0 keeps everything."""
 

@@ -31,7 +31,7 @@ PR_SET_PDEATHSIG = 1
 ROOT = Path(__file__).resolve().parent.parent
 MANAGE = [sys.executable, str(ROOT / "manage.py")]
 WEB = [sys.executable, "-m", "kodiai.web"]
-"""What serves; the descriptor of its socket comes after it."""
+"""The web server's command; the descriptor of its socket is appended."""
 
 
 @dataclass
@@ -39,7 +39,7 @@ class _Child:
     name: str
     command: list[str]
     socket: int | None = None
-    """The socket that it serves, if it is a web server. Then it says when it does."""
+    """The listening socket, for a web server, which reports when it serves."""
     process: "subprocess.Popen[bytes] | None" = None
     started: float = 0.0
     deaths: int = 0
@@ -61,28 +61,27 @@ class _Child:
         self.started = time.monotonic()
 
     def status(self) -> int | None:
-        """The status with which it ended; None if it did not, or was not started."""
+        """Return its exit status; None if it runs or was not started."""
         return None if self.process is None else self.process.poll()
 
     def serves(self) -> bool:
-        """Tell whether a web server has just said that it serves."""
+        """Return whether the web server has reported that it serves."""
         try:
             return self._ready is not None and os.read(self._ready, 1) != b""
         except BlockingIOError:
             return False
 
     def close(self) -> None:
-        """Listen no more to what it says."""
+        """Close the pipe on which it reports."""
         if self._ready is not None:
             os.close(self._ready)
             self._ready = None
 
 
 class Supervisor:
-    """Runs a web server and `workers` worker processes until SIGTERM or Ctrl-C; replaces them all on SIGHUP.
+    """Run a web server and `workers` worker processes until SIGTERM or Ctrl-C; replace them all on SIGHUP.
 
-    It opens the socket itself and keeps it open, so that no connection is refused while it lives; raises OSError if it
-    cannot.
+    It owns the listening socket, so that no connection is refused while it lives. Raises OSError if it cannot listen.
     """
 
     def __init__(self, *, host: str, port: int, workers: int) -> None:
@@ -90,41 +89,41 @@ class Supervisor:
         self._socket = listen(host, port)
         self._web = self._new_web()
         self._children = [self._web, *self._new_workers()]
-        self._leaving: list[tuple[subprocess.Popen[bytes], float]] = []
+        self._terminating: list[tuple[subprocess.Popen[bytes], float]] = []
         self._served = False
-        # Of a replacement that is under way: its next steps, and what was started for it.
+        # The replacement in progress: its next steps, and the processes started for it.
         self._replacing: Iterator[bool] | None = None
-        self._coming: list[_Child] = []
+        self._starting: list[_Child] = []
         # Flags, because a signal handler must not wait for a lock.
-        self._told_to_stop = self._told_to_replace = False
+        self._stop_requested = self._replace_requested = False
 
     def run(self) -> bool:
-        """Run until told to stop. Return False if the web server died before it ever served."""
+        """Run until a stop is requested. Return False if the web server died before it ever served."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._be_told_to_stop())
-        # In a terminal it means that the terminal was closed.
+            signal.signal(number, lambda *_: self._request_stop())
+        # From a terminal, SIGHUP means that the terminal was closed.
         in_terminal = sys.stdin is not None and sys.stdin.isatty()
-        hung_up = self._be_told_to_stop if in_terminal else self._be_told_to_replace
+        hung_up = self._request_stop if in_terminal else self._request_replace
         signal.signal(signal.SIGHUP, lambda *_: hung_up())
         try:
             for child in self._children:
                 child.start()
-            while not self._told_to_stop:
+            while not self._stop_requested:
                 time.sleep(0.1)
-                if not self._told_to_stop and not self._tend():
+                if not self._stop_requested and not self._tend():
                     return False
         finally:
             self._stop()
         return True
 
-    def _be_told_to_stop(self) -> None:
-        self._told_to_stop = True
+    def _request_stop(self) -> None:
+        self._stop_requested = True
 
-    def _be_told_to_replace(self) -> None:
-        self._told_to_replace = True
+    def _request_replace(self) -> None:
+        self._replace_requested = True
 
     def _tend(self) -> bool:
-        """Start again what died, and go on replacing. Return False if the web server cannot be started at all."""
+        """Restart dead processes and advance a replacement. Return False if the web server cannot start at all."""
         self._served = self._served or self._web.serves()
         now = time.monotonic()
         for child in self._children:
@@ -134,26 +133,26 @@ class Supervisor:
                 child.deaths = 1 if now - child.started > STABLE_SECONDS else child.deaths + 1
                 shortest, longest = RESTART_SECONDS
                 child.start_at = now + min(longest, shortest * 2 ** (child.deaths - 1))
-                logger.error("process died, it is started again", extra={"child": child.name, "status": status})
+                logger.error("process died, restarting it", extra={"child": child.name, "status": status})
                 child.process = None
             if child.process is None and now >= child.start_at:
                 child.start()
-        self._see_off()
-        if self._told_to_replace and self._replacing is None and self._served:
-            self._told_to_replace = False
+        self._reap()
+        if self._replace_requested and self._replacing is None and self._served:
+            self._replace_requested = False
             self._replacing = self._replace()
         if self._replacing is not None and not next(self._replacing, False):
             self._replacing = None
         return True
 
     def _replace(self) -> Iterator[bool]:
-        """Replace all children by new ones, without a moment in which nobody serves; yields True while it waits.
+        """Replace all children without a gap in service; yields True while it waits.
 
-        What cannot be started replaces nothing: the old ones stay.
+        If the new ones cannot start, the old ones stay.
         """
-        logger.info("all processes are to be replaced")
+        logger.info("replacing all processes")
         prepare = _Child("prepare", [*MANAGE, "run", "--prepare"])
-        self._coming = [prepare]
+        self._starting = [prepare]
         prepare.start()
         while (status := prepare.status()) is None:
             yield True
@@ -161,44 +160,44 @@ class Supervisor:
             logger.error("databases not prepared, the old processes stay", extra={"status": status})
             return
         web = self._new_web()
-        self._coming = [web]
+        self._starting = [web]
         web.start()
         while not web.serves():
             if web.status() is not None or time.monotonic() > web.started + READY_SECONDS:
                 logger.error("new web server does not serve, the old processes stay", extra={"status": web.status()})
-                self._let_go(web)
+                self._terminate(web)
                 return
             yield True
         old, self._web, self._children = self._children, web, [web, *self._new_workers()]
-        self._coming = []
+        self._starting = []
         for child in self._children[1:]:
             child.start()
         for child in old:
-            self._let_go(child)
+            self._terminate(child)
         logger.info("all processes were replaced")
 
-    def _let_go(self, child: _Child) -> None:
-        """Tell a child to end, within the grace period."""
+    def _terminate(self, child: _Child) -> None:
+        """Ask a child to end within the grace period."""
         child.close()
         if child.process is not None:
             child.process.terminate()
-            self._leaving.append((child.process, time.monotonic() + settings.KODIAI_GRACE_SECONDS))
+            self._terminating.append((child.process, time.monotonic() + settings.KODIAI_GRACE_SECONDS))
 
-    def _see_off(self) -> None:
-        """Forget those that have ended, kill those that did not end in time."""
-        for process, until in self._leaving[:]:
+    def _reap(self) -> None:
+        """Forget children that have ended; kill those past the grace period."""
+        for process, until in self._terminating[:]:
             if process.poll() is not None:
-                self._leaving.remove((process, until))
+                self._terminating.remove((process, until))
             elif time.monotonic() > until:
-                logger.warning("process did not end in time and is killed", extra={"pid": process.pid})
+                logger.warning("process did not end in time, killing it", extra={"pid": process.pid})
                 process.kill()
 
     def _stop(self) -> None:
         self._socket.close()
-        for child in self._children + self._coming:
-            self._let_go(child)
-        while self._leaving:
-            self._see_off()
+        for child in self._children + self._starting:
+            self._terminate(child)
+        while self._terminating:
+            self._reap()
             time.sleep(0.02)
 
     def _new_web(self) -> _Child:
@@ -210,20 +209,20 @@ class Supervisor:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Open the socket of the web server. Raises OSError."""
+    """Open the web server's socket. Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
     if sys.platform == "linux":
-        # A web server that is told to end closes what it took and has read nothing of. So it takes nothing before
-        # there is something to read, and what is not used until then is left to the next web server.
+        # A stopping web server closes connections that it accepted but has not read from. With this option it accepts
+        # none before there is something to read, and idle ones are left to the next web server.
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, SILENT_SECONDS)
     return listening
 
 
 def child_environment() -> dict[str, str]:
-    """The environment of a child: as it was given, because each reads `.env` itself, as it is when the child starts.
+    """Return a child's environment: without `.env`, which each child reads when it starts.
 
-    Python finds Kodiai wherever it is started; the working directory stays, for relative paths in settings.
+    PYTHONPATH finds Kodiai from any working directory, which stays as it is for relative paths in settings.
     """
     from kodiai.settings import given_environment
 
@@ -231,6 +230,6 @@ def child_environment() -> dict[str, str]:
 
 
 def end_with_parent() -> None:
-    """Ask Linux to send SIGTERM to a child whose supervisor was killed: nobody else would stop it."""
+    """Ask Linux to send SIGTERM to this process when its supervisor dies."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

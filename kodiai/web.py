@@ -1,8 +1,7 @@
-"""The web server: granian, on a socket that it is given: `python -m kodiai.web <socket> [<ready>]`, file descriptors.
+"""The web server: granian on an inherited socket. `python -m kodiai.web <socket> [<ready>]`, both file descriptors.
 
-granian by itself opens a socket of its own for each of its processes. When one of them ends, Linux resets the
-connections that were waiting in its socket. Here the supervisor keeps one socket open and whoever serves takes from
-it, so that a web server that takes over from another refuses and cuts nobody.
+By default granian opens one socket per process. When a process ends, Linux resets the connections that wait in its
+socket. Here the supervisor owns one socket, so that replacing the web server drops no connection.
 """
 
 import multiprocessing
@@ -22,21 +21,21 @@ from kodiai.supervisor import BACKLOG, end_with_parent
 
 
 class _Server(MPServer):
-    """granian with a socket that it did not open. Of granian's inside it uses what the tests of deployments show."""
+    """granian on an inherited socket. It relies on internals of granian, which the deployment tests cover."""
 
     def __init__(self, given: int, **options: Any) -> None:
         super().__init__("kodiai.wsgi:application", **options)
         self._given = given
 
     def _init_shared_socket(self) -> None:
-        # Not typed, because granian's stubs leave out what they are made from.
+        # Any, because granian's stubs omit its constructor.
         shared: Any = SocketHolder
         self._ssp, self._sso = None, None
         self._shd = shared(self._given, False, BACKLOG)
 
 
 def _load(ready: int | None) -> Callable[..., Any]:
-    """Import Kodiai, in the process that serves, and say on `ready` that it could be imported."""
+    """Import Kodiai in the serving process and report it on `ready`."""
     end_with_parent()
     from kodiai.wsgi import application
 
@@ -46,8 +45,8 @@ def _load(ready: int | None) -> Callable[..., Any]:
 
 
 def main(given: int, ready: int | None = None) -> None:
-    """Serve until SIGTERM; then answer what was accepted, and end."""
-    # The process that serves inherits the socket, whatever Python's default is.
+    """Serve until SIGTERM, then answer accepted requests and end."""
+    # The serving process inherits the socket, whatever Python's default start method is.
     multiprocessing.set_start_method("fork")
     server = _Server(
         given,
@@ -56,7 +55,7 @@ def main(given: int, ready: int | None = None) -> None:
         backpressure=64,
         websockets=False,
         log_level=LogLevels.warning,
-        # A connection that is kept alive is closed some time, perhaps just when its next request is on the way.
+        # A kept-alive connection may be closed just when its next request is on the way.
         http1_settings=HTTP1Settings(keep_alive=False),
     )
     server.serve(target_loader=partial(_load, ready), wrap_loader=False)

@@ -1,4 +1,4 @@
-"""Removing old telemetry rows, because an operator asked for it: nothing here runs by itself."""
+"""Remove old telemetry rows on the operator's request; nothing here runs by itself."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""A report as text of other programs: JSON, SARIF, and the annotations of GitHub Actions."""
+"""Export a report as JSON, SARIF or annotations of GitHub Actions."""
 
 import json
 from typing import Any
@@ -18,12 +18,12 @@ _ACTIONS_LEVELS = {level: "notice" if name == "note" else name for level, name i
 
 
 def as_json(report: Report) -> str:
-    """The whole report, each finding with its fingerprint."""
+    """Return the whole report as JSON."""
     return json.dumps(report.to_json(), indent=2)
 
 
 def as_sarif(report: Report) -> str:
-    """SARIF 2.1.0: one run of Kodiai, with suggestions as fixes. Source: OASIS SARIF 2.1.0."""
+    """Return SARIF with suggestions as fixes. Source: OASIS SARIF 2.1.0."""
     rules = {finding.rule: finding for finding in report.findings}
     driver: dict[str, Any] = {
         "name": "Kodiai",
@@ -68,7 +68,7 @@ def _result(finding: Finding) -> dict[str, Any]:
     }
     fix = finding.suggestion
     if fix is not None:
-        # Whole lines, with their ends: a region from the first column to the first column of the line after.
+        # Whole lines: from the first column to the first column of the next line.
         replacement = {
             "deletedRegion": {
                 "startLine": fix.start_line,
@@ -88,22 +88,22 @@ def _result(finding: Finding) -> dict[str, Any]:
 
 
 def as_annotations(report: Report) -> str:
-    """Commands of GitHub Actions that annotate the lines. Source: GitHub docs, "Workflow commands"."""
-    told = []
+    """Return workflow commands that annotate the lines. Source: GitHub docs, "Workflow commands"."""
+    commands = []
     for finding in report.findings:
         lines = f"line={finding.start_line},endLine={finding.end_line}"
         title = _property(f"{finding.rule} ({finding.severity})")
         level = _ACTIONS_LEVELS[finding.severity]
-        told.append(f"::{level} file={_property(finding.path)},{lines},title={title}::{_data(finding.message)}")
-    told += [
+        commands.append(f"::{level} file={_property(finding.path)},{lines},title={title}::{_data(finding.message)}")
+    commands += [
         f"::warning title=Kodiai::{_data(f'{engine} failed: {reason}. Its findings are missing.')}"
         for engine, reason in report.engine_failures
     ]
-    return "\n".join(told)
+    return "\n".join(commands)
 
 
 def _data(text: str) -> str:
-    """A text that ends no command and begins none."""
+    """Escape text so that it neither ends nor starts a workflow command."""
     return visible(" ".join(text.split())).replace("%", "%25")
 
 

@@ -1,6 +1,6 @@
-"""A review on one's own machine: the changed files of a git range, read from the repository and from nowhere else.
+"""Review a git range of a local repository, without GitHub.
 
-git is asked, and never told to run anything: no hook, no pager, no external diff, no text conversion.
+git runs no hook, no pager, no external diff and no text conversion.
 """
 
 import os
@@ -16,42 +16,44 @@ from reviews.findings import Report
 from reviews.github.schemas import Blob, ChangedFile
 
 MAX_BYTES = 1024 * 1024
-"""Bytes of a file that is looked at. GitHub shows no diff of a larger one either."""
+"""Size of an analysed file in bytes. GitHub shows no diff of a larger one either."""
 _DIFF = ("--no-ext-diff", "--no-textconv", "--no-color", "--find-renames", "--unified=3", "--submodule=short")
 _NO_FILE = {"120000": "a symbolic link", "160000": "a submodule"}
 _STATUS = {"A": "added", "D": "removed", "M": "modified", "R": "renamed", "C": "copied", "T": "changed"}
 
 
 class NotAReview(Exception):
-    """There is nothing that can be reviewed; the text says why, and what to do."""
+    """The range cannot be reviewed; the text says why, and what to do."""
 
 
 @dataclass(frozen=True)
 class Range:
-    """What is compared: `base`, a commit, and `head`, a commit or None for the files as they are."""
+    """A range: `base`, a commit, and `head`, a commit or None for the working tree."""
 
     base: str
     head: str | None
     name: str
-    """As a person would say it: `main...feature`."""
+    """For people: `main...feature`."""
 
 
 class GitRepository:
-    """A git repository on this machine, from any directory in it. Raises `NotAReview`."""
+    """The git repository that contains `directory`. Raises `NotAReview`."""
 
     def __init__(self, directory: Path) -> None:
         self._root = directory
-        top = self._git("rev-parse", "--show-toplevel", problem=f"{directory.absolute()} is in no git repository")
+        top = self._git(
+            "rev-parse", "--show-toplevel", problem=f"{directory.absolute()} is not inside a git repository"
+        )
         self._root = Path(top.decode().rstrip("\n"))
 
     def range(self, text: str | None) -> Range:
-        """Read a range as `git diff` does: `A...B` from where B left A, `A..B`, or `A` up to the files as they are.
+        """Parse a range as `git diff` does: `A...B` from the merge base, `A..B`, or `A` up to the working tree.
 
-        None stands for all that the default branch does not have, committed or not.
+        None compares the working tree with its merge base with the default branch.
         """
         if text is None:
             default = self._default_branch()
-            return Range(self._merge_base(default, "HEAD"), None, f"{default}...(the files as they are)")
+            return Range(self._merge_base(default, "HEAD"), None, f"{default}...(working tree)")
         if "..." in text:
             base, _, head = text.partition("...")
             base, head = base or "HEAD", head or "HEAD"
@@ -59,17 +61,17 @@ class GitRepository:
         if ".." in text:
             base, _, head = text.partition("..")
             return Range(self._commit(base or "HEAD"), self._commit(head or "HEAD"), text)
-        return Range(self._commit(text), None, f"{text}..(the files as they are)")
+        return Range(self._commit(text), None, f"{text}..(working tree)")
 
     def changed_files(self, compared: Range) -> list[ChangedFile]:
-        """The files that differ, with their hunks as GitHub would show them."""
+        """Return the changed files with their hunks, as GitHub shows them."""
         ends = [compared.base] if compared.head is None else [compared.base, compared.head]
-        told = self._git("diff", "--raw", "-z", "--no-abbrev", *_DIFF, *ends, "--").decode("utf-8", "replace")
+        raw = self._git("diff", "--raw", "-z", "--no-abbrev", *_DIFF, *ends, "--").decode("utf-8", "replace")
         patches = self._git("diff", "--patch", *_DIFF, *ends, "--").decode("utf-8", "replace")
         hunks = [_hunks(patch) for patch in ("\n" + patches).split("\ndiff --git ")[1:]]
-        entries = list(_entries(told))
+        entries = list(_entries(raw))
         if len(entries) != len(hunks):
-            raise NotAReview("the files changed while git was asked about them; try again")
+            raise NotAReview("the working tree changed during the review; try again")
         return [
             ChangedFile(
                 filename=path, status=_STATUS.get(status, "modified"), patch=None if mode in _NO_FILE else patch
@@ -78,18 +80,18 @@ class GitRepository:
         ]
 
     def contents(self, commit: str | None, paths: Sequence[str]) -> Mapping[str, Blob]:
-        """The files at `paths` as they are at a commit, or on disk (None)."""
+        """Return the files at `paths` of a commit, or of the working tree (None)."""
         return {path: blob for path in paths if (blob := self._blob(commit, path)) is not None}
 
     def config(self, compared: Range) -> repository.RepositoryConfig:
-        """What the base settles."""
+        """Return the configuration of the base."""
         blob = self._blob(compared.base, repository.PATH)
         return repository.parse(blob.text if blob else None)
 
     def _blob(self, commit: str | None, path: str) -> Blob | None:
         if commit is None:
             file = self._root / path
-            # Not through a link to somewhere else, be it the file or a directory above it.
+            # Never follow a link out of the repository, be it the file or a directory above it.
             if not file.is_file() or file.is_symlink() or not file.resolve().is_relative_to(self._root.resolve()):
                 return None
             size = file.stat().st_size
@@ -112,23 +114,21 @@ class GitRepository:
         for name in ("origin/HEAD", "main", "master", "origin/main", "origin/master"):
             if self._is_commit(name):
                 return name
-        raise NotAReview("there is no branch main or master to compare with: name what to compare, as in main...HEAD")
+        raise NotAReview("found no branch main or master to compare with; name a range, such as develop...HEAD")
 
     def _merge_base(self, base: str, head: str) -> str:
         found = self._git(
             "merge-base",
             self._commit(base),
             self._commit(head),
-            problem=f"{base} and {head} have no commit in common",
+            problem=f"{base} and {head} have no common ancestor",
         )
         return found.decode().strip()
 
     def _commit(self, name: str) -> str:
         if name.startswith("-"):
-            raise NotAReview(f"{name} is no name of a commit")
-        found = self._git(
-            "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", problem=f"git knows no commit {name} here"
-        )
+            raise NotAReview(f"not a valid revision: {name}")
+        found = self._git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", problem=f"unknown revision {name}")
         return found.decode().strip()
 
     def _is_commit(self, name: str) -> bool:
@@ -144,23 +144,23 @@ class GitRepository:
             done = subprocess.run(
                 command, cwd=self._root, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False
             )
-        except FileNotFoundError as error:
-            raise NotAReview("git is not installed, or the directory is not there") from error
+        except FileNotFoundError as missing:
+            raise NotAReview("git is not installed, or the directory does not exist") from missing
         if done.returncode:
-            said = done.stderr.decode(errors="replace").strip().splitlines()
-            raise NotAReview(problem or f"git {arguments[0]} failed: {said[-1] if said else done.returncode}")
+            error = done.stderr.decode(errors="replace").strip().splitlines()
+            raise NotAReview(problem or f"git {arguments[0]} failed: {error[-1] if error else done.returncode}")
         return done.stdout
 
 
 class UnlimitedBudget:
-    """Pays for the language model where no runs are kept: the budget of one run counts, and no other."""
+    """A budget without a database: only the token limit of one run applies."""
 
     def __init__(self) -> None:
         self.usage: llm.Usage | None = None
-        """What was used; None where it was not asked, or did not tell."""
+        """Usage of the language model; None if it was not called or reported none."""
 
     def reserve(self, cost_usd: float) -> None:
-        """Whoever calls it pays."""
+        """Accept any cost."""
 
     def settle(self, reserved_usd: float, usage: llm.Usage) -> None:
         self.usage = usage
@@ -169,7 +169,7 @@ class UnlimitedBudget:
 def review(
     repository: GitRepository, compared: Range, files: Sequence[ChangedFile], budget: UnlimitedBudget | None = None
 ) -> Report:
-    """Review the changed files of a range as a pull request would be reviewed; `budget` pays for the language model."""
+    """Review the changed files of a range like a pull request; `budget` limits the language model."""
     return look_at(
         files,
         contents=lambda paths, in_base: (
@@ -181,9 +181,9 @@ def review(
     )
 
 
-def _entries(told: str) -> list[tuple[str, str, str]]:
-    """Path, status letter and mode of each file in `git diff --raw -z`. Source: git-diff(1), "Raw output format"."""
-    pieces = iter(told.split("\0"))
+def _entries(raw: str) -> list[tuple[str, str, str]]:
+    """Return path, status letter and mode of each file in `git diff --raw -z`. Source: git-diff(1)."""
+    pieces = iter(raw.split("\0"))
     entries = []
     for head in pieces:
         if not head:
@@ -197,6 +197,6 @@ def _entries(told: str) -> list[tuple[str, str, str]]:
 
 
 def _hunks(patch: str) -> str | None:
-    """The hunks of one file's part of a diff; None where it has none."""
+    """Return the hunks of one file's part of a diff; None if it has none."""
     start = patch.find("\n@@ ")
     return None if start < 0 else patch[start + 1 :]

@@ -1,4 +1,4 @@
-"""A report in a terminal: each finding with its place, its rule and what would mend it."""
+"""Print a report in a terminal: each finding with its location, rule and fix."""
 
 from rich.console import Console
 from rich.text import Text
@@ -16,7 +16,7 @@ _STYLES = {
 
 
 def show_report(console: Console, report: Report) -> None:
-    """Print a report. Nothing of the files is obeyed by the terminal: what is not seen is shown as a sign."""
+    """Print a report. Control and invisible characters of the files are escaped."""
     for finding in sorted(report.findings, key=lambda finding: (finding.path, finding.start_line)):
         _show(console, finding)
     for change in report.config_change or ():
@@ -24,7 +24,7 @@ def show_report(console: Console, report: Report) -> None:
     for left in report.left_out[:MAX_LEFT_OUT]:
         console.print(_left_out(left), soft_wrap=True)
     if len(report.left_out) > MAX_LEFT_OUT:
-        console.print(Text(f"and {len(report.left_out) - MAX_LEFT_OUT} more left out", style="dim"))
+        console.print(Text(f"and {len(report.left_out) - MAX_LEFT_OUT} more skipped", style="dim"))
     for engine, reason in report.engine_failures:
         console.print(
             Text(f"{engine} failed: {visible(reason)}. Its findings are missing.", style="red"), soft_wrap=True
@@ -48,7 +48,7 @@ def _show(console: Console, finding: Finding) -> None:
 
 
 def _left_out(left: LeftOut) -> Text:
-    return Text(f"{visible(left.path)} was left out: {left.reason}", style="dim")
+    return Text(f"{visible(left.path)} skipped: {left.reason}", style="dim")
 
 
 def _summary(report: Report) -> Text:

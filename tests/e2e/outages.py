@@ -105,7 +105,7 @@ class Deliveries:
 
 def nothing_died(kodiai: Kodiai) -> None:
     """No process of Kodiai's ended or had to be started again."""
-    died = [entry for entry in kodiai.events() if entry["event"] == "process died, it is started again"]
+    died = [entry for entry in kodiai.events() if entry["event"] == "process died, restarting it"]
     assert died == []
     assert kodiai.process.poll() is None
 

@@ -30,5 +30,5 @@ def test_a_port_that_is_in_use_is_told_in_a_sentence(command: str, tmp_path: os.
         )
 
     assert refused.returncode == 1
-    assert refused.stderr.splitlines()[-1].startswith(f"CommandError: Kodiai cannot listen on 127.0.0.1:{port} (")
+    assert refused.stderr.splitlines()[-1].startswith(f"CommandError: Cannot listen on 127.0.0.1:{port}: ")
     assert refused.stderr.splitlines()[-1].endswith("Is the port in use?")

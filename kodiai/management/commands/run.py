@@ -10,8 +10,8 @@ from kodiai.supervisor import Supervisor
 
 
 class Command(BaseCommand):
-    help = "Start web, workers and periodic tasks together: what `make run` does. SIGHUP replaces them without a gap."
-    # Shown by this command itself, and no reason not to start: without a secret the intake answers 503.
+    help = "Start web server, workers and periodic tasks, as `make run` does. SIGHUP replaces them without a gap."
+    # This command shows problems but starts anyway: without a secret the intake answers 503.
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -20,19 +20,21 @@ class Command(BaseCommand):
             "--port", type=int, default=int(os.environ.get("PORT", "8000")), help="default: PORT or %(default)s"
         )
         parser.add_argument("--workers", type=int, default=settings.KODIAI_WORKERS, help="default: KODIAI_WORKERS or 1")
-        parser.add_argument("--prepare", action="store_true", help="only bring the databases up to date, then end")
+        parser.add_argument("--prepare", action="store_true", help="only migrate the databases, then exit")
 
     def handle(self, *args: Any, host: str, port: int, workers: int, prepare: bool, **options: Any) -> None:
         for message in checks.run_checks():
             self.stderr.write(self.style.ERROR(str(message)))
         for alias in settings.DATABASES:
-            # A legacy telemetry file at that address is adopted in place.
+            # Adopts a legacy telemetry file in place.
             call_command("migrate", database=alias, fake_initial=True, interactive=False, verbosity=0, skip_checks=True)
         if prepare:
             return
         try:
             supervisor = Supervisor(host=host, port=port, workers=workers)
         except OSError as error:
-            raise CommandError(f"Kodiai cannot listen on {host}:{port} ({error}). Is the port in use?") from error
+            raise CommandError(
+                f"Cannot listen on {host}:{port}: {error}. Choose another port with --port or PORT."
+            ) from error
         if not supervisor.run():
-            raise CommandError("The web server could not be started; the lines above say why.")
+            raise CommandError("The web server failed to start; see the log above.")

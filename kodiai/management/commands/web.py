@@ -8,8 +8,8 @@ from kodiai.supervisor import WEB, child_environment, listen
 
 
 class Command(BaseCommand):
-    help = "Serve webhooks and the admin, without a worker: one of several processes of a larger installation."
-    # Shown, and no reason not to start: without a secret the intake answers 503, and the admin works.
+    help = "Run only the web server (webhooks, admin, API), for installations with several processes or machines."
+    # This command shows problems but starts anyway: without a secret the intake answers 503.
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -24,7 +24,9 @@ class Command(BaseCommand):
         try:
             descriptor = listen(host, port).detach()
         except OSError as error:
-            raise CommandError(f"Kodiai cannot listen on {host}:{port} ({error}). Is the port in use?") from error
+            raise CommandError(
+                f"Cannot listen on {host}:{port}: {error}. Choose another port with --port or PORT."
+            ) from error
         os.set_inheritable(descriptor, True)
-        # This process becomes the server, so that the signals that it gets are the server's.
+        # Replace this process, so that the server receives its signals.
         os.execve(WEB[0], [*WEB, str(descriptor)], child_environment())  # noqa: S606

@@ -4,7 +4,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 
 class Command(BaseCommand):
-    help = "Run the periodic tasks once, for those who prefer cron to the workers' own rounds (KODIAI_SWEEP_SECONDS=0)."
+    help = "Run all periodic tasks once, for cron instead of the workers (KODIAI_SWEEP_SECONDS=0)."
 
     def handle(self, *args: Any, **options: Any) -> None:
         from reviews.maintenance.scheduler import run_all
@@ -12,10 +12,10 @@ class Command(BaseCommand):
         failed = []
         for name, done in run_all().items():
             if done is None:
-                self.stdout.write(f"{name}: another process runs it in this moment")
+                self.stdout.write(f"{name}: already running in another process")
             elif isinstance(done, Exception):
                 failed.append(f"{name} ({type(done).__name__}: {done})")
             else:
                 self.stdout.write(f"{name}: " + ", ".join(f"{what}: {count}" for what, count in done.items()))
         if failed:
-            raise CommandError(f"Failed: {', '.join(failed)}. The log has the traceback, and so has the admin.")
+            raise CommandError(f"Failed: {', '.join(failed)}. See the log or the admin for the traceback.")

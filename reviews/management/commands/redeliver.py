@@ -10,25 +10,25 @@ UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 def span(text: str) -> timedelta:
-    """Read a span of time such as 90m, 24h or 3d."""
+    """Parse a duration such as 90m, 24h or 3d."""
     found = re.fullmatch(r"(\d{1,4})([mhd])", text)
     if found is None:
-        raise ArgumentTypeError(f"{text!r} is not a span of time: write 90m, 24h or 3d")
+        raise ArgumentTypeError(f"{text!r} is not a duration: use 90m, 24h or 3d")
     return timedelta(**{UNITS[found[2]]: int(found[1])})
 
 
 class Command(BaseCommand):
     help = (
-        "Ask GitHub to send again what it sent and the inbox does not have; GitHub does not do that by itself. "
-        "It keeps deliveries for three days. Each is asked for at most three times, by this command and the periodic "
-        "task together."
+        "Request redelivery of deliveries that GitHub sent and the inbox does not have; GitHub never redelivers by "
+        "itself. It keeps deliveries for three days. Each is requested at most three times, by this command and the "
+        "periodic task together."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--since", type=span, default="24h", help="how far to look back: 90m, 24h, 3d (%(default)s)"
         )
-        parser.add_argument("--dry-run", action="store_true", help="only say what was missed")
+        parser.add_argument("--dry-run", action="store_true", help="only list missed deliveries")
 
     def handle(self, *args: Any, since: timedelta, dry_run: bool, **options: Any) -> None:
         from reviews.github.app import AppClient
@@ -49,11 +49,11 @@ class Command(BaseCommand):
                     self.stdout.write(line)
         except GitHubError as error:
             raise CommandError(
-                f"{error}. {count} missed deliveries were found before; start again to go on."
+                f"{error}. {count} missed deliveries were found before that; run the command again to continue."
             ) from error
         if not count:
-            self.stdout.write("Nothing was missed.")
+            self.stdout.write("No delivery was missed.")
         elif dry_run:
-            self.stdout.write(f"{count} missed. Nothing was asked for.")
+            self.stdout.write(f"{count} missed; none requested.")
         else:
-            self.stdout.write(f"{count} missed, {outcomes.count(Outcome.ASKED)} asked for.")
+            self.stdout.write(f"{count} missed, {outcomes.count(Outcome.ASKED)} requested.")

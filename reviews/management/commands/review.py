@@ -12,10 +12,10 @@ SEVERITIES = ("critical", "major", "minor", "info")
 
 class Command(BaseCommand):
     help = (
-        "Review a git range on this machine, with the engines that review pull requests: no GitHub, no App, no "
-        "database. Without RANGE it compares the files as they are with where this branch left the default branch; "
-        "files that git does not know yet are not looked at (git add -N makes them known). Ends with 0; with 1 where a "
-        "finding is as severe as --fail-on, with 2 where nothing could be reviewed."
+        "Review a git range on this machine with the engines that review pull requests. Needs no GitHub, App or "
+        "database. Without RANGE it compares the working tree with its merge base with the default branch. Untracked "
+        "files are not analysed (git add -N includes them). Exits with 0; with 1 if a finding is as severe as "
+        "--fail-on; with 2 if nothing could be reviewed."
     )
     requires_system_checks: list[str] = []
 
@@ -24,7 +24,7 @@ class Command(BaseCommand):
             "range",
             nargs="?",
             metavar="RANGE",
-            help="as for git diff: main...HEAD, A..B, or A for A up to the files as they are",
+            help="as for git diff: main...HEAD, A..B, or A for A up to the working tree",
         )
         parser.add_argument(
             "--format",
@@ -36,12 +36,12 @@ class Command(BaseCommand):
             "--fail-on",
             choices=(*SEVERITIES, "never"),
             default="never",
-            help="end with status 1 where a finding is as severe as this or more (%(default)s)",
+            help="exit with 1 if a finding has this severity or a higher one (%(default)s)",
         )
         parser.add_argument(
             "--language-model",
             action="store_true",
-            help="ask the language model too, with the settings KODIAI_LLM_…: it gets the changed lines",
+            help="also call the language model (settings KODIAI_LLM_…), which receives the changed lines",
         )
         parser.add_argument("-C", dest="directory", type=Path, default=Path(), help="the repository (this directory)")
 
@@ -60,9 +60,9 @@ class Command(BaseCommand):
         from rich.console import Console
 
         if language_model and not settings.KODIAI_LLM_MODEL:
-            raise CommandError("KODIAI_LLM_MODEL names no language model: docs/language-model.md", returncode=2)
+            raise CommandError("KODIAI_LLM_MODEL is not set; see docs/language-model.md", returncode=2)
 
-        # Progress and what is told beside the review go to standard error: standard output is the review.
+        # Progress and notes go to standard error: standard output is the report.
         beside = Console(stderr=True, no_color=no_color or None, highlight=False)
         with beside.status("Reading the repository…"):
             from reviews.local.git_range import GitRepository, NotAReview, UnlimitedBudget, review
@@ -76,12 +76,12 @@ class Command(BaseCommand):
         noun = "file" if len(files) == 1 else "files"
         beside.print(f"{compared.name}: {len(files)} changed {noun}", markup=False)
         started = time.monotonic()
-        with beside.status(f"Looking at {len(files)} {noun}…"):
+        with beside.status(f"Analysing {len(files)} {noun}…"):
             budget = UnlimitedBudget() if language_model else None
             report = review(repository, compared, files, budget)
         if budget and (used := budget.usage):
             beside.print(
-                f"{used.model}: {used.input_tokens} tokens read, {used.output_tokens} written, ${used.cost_usd:.4f}",
+                f"{used.model}: {used.input_tokens} tokens in, {used.output_tokens} out, ${used.cost_usd:.4f}",
                 markup=False,
             )
         for ignored in repository.config(compared).problems:
@@ -107,5 +107,5 @@ class Command(BaseCommand):
             self.stdout.write(export.as_json(report))
         elif format == "sarif":
             self.stdout.write(export.as_sarif(report))
-        elif told := export.as_annotations(report):
-            self.stdout.write(told)
+        elif annotations := export.as_annotations(report):
+            self.stdout.write(annotations)

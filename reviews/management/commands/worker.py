@@ -5,7 +5,7 @@ from django.core.management.base import BaseCommand
 
 
 class Command(BaseCommand):
-    help = "Run queued reviews and the periodic tasks, until SIGTERM or Ctrl-C."
+    help = "Run queued reviews and periodic tasks until SIGTERM or Ctrl-C."
 
     def handle(self, *args: Any, **options: Any) -> None:
         from reviews.worker import Worker

@@ -88,11 +88,11 @@ def test_two_commits_are_compared_whatever_lies_in_the_directory(git: Git, direc
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("nowhere", "git knows no commit nowhere here"),
-        ("main..nowhere", "git knows no commit nowhere here"),
-        ("nowhere...main", "git knows no commit nowhere here"),
-        ("--output=/tmp/x", "is no name of a commit"),
-        ("main..--help", "is no name of a commit"),
+        ("nowhere", "unknown revision nowhere"),
+        ("main..nowhere", "unknown revision nowhere"),
+        ("nowhere...main", "unknown revision nowhere"),
+        ("--output=/tmp/x", "not a valid revision"),
+        ("main..--help", "not a valid revision"),
     ],
 )
 def test_a_range_that_is_none_is_refused_with_a_sentence(git: Git, directory: Path, text: str, complaint: str) -> None:
@@ -101,13 +101,13 @@ def test_a_range_that_is_none_is_refused_with_a_sentence(git: Git, directory: Pa
 
 
 def test_a_directory_in_no_repository_is_refused(directory: Path) -> None:
-    with pytest.raises(NotAReview, match="is in no git repository"):
+    with pytest.raises(NotAReview, match="is not inside a git repository"):
         GitRepository(directory)
 
 
 def test_a_repository_without_a_default_branch_asks_what_to_compare(git: Git, directory: Path) -> None:
     git("branch", "--quiet", "--move", "main", "trunk")
-    with pytest.raises(NotAReview, match="name what to compare"):
+    with pytest.raises(NotAReview, match="name a range"):
         reviewed(directory)
     assert reviewed(directory, "trunk").changed_files == 0
 
@@ -115,7 +115,7 @@ def test_a_repository_without_a_default_branch_asks_what_to_compare(git: Git, di
 def test_branches_without_a_commit_in_common_are_told_so(git: Git, directory: Path) -> None:
     git("checkout", "--quiet", "--orphan", "other")
     git("commit", "--quiet", "--message=other")
-    with pytest.raises(NotAReview, match="have no commit in common"):
+    with pytest.raises(NotAReview, match="have no common ancestor"):
         reviewed(directory, "main...other")
 
 

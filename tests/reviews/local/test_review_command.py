@@ -48,7 +48,7 @@ def test_it_needs_no_settings_and_shows_what_was_found(repository: Path) -> None
     assert "a\N{REPLACEMENT CHARACTER}[31m.py:1: minor F401 `os` imported but unused" in done.stdout
     assert "1 finding (1 minor) in 1 of 1 changed file, by ruff" in done.stdout
     assert "\x1b" not in done.stdout + done.stderr
-    assert done.stderr.startswith("main...(the files as they are): 1 changed file\n")
+    assert done.stderr.startswith("main...(working tree): 1 changed file\n")
 
 
 @pytest.mark.parametrize(("fail_on", "status"), [("minor", 1), ("info", 1), ("major", 0)])
@@ -64,7 +64,7 @@ def test_in_github_actions_it_annotates(repository: Path) -> None:
 def test_what_cannot_be_reviewed_is_a_sentence_and_another_status(repository: Path) -> None:
     done = call("nowhere", cwd=repository)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "CommandError: git knows no commit nowhere here\n"
+    assert done.stderr == "CommandError: unknown revision nowhere\n"
 
 
 def test_on_a_terminal_it_is_coloured(repository: Path) -> None:
@@ -104,7 +104,7 @@ def test_the_language_model_is_asked_where_that_is_wished_for_and_not_else(repos
 
     assert "language-model" not in unasked.stdout
     assert "shop.py:1: major language-model Nobody uses this." in asked.stdout
-    assert "gpt-5-mini: 2000 tokens read, 400 written, $0.0013" in asked.stderr
+    assert "gpt-5-mini: 2000 tokens in, 400 out, $0.0013" in asked.stderr
     assert len(model.calls) == 1
 
 

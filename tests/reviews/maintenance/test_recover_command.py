@@ -44,7 +44,7 @@ def test_it_says_that_all_is_well(pull: PullRequest) -> None:
         "Tasks of dead workers ended: 0",
         "Deliveries waiting: 0",
         "Running: 0",
-        "Telemetry rows owed: 0",
+        "Telemetry rows pending: 0",
         "No delivery has failed.",
     ]
     assert recover("--failed").splitlines()[-1] == "No delivery has failed."
@@ -76,9 +76,9 @@ def test_it_tells_what_waits_what_is_put_off_what_runs_and_what_is_owed(
     assert until is not None
     assert recover().splitlines()[3:] == [
         "Deliveries waiting: 1",
-        f"Put off: 1, the last until {until:%Y-%m-%d %H:%M:%S} UTC",
+        f"Deferred: 1, the last until {until:%Y-%m-%d %H:%M:%S} UTC",
         "Running: 1",
-        "Telemetry rows owed: 1",
+        "Telemetry rows pending: 1",
         "No delivery has failed.",
     ]
     assert waiting.status == DeliveryStatus.QUEUED
@@ -96,14 +96,14 @@ def test_it_tells_what_failed_and_why_and_keeps_the_traceback(failed: Delivery, 
 
 @pytest.mark.parametrize("arguments", [["--failed"], ["failed-1"]])
 def test_it_queues_failed_deliveries_again(failed: Delivery, pull: PullRequest, arguments: list[str]) -> None:
-    assert "failed-1 pull_request.opened: queued again" in recover(*arguments)
+    assert "failed-1 pull_request.opened: requeued" in recover(*arguments)
     assert run(failed).conclusion == "success"
-    assert "left alone, it is done" in recover("failed-1")
+    assert "not requeued: it is done" in recover("failed-1")
     assert len(pull.reviews) == 1
 
 
 def test_an_id_that_is_not_in_the_inbox_is_an_error_and_nothing_is_queued(failed: Delivery) -> None:
-    with pytest.raises(CommandError, match=r"Not in the inbox: unheard-of\. Nothing was queued again\."):
+    with pytest.raises(CommandError, match=r"Not in the inbox: unheard-of\. Nothing was requeued\."):
         recover("failed-1", "unheard-of")
     failed.refresh_from_db()
     assert failed.status == DeliveryStatus.FAILED

@@ -50,10 +50,10 @@ def test_a_delivery_that_was_refused_is_asked_for_and_becomes_a_review(
     (line, total) = redeliver()
 
     assert " refused pull_request.opened, answered with 401: GitHub is asked to send it again" in line
-    assert total == "1 missed, 1 asked for."
+    assert total == "1 missed, 1 requested."
     github.wait_for_redeliveries()
     assert run(Delivery.objects.get(delivery_id="refused")).conclusion == "success"
-    assert redeliver() == ["Nothing was missed."]
+    assert redeliver() == ["No delivery was missed."]
     assert len(pull.reviews) == 1
 
 
@@ -68,7 +68,7 @@ def test_a_run_that_a_restored_inbox_does_not_know_of_is_made_again_and_publishe
     RateLimitEvent.objects.all().delete()
     Execution.objects.all().delete()
 
-    assert redeliver()[-1] == "1 missed, 1 asked for."
+    assert redeliver()[-1] == "1 missed, 1 requested."
     github.wait_for_redeliveries()
     review = run(admit(pull, delivery_id="forgotten"))
 
@@ -83,7 +83,7 @@ def test_what_the_inbox_has_is_not_asked_for_whatever_github_was_answered(github
     send(github, pull, "arrived")
     admit(pull, delivery_id="arrived")
 
-    assert redeliver() == ["Nothing was missed."]
+    assert redeliver() == ["No delivery was missed."]
     assert github.count("redeliver") == 0
 
 
@@ -92,14 +92,14 @@ def test_another_event_type_with_a_known_id_is_missed_all_the_same(github: Sandb
     admit(pull, "synchronize", delivery_id="shared")
     send(github, pull, "shared")
 
-    assert "1 missed, 1 asked for." in redeliver()
+    assert "1 missed, 1 requested." in redeliver()
 
 
 @pytest.mark.django_db
 def test_a_dry_run_asks_for_nothing_and_keeps_nothing(github: Sandbox, pull: PullRequest) -> None:
     send(github, pull, "missed")
 
-    assert redeliver("--dry-run")[-1] == "1 missed. Nothing was asked for."
+    assert redeliver("--dry-run")[-1] == "1 missed; none requested."
     assert github.count("redeliver") == 0
     assert not MissedDelivery.objects.exists()
 
@@ -135,14 +135,14 @@ def test_an_attempt_that_may_still_be_under_way_is_left_alone(
     monkeypatch.setattr(redelivery, "UNDER_WAY", timedelta(minutes=2))
     send(github, pull, "just-sent")
 
-    assert redeliver() == ["Nothing was missed."]
+    assert redeliver() == ["No delivery was missed."]
 
 
 @pytest.mark.django_db
 def test_pings_are_never_asked_for(github: Sandbox, pull: PullRequest) -> None:
     github.send_webhook(NOBODY, "ping", webhook_payload(github.app, None, "ping"), delivery_id="ping")
 
-    assert redeliver() == ["Nothing was missed."]
+    assert redeliver() == ["No delivery was missed."]
 
 
 @pytest.mark.django_db
@@ -150,7 +150,7 @@ def test_a_list_of_several_pages_is_read_to_its_end(github: Sandbox, pull: PullR
     for number in range(205):
         send(github, pull, f"missed-{number}")
 
-    assert redeliver("--dry-run")[-1] == "205 missed. Nothing was asked for."
+    assert redeliver("--dry-run")[-1] == "205 missed; none requested."
     assert github.count("hook_deliveries") == 3
 
 
@@ -178,13 +178,13 @@ def test_a_refusal_is_told_and_keeps_no_other_from_being_asked_for(github: Sandb
     said = redeliver()
 
     assert said[0].endswith(": GitHub refuses to send it again")
-    assert said[-1] == "2 missed, 1 asked for."
+    assert said[-1] == "2 missed, 1 requested."
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("text", ["yesterday", "24", "-1h", "1w", "99999d"])
 def test_a_span_that_cannot_be_read_is_an_error_that_shows_how_to_write_it(text: str) -> None:
-    with pytest.raises(CommandError, match=r"is not a span of time: write 90m, 24h or 3d"):
+    with pytest.raises(CommandError, match=r"is not a duration: use 90m, 24h or 3d"):
         call_command("redeliver", f"--since={text}")
 
 
