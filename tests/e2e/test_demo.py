@@ -16,9 +16,9 @@ import pytest
 from django.core.management.base import CommandError
 from rich.console import Console
 
+from kodiai.demo.console import Check, Screen
 from kodiai.demo.environment import FOLDER, ROOT, TELEMETRY_DATABASE
-from kodiai.demo.screen import Check, Screen
-from kodiai.demo.stage import LOCK
+from kodiai.demo.processes import LOCK
 from kodiai.management.commands.demo import sum_up
 
 SECONDS = 90

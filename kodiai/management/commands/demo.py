@@ -8,11 +8,11 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 
+from kodiai.demo.console import Check, Screen
 from kodiai.demo.environment import DATABASE, ROOT
 from kodiai.demo.login import log_in, make_login
-from kodiai.demo.screen import Check, Screen
-from kodiai.demo.stage import LOG, Stage, StageFailed, log_tail, on_stage
-from kodiai.demo.story import Story
+from kodiai.demo.processes import LOG, Stage, StageFailed, log_tail, on_stage
+from kodiai.demo.scenario import Story
 
 
 class Command(BaseCommand):

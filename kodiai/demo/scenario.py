@@ -10,9 +10,9 @@ from typing import Any
 from django_tasks_db.models import DBTaskResult
 
 from kodiai.demo import changes
+from kodiai.demo.console import Check, Screen
 from kodiai.demo.environment import TELEMETRY_DATABASE
-from kodiai.demo.screen import Check, Screen
-from kodiai.demo.stage import Stage
+from kodiai.demo.processes import Stage
 from reviews.models import Delivery, Review
 from sandbox import Fault, FaultKind, PullRequest, Repository, WebhookResponse, webhook_payload
 from telemetry.models import Execution, RateLimitEvent
