@@ -1,1 +1,1 @@
-"""The demo: Kodiai against a GitHub in a box, told and checked in the terminal."""
+"""The demo: Kodiai reviews pull requests of a simulated GitHub, and checks in the terminal that it did."""

@@ -1,4 +1,4 @@
-"""The pull requests of the story: small changes of the kind that people make, with the slips that people make."""
+"""The files of the demo's pull requests: small changes with typical mistakes."""
 
 SHOP = {
     "README.md": "# The shop\n",
@@ -29,7 +29,7 @@ def recipients(customers):
 ''',
 }
 
-# A name misspelt, a default that all calls share, an import left over.
+# A misspelt name, a mutable default, an unused import.
 DISCOUNTS = {
     "shop/pricing.py": '''"""What an order costs."""
 
@@ -48,7 +48,7 @@ def total(lines, earned=[]):
 '''
 }
 
-# What went wrong is caught, named, and then neither used nor logged.
+# The exception is caught and named, but neither used nor logged.
 REFUSED_CARDS = {
     "shop/payments.py": '''"""Taking money."""
 
@@ -68,7 +68,7 @@ def charge(card, amount):
 '''
 }
 
-# Two comparisons that work, and are not how Python says it.
+# Two comparisons that work, but are not idiomatic.
 SHIPPED_TO = {
     "newsletter.py": '''"""Who gets the newsletter."""
 

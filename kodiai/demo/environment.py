@@ -1,4 +1,4 @@
-"""The demo's settings. They have to be there before Django reads its own, so nothing in here imports Django."""
+"""The demo's settings. They are set before Django reads them, so nothing in this module imports Django."""
 
 import os
 import secrets
@@ -9,13 +9,13 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "var" / "demo"
 DATABASE = FOLDER / "kodiai.sqlite3"
 TELEMETRY_DATABASE = FOLDER / "telemetry.sqlite3"
-"""A store of its own, so that it can be locked while all else works."""
+"""A separate database, so that it can be locked while everything else works."""
 
 
 def prepare() -> None:
-    """Point this process and its children at the demo's folder, and away from any real set-up.
+    """Set the environment of this process and its children to the demo's databases, and remove the operator's settings.
 
-    The only place where Kodiai makes up a secret key: what it signs ends with the demo.
+    Nowhere else does Kodiai generate a secret key: what it signs is invalid after the demo.
     """
     for name in [name for name in os.environ if name.startswith("KODIAI_")]:
         del os.environ[name]
@@ -25,9 +25,9 @@ def prepare() -> None:
         "KODIAI_SECRET_KEY": secrets.token_urlsafe(50),
         "DATABASE_URL": _sqlite_url(DATABASE),
         "KODIAI_TELEMETRY_DATABASE_URL": _sqlite_url(TELEMETRY_DATABASE),
-        # What telemetry is owed comes within seconds, so that the story can be told to its end.
+        # Pending telemetry is recorded within a second, so that the demo need not wait for it.
         "KODIAI_SWEEP_SECONDS": "1",
-        # GitHub is on this machine: no proxy knows the way to it.
+        # The simulated GitHub is on this machine, where no proxy reaches it.
         "NO_PROXY": "*",
         "no_proxy": "*",
     }

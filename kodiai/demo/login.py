@@ -1,4 +1,4 @@
-"""A log-in for the demo's admin that ends with the demo."""
+"""A temporary login to the demo's admin."""
 
 import secrets
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ class Login:
 
 
 def make_login() -> Login:
-    """Make a superuser with a password that nobody has used before."""
+    """Create a superuser with a random password."""
     login = Login("demo", secrets.token_urlsafe(9))
     User.objects.create_superuser(login.name, password=login.password)
     return login
 
 
 def log_in(url: str, login: Login) -> int:
-    """Log in to the admin as a browser does; return the status of the page that comes then, 401 for the form again."""
+    """Log in to the admin as a browser does, and return the status of its first page."""
     with httpx.Client(base_url=url, trust_env=False) as browser:
         browser.get("/admin/login/")
         form = {"username": login.name, "password": login.password}

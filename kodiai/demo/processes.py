@@ -1,4 +1,4 @@
-"""What the story is played on: the sandbox as GitHub, and Kodiai's own processes as `make run` starts them."""
+"""The processes of the demo: the sandbox, and a Kodiai that is started as `make run` does."""
 
 import errno
 import fcntl
@@ -19,23 +19,23 @@ from kodiai.supervisor import end_with_parent
 from sandbox import Sandbox, webhook_payload
 
 HOST = "127.0.0.1"
-"""Never another: what the demo serves is for nobody but the one who watches it."""
-USUAL_PORT = 8000
+"""The demo listens on no other address."""
+DEFAULT_PORT = 8000
 LOCK = FOLDER.with_suffix(".lock")
 LOG = FOLDER / "kodiai.log"
 START_SECONDS = 30.0
 STOP_SECONDS = 30.0
-"""A little longer than the supervisor gives its own children."""
-LOOK_SECONDS = 0.02
+"""Longer than the supervisor waits for its own children."""
+POLL_SECONDS = 0.02
 
 
-class StageFailed(Exception):
-    """The story cannot be told, or not to its end. The text says why, and what to do."""
+class DemoError(Exception):
+    """The demo cannot start or go on. The message says why, and what to do."""
 
 
 @dataclass(frozen=True)
-class Stage:
-    """A running Kodiai at `url`, and the GitHub that it works for."""
+class RunningKodiai:
+    """A running Kodiai at `url`, and the simulated GitHub that it works for."""
 
     github: Sandbox
     url: str
@@ -43,30 +43,28 @@ class Stage:
 
     @property
     def webhook_url(self) -> str:
+        """The URL that receives webhooks."""
         return f"{self.url}/webhooks/github"
 
     def wait_until(self, condition: Callable[[], bool], seconds: float = 20) -> bool:
-        """Wait for a condition; return whether it came true in time. Raises StageFailed when Kodiai has ended."""
+        """Wait for a condition; return False after `seconds`. Raises DemoError if Kodiai ends."""
         deadline = time.monotonic() + seconds
-        while not (true := condition()) and time.monotonic() < deadline:
+        while not (met := condition()) and time.monotonic() < deadline:
             if self.process.poll() is not None:
-                self.run_on()
-            time.sleep(LOOK_SECONDS)
-        return true
+                self.wait_for_exit()
+            time.sleep(POLL_SECONDS)
+        return met
 
-    def run_on(self) -> NoReturn:
-        """Wait for what is not to happen: that Kodiai ends. Raises StageFailed then."""
-        raise StageFailed(f"Kodiai ended with status {self.process.wait()}. The last lines of its log:\n{log_tail()}")
+    def wait_for_exit(self) -> NoReturn:
+        """Wait until Kodiai ends, then raise DemoError."""
+        raise DemoError(f"Kodiai ended with status {self.process.wait()}. The last lines of its log:\n{log_tail()}")
 
 
 @contextmanager
-def on_stage() -> Iterator[Stage]:
-    """Start the sandbox, web and worker in an emptied `var/demo/`; stop them at the end, whatever happened.
-
-    Raises StageFailed.
-    """
+def start_kodiai() -> Iterator[RunningKodiai]:
+    """Start the sandbox and Kodiai in an empty `var/demo/`, and stop both at the end. Raises DemoError."""
     port = _port()
-    with _only_demo():
+    with _exclusive_folder():
         shutil.rmtree(FOLDER, ignore_errors=True)
         FOLDER.mkdir(parents=True)
         with Sandbox() as github, LOG.open("wb") as log:
@@ -76,25 +74,25 @@ def on_stage() -> Iterator[Stage]:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                # Ctrl-C is for the demo, which then stops Kodiai in order.
+                # Ctrl-C reaches the demo only, which then stops Kodiai.
                 start_new_session=True,
                 preexec_fn=end_with_parent,
             )
             try:
-                stage = Stage(github, f"http://{HOST}:{port}", process)
-                stage.wait_until(lambda: _listens(port), START_SECONDS)
-                ping = github.send_webhook(stage.webhook_url, "ping", webhook_payload(github.app, None, "ping"))
+                kodiai = RunningKodiai(github, f"http://{HOST}:{port}", process)
+                kodiai.wait_until(lambda: _listens(port), START_SECONDS)
+                ping = github.send_webhook(kodiai.webhook_url, "ping", webhook_payload(github.app, None, "ping"))
                 if ping.status_code != 200:
-                    raise StageFailed(f"Kodiai does not answer. The last lines of its log:\n{log_tail()}")
-                yield stage
+                    raise DemoError(f"Kodiai does not respond. The last lines of its log:\n{log_tail()}")
+                yield kodiai
             finally:
                 _stop(process)
 
 
 def log_tail(lines: int = 15) -> str:
-    """The last lines that Kodiai's processes logged."""
+    """Return the last lines of Kodiai's log."""
     logged = LOG.read_text(errors="replace").splitlines() if LOG.exists() else []
-    return "\n".join(logged[-lines:]) or "(nothing was logged)"
+    return "\n".join(logged[-lines:]) or "(the log is empty)"
 
 
 def _github_settings(github: Sandbox) -> dict[str, str]:
@@ -108,33 +106,33 @@ def _github_settings(github: Sandbox) -> dict[str, str]:
 
 
 @contextmanager
-def _only_demo() -> Iterator[None]:
-    """Hold the demo's folder for this process: a second demo would empty it under the first."""
+def _exclusive_folder() -> Iterator[None]:
+    """Lock the demo's folder: a second demo would empty it while the first one runs."""
     LOCK.parent.mkdir(parents=True, exist_ok=True)
     with LOCK.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise StageFailed(f"Another demo is running in {FOLDER}. End it first.") from error
+            raise DemoError(f"Another demo is running in {FOLDER}. End it first.") from error
         yield
 
 
 def _port() -> int:
-    """PORT if it is set; else the usual port, or any other that is free."""
+    """Return PORT if it is set, else the default port if it is free, else any free port."""
     wanted = os.environ.get("PORT", "")
     if not wanted:
-        return USUAL_PORT if _free_port(USUAL_PORT) else _free_port(0)
+        return DEFAULT_PORT if _free_port(DEFAULT_PORT) else _free_port(0)
     if not wanted.isdecimal() or not 0 < int(wanted) < 65536:
-        raise StageFailed(f"PORT is {wanted!r}, which is no port. Leave it out, and the demo takes a free one.")
+        raise DemoError(f"PORT={wanted!r} is not a port number. Without PORT, the demo uses a free port.")
     if not _free_port(int(wanted)):
-        raise StageFailed(f"Port {wanted} on {HOST} is not to be had. Leave PORT out, and the demo takes a free one.")
+        raise DemoError(f"Port {wanted} on {HOST} is already in use. Without PORT, the demo uses a free port.")
     return int(wanted)
 
 
 def _free_port(port: int) -> int:
-    """The port, or for 0 any free one; 0 if it is taken, or not for us."""
+    """Return the port (for 0: any free port), or 0 if it is in use or not permitted."""
     with socket.socket() as listener:
-        # As a server binds: connections of an earlier demo that are not quite gone are no hindrance.
+        # As servers do: closed connections of an earlier demo do not keep the port in use.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((HOST, port))
@@ -155,6 +153,6 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
     try:
         process.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:
-        # The supervisor too: its children would outlive it otherwise.
+        # The whole session: otherwise the children would outlive the supervisor.
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()

@@ -1,4 +1,4 @@
-"""`make demo`: the story holds, what is broken is told, and nothing is left running."""
+"""`make demo`: every check passes, failures are reported, and no process is left running."""
 
 import fcntl
 import http.client
@@ -16,20 +16,20 @@ import pytest
 from django.core.management.base import CommandError
 from rich.console import Console
 
-from kodiai.demo.console import Check, Screen
+from kodiai.demo.console import Check, DemoConsole
 from kodiai.demo.environment import FOLDER, ROOT, TELEMETRY_DATABASE
 from kodiai.demo.processes import LOCK
-from kodiai.management.commands.demo import sum_up
+from kodiai.management.commands.demo import summarise
 
 SECONDS = 90
-"""After which a demo hangs; on a machine that does nothing else it takes ten."""
+"""Time limit of a demo, which takes ten seconds on an idle machine."""
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture
 def start_demo() -> Iterator[Start]:
-    """Starts demos, one test at a time (they share a folder), and leaves none running."""
+    """Starts demos, in one test at a time since they share a folder, and stops them."""
     started: list[subprocess.Popen[str]] = []
 
     def start(*options: str, **environment: str) -> "subprocess.Popen[str]":
@@ -60,54 +60,54 @@ def start_demo() -> Iterator[Start]:
 
 
 def read_until(demo: "subprocess.Popen[str]", text: str) -> str:
-    """The demo's output up to the line with `text`."""
+    """Return the demo's output up to the line with `text`."""
     assert demo.stdout is not None
     read = ""
     for line in demo.stdout:
         read += line
         if text in line:
             return read
-    raise AssertionError(f"{text!r} did not come:\n{read}")
+    raise AssertionError(f"{text!r} is missing:\n{read}")
 
 
-def test_the_whole_story_holds(start_demo: Start) -> None:
+def test_every_check_passes(start_demo: Start) -> None:
     demo = start_demo("--once")
-    told, errors = demo.communicate(timeout=SECONDS)
+    output, errors = demo.communicate(timeout=SECONDS)
 
-    assert demo.returncode == 0, told + errors
-    assert "✗" not in told
-    headings = re.findall(r"^(\d)\. .*━", told, re.MULTILINE)
+    assert demo.returncode == 0, output + errors
+    assert "✗" not in output
+    headings = re.findall(r"^(\d)\. .*━", output, re.MULTILINE)
     assert headings == ["1", "2", "3", "4"]
     for point in (
         "✓ one review is published, by the App",
         "✓ still one review on GitHub",
         "✓ still one telemetry row",
-        "✓ it says, in these words: Analysis is partial due to API limits.",
-        "✓ one telemetry row, which names the limit",
-        "✓ all this time the store was locked",
-        "✓ afterwards the owed row is there, and only once",
-        "✓ the log-in opens the admin",
+        "✓ its text contains: Analysis is partial due to API limits.",
+        "✓ one telemetry row, whose degradation path is the limit",
+        "✓ the database was locked all the time",
+        "✓ afterwards the pending row is recorded, once",
+        "✓ the login opens the admin",
     ):
-        assert point in told
-    assert "kodiai:review" not in told, "people do not see the marker"
+        assert point in output
+    assert "kodiai:review" not in output, "the marker is not shown"
 
 
-def test_it_keeps_running_whatever_was_wrong_until_it_is_stopped(start_demo: Start) -> None:
+def test_it_runs_on_after_failed_checks_until_it_is_stopped(start_demo: Start) -> None:
     operators = {
         "KODIAI_GITHUB_API_URL": "http://127.0.0.1:9",
         "KODIAI_GITHUB_WEBHOOK_SECRET": "of the real App",
         "DATABASE_URL": "postgres://nobody@127.0.0.1:9/real",
     }
     demo = start_demo(**operators)
-    address = re.search(r"Kodiai answers on http://127\.0\.0\.1:(\d+)", read_until(demo, "Kodiai answers on"))
+    address = re.search(r"Kodiai listens on http://127\.0\.0\.1:(\d+)", read_until(demo, "Kodiai listens on"))
     assert address is not None
     stranger = sqlite3.connect(TELEMETRY_DATABASE, isolation_level=None)
     stranger.execute("BEGIN EXCLUSIVE")
     first = read_until(demo, "✗")
     stranger.close()
-    rest = read_until(demo, "Ctrl-C ends it.")
+    rest = read_until(demo, "Ctrl-C ends the demo.")
 
-    broken = "✗ one telemetry row, nothing degraded: expected ['none'], seen []"
+    broken = "✗ one telemetry row, nothing degraded: expected ['none'], got []"
     assert broken in first
     assert "checks failed:" in rest
     assert broken in rest
@@ -118,16 +118,16 @@ def test_it_keeps_running_whatever_was_wrong_until_it_is_stopped(start_demo: Sta
     web.close()
 
     demo.send_signal(signal.SIGINT)
-    goodbye, _ = demo.communicate(timeout=SECONDS)
-    assert "Good-bye" in goodbye
+    rest, _ = demo.communicate(timeout=SECONDS)
+    assert "Stopped." in rest
     assert demo.returncode == 0
     with socket.socket() as client:
         assert client.connect_ex(("127.0.0.1", int(address[1]))) != 0
 
 
-def test_it_says_when_kodiai_died(start_demo: Start) -> None:
+def test_it_reports_that_kodiai_died(start_demo: Start) -> None:
     demo = start_demo("--once")
-    kodiai = re.search(r"as process (\d+)", read_until(demo, "Kodiai answers on"))
+    kodiai = re.search(r"as process (\d+)", read_until(demo, "Kodiai listens on"))
     assert kodiai is not None
     os.kill(int(kodiai[1]), signal.SIGKILL)
     _, errors = demo.communicate(timeout=SECONDS)
@@ -136,17 +136,17 @@ def test_it_says_when_kodiai_died(start_demo: Start) -> None:
     assert "Kodiai ended with status -9. The last lines of its log:" in errors
 
 
-def test_it_says_when_its_port_is_taken(start_demo: Start) -> None:
+def test_it_reports_a_port_in_use(start_demo: Start) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         demo = start_demo("--once", PORT=str(port))
         _, errors = demo.communicate(timeout=SECONDS)
 
     assert demo.returncode == 1
-    assert f"Port {port} on 127.0.0.1 is not to be had. Leave PORT out, and the demo takes a free one." in errors
+    assert f"Port {port} on 127.0.0.1 is already in use. Without PORT, the demo uses a free port." in errors
 
 
-def test_it_leaves_another_demo_alone(start_demo: Start) -> None:
+def test_it_does_not_disturb_another_demo(start_demo: Start) -> None:
     with LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         demo = start_demo("--once")
@@ -156,12 +156,12 @@ def test_it_leaves_another_demo_alone(start_demo: Start) -> None:
     assert f"Another demo is running in {FOLDER}. End it first." in errors
 
 
-def test_a_failed_check_says_what_was_expected_and_what_was_seen() -> None:
+def test_a_failed_check_shows_the_expected_and_the_actual_value() -> None:
     output = io.StringIO()
-    checks = [Check("one review", expected=1, seen=1), Check("one row", expected=1, seen=2)]
+    checks = [Check("one review", expected=1, actual=1), Check("one row", expected=1, actual=2)]
 
-    with pytest.raises(CommandError, match=r"(?s)^1 of 2 checks failed:.*✗ one row: expected 1, seen 2$"):
-        sum_up(checks, Screen(Console(file=output)), once=True)
+    with pytest.raises(CommandError, match=r"(?s)^1 of 2 checks failed:.*✗ one row: expected 1, got 2$"):
+        summarise(checks, DemoConsole(Console(file=output)), once=True)
     assert "The last lines of Kodiai's log:" in output.getvalue()
 
 
@@ -172,7 +172,7 @@ def test_a_suggestion_is_shown_as_a_change() -> None:
         "body": "### Kodiai: 1 finding\n\n<!-- kodiai:review 0123 -->",
         "comments": [{"path": "app.py", "line": 2, "body": "**minor** Not so.\n\n```suggestion\nb = 2\n```"}],
     }
-    Screen(Console(file=output)).review("octo/demo#1", review, {"app.py": "a = 1\nb = 1\n"})
+    DemoConsole(Console(file=output)).review("octo/demo#1", review, {"app.py": "a = 1\nb = 1\n"})
 
     shown = [line.strip("│ ").rstrip() for line in output.getvalue().splitlines()]
     assert shown.index("app.py:2") < shown.index("minor Not so.") < shown.index("- b = 1") < shown.index("+ b = 2")
