@@ -1,6 +1,7 @@
 """Web server and workers as child processes of one: started, replaced and stopped together, restarted when one dies."""
 
 import ctypes
+import errno
 import logging
 import os
 import signal
@@ -217,6 +218,13 @@ def listen(host: str, port: int) -> socket.socket:
         # none before there is something to read, and idle ones are left to the next web server.
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, SILENT_SECONDS)
     return listening
+
+
+def why_not_listening(host: str, port: int, error: OSError) -> str:
+    """Say why the socket could not be opened, and what to do."""
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {port} is already in use. Set another one with PORT or --port."
+    return f"Cannot listen on {host}:{port}: {error.strerror or error}."
 
 
 def child_environment() -> dict[str, str]:

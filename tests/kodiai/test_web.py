@@ -11,7 +11,7 @@ from tests.support.runs import ROOT
 
 
 @pytest.mark.parametrize("command", ["web", "run"])
-def test_a_port_that_is_in_use_is_told_in_a_sentence(command: str, tmp_path: os.PathLike[str]) -> None:
+def test_a_port_in_use_is_reported_in_a_sentence(command: str, tmp_path: os.PathLike[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         environment = {
@@ -30,5 +30,5 @@ def test_a_port_that_is_in_use_is_told_in_a_sentence(command: str, tmp_path: os.
         )
 
     assert refused.returncode == 1
-    assert refused.stderr.splitlines()[-1].startswith(f"CommandError: Cannot listen on 127.0.0.1:{port}: ")
-    assert refused.stderr.splitlines()[-1].endswith("Is the port in use?")
+    last = refused.stderr.splitlines()[-1]
+    assert last == f"CommandError: Port {port} is already in use. Set another one with PORT or --port."

@@ -6,7 +6,7 @@ from django.core import checks
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from kodiai.supervisor import Supervisor
+from kodiai.supervisor import Supervisor, why_not_listening
 
 
 class Command(BaseCommand):
@@ -33,8 +33,6 @@ class Command(BaseCommand):
         try:
             supervisor = Supervisor(host=host, port=port, workers=workers)
         except OSError as error:
-            raise CommandError(
-                f"Cannot listen on {host}:{port}: {error}. Choose another port with --port or PORT."
-            ) from error
+            raise CommandError(why_not_listening(host, port, error)) from error
         if not supervisor.run():
             raise CommandError("The web server failed to start; see the log above.")

@@ -4,7 +4,7 @@ from typing import Any
 from django.core import checks
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from kodiai.supervisor import WEB, child_environment, listen
+from kodiai.supervisor import WEB, child_environment, listen, why_not_listening
 
 
 class Command(BaseCommand):
@@ -24,9 +24,7 @@ class Command(BaseCommand):
         try:
             descriptor = listen(host, port).detach()
         except OSError as error:
-            raise CommandError(
-                f"Cannot listen on {host}:{port}: {error}. Choose another port with --port or PORT."
-            ) from error
+            raise CommandError(why_not_listening(host, port, error)) from error
         os.set_inheritable(descriptor, True)
         # Replace this process, so that the server receives its signals.
         os.execve(WEB[0], [*WEB, str(descriptor)], child_environment())  # noqa: S606

@@ -112,7 +112,7 @@ def test_a_language_model_that_is_not_there_is_a_sentence(repository: Path) -> N
     done = call("--language-model", cwd=repository)
 
     assert done.returncode == 2
-    assert "KODIAI_LLM_MODEL names no language model" in done.stderr
+    assert "KODIAI_LLM_MODEL is not set" in done.stderr
 
 
 def test_it_is_a_command_of_its_own_where_kodiai_is_installed(

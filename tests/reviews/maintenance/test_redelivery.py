@@ -159,7 +159,9 @@ def test_a_limit_ends_the_round_with_a_sentence_and_uses_no_request_up(github: S
     send(github, pull, "missed")
     github.fail("redeliver", Fault(FaultKind.PRIMARY_LIMIT, reset_in=600))
 
-    with pytest.raises(CommandError, match=r"GitHub's core limit is exhausted until .*; start again to go on\."):
+    with pytest.raises(
+        CommandError, match=r"GitHub's core limit is exhausted until .*; run the command again to continue\."
+    ):
         redeliver()
     assert MissedDelivery.objects.get().requests == 0
     # It is known now, and the next round makes no call at all.
