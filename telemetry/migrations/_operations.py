@@ -37,9 +37,7 @@ class AddIdentity(migrations.AddConstraint):
     def database_forwards(self, app_label: str, schema_editor: Editor, from_state: State, to_state: State) -> None:
         model = to_state.apps.get_model(app_label, self.model_name)
         if self.allow_migrate_model(schema_editor.connection.alias, model):
-            # Where rows are unique by the narrower constraint, nobody needs to look for duplicates of the wider one.
-            unique = bool(self.instead) and is_there(schema_editor, model, constraint_named(model, self.instead))
-            build_index(schema_editor, model, self.constraint, may_have_duplicates=not unique)
+            build_index(schema_editor, model, self.constraint)
 
     def database_backwards(self, app_label: str, schema_editor: Editor, from_state: State, to_state: State) -> None:
         model = to_state.apps.get_model(app_label, self.model_name)
@@ -166,17 +164,13 @@ def is_there(schema_editor: Editor, model: type[Model], wanted: models.Index | m
     return bool(valid)
 
 
-def build_index(
-    schema_editor: Editor,
-    model: type[Model],
-    wanted: models.Index | models.UniqueConstraint,
-    may_have_duplicates: bool = True,
-) -> None:
+def build_index(schema_editor: Editor, model: type[Model], wanted: models.Index | models.UniqueConstraint) -> None:
     """Build the index unless it is there. One that an interrupted build left invalid is replaced.
 
     Duplicates are looked for and moved before the build, so that writers wait only while an index is built.
     Raises CommandError if duplicates keep being written.
     """
+    looks = isinstance(wanted, models.UniqueConstraint) and not is_unique_already(schema_editor, model, wanted.fields)
     connection = schema_editor.connection
     sql = str(wanted.create_sql(model, schema_editor))
     if connection.vendor == "postgresql":
@@ -187,19 +181,27 @@ def build_index(
             return
         if there is False:
             drop_index(schema_editor, wanted.name)
-        if isinstance(wanted, models.UniqueConstraint) and may_have_duplicates:
+        if isinstance(wanted, models.UniqueConstraint) and looks:
             move_duplicates(rows(schema_editor, model), wanted.fields)
         try:
             schema_editor.execute(sql)
         except IntegrityError:
             # A duplicate was written after the others were moved.
-            may_have_duplicates = True
+            looks = True
         else:
             return
     raise CommandError(
         f"{wanted.name} could not be built: duplicates kept being written to {model._meta.db_table}. "
         "Stop what writes them and run migrate again."
     )
+
+
+def is_unique_already(schema_editor: Editor, model: type[Model], identity: Sequence[str]) -> bool:
+    """Return whether a unique index over fewer of these columns seems to rule duplicates out."""
+    connection = schema_editor.connection
+    with connection.cursor() as cursor:
+        found = connection.introspection.get_constraints(cursor, model._meta.db_table).values()
+    return any(index["unique"] and set(index["columns"]) < set(identity) for index in found)
 
 
 def require_index(schema_editor: Editor, model: type[Model], wanted: models.UniqueConstraint) -> None:
