@@ -47,6 +47,7 @@ def test_the_admin_shows_a_row_with_an_unreadable_time(
         assert admin_client.get(f"/admin/telemetry/{name}/{address}").status_code == 200
     page = admin_client.get(f"/admin/telemetry/{name}/").content.decode()
     assert "acme/unreadable" in page
+    assert ">unreadable<" in page
     assert "acme/readable" in page
     row.refresh_from_db()
     assert row.created_at is None
