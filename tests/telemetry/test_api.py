@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.authtoken.models import Token
 
 from telemetry.models import Execution, RateLimitEvent
-from tests.telemetry.factories import ExecutionFactory, RateLimitEventFactory
+from tests.support.factories import ExecutionFactory, RateLimitEventFactory
 
 pytestmark = pytest.mark.django_db
 

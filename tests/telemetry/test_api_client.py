@@ -13,7 +13,7 @@ import pytest
 from pytest_django.live_server_helper import LiveServer
 from rest_framework.authtoken.models import Token
 
-from tests.telemetry.factories import RateLimitEventFactory
+from tests.support.factories import RateLimitEventFactory
 from tests.telemetry.test_api import reader
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from tests.telemetry.factories import ExecutionFactory, RateLimitEventFactory
+from tests.support.factories import ExecutionFactory, RateLimitEventFactory
 from tests.telemetry.test_api import EVENTS, EXECUTIONS, RESOURCES, reader, rows, with_token
 
 pytestmark = pytest.mark.django_db

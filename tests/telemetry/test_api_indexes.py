@@ -8,7 +8,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from tests.telemetry.factories import ExecutionFactory, RateLimitEventFactory
+from tests.support.factories import ExecutionFactory, RateLimitEventFactory
 from tests.telemetry.test_api import EVENTS, EXECUTIONS, reader, with_token
 
 pytestmark = pytest.mark.django_db
