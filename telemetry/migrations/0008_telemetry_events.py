@@ -18,8 +18,8 @@ COLUMNS = (
 # By way of text 0.1 stays 0.1: the legacy column is of single precision.
 VALUES = COLUMNS.replace("cost_usd", "cost_usd::text::double precision")
 STATEMENTS = [
-    "LOCK TABLE telemetry_events IN ACCESS EXCLUSIVE MODE",
-    "LOCK TABLE executions IN SHARE ROW EXCLUSIVE MODE",
+    # Writers wait for the copy, readers do not.
+    "LOCK TABLE telemetry_events, executions IN SHARE ROW EXCLUSIVE MODE",
     f"""
     INSERT INTO executions (id, delivery_id, legacy_delivery_id, {COLUMNS})
     SELECT id + (SELECT coalesce(max(id), 0) FROM executions),
