@@ -142,15 +142,15 @@ def test_what_the_page_shows_is_compared_with_what_is_printed() -> None:
     assert not shown.matches("Failed: 1 of 2\nc\n")
 
 
-def test_how_things_stand(without_workers: Kodiai) -> None:
-    Shell(without_workers).run(*part("How things stand"))
+def test_check_the_state(without_workers: Kodiai) -> None:
+    Shell(without_workers).run(*part("Check the state"))
 
 
-def test_deliveries_wait(without_workers: Kodiai) -> None:
+def test_deliveries_are_waiting(without_workers: Kodiai) -> None:
     pull = new_pull(without_workers)
     without_workers.send(pull)
 
-    Shell(without_workers).run(*part("Deliveries wait"))
+    Shell(without_workers).run(*part("Deliveries are waiting"))
     assert len(pull.reviews) == 1
 
 
@@ -182,7 +182,7 @@ def test_runs_failed(without_workers: Kodiai) -> None:
     assert len(pull.reviews) == 1
 
 
-def test_telemetry_is_owed(without_workers: Kodiai) -> None:
+def test_telemetry_is_pending(without_workers: Kodiai) -> None:
     pull = new_pull(without_workers)
     rename = "ALTER TABLE {} RENAME TO {}"
     change(without_workers, rename.format("rate_limit_events", "away"))
@@ -191,18 +191,18 @@ def test_telemetry_is_owed(without_workers: Kodiai) -> None:
     change(without_workers, rename.format("away", "rate_limit_events"))
     assert len(pull.reviews) == 1
 
-    Shell(without_workers).run(*part("Telemetry is owed"))
-    assert without_workers.rows("SELECT count(*) FROM rate_limit_events WHERE delivery_id = 'owing'") == [(1,)]
+    Shell(without_workers).run(*part("Telemetry is pending"))
+    assert without_workers.rows("SELECT count(*) FROM rate_limit_events WHERE delivery_id = 'pending'") == [(1,)]
 
 
-def test_github_s_limits_are_met(without_workers: Kodiai) -> None:
+def test_rate_limits(without_workers: Kodiai) -> None:
     pull = new_pull(without_workers)
     without_workers.github.fail("files", Fault(FaultKind.PRIMARY_LIMIT, reset_in=20))
     without_workers.send(pull)
     put_off = "SELECT count(*) FROM reviews_review WHERE deferred_since IS NOT NULL AND finished_at IS NULL"
     work(without_workers, lambda: without_workers.rows(put_off) == [(1,)])
 
-    Shell(without_workers).run(*part("GitHub's limits are met"))
+    Shell(without_workers).run(*part("Rate limits"))
     work(without_workers, lambda: len(pull.reviews) == 1)
 
 
@@ -230,19 +230,19 @@ def test_the_disk_is_full(without_workers: Kodiai) -> None:
     Shell(without_workers).run(*part("The disk is full"))
 
 
-def test_a_secret_is_to_be_rotated(without_workers: Kodiai) -> None:
+def test_rotate_a_secret(without_workers: Kodiai) -> None:
     make = "from django.contrib.auth.models import User; User.objects.create_superuser('left')"
     shell = Shell(without_workers, ADMIN="left")
     shell.run(Command(f'.venv/bin/python manage.py shell --no-imports --command "{make}"', "…\n"))
 
-    shell.run(*part("A secret is to be rotated"))
+    shell.run(*part("Rotate a secret"))
     assert without_workers.rows("SELECT count(*) FROM auth_user WHERE username = 'left' AND is_active") == [(0,)]
 
 
-def test_a_backup_and_the_database_is_to_be_restored(without_workers: Kodiai, tmp_path: Path) -> None:
+def test_back_up_and_restore(without_workers: Kodiai, tmp_path: Path) -> None:
     file = without_workers.database.removeprefix("sqlite:///")
     shell = Shell(without_workers, BACKUP=str(tmp_path / "backup"), DATABASE_FILE=file)
-    backup, restore, migrate, ask = parts()["A backup, and the database is to be restored"]
+    backup, restore, migrate, ask = parts()["Back up and restore"]
     pull = new_pull(without_workers)
 
     shell.run(*backup)
@@ -263,9 +263,9 @@ def test_a_backup_and_the_database_is_to_be_restored(without_workers: Kodiai, tm
         assert without_workers.rows(query) == [(1,)]
 
 
-def test_an_upgrade_and_back_again(without_workers: Kodiai) -> None:
-    Shell(without_workers).run(*part("An upgrade, and back again"))
-    Shell(without_workers).run(Command(".venv/bin/python manage.py migrate", "…\n"), *part("How things stand"))
+def test_upgrade_and_roll_back(without_workers: Kodiai) -> None:
+    Shell(without_workers).run(*part("Upgrade and roll back"))
+    Shell(without_workers).run(Command(".venv/bin/python manage.py migrate", "…\n"), *part("Check the state"))
 
 
 # What the situations are made of
