@@ -68,7 +68,7 @@ fuzz: install ## Fuzz every parser of untrusted input, guided by coverage (FUZZ_
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --only-binary :all: -r requirements/fuzz.txt
 	@for target in $(FUZZ_TARGETS); do echo "== $$target"; $(BIN)/python -m tools.fuzz $$target -max_total_time=$(FUZZ_SECONDS) || exit 1; done
 
-MODULE ?= recording timeouts lease models publishing conversation threads webhooks inbox payloads
+MODULE ?= recording timeouts lease models publish previous_comments resolve_threads views inbox payloads
 
 mutation: install ## Mutate the code and check that the tests notice (MODULE=recording, ONLY="1 2")
 	@mkdir -p var/mutation
