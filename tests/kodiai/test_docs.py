@@ -1,44 +1,108 @@
-"""What the documentation names is there."""
+"""What the documentation names exists."""
 
 import ast
+import pkgutil
 import re
 import subprocess
-from pathlib import Path
+from fnmatch import fnmatch
+from functools import cache
+from pathlib import Path, PurePosixPath
 
 import pytest
 import yaml
 from django.conf import settings
 
 ROOT = Path(settings.BASE_DIR)
-PAGES = ("docs/security.md", "docs/architecture.md")
+PAGES = ["README.md", "CHANGELOG.md", *sorted(str(page.relative_to(ROOT)) for page in ROOT.glob("docs/**/*.md"))]
+OWN = "kodiai|reviews|telemetry|sandbox|tests|tools|docs|requirements"
+NO_MODULES = ("kodiai.schema.json", "telemetry.db", "telemetry.enabled")
+"""What looks like the dotted name of a module and is none: files, and keys of `.kodiai.yml`."""
 
 
-def known_names() -> set[str]:
+@cache
+def files() -> frozenset[PurePosixPath]:
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    return frozenset(PurePosixPath(name) for name in names if (ROOT / name).exists())
+
+
+@cache
+def tests() -> frozenset[str]:
     """The names of all test functions."""
-    return {
+    return frozenset(
         node.name
         for file in (ROOT / "tests").rglob("test_*.py")
         for node in ast.walk(ast.parse(file.read_text()))
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
-    }
+    )
+
+
+def is_file(name: str) -> bool:
+    """Tell whether a file or folder has this path, or a file this name. Capitals and `…` stand for anything."""
+    pattern = re.sub(r"[A-Z]{3,}|…", "*", name)
+    if "/" not in pattern:
+        return any(file.match(pattern) for file in files())
+    return any(ROOT.glob(pattern.rstrip("/")))
+
+
+def is_importable(name: str) -> bool:
+    try:
+        pkgutil.resolve_name(name)
+    except (ImportError, AttributeError):
+        return False
+    return True
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_test_that_a_page_names_exists(page: str) -> None:
-    text = (ROOT / page).read_text()
-    names = set(re.findall(r"\btest_\w+\b(?!\.py)", text))
-    files = set(re.findall(r"\btests/[\w/]+(?:\.py|/)", text))
+    names = re.findall(r"\btest_[\w…]+(?!\.py|[\w…])", (ROOT / page).read_text())
 
-    assert names | files
-    assert sorted(names - known_names()) == []
-    assert [file for file in sorted(files) if not (ROOT / file).exists()] == []
+    assert [name for name in names if not any(fnmatch(test, name.replace("…", "*")) for test in tests())] == []
 
 
-@pytest.mark.parametrize("page", ["README.md", *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("docs/**/*.md"))])
+@pytest.mark.parametrize("page", PAGES)
+def test_every_file_that_a_page_names_exists(page: str) -> None:
+    quoted = re.findall(r"`([^`\s]+)`", (ROOT / page).read_text())
+    paths = [name for name in quoted if re.match(rf"({OWN})/|\.ci/", name) or re.fullmatch(r"[a-z]\w+\.py", name)]
+
+    assert [name for name in paths if not is_file(name)] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_module_that_a_page_names_exists(page: str) -> None:
+    dotted = re.findall(r"(?<![\w./-])(?:kodiai|reviews|telemetry|tools)(?:\.[a-zA-Z]\w*)+", (ROOT / page).read_text())
+
+    assert [name for name in dotted if not name.startswith(NO_MODULES) and not is_importable(name)] == []
+
+
+def test_what_does_not_exist_is_noticed() -> None:
+    assert not is_importable("reviews.webhooks")
+    assert not is_importable("reviews.service.no_such_step")
+    assert is_importable("reviews.service.run_review")
+    assert not is_file("reviews/webhooks.py")
+    assert not is_file("no_such_module.py")
+    assert is_file("tests/corpus/analyzers/NAME/files")
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_every_file_that_a_page_links_to_exists(page: str) -> None:
     links = re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text())
 
     assert [link for link in links if "://" not in link and not (ROOT / page).parent.joinpath(link).exists()] == []
+
+
+def test_decisions_are_numbered_without_holes() -> None:
+    numbers = sorted(page.name[:4] for page in ROOT.glob("docs/decisions/*.md"))
+
+    assert numbers == [f"{number:04}" for number in range(1, len(numbers) + 1)]
+
+
+def test_the_index_of_docs_links_to_every_page() -> None:
+    folder = ROOT / "docs"
+    links = set(re.findall(r"\]\(([^)#]+)\)", (folder / "README.md").read_text()))
+    pages = {str(page.relative_to(folder)) for page in folder.rglob("*") if page.is_file()} - {"README.md"}
+
+    assert pages - links == set()
 
 
 def test_the_secrets_that_the_container_page_makes_are_those_that_compose_wants(tmp_path: Path) -> None:
