@@ -243,10 +243,10 @@ if KODIAI_TASKS_URL:
 # API
 
 KODIAI_API_RATE = env.int("KODIAI_API_RATE", default=600)
-"""Requests of a user in a minute."""
+"""API requests per user and minute."""
 KODIAI_API_ANONYMOUS_RATE = env.int("KODIAI_API_ANONYMOUS_RATE", default=60)
-"""Requests for the schema in a minute from an address that is not authenticated."""
-# Who may ask, and what for, stands in telemetry.api.
+"""Requests for the API's schema per address and minute; the schema is public."""
+# Authentication and permissions are in telemetry.api.
 REST_FRAMEWORK = {
     "DEFAULT_THROTTLE_RATES": {"user": f"{KODIAI_API_RATE}/min", "anon": f"{KODIAI_API_ANONYMOUS_RATE}/min"},
     "NUM_PROXIES": KODIAI_PROXIES,
@@ -259,7 +259,7 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Kodiai",
-    "DESCRIPTION": "Telemetry of a Kodiai: what GitHub's limits cost each review run, and how it ended. Read-only.",
+    "DESCRIPTION": "Telemetry of review runs: the cost of GitHub's rate limits, and how each run ended. Read-only.",
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
     "SCHEMA_PATH_PREFIX": "/api/v1",

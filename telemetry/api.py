@@ -1,28 +1,51 @@
-"""Telemetry over HTTP: rate-limit events and executions, read-only. docs/api.md is for those who call it.
+"""Read-only REST API for telemetry: rate-limit events and executions. docs/api.md describes it for callers.
 
-Who may view a model in Django's permissions may read it here. Pages follow a cursor on the id, so that rows which are
-written meanwhile neither repeat nor hide others. Every error is a problem of RFC 9457.
+A user may read a model here who has Django's view permission for it. `telemetry.filters` has the query parameters,
+`telemetry.problems` the errors.
 """
 
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import BoundedSemaphore
 from typing import Any
 
-from django import forms
 from django.core.cache import caches
-from django.core.exceptions import ValidationError as InvalidValue
-from django.db.models import Model, QuerySet
-from django_filters import rest_framework as filters
-from django_filters.fields import IsoDateTimeField
-from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
-from rest_framework import authentication, exceptions, pagination, permissions, serializers, throttling, viewsets
+from django.db import OperationalError
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework import authentication, permissions, serializers, throttling, viewsets
 from rest_framework.request import Request
+from rest_framework.response import Response
 
+from telemetry.filters import (
+    CursorPagination,
+    ExecutionFilter,
+    PageQuery,
+    RateLimitEventFilter,
+    StrictFilterBackend,
+)
 from telemetry.models import Execution, RateLimitEvent
+from telemetry.timeouts import database_timeout
 
-MAX_PAGE_SIZE = 500
+MAX_CONCURRENT_READS = 2
+"""Fewer than the web server has threads (4, in kodiai.web): a store that hangs leaves the others to webhooks."""
+READ_TIMEOUT_MS = 3000
+"""For a query on PostgreSQL, and for SQLite's lock."""
+TURN_SECONDS = 1.0
+"""For which a request waits for one of the reads before it to end."""
+
+_reads = BoundedSemaphore(MAX_CONCURRENT_READS)
 
 
-# Who may ask, and how often
+@contextmanager
+def _limited_read(using: str) -> Iterator[None]:
+    """Limit how many requests read the telemetry store at once, and for how long. Raises OperationalError."""
+    if not _reads.acquire(timeout=TURN_SECONDS):
+        raise OperationalError("too many requests are reading the telemetry store")
+    try:
+        with database_timeout(using, postgresql_ms=READ_TIMEOUT_MS, sqlite_ms=READ_TIMEOUT_MS):
+            yield
+    finally:
+        _reads.release()
 
 
 class BearerAuthentication(authentication.TokenAuthentication):
@@ -31,129 +54,29 @@ class BearerAuthentication(authentication.TokenAuthentication):
     keyword = "Bearer"
 
 
-class MayView(permissions.DjangoModelPermissions):
-    """Django's own view permission of the model. A method that is not listed here is answered with 405."""
+class ViewPermission(permissions.DjangoModelPermissions):
+    """Require Django's view permission for the model; answer 405 to methods that are not listed here."""
 
     perms_map = {method: ["%(app_label)s.view_%(model_name)s"] for method in ("GET", "HEAD")}
 
 
 class UserThrottle(throttling.UserRateThrottle):
-    """Counts in this process: a shared cache that fails must not fail the API."""
+    """Count requests in this process, so that a shared cache that fails does not stop the API."""
 
     cache = caches["throttles"]
 
 
 class AnonymousThrottle(throttling.AnonRateThrottle):
-    """The same for the schema, which needs no authentication; by address."""
+    """The same by address, for the schema, which is public."""
 
     cache = caches["throttles"]
 
 
-# Filters and pages
-
-
-def _text(description: str) -> filters.CharFilter:
-    """An exact match. PostgreSQL's text holds no NUL, so none is accepted."""
-    schema = {"type": "string", "pattern": r"^[^\u0000]+$", "description": description}
-    return extend_schema_field(schema)(filters.CharFilter(strip=False))
-
-
-class IntegerFilter(filters.NumberFilter):
-    field_class = forms.IntegerField
-
-
-class _TimeField(IsoDateTimeField):
-    def clean(self, value: Any) -> datetime | None:
-        """The time in UTC. Raises ValidationError also for one that has no equivalent in UTC."""
-        try:
-            time: datetime | None = super().clean(value)
-            return time and time.astimezone(UTC)
-        except OverflowError:
-            raise InvalidValue(self.error_messages["invalid"], code="invalid") from None
-
-
-class TimeFilter(filters.IsoDateTimeFilter):
-    field_class = _TimeField
-
-
-class TelemetryFilter(filters.FilterSet):
-    """What both resources are filtered by."""
-
-    repo = _text("Repository, as `owner/name`.")
-    pr_number = IntegerFilter(help_text="Number of the pull request.")
-    event_type = _text("`<event>.<action>` of the delivery, such as `pull_request.opened`.")
-    delivery_id = _text("Id of the webhook delivery.")
-    created_after = TimeFilter("created_at", "gte", help_text="Written at this time or later. UTC without an offset.")
-    created_before = TimeFilter("created_at", "lt", help_text="Written before this time. UTC without an offset.")
-
-
-class RateLimitEventFilter(TelemetryFilter):
-    degradation_path = _text("`none`, `search-api-rate-limit`, `search-api-error`, or a word of an adopted table.")
-
-
-class ExecutionFilter(TelemetryFilter):
-    conclusion = _text(
-        "`success`, `partial`, `skipped`, `superseded`, `error`, `timeout`, or a word of an adopted table."
-    )
-
-
-class PageQuery(serializers.Serializer[Any]):
-    """What a page of a list is asked for with, beside filters and cursor."""
-
-    page_size = serializers.IntegerField(min_value=1, max_value=MAX_PAGE_SIZE, default=50, help_text="Rows of a page.")
-    ordering = serializers.ChoiceField(
-        ["-id", "id"], default="-id", help_text="Latest or earliest first: ids are given in the order of writing."
-    )
-
-
-class StrictFilterBackend(filters.DjangoFilterBackend):
-    """Refuses a filter that is misspelt or empty: it would answer with every row."""
-
-    def filter_queryset(self, request: Request, queryset: QuerySet[Model], view: Any) -> Any:
-        known = view.filterset_class.base_filters
-        others = {*PageQuery().fields, CursorPagination.cursor_query_param}
-        errors = {}
-        for name, value in request.query_params.items():
-            if name not in known and name not in others:
-                errors[name] = ["There is no such parameter."]
-            elif name in known and not value:
-                errors[name] = ["A filter may not be empty."]
-        if errors:
-            raise exceptions.ValidationError(errors)
-        return super().filter_queryset(request, queryset, view)
-
-
-class CursorPagination(pagination.CursorPagination):
-    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any] | None:
-        # A dict, because what an HTML form leaves empty counts as not given, and this is none.
-        query = PageQuery(data=request.query_params.dict())
-        query.is_valid(raise_exception=True)
-        self.page_size, self.ordering = query.validated_data["page_size"], query.validated_data["ordering"]
-        return super().paginate_queryset(queryset, request, view)
-
-    def decode_cursor(self, request: Request) -> Any:
-        """The cursor, whose position is an id. Raises NotFound for one that this API did not give."""
-        cursor = super().decode_cursor(request)
-        try:
-            int(cursor.position if cursor and cursor.position is not None else 0)
-        except ValueError:
-            raise exceptions.NotFound(self.invalid_cursor_message) from None
-        return cursor
-
-    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
-        link = {"type": ["string", "null"], "format": "uri"}
-        fields = {"next": link, "previous": link, "results": schema}
-        return {"type": "object", "properties": fields, "required": [*fields]}
-
-
-# The resources
-
-
 class RateLimitEventSerializer(serializers.ModelSerializer[RateLimitEvent]):
     created_at = serializers.DateTimeField(
-        read_only=True, allow_null=True, help_text="When this identity was first written; null where it is unreadable."
+        read_only=True, allow_null=True, help_text="First write of this identity; null if unreadable."
     )
-    # Any text, because adopted tables hold other words than DegradationPath has.
+    # Not an enumeration, because adopted tables hold other values.
     degradation_path = serializers.CharField(read_only=True, help_text="`none`, or why the run degraded.")
 
     class Meta:
@@ -175,7 +98,7 @@ class RateLimitEventSerializer(serializers.ModelSerializer[RateLimitEvent]):
 
 class ExecutionSerializer(serializers.ModelSerializer[Execution]):
     created_at = serializers.DateTimeField(
-        read_only=True, allow_null=True, help_text="When this identity was first written; null where it is unreadable."
+        read_only=True, allow_null=True, help_text="First write of this identity; null if unreadable."
     )
     conclusion = serializers.CharField(read_only=True, help_text="How the run ended.")
 
@@ -205,19 +128,27 @@ class ExecutionSerializer(serializers.ModelSerializer[Execution]):
 class TelemetryViewSet(viewsets.ReadOnlyModelViewSet[Any]):
     http_method_names = ["get", "head"]
     authentication_classes = (BearerAuthentication, authentication.SessionAuthentication)
-    permission_classes = (MayView,)
+    permission_classes = (ViewPermission,)
     throttle_classes = (UserThrottle,)
     filter_backends = (StrictFilterBackend,)
     pagination_class = CursorPagination
     lookup_value_converter = "int"
 
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        with _limited_read(self.get_queryset().db):
+            return super().list(request, *args, **kwargs)
+
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        with _limited_read(self.get_queryset().db):
+            return super().retrieve(request, *args, **kwargs)
+
 
 @extend_schema_view(
     list=extend_schema(summary="List rate-limit events", parameters=[PageQuery]),
-    retrieve=extend_schema(summary="One rate-limit event"),
+    retrieve=extend_schema(summary="Get one rate-limit event"),
 )
 class RateLimitEventViewSet(TelemetryViewSet):
-    """What GitHub's limits cost each run: one row for each delivery and event type."""
+    """Cost of GitHub's rate limits to each run: one row for each delivery and event type."""
 
     queryset = RateLimitEvent.objects.all()
     serializer_class = RateLimitEventSerializer
@@ -226,7 +157,7 @@ class RateLimitEventViewSet(TelemetryViewSet):
 
 @extend_schema_view(
     list=extend_schema(summary="List executions", parameters=[PageQuery]),
-    retrieve=extend_schema(summary="One execution"),
+    retrieve=extend_schema(summary="Get one execution"),
 )
 class ExecutionViewSet(TelemetryViewSet):
     """How each run ended, and what it used."""

@@ -1,4 +1,4 @@
-"""Every error of the API has one form, a problem of RFC 9457, whether the API refuses, or Django does before it."""
+"""Errors of the API: each is a problem of RFC 9457, whether the API or Django raises it."""
 
 import logging
 from http import HTTPStatus
@@ -14,21 +14,21 @@ logger = logging.getLogger(__name__)
 
 PROBLEM = "application/problem+json"
 PROBLEMS = [HTTPStatus(status) for status in (400, 401, 403, 404, 405, 406, 429, 500, 503)]
-"""Errors that each operation may answer with."""
+"""Errors that each operation may return."""
 
 
 class StoreUnavailable(exceptions.APIException):
     status_code = 503
-    default_detail = "The telemetry store cannot be read."
+    default_detail = "The telemetry store cannot be read at the moment."
 
 
 def problem(status: int, detail: str, **more: Any) -> dict[str, Any]:
-    """An error's body. Source: RFC 9457."""
+    """Return an error's body. Source: RFC 9457."""
     return {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail, **more}
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
-    """Answer with a problem what the API refuses. The rest is left to Django's handlers, which log it."""
+    """Answer with a problem; leave to Django's handlers what the API does not expect, so that it is logged."""
     if isinstance(error, OperationalError | InterfaceError):
         logger.warning("telemetry store not readable", exc_info=error)
         error = StoreUnavailable()
@@ -49,7 +49,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
 
 
 def describe_problems(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-    """Add the errors to each operation of an OpenAPI description. A hook of drf-spectacular."""
+    """Add the errors to each operation of an OpenAPI description. Called by drf-spectacular."""
     fields = {
         "type": {"type": "string", "format": "uri-reference"},
         "title": {"type": "string"},
@@ -57,7 +57,7 @@ def describe_problems(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         "detail": {"type": "string"},
         "errors": {
             "type": "array",
-            "description": "Parameters that are not valid, where status is 400.",
+            "description": "Parameters that are not valid, if status is 400.",
             "items": {
                 "type": "object",
                 "properties": {"parameter": {"type": "string"}, "detail": {"type": "string"}},
@@ -75,23 +75,23 @@ def describe_problems(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
     return result
 
 
-# Django's handlers, for what happens before or beneath the views of the API
+# Django's handlers, for errors outside the API's views: no such path, malformed requests, bugs.
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _page(request, 400, "The request is malformed.") or defaults.bad_request(request, exception)
+    return _api_problem(request, 400, "The request is malformed.") or defaults.bad_request(request, exception)
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _page(request, 404, "There is no such resource.") or defaults.page_not_found(request, exception)
+    return _api_problem(request, 404, "No such resource.") or defaults.page_not_found(request, exception)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    return _page(request, 500, "A bug: Kodiai's log says more.") or defaults.server_error(request)
+    return _api_problem(request, 500, "Internal error; see Kodiai's log.") or defaults.server_error(request)
 
 
-def _page(request: HttpRequest, status: int, detail: str) -> HttpResponse | None:
-    """A problem for a path of the API; None for any other, which people look at."""
+def _api_problem(request: HttpRequest, status: int, detail: str) -> HttpResponse | None:
+    """Return a problem for a path of the API, None for any other."""
     if not request.path.startswith("/api/"):
         return None
     return JsonResponse(problem(status, detail), status=status, content_type=PROBLEM)

@@ -139,6 +139,17 @@ def test_a_word_of_an_adopted_table_is_passed_on() -> None:
     assert rows(with_token(reader()), f"{EVENTS}?degradation_path=legacy-word")[0]["degradation_path"] == "legacy-word"
 
 
+@pytest.mark.parametrize(("address", "factory"), RESOURCES)
+def test_a_time_that_is_unreadable_is_null(address: str, factory: Any) -> None:
+    row = factory()
+    with connection.cursor() as cursor:
+        unreadable = "garbage" if connection.vendor == "sqlite" else "infinity"
+        cursor.execute(f"UPDATE {row._meta.db_table} SET created_at = %s", [unreadable])
+
+    assert [found["created_at"] for found in rows(with_token(reader()), address)] == [None]
+    assert with_token(User.objects.create_superuser("root")).get(f"{address}{row.pk}/").json()["created_at"] is None
+
+
 # Pages
 
 
@@ -190,7 +201,7 @@ def test_a_page_has_fifty_rows_and_never_more_than_500() -> None:
 @pytest.mark.parametrize(
     ("log_in", "user", "authentication"),
     [
-        # The token with its user, and what Django's permissions cost: those of the user, those of the user's groups.
+        # The token with its user; then the permissions of the user and those of the user's groups.
         (with_token, lambda: User.objects.create_superuser("root"), 1),
         (with_token, reader, 3),
         (with_session, lambda: User.objects.create_superuser("root"), 2),
@@ -208,8 +219,10 @@ def test_a_page_costs_one_query_beside_authentication(
     for asked in (address, f"{address}?page_size=2", f"{address}?repo=acme/web&created_after=2020-01-01"):
         with CaptureQueriesContext(connection) as captured:
             assert rows(client, asked)
-        assert len(captured) == authentication + 1, captured.captured_queries
-        assert "COUNT" not in captured.captured_queries[-1]["sql"]
+        # Without what the time limit on PostgreSQL adds: a savepoint and a setting.
+        read = [query["sql"] for query in captured.captured_queries if " FROM " in query["sql"]]
+        assert len(read) == authentication + 1, read
+        assert "COUNT" not in read[-1]
 
 
 def test_a_user_is_throttled_and_others_are_not(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,12 +37,12 @@ def test_a_generated_client_reads_events_page_by_page(generated: Any, live_serve
     events = RateLimitEventFactory.create_batch(3, repo="acme/api")
     RateLimitEventFactory()
     token = Token.objects.create(user=reader()).key
-    client = generated("client").AuthenticatedClient(base_url=live_server.url, token=token)
     list_events = generated("api.rate_limit_events.rate_limit_events_list")
 
-    first = list_events.sync(client=client, repo="acme/api", page_size=2)
-    cursor = parse_qs(urlsplit(first.next_).query)["cursor"][0]
-    second = list_events.sync(client=client, repo="acme/api", page_size=2, cursor=cursor)
+    with generated("client").AuthenticatedClient(base_url=live_server.url, token=token) as client:
+        first = list_events.sync(client=client, repo="acme/api", page_size=2)
+        cursor = parse_qs(urlsplit(first.next_).query)["cursor"][0]
+        second = list_events.sync(client=client, repo="acme/api", page_size=2, cursor=cursor)
 
     assert [row.id for row in first.results + second.results] == [event.pk for event in reversed(events)]
     assert first.results[0].created_at == events[-1].created_at
@@ -50,9 +50,8 @@ def test_a_generated_client_reads_events_page_by_page(generated: Any, live_serve
 
 
 def test_a_generated_client_knows_errors_as_problems(generated: Any, live_server: LiveServer) -> None:
-    stranger = generated("client").AuthenticatedClient(base_url=live_server.url, token="0" * 40)
-
-    answer = generated("api.executions.executions_retrieve").sync_detailed(1, client=stranger)
+    with generated("client").AuthenticatedClient(base_url=live_server.url, token="0" * 40) as stranger:
+        answer = generated("api.executions.executions_retrieve").sync_detailed(1, client=stranger)
 
     assert isinstance(answer.parsed, generated("models").Problem)
     assert answer.parsed.status == answer.status_code == 401

@@ -1,5 +1,6 @@
 """Every error of the API is a problem of RFC 9457, whoever refuses."""
 
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -8,6 +9,8 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpResponse
 from django.test import Client
 
+from telemetry import api
+from tests.telemetry.stores import default_store
 from tests.telemetry.test_api import EVENTS, reader, with_token
 
 pytestmark = pytest.mark.django_db
@@ -101,6 +104,32 @@ def test_a_store_that_cannot_be_read_is_answered_with_503(
 
     assert "10.0.0.7" not in str(problem(client.get(EVENTS), 503))
     assert "10.0.0.7" in caplog.text
+
+
+def test_reads_leave_threads_to_webhooks(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("telemetry.api.TURN_SECONDS", 0.01)
+    turns = [api._reads.acquire() for _ in range(api.MAX_CONCURRENT_READS)]
+    try:
+        problem(client.get(EVENTS), 503)
+    finally:
+        for _ in turns:
+            api._reads.release()
+
+    assert client.get(EVENTS).status_code == 200, "no turn is lost"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_locked_table_is_answered_with_503(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = default_store()
+    if not store.is_postgresql:
+        pytest.skip("SQLite's readers never wait for its writers")
+    monkeypatch.setattr("telemetry.api.READ_TIMEOUT_MS", 100)
+
+    with closing(store.connect()) as other, other.transaction():
+        other.execute("LOCK TABLE rate_limit_events IN ACCESS EXCLUSIVE MODE")
+        problem(client.get(EVENTS), 503)
+
+    assert client.get(EVENTS).status_code == 200
 
 
 def test_what_is_not_of_the_api_has_its_page(client: Client) -> None:

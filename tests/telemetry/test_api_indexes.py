@@ -24,7 +24,8 @@ def plan(client: Client, address: str) -> str:
     assert answer.json()["results"]
     explain = "EXPLAIN QUERY PLAN" if connection.vendor == "sqlite" else "EXPLAIN"
     with connection.cursor() as cursor:
-        cursor.execute(f"{explain} {captured.captured_queries[-1]['sql']}")
+        (page,) = [query["sql"] for query in captured.captured_queries if "ORDER BY" in query["sql"]]
+        cursor.execute(f"{explain} {page}")
         return "\n".join(str(row[-1]) for row in cursor.fetchall())
 
 
