@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -84,6 +85,7 @@ def pages() -> list[str]:
     found = ["/admin/", "/admin/password_change/", "/admin/auth/", "/admin/auth/user/", "/admin/auth/user/add/"]
     found += [f"/admin/auth/user/{user}/{kind}/" for kind in ("change", "password", "history", "delete")]
     found += ["/admin/auth/group/", "/admin/auth/group/add/", f"/admin/reviews/delivery/{delivery}/history/"]
+    found += ["/admin/authtoken/tokenproxy/", "/admin/authtoken/tokenproxy/add/", "/api/"]
     for model in (Delivery, Review, RateLimitEvent, Execution):
         name = f"/admin/{model._meta.app_label}/{model._meta.model_name}"
         found += [f"{name}/", f"{name}/?q=d-1", f"{name}/{model.objects.get().pk}/change/"]
@@ -139,6 +141,14 @@ def test_an_error_page_reveals_nothing_and_is_made_for_a_phone_too(
         if word in said
     ]
     needs_nothing_forbidden(answer)
+
+
+def test_the_page_of_the_api_loads_only_files_of_this_server(client: Client) -> None:
+    page = client.get("/api/").content.decode()
+    files = re.findall(r'(?:src|href)="([^"]+)"', page)
+
+    assert len(files) == 4
+    assert [client.get(file).status_code for file in files] == [200] * 4
 
 
 def test_the_style_of_the_error_pages_is_served(client: Client) -> None:
