@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import transaction
 
 from reviews import engines
-from reviews.analysis.analyse import look_at
+from reviews.analysis.analyse import analyse_files
 from reviews.commands import handlers
 from reviews.config import organisation, repository
 from reviews.engines.llm import budget
@@ -228,7 +228,7 @@ def analyse(client: Client, review: Review, pull: PullRequest, files: Sequence[C
             {ref.path: blobs[ref] for ref in base if ref in blobs},
         )
 
-    found = look_at(
+    found = analyse_files(
         files,
         contents=contents,
         config=repository.RepositoryConfig.from_json(review.config),

@@ -1,20 +1,21 @@
-"""The engines: what looks at the changed files and says what it found.
+"""Engines: analyzers and, optionally, a language model, which analyse the changed files.
 
-An analyzer is a command. It sees a scratch directory with nothing but the changed files, written from GitHub's own
-answer: no checkout, no links, no configuration of the pull request, and nothing of Kodiai's environment.
+An analyzer is a command. It sees a scratch directory with only the changed files, written from GitHub's API: no
+checkout, no links, no configuration from the pull request, and none of Kodiai's environment.
 """
 
 import logging
 import time
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 from reviews.engines import confinement, llm
-from reviews.engines.analyzer import AnalyzerFailed, analyse_files
+from reviews.engines.analyzer import AnalyzerFailed, run_analyzer
 from reviews.engines.analyzers import ANALYZERS
 from reviews.findings import Finding
 
-__all__ = ["ANALYZERS", "NAMES", "analyse", "readable", "readers", "unknown"]
+__all__ = ["ANALYZERS", "NAMES", "AnalyzersRun", "readable", "readers", "run_analyzers", "unknown"]
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +23,7 @@ NAMES = (*(analyzer.name for analyzer in ANALYZERS), llm.NAME)
 
 
 def unknown(names: Collection[str]) -> bool:
-    """Tell whether one of `names` is no engine's."""
+    """Tell whether any of `names` is not the name of an engine."""
     return not set(NAMES).issuperset(names)
 
 
@@ -36,32 +37,35 @@ def readers(path: str) -> set[str]:
     return {analyzer.name for analyzer in ANALYZERS if analyzer.reads(path)}
 
 
-def analyse(
-    files: Mapping[str, str], disabled: Collection[str] = ()
-) -> tuple[list[Finding], list[str], list[tuple[str, str]]]:
-    """Run the engines over files (path → text); return findings, engines that ran, and failures with their reasons.
+class AnalyzersRun(NamedTuple):
+    """What the analyzers found, which of them ran, and which failed with which reason."""
 
-    They run side by side, all within `confinement.TIME_LIMIT`; those named in `disabled` do not run. One that fails
-    loses only its own findings.
+    findings: list[Finding]
+    ran: list[str]
+    failures: list[tuple[str, str]]
+
+
+def run_analyzers(files: Mapping[str, str], disabled: Collection[str] = ()) -> AnalyzersRun:
+    """Run the analyzers over files (path → text), except those named in `disabled`.
+
+    They run in parallel, all within `confinement.TIME_LIMIT`. If one fails, only its own findings are lost.
     """
-    findings: list[Finding] = []
-    ran: list[str] = []
-    failures: list[tuple[str, str]] = []
-    wanted = [analyzer for analyzer in ANALYZERS if analyzer.name not in disabled]
-    tasks = [(analyzer, {path: files[path] for path in files if analyzer.reads(path)}) for analyzer in wanted]
-    tasks = [(analyzer, mine) for analyzer, mine in tasks if mine]
+    result = AnalyzersRun([], [], [])
+    enabled = [analyzer for analyzer in ANALYZERS if analyzer.name not in disabled]
+    tasks = [(analyzer, {path: files[path] for path in files if analyzer.reads(path)}) for analyzer in enabled]
+    tasks = [(analyzer, readable_files) for analyzer, readable_files in tasks if readable_files]
     if not tasks:
-        return findings, ran, failures
-    confinement.confinement()  # Found once, before several ask for it.
+        return result
+    confinement.confinement()  # Fill its cache before several threads need it.
     deadline = time.monotonic() + confinement.TIME_LIMIT
-    # A thread for each, whatever the number of processors: one that hangs is not to take the time of the others.
+    # One thread per analyzer, whatever the number of processors: one that hangs must not delay the others.
     with ThreadPoolExecutor(len(tasks), thread_name_prefix="analyzer") as threads:
-        running = [(analyzer, threads.submit(analyse_files, analyzer, mine, deadline)) for analyzer, mine in tasks]
+        running = [(analyzer, threads.submit(run_analyzer, analyzer, own, deadline)) for analyzer, own in tasks]
     for analyzer, task in running:
         try:
-            findings += task.result()
-            ran.append(analyzer.name)
+            result.findings.extend(task.result())
+            result.ran.append(analyzer.name)
         except AnalyzerFailed as failure:
             logger.warning("analyzer failed", extra={"analyzer": analyzer.name, "error": str(failure)})
-            failures.append((analyzer.name, str(failure)))
-    return findings, ran, failures
+            result.failures.append((analyzer.name, str(failure)))
+    return result

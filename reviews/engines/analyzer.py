@@ -122,7 +122,7 @@ def _folded(path: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
 
 
-def analyse_files(analyzer: Analyzer, files: Mapping[str, str], deadline: float | None = None) -> list[Finding]:
+def run_analyzer(analyzer: Analyzer, files: Mapping[str, str], deadline: float | None = None) -> list[Finding]:
     """Write `files` (safe path → text) into a scratch directory and run the analyzer over it until `deadline`.
 
     The deadline is one of `time.monotonic`; without one it has the time of a whole run. Raises `AnalyzerFailed`.

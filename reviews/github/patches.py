@@ -38,7 +38,7 @@ class BadPatch(ValueError):
     """The patch is not a unified diff."""
 
 
-def hunks_of(patch: str) -> tuple[Hunk, ...]:
+def parse_hunks(patch: str) -> tuple[Hunk, ...]:
     """Return the hunks of a patch as GitHub shows it: hunks only, without file headers.
 
     A hunk that only deletes has no lines on the head side and is left out. Raises `BadPatch`.
@@ -53,7 +53,7 @@ def hunks_of(patch: str) -> tuple[Hunk, ...]:
     return tuple(hunks)
 
 
-def lines_of(patch: str) -> list[list[Line]]:
+def parse_lines(patch: str) -> list[list[Line]]:
     """The hunks of a patch as GitHub shows it, line by line. Raises `BadPatch`."""
     return [
         [
@@ -80,12 +80,12 @@ def _parsed(patch: str) -> Sequence[PatchedFile]:
         raise BadPatch(str(error)) from error
 
 
-def changed(hunks: Sequence[Hunk], start: int, end: int) -> bool:
+def has_added_lines(hunks: Sequence[Hunk], start: int, end: int) -> bool:
     """Tell whether any of the lines from `start` to `end` was added."""
     # By the lines of the range within the hunk: thousands of findings on a hunk of thousands of lines are one file.
     return any(line in hunk.added for hunk in hunks for line in range(max(start, hunk.start), min(end, hunk.end) + 1))
 
 
-def within_one(hunks: Sequence[Hunk], start: int, end: int) -> bool:
+def in_one_hunk(hunks: Sequence[Hunk], start: int, end: int) -> bool:
     """Tell whether the lines lie in one hunk: the condition of GitHub for a comment on several lines."""
     return any(hunk.start <= start and end <= hunk.end for hunk in hunks)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reviews.analysis.analyse import look_at
+from reviews.analysis.analyse import analyse_files
 from reviews.config import repository
 from reviews.engines import llm
 from reviews.findings import Report
@@ -170,14 +170,14 @@ def review(
     repository: GitRepository, compared: Range, files: Sequence[ChangedFile], budget: UnlimitedBudget | None = None
 ) -> Report:
     """Review the changed files of a range like a pull request; `budget` limits the language model."""
-    return look_at(
+    return analyse_files(
         files,
         contents=lambda paths, in_base: (
             repository.contents(compared.head, paths),
             repository.contents(compared.base, in_base),
         ),
         config=repository.config(compared),
-        ask=None if budget is None else lambda changes: llm.look_at(changes, budget),
+        ask=None if budget is None else lambda changes: llm.analyse(changes, budget),
     )
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from reviews.engines.analyzer import Analyzer, analyse_files
+from reviews.engines.analyzer import Analyzer, run_analyzer
 from reviews.engines.analyzers import ANALYZERS
 from reviews.findings import Finding
 
@@ -99,7 +99,7 @@ def wanted_of(name: str) -> list[Wanted]:
 
 def measure(analyzer: Analyzer) -> Measured:
     files = {path: text for path, text in files_of(analyzer.name).items() if analyzer.reads(path)}
-    return Measured(wanted_of(analyzer.name), analyse_files(analyzer, files))
+    return Measured(wanted_of(analyzer.name), run_analyzer(analyzer, files))
 
 
 # The page
@@ -139,7 +139,7 @@ def _seconds(analyzer: Analyzer, files: Mapping[str, str]) -> float:
     taken = []
     for _ in range(9):
         start = time.perf_counter()
-        analyse_files(analyzer, files)
+        run_analyzer(analyzer, files)
         taken.append(time.perf_counter() - start)
     return sorted(taken)[4]
 

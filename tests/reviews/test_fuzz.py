@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from reviews.findings import Finding, Severity, Suggestion, bounded
-from reviews.github.patches import BadPatch, hunks_of
+from reviews.github.patches import BadPatch, parse_hunks
 from tests.support import hostile
 from tests.support.webhooks import check_payload, comment_payload, pull_request_payload, reply_payload
 
@@ -95,7 +95,7 @@ def test_the_patch_parser_reads_every_patch_that_is_in_order(lines: list[str], s
     old = [line for line in lines if line[0] != "+"]
     patch = "\n".join([f"@@ -{start},{len(old)} +{start},{len(new)} @@", *lines])
     expected = {start + number for number, line in enumerate(new) if line[0] == "+"}
-    assert {line for hunk in hunks_of(patch) for line in hunk.added} == expected
+    assert {line for hunk in parse_hunks(patch) for line in hunk.added} == expected
 
 
 # .kodiai.yml
@@ -286,4 +286,4 @@ def test_a_summary_holds_no_markup_but_our_own(found: list[Finding], names: list
 def test_a_patch_larger_than_any_of_github_is_refused_before_it_is_read() -> None:
     for patch in ("@@ -0,0 +1,60000 @@" + "\n+" * 60_000, "@@ -0,0 +1 @@\n+" + "x" * 3_000_000):
         with pytest.raises(BadPatch, match="longer than GitHub's"):
-            hunks_of(patch)
+            parse_hunks(patch)

@@ -12,7 +12,7 @@ from reviews.config import repository
 from reviews.engines import sarif
 from reviews.engines.analyzers import ruff
 from reviews.findings import Finding, LeftOut, LeftOutReason, Report, bounded
-from reviews.github.patches import BadPatch, hunks_of
+from reviews.github.patches import BadPatch, parse_hunks
 from reviews.intake.payloads import BadDelivery, read_delivery
 from reviews.models import Review
 from reviews.publishing.grouping import Remark
@@ -134,7 +134,7 @@ def check_intake(delivery_id: str, event: str, body: bytes) -> None:
 
 def check_patch(patch: str) -> None:
     try:
-        hunks = hunks_of(patch)
+        hunks = parse_hunks(patch)
     except BadPatch:
         return
     for hunk in hunks:
@@ -152,7 +152,7 @@ def check_config(text: str) -> None:
 
 
 def check_engine_output(output: bytes, files: dict[str, str], root: str) -> None:
-    """`files` are the changed files below `root`. An analyzer that prints nonsense is named; see `analyse_files`."""
+    """`files` are the changed files below `root`. An analyzer that prints nonsense is named; see `run_analyzer`."""
     try:
         findings = ruff.read(output, files, root)
     except (ValueError, KeyError):

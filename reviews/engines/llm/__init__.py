@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from django.conf import settings
 
-from reviews.engines.llm.findings import NAME, NoAnswer, OverBudget, Remarks, findings_of, standing, unsaid
+from reviews.engines.llm.findings import NAME, NoAnswer, OverBudget, Remarks, drop_overlapping, findings_of, standing
 from reviews.engines.llm.prices import Price, price_of
 from reviews.engines.llm.prompt import OVERHEAD, Change, document, estimate, is_sent
 from reviews.findings import Finding
@@ -27,10 +27,10 @@ __all__ = [
     "LLMBudget",
     "OverBudget",
     "Usage",
+    "analyse",
     "configured",
-    "look_at",
+    "drop_overlapping",
     "standing",
-    "unsaid",
 ]
 
 logger = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ def configured() -> bool:
     return bool(settings.KODIAI_LLM_MODEL)
 
 
-def look_at(changes: Mapping[str, Change], budget: LLMBudget) -> Answer:
+def analyse(changes: Mapping[str, Change], budget: LLMBudget) -> Answer:
     """Ask the language model about changes (path → change), within all budgets. Its findings are on changed lines."""
     # Where no line is added there is none that a remark could be about.
     sent = {path: change for path, change in changes.items() if is_sent(path) and any(h.added for h in change.hunks)}

@@ -29,7 +29,7 @@ def of(review: Review) -> Callable[[Mapping[str, llm.Change]], llm.Answer] | Non
         return None
 
     def ask(changes: Mapping[str, llm.Change]) -> llm.Answer:
-        answer = llm.look_at(changes, LLMBudget(review))
+        answer = llm.analyse(changes, LLMBudget(review))
         stand = llm.standing(_said_before(review), changes)
         return replace(answer, findings=(*stand, *answer.findings))
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, ValidationError, ValidatorFunctionWrapHan
 from reviews.engines.llm.prompt import Change
 from reviews.engines.source import MAX_SUGGESTION_LINES
 from reviews.findings import Finding, Severity, Suggestion, bounded
-from reviews.github.patches import Hunk, changed, within_one
+from reviews.github.patches import Hunk, has_added_lines, in_one_hunk
 from reviews.redaction import redact, visible
 
 NAME = "language-model"
@@ -66,7 +66,7 @@ def findings_of(answer: Remarks, changes: Mapping[str, Change]) -> tuple[list[Fi
     return fit, len(answer.remarks) - len(fit)
 
 
-def unsaid(findings: Iterable[Finding], said: Sequence[Finding]) -> list[Finding]:
+def drop_overlapping(findings: Iterable[Finding], said: Sequence[Finding]) -> list[Finding]:
     """Those findings that are on lines on which nothing is said yet: one remark for a line is enough."""
     kept: list[Finding] = []
     for finding in findings:
@@ -87,8 +87,8 @@ def _finding(remark: Remark, changes: Mapping[str, Change]) -> Finding | None:
         change is None
         or not message
         or not 1 <= start <= end < start + MAX_REMARK
-        or not within_one(change.hunks, start, end)
-        or not changed(change.hunks, start, end)
+        or not in_one_hunk(change.hunks, start, end)
+        or not has_added_lines(change.hunks, start, end)
     ):
         return None
     lines = change.text.split("\n")

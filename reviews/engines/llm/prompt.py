@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from reviews.github.patches import Hunk, lines_of
+from reviews.github.patches import Hunk, parse_lines
 from reviews.redaction import redact, storable
 
 INSTRUCTIONS = """\
@@ -73,7 +73,7 @@ def document(changes: Mapping[str, Change], tokens: int) -> tuple[str, tuple[str
     for path, change in changes.items():
         hunks = [
             [f"{line.number or ''}{'|' if line.sign == ' ' else line.sign} {line.text}" for line in hunk]
-            for hunk in lines_of(change.patch)
+            for hunk in parse_lines(change.patch)
         ]
         part = redact(storable(json.dumps({"path": path, "hunks": hunks}, ensure_ascii=False)))
         if (size := estimate(part) + 1) <= left:

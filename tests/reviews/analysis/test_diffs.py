@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reviews.engines import analyse
+from reviews.engines import run_analyzers
 from reviews.engines.analyzer import safe_path
 from reviews.findings import LeftOutReason, Report, fingerprinted
-from reviews.github.patches import BadPatch, Hunk, hunks_of
+from reviews.github.patches import BadPatch, Hunk, parse_hunks
 from reviews.models import Review
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox, Symlink, webhook_payload
 from tests.support.runs import admit, run
@@ -186,7 +186,7 @@ def test_every_suggestion_applied_gives_a_file_that_still_parses_and_lost_its_fi
         lines[finding.suggestion.start_line - 1 : finding.suggestion.end_line] = replacement
         fixed = "\n".join(lines)
         ast.parse(fixed)
-        left, _, _ = analyse({"a.py": fixed})
+        left, _, _ = run_analyzers({"a.py": fixed})
         assert (finding.rule, finding.message) not in {(found.rule, found.message) for found in left}
 
 
@@ -219,18 +219,18 @@ def test_a_file_name_full_of_markup_is_shown_as_it_is_and_mentions_nobody(github
 def test_the_hunks_of_a_patch_know_the_lines_of_the_head_side() -> None:
     patch = "@@ -1,3 +1,4 @@\n one\n+two\n three\n four\n@@ -10,2 +11 @@ def f():\n-gone\n kept"
 
-    assert hunks_of(patch) == (Hunk(1, 4, frozenset({2})), Hunk(11, 11, frozenset(), frozenset({"gone"})))
+    assert parse_hunks(patch) == (Hunk(1, 4, frozenset({2})), Hunk(11, 11, frozenset(), frozenset({"gone"})))
 
 
 def test_characters_that_only_python_takes_for_line_ends_end_no_line() -> None:
-    assert hunks_of("@@ -0,0 +1,2 @@\n+a\x0cb\x85c\u2028d\re\n+two") == (Hunk(1, 2, frozenset({1, 2})),)
+    assert parse_hunks("@@ -0,0 +1,2 @@\n+a\x0cb\x85c\u2028d\re\n+two") == (Hunk(1, 2, frozenset({1, 2})),)
 
 
 @given(st.text())
 def test_no_patch_of_any_text_is_more_than_a_bad_patch(patch: str) -> None:
     for text in (patch, "@@ -1 +1 @@\n" + patch):
         try:
-            hunks = hunks_of(text)
+            hunks = parse_hunks(text)
         except BadPatch:
             continue
         assert all(hunk.start <= hunk.end for hunk in hunks)
@@ -250,7 +250,7 @@ def test_an_analyzer_sees_nothing_of_the_environment_and_no_configuration(
     monkeypatch.setenv("RUFF_CONFIG", str(tmp_path / "ruff.toml"))
     (tmp_path / "ruff.toml").write_text("lint.ignore = ['F401']\n")
 
-    found, ran, failures = analyse({"a.py": UNUSED})
+    found, ran, failures = run_analyzers({"a.py": UNUSED})
 
     assert [finding.rule for finding in found] == ["F401"]
     assert "ruff" in ran
@@ -258,7 +258,7 @@ def test_an_analyzer_sees_nothing_of_the_environment_and_no_configuration(
 
 
 def test_a_syntax_error_is_a_critical_finding_on_its_line() -> None:
-    found, _, _ = analyse({"a.py": "x = 1\ndef f(:\n"})
+    found, _, _ = run_analyzers({"a.py": "x = 1\ndef f(:\n"})
 
     assert next((finding.rule, finding.start_line, str(finding.severity)) for finding in found) == (
         "invalid-syntax",
@@ -269,7 +269,7 @@ def test_a_syntax_error_is_a_critical_finding_on_its_line() -> None:
 
 def test_a_fingerprint_survives_a_moved_line_and_tells_findings_apart() -> None:
     def fingerprint(path: str, text: str, path_in_base: str = "") -> str:
-        (found,) = analyse({path: text})[0]
+        (found,) = run_analyzers({path: text})[0]
         return fingerprinted(found, path_in_base or path).fingerprint
 
     here = fingerprint("a.py", UNUSED)
@@ -279,7 +279,7 @@ def test_a_fingerprint_survives_a_moved_line_and_tells_findings_apart() -> None:
 
 
 def test_an_unsafe_fix_is_described_and_never_offered_for_one_click() -> None:
-    (found,) = analyse({"a.py": "def f(a):\n    return a == None\n"})[0]
+    (found,) = run_analyzers({"a.py": "def f(a):\n    return a == None\n"})[0]
 
     assert (found.rule, found.suggestion) == ("E711", None)
     assert found.fix

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from reviews.engines import analyse
-from reviews.engines.analyzer import AnalyzerFailed, analyse_files, clashing, safe_path
+from reviews.engines import run_analyzers
+from reviews.engines.analyzer import AnalyzerFailed, clashing, run_analyzer, safe_path
 from reviews.engines.analyzers.ruff import ANALYZER, read
 from reviews.findings import MAX_MESSAGE, MAX_SNIPPET, LeftOutReason, Report
 from reviews.models import Review
@@ -111,7 +111,7 @@ def test_clashes_are_found_at_any_depth_and_nowhere_else() -> None:
 def test_files_that_the_scratch_directory_cannot_take_lose_only_that_analyzer() -> None:
     for files in ({"a.py": "", "a.py/b.py": ""}, {"a.py": "\ud800"}):
         with pytest.raises(AnalyzerFailed, match="could not be written"):
-            analyse_files(ANALYZER, files)
+            run_analyzer(ANALYZER, files)
 
 
 @pytest.mark.django_db
@@ -143,7 +143,7 @@ def test_links_are_not_followed_wherever_they_lead(github: Sandbox) -> None:
 
 
 def findings_of(text: str) -> list[Any]:
-    found, _, failures = analyse({"a.py": text})
+    found, _, failures = run_analyzers({"a.py": text})
     assert failures == []
     return found
 
@@ -186,7 +186,7 @@ def test_a_thousand_fixes_on_a_line_of_a_megabyte_do_not_copy_it_a_thousand_time
 
 
 def test_more_findings_than_anybody_reads_are_a_failure_of_the_analyzer_and_not_of_the_review() -> None:
-    found, ran, failures = analyse({"a.py": ";".join(["f''"] * 40_000) + "\n"})
+    found, ran, failures = run_analyzers({"a.py": ";".join(["f''"] * 40_000) + "\n"})
     assert found == []
     assert "ruff" not in ran
     assert failures == [("ruff", "it printed 8388608 bytes and more")]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reviews.engines.analyzer import analyse_files
+from reviews.engines.analyzer import run_analyzer
 from reviews.engines.analyzers import ruff
 from reviews.findings import Report, Suggestion
 from sandbox import Repository
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.django_db
 
 
 def rules_of(path: str, text: str) -> list[tuple[str, int]]:
-    return sorted((finding.rule, finding.start_line) for finding in analyse_files(ruff.ANALYZER, {path: text}))
+    return sorted((finding.rule, finding.start_line) for finding in run_analyzer(ruff.ANALYZER, {path: text}))
 
 
 def reviewed(repo: Repository, before: str, after: str, path: str = "notes.md") -> Report:
@@ -60,7 +60,7 @@ def test_of_suggestions_for_one_line_the_most_severe_is_offered_and_the_other_to
     (taken,) = [suggestion for suggestion in offered.values() if suggestion]
     assert isinstance(taken, Suggestion)
     (other,) = [finding for finding in report.findings if finding.suggestion is None]
-    assert other.fix in ('make it `cd "$1"`', "make it `cd $1 || exit`")
+    assert other.fix in ('replace with `cd "$1"`', "replace with `cd $1 || exit`")
 
 
 def test_a_severity_that_the_repository_settles_decides_which_suggestion_is_offered(repo: Repository) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from reviews import engines
-from reviews.engines.analyzer import Analyzer, AnalyzerFailed, analyse_files
+from reviews.engines.analyzer import Analyzer, AnalyzerFailed, run_analyzer
 from reviews.engines.analyzers import ANALYZERS
 from reviews.findings import Finding, Severity, Suggestion, fingerprinted
 
@@ -50,7 +50,7 @@ def test_every_analyzer_is_declared_with_its_licence_and_tried_here() -> None:
 @every
 def test_it_finds_what_is_wrong(name: str) -> None:
     path, text, rule, line = WRONG[name]
-    assert (path, rule, line) in rules(analyse_files(BY_NAME[name], {path: text}))
+    assert (path, rule, line) in rules(run_analyzer(BY_NAME[name], {path: text}))
 
 
 @every
@@ -61,7 +61,7 @@ def test_a_path_may_hold_whatever_a_path_may_hold(name: str) -> None:
     paths = [f"{directory}/{start}{last}".lstrip("/") for start in odd]
     if "/" not in path:
         paths += [f"{above}/{path}" for above in ("node_modules", ".hidden", "vendor", "-C", "a b/c")]
-    found = rules(analyse_files(BY_NAME[name], dict.fromkeys(paths, text)))
+    found = rules(run_analyzer(BY_NAME[name], dict.fromkeys(paths, text)))
     told = {path for path, told, at in found if (told, at) == (rule, line)}
     # oxlint passes over what is minified.
     assert told == {path for path in paths if not path.endswith(".min.wrong.js")}
@@ -104,7 +104,7 @@ def test_no_configuration_among_the_files_is_obeyed(name: str) -> None:
     path, text, rule, line = WRONG[name]
     files = {path: text, **SILENCE}
     mine = {each: files[each] for each in files if BY_NAME[name].reads(each)}
-    assert (path, rule, line) in rules(analyse_files(BY_NAME[name], mine))
+    assert (path, rule, line) in rules(run_analyzer(BY_NAME[name], mine))
 
 
 @every
@@ -125,7 +125,7 @@ def test_no_configuration_beside_or_above_the_files_is_obeyed(
 
     write = engines.analyzer._write
     monkeypatch.setattr(engines.analyzer, "_write", write_more)
-    assert (path, rule, line) in rules(analyse_files(BY_NAME[name], {path: text}))
+    assert (path, rule, line) in rules(run_analyzer(BY_NAME[name], {path: text}))
 
 
 HOOK = "export function A(p) {\n  if (p.x) {\n    useState(1);\n  }\n}\n"
@@ -141,7 +141,7 @@ HOOK = "export function A(p) {\n  if (p.x) {\n    useState(1);\n  }\n}\n"
     ],
 )
 def test_a_finding_says_how_it_is_silenced_and_so_it_is(name: str, path: str, text: str, rule: str) -> None:
-    found = analyse_files(BY_NAME[name], {path: text})
+    found = run_analyzer(BY_NAME[name], {path: text})
     (finding,) = (finding for finding in found if finding.rule == rule)
     (comment,) = re.findall("`(.+)`", finding.silence)
     lines = text.split("\n")
@@ -149,7 +149,7 @@ def test_a_finding_says_how_it_is_silenced_and_so_it_is(name: str, path: str, te
         lines.insert(finding.start_line - 1, comment)
     else:
         lines[finding.start_line - 1] += f"  # {comment.removeprefix('# ')}"
-    assert rule not in {left.rule for left in analyse_files(BY_NAME[name], {path: "\n".join(lines)})}
+    assert rule not in {left.rule for left in run_analyzer(BY_NAME[name], {path: "\n".join(lines)})}
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_a_finding_says_how_it_is_silenced_and_so_it_is(name: str, path: str, te
 )
 def test_lines_are_counted_as_git_counts_them(name: str, text: str, line: int) -> None:
     path, _, rule, _ = WRONG[name]
-    assert (path, rule, line) in rules(analyse_files(BY_NAME[name], {path: text}))
+    assert (path, rule, line) in rules(run_analyzer(BY_NAME[name], {path: text}))
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_lines_are_counted_as_git_counts_them(name: str, text: str, line: int) -
     ],
 )
 def test_what_cannot_be_parsed_is_critical(name: str, text: str, rule: str) -> None:
-    found = analyse_files(BY_NAME[name], {WRONG[name][0]: text})
+    found = run_analyzer(BY_NAME[name], {WRONG[name][0]: text})
     told = [(finding.severity, finding.silence) for finding in found if finding.rule == rule]
     assert set(told) == {(Severity.CRITICAL, "")}, "no comment silences it"
 
@@ -190,7 +190,7 @@ def test_files_in_which_nothing_can_be_read_are_no_harm(name: str) -> None:
     path = WRONG[name][0]
     for text in ("", "\0", "\ufeff", "\n" * 1000, "{" * 200, "é" * 100_000, "\x1b[31m\r"):
         try:
-            found = analyse_files(BY_NAME[name], {path: text})
+            found = run_analyzer(BY_NAME[name], {path: text})
         except AnalyzerFailed as failure:
             # zizmor says of a workflow that is none that there is nothing to read.
             assert (name, "no inputs collected" in str(failure)) == ("zizmor", True), (text[:9], failure)  # noqa: PT017
@@ -199,16 +199,16 @@ def test_files_in_which_nothing_can_be_read_are_no_harm(name: str) -> None:
 
 
 def test_a_secret_is_told_and_not_repeated() -> None:
-    [finding] = analyse_files(BY_NAME["secrets"], {"a.py": f"\nname, key = 'x', '{TOKEN}'\n"})
+    [finding] = run_analyzer(BY_NAME["secrets"], {"a.py": f"\nname, key = 'x', '{TOKEN}'\n"})
     assert (finding.start_line, finding.severity) == (2, Severity.CRITICAL)
     assert TOKEN[6:] not in repr(finding)
-    [other] = analyse_files(BY_NAME["secrets"], {"a.py": f"key = '{TOKEN}'\n"})
+    [other] = run_analyzer(BY_NAME["secrets"], {"a.py": f"key = '{TOKEN}'\n"})
     assert fingerprinted(other, "a.py").fingerprint != fingerprinted(finding, "a.py").fingerprint
 
 
 def test_a_misspelt_word_is_put_right_by_one_click_in_prose_and_only_told_in_source() -> None:
     text = "😀 Teh Adress we recieve is seperate.\n"
-    found = analyse_files(BY_NAME["typos"], {"a.md": text, "b.py": f"# {text}"})
+    found = run_analyzer(BY_NAME["typos"], {"a.md": text, "b.py": f"# {text}"})
     prose, source = sorted(found, key=lambda finding: finding.path)
     assert prose.suggestion == Suggestion(1, 1, "😀 The Address we receive is separate.")
     assert source.suggestion is None
@@ -216,19 +216,19 @@ def test_a_misspelt_word_is_put_right_by_one_click_in_prose_and_only_told_in_sou
 
 
 def test_a_word_that_may_be_one_of_several_is_told_without_a_suggestion() -> None:
-    [finding] = analyse_files(BY_NAME["typos"], {"a.md": "It depends on wether.\n"})
+    [finding] = run_analyzer(BY_NAME["typos"], {"a.md": "It depends on wether.\n"})
     assert finding.suggestion is None
     assert "`weather` or `whether`" in finding.message
 
 
 def test_a_script_with_windows_line_ends_is_told_so_once() -> None:
-    found = analyse_files(BY_NAME["shellcheck"], {"a.sh": "#!/bin/sh\r\necho a\r\necho b\r\n", "b.sh": "\r\n"})
+    found = run_analyzer(BY_NAME["shellcheck"], {"a.sh": "#!/bin/sh\r\necho a\r\necho b\r\n", "b.sh": "\r\n"})
     told = [(finding.path, finding.start_line) for finding in found if finding.rule == "SC1017"]
     assert sorted(told) == [("a.sh", 1), ("b.sh", 1)]
 
 
 def test_the_fix_of_shellcheck_is_a_suggestion() -> None:
-    [finding] = analyse_files(BY_NAME["shellcheck"], {"a.sh": "#!/bin/sh\nrm é/$1 # é\n"})
+    [finding] = run_analyzer(BY_NAME["shellcheck"], {"a.sh": "#!/bin/sh\nrm é/$1 # é\n"})
     assert finding.suggestion == Suggestion(2, 2, 'rm é/"$1" # é')
     assert finding.rule_url == "https://www.shellcheck.net/wiki/SC2086"
 
@@ -259,8 +259,8 @@ def test_an_analyzer_reads_files_by_their_names(path: str, reading: str) -> None
 def test_a_rule_that_is_not_chosen_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
     dockerfile = "FROM debian\nRUN apt-get update && apt-get install -y curl\n"
     every_rule = replace(BY_NAME["hadolint"], rules=None)
-    assert {finding.rule for finding in analyse_files(every_rule, {"Dockerfile": dockerfile})} > {"DL3008", "DL3009"}
-    [told] = analyse_files(BY_NAME["hadolint"], {"Dockerfile": dockerfile})
+    assert {finding.rule for finding in run_analyzer(every_rule, {"Dockerfile": dockerfile})} > {"DL3008", "DL3009"}
+    [told] = run_analyzer(BY_NAME["hadolint"], {"Dockerfile": dockerfile})
     assert (told.rule, told.severity) == ("DL3006", Severity.MINOR)
     assert told.rule_url == "https://github.com/hadolint/hadolint/wiki/DL3006"
 
@@ -281,5 +281,5 @@ def test_the_example_of_the_guide_is_a_declaration_that_works() -> None:
     left_out = told | {"ruleId": "indentation"}
     printed = {"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "x"}}, "results": [told, left_out]}]}
     speaking = replace(analyzer, command=("sh", "-c", 'printf %s "$0"', json.dumps(printed)))
-    [finding] = analyse_files(speaking, {"a.yml": "a: 1\na: 2\n"})
+    [finding] = run_analyzer(speaking, {"a.yml": "a: 1\na: 2\n"})
     assert (finding.severity, finding.start_line) == (Severity.MAJOR, 2)

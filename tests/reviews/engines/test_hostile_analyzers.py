@@ -73,7 +73,7 @@ def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tu
 
         analyzer = Analyzer("hostile", ("*.py",), (sys.executable, "-I", "-S", str(source)), read)
         monkeypatch.setattr(engines, "ANALYZERS", (analyzer, ruff.ANALYZER))
-        found, ran, failures = engines.analyse({"a.py": "import os\n"})
+        found, ran, failures = engines.run_analyzers({"a.py": "import os\n"})
         assert [finding.rule for finding in found] == ["F401"]
         assert "ruff" in ran
         return printed, failures
@@ -293,7 +293,7 @@ def test_one_that_is_not_installed_or_prints_nonsense_is_named(monkeypatch: pyte
     absent = Analyzer("absent", ("*.py",), ("/nonexistent/analyzer",), ruff.read)
     nonsense = Analyzer("nonsense", ("*.py",), ("/bin/echo", "nonsense"), ruff.read)
     monkeypatch.setattr(engines, "ANALYZERS", (absent, nonsense, ruff.ANALYZER))
-    found, ran, failures = engines.analyse({"a.py": "import os\n"})
+    found, ran, failures = engines.run_analyzers({"a.py": "import os\n"})
     assert [finding.rule for finding in found] == ["F401"]
     assert ran == ["ruff"]
     assert failures == [("absent", "it is not installed"), ("nonsense", "its output cannot be read: ValidationError")]
@@ -317,7 +317,7 @@ def test_analyzers_run_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     both = meeting("one", here=here, there=there), meeting("other", here=there, there=here)
     monkeypatch.setattr(engines, "ANALYZERS", (*both, ruff.ANALYZER))
-    found, ran, failures = engines.analyse({"a.py": "import os\n"})
+    found, ran, failures = engines.run_analyzers({"a.py": "import os\n"})
     assert [finding.rule for finding in found] == ["F401"]
     assert (ran, failures) == (["one", "other", "ruff"], [])
 
@@ -328,7 +328,7 @@ def test_the_time_of_a_run_is_one_for_all_analyzers(monkeypatch: pytest.MonkeyPa
     waits = (sys.executable, "-I", "-S", "-c", "import time; time.sleep(3600)")
     waiting = [Analyzer(f"waits-{number}", ("*.py",), waits, ruff.read) for number in range(20)]
     monkeypatch.setattr(engines, "ANALYZERS", (*waiting, ruff.ANALYZER))
-    found, ran, failures = engines.analyse({"a.py": "import os\n"})
+    found, ran, failures = engines.run_analyzers({"a.py": "import os\n"})
     assert [finding.rule for finding in found] == ["F401"]
     assert ran == ["ruff"]
     assert failures == [(analyzer.name, "it took longer than 4 seconds") for analyzer in waiting]
@@ -390,4 +390,4 @@ def test_no_configuration_that_lies_above_the_scratch_directory_is_obeyed(
     for name in ("ruff.toml", ".ruff.toml"):
         (tmp_path / name).write_text(SILENCE)
     (tmp_path / ".ignore").write_text("*\n")
-    assert [finding.rule for finding in engines.analyse({"a.py": "import os\n"})[0]] == ["F401"]
+    assert [finding.rule for finding in engines.run_analyzers({"a.py": "import os\n"})[0]] == ["F401"]

@@ -5,7 +5,7 @@ from functools import cache
 
 import pytest
 
-from reviews.engines.analyzer import Analyzer, analyse_files
+from reviews.engines.analyzer import Analyzer, run_analyzer
 from reviews.engines.analyzers import ANALYZERS
 from reviews.findings import Finding, Severity, Suggestion
 from tests.corpus import precision
@@ -71,7 +71,7 @@ def test_every_suggestion_applied_gives_a_file_that_parses_and_lost_its_finding(
         text = applied(files[finding.path], finding.suggestion)
         if finding.path.endswith(".py"):
             ast.parse(text)
-        after = analyse_files(analyzer, {finding.path: text})
+        after = run_analyzer(analyzer, {finding.path: text})
         assert not [left for left in after if left.severity == Severity.CRITICAL], finding
         alike = [said for said in found if said.path == finding.path and said.rule == finding.rule]
         assert len([left for left in after if left.rule == finding.rule]) < len(alike), finding

@@ -195,7 +195,7 @@ def test_where_an_engine_failed_nothing_is_taken_for_gone(pull: PullRequest, mon
     def fail(*_: object) -> None:
         raise AnalyzerFailed("it ended with status 1")
 
-    monkeypatch.setattr(engines, "analyse_files", fail)
+    monkeypatch.setattr(engines, "run_analyzer", fail)
     assert follow_up(pull).conclusion == Conclusion.PARTIAL
 
     assert not any(comment["body"].startswith(RESOLVED) for comment in pull.review_comments)
