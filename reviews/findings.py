@@ -18,9 +18,9 @@ MAX_SNIPPET = 200
 MAX_SUGGESTION_CHARACTERS = 5000
 """Characters of a suggestion. GitHub takes 65,536 for a comment, and nobody reads that many before one click."""
 
-FINGERPRINT = 32
+FINGERPRINT_LENGTH = 32
 """Hexadecimal digits of a fingerprint."""
-GIST = 24
+CONTENT_HASH_LENGTH = 24
 """Of them those that tell what was found, and not in which file."""
 
 _NUMBER = re.compile(r"\d+")
@@ -104,7 +104,7 @@ def fingerprinted(finding: Finding, path_in_base: str) -> Finding:
     """
     said = "\n".join((finding.rule, _NUMBER.sub("0", finding.message), finding.snippet.strip()))
     what, where = (hashlib.sha256(text.encode(errors="replace")).hexdigest() for text in (said, path_in_base))
-    return replace(finding, fingerprint=what[:GIST] + where[: FINGERPRINT - GIST])
+    return replace(finding, fingerprint=what[:CONTENT_HASH_LENGTH] + where[: FINGERPRINT_LENGTH - CONTENT_HASH_LENGTH])
 
 
 def by_severity(findings: Iterable[Finding]) -> list[Finding]:
@@ -114,7 +114,7 @@ def by_severity(findings: Iterable[Finding]) -> list[Finding]:
 
 def content_hash_of(fingerprint: str) -> str:
     """The part of a fingerprint that two files can share."""
-    return fingerprint[:GIST]
+    return fingerprint[:CONTENT_HASH_LENGTH]
 
 
 def bounded(finding: Finding) -> Finding:
@@ -177,16 +177,16 @@ class Report:
     truncated: bool = False
     """GitHub listed only the first files of the pull request."""
 
-    def changes(self, path: str) -> bool:
+    def may_change(self, path: str) -> bool:
         """Tell whether the pull request may change a file of this name: GitHub listed it, or did not list all."""
         return self.truncated or path in self._looked_at or any(left.path == path for left in self.left_out)
 
-    def is_sure_of(self, path: str) -> bool:
+    def is_conclusive_for(self, path: str) -> bool:
         """Tell whether a finding on this file that is not in the report is gone: all that reads the file has read it,
         or it is not part of the pull request any more, under its name."""
         if path in self._looked_at:
             return path not in self.partially_analysed
-        return not self.changes(path) and not self.partially_analysed
+        return not self.may_change(path) and not self.partially_analysed
 
     @cached_property
     def _looked_at(self) -> frozenset[str]:

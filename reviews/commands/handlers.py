@@ -18,7 +18,7 @@ from reviews.github.errors import GitHubError, Unavailable
 from reviews.github.identity import is_app_login
 from reviews.github.schemas import Comment
 from reviews.models import Command, IgnoredFinding, Review
-from reviews.publishing.previous_comments import PostedFinding, findings_of, posted_findings
+from reviews.publishing.previous_comments import PostedFinding, findings_by_content_hash, posted_findings
 from reviews.publishing.resolve_threads import close_ignored
 from reviews.shutdown import raise_if_stopping
 from telemetry.models import Conclusion
@@ -69,7 +69,7 @@ def _applied(client: Client, review: Review, command: Command) -> str:
     if not told:
         return say(client, review, misplaced_body(command), f"{command} is about a thread of Kodiai's")
     # Of a remark on many lines the thread tells each by itself; rule and message are the same.
-    findings = findings_of(review, told)
+    findings = findings_by_content_hash(review, told)
     finding = next(filter(None, findings.values()), None)
     if command == Command.EXPLAIN:
         return say(client, review, explanation(finding), command)

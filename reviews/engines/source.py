@@ -1,4 +1,4 @@
-"""A file as git and GitHub count its lines, and a tool's edits of characters as a replacement of whole lines."""
+"""Source text: lines as git and GitHub count them, and a tool's character edits as a replacement of whole lines."""
 
 import re
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from itertools import accumulate, pairwise
 from reviews.findings import MAX_SUGGESTION_CHARACTERS, Suggestion
 
 MAX_SUGGESTION_LINES = 20
-"""Lines. A replacement of more than that is no one-click matter."""
+"""Lines. A longer replacement is too much to accept with one click."""
 MAX_EDITS = 100
 """Edits of one fix. Each is applied to the whole text."""
 
@@ -18,7 +18,7 @@ Position = tuple[int, int]
 
 @dataclass(frozen=True, order=True)
 class Edit:
-    """The text from `start` up to `end` becomes `text`."""
+    """Replace the text from `start` up to `end` with `text`."""
 
     start: Position
     end: Position
@@ -28,51 +28,57 @@ class Edit:
 class Source:
     """The lines of a file as git and GitHub count them.
 
-    To some tools a carriage return alone ends a line (`lone_returns`). To git it does not, and a comment counted by
-    such a tool would stand, and a suggestion replace, some lines further down.
+    For some tools a lone carriage return ends a line (`lone_returns`). For git it does not: a comment on the tool's
+    line number would be some lines too low, and a suggestion would replace the wrong lines.
     """
 
     def __init__(self, text: str, *, lone_returns: bool = False) -> None:
         self.lines = text.split("\n")
-        self._lines_of_rows = None
+        self._lines_of_rows: list[int] | None = None
         if lone_returns and "\r" in (ends := re.findall(r"\r\n?|\n", text)):
             self._lines_of_rows = list(accumulate((end != "\r" for end in ends), initial=1))
 
     def line(self, row: int) -> int:
-        """The line that GitHub calls what the tool calls `row`."""
+        """GitHub's line number for the tool's `row`."""
         if self._lines_of_rows is None:
             return row
         return self._lines_of_rows[min(row, len(self._lines_of_rows)) - 1]
 
     def text(self, line: int) -> str:
-        """A line as it stands in the file; empty where there is none of that number."""
+        """The text of a line; empty if the file has no such line."""
         return self.lines[line - 1] if line <= len(self.lines) else ""
 
     def suggestion(self, edits: Sequence[Edit]) -> Suggestion | None:
-        """Turn the edits of one fix into a replacement of whole lines; None where that cannot be offered."""
+        """Turn the edits of one fix into a replacement of whole lines; None if it cannot be offered as one.
+
+        Raises `ValueError` for an edit that ends before it starts.
+        """
         if not edits or len(edits) > MAX_EDITS or self._lines_of_rows is not None:
             return None
         edits = sorted(edits)
-        if any(edit.start > edit.end for edit in edits):
-            raise ValueError("an edit ends before it starts")
-        if any(one.end > other.start for one, other in pairwise(edits)):
-            # Alternatives, as typos prints them, or nonsense.
+        if _overlap(edits):
             return None
-        first = edits[0].start[0]
-        # An edit that ends in the first column leaves that line as it is, unless it begins there too.
-        last = max(edit.end[0] if edit.end[1] > 1 or edit.end == edit.start else edit.end[0] - 1 for edit in edits)
-        if last > len(self.lines) or last - first >= MAX_SUGGESTION_LINES:
+        first, last = _line_range(edits)
+        if last > len(self.lines) or last - first >= MAX_SUGGESTION_LINES or not self._applies(edits, first, last):
             return None
+        text = self._edited(edits, first, last)
+        return Suggestion(first, last, text.removesuffix("\n") if text else None)
+
+    def _applies(self, edits: Sequence[Edit], first: int, last: int) -> bool:
+        """Tell whether edits of the lines from `first` to `last` are short enough and fit the text."""
         lines = self.lines[first - 1 : last]
+        # Checked first: a line of a megabyte may have thousands of findings.
         if sum(map(len, lines)) + sum(len(edit.text) for edit in edits) > MAX_SUGGESTION_CHARACTERS:
-            # Looked at before it is built: thousands of findings may be on one line of a megabyte.
-            return None
+            return False
+        # GitHub does not document whether a suggestion keeps CRLF, and one different line ending is worse than none.
         if any("\r" in line for line in lines):
-            # Whether a suggestion keeps CRLF is nowhere promised, and one line ending among others is worse than none.
-            return None
-        if any(column > len(self.text(line)) + 1 for edit in edits for line, column in (edit.start, edit.end)):
-            # A column that is not there: the tool read another file, or counts in another way.
-            return None
+            return False
+        # A column past the end of its line: the tool read another file, or counts columns in another way.
+        return all(column <= len(self.text(line)) + 1 for edit in edits for line, column in (edit.start, edit.end))
+
+    def _edited(self, edits: Sequence[Edit], first: int, last: int) -> str:
+        """The lines from `first` to `last` after the edits, each with its line break."""
+        lines = self.lines[first - 1 : last]
         starts = list(accumulate((len(line) + 1 for line in lines), initial=0))
 
         def offset(position: Position) -> int:
@@ -81,6 +87,18 @@ class Source:
         text = "\n".join(lines) + "\n"
         for edit in reversed(edits):
             text = text[: offset(edit.start)] + edit.text + text[offset(edit.end) :]
-        if not text:
-            return Suggestion(first, last, None)
-        return Suggestion(first, last, text.removesuffix("\n"))
+        return text
+
+
+def _overlap(edits: Sequence[Edit]) -> bool:
+    """Tell whether sorted edits overlap: alternatives, as typos prints them, or a broken fix."""
+    if any(edit.start > edit.end for edit in edits):
+        raise ValueError("an edit ends before it starts")
+    return any(one.end > other.start for one, other in pairwise(edits))
+
+
+def _line_range(edits: Sequence[Edit]) -> tuple[int, int]:
+    """The first and last line that sorted edits change."""
+    # An edit that ends in the first column does not change that line, unless it starts there too.
+    last = max(edit.end[0] if edit.end[1] > 1 or edit.end == edit.start else edit.end[0] - 1 for edit in edits)
+    return edits[0].start[0], last

@@ -1,19 +1,19 @@
-"""What Kodiai has said on a pull request, and how that stands to what it finds now: new, standing, gone.
+"""Compare a run's findings with what was posted on the pull request before: new, existing and resolved findings.
 
-GitHub's threads are the record of what was said on lines, each with its finding's fingerprint in a hidden marker. What
-stood in a summary only is told by the reports of the runs that were published.
+GitHub's threads are the record of inline comments: each ends with a hidden marker that holds the fingerprints of its
+findings. Findings that were only listed in a summary are read from the reports of published runs.
 """
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from django.db.models import Max
 from django.utils import timezone
 
 from reviews.exceptions import PostPending
-from reviews.findings import FINGERPRINT, Finding, Report, by_severity, content_hash_of
+from reviews.findings import FINGERPRINT_LENGTH, Finding, Report, by_severity, content_hash_of
 from reviews.github.client import Client
 from reviews.github.facts import MAX_POST_DURATION, POST_VISIBILITY_DELAY
 from reviews.github.identity import app_login, is_app_login
@@ -24,9 +24,9 @@ from reviews.publishing import author_tier
 from reviews.publishing.grouping import Remark
 
 MAX_REPORTS = 200
-"""Earlier runs of a pull request whose reports are read, the latest."""
+"""Earlier runs of a pull request whose reports are read, latest first."""
 
-_NAME = re.compile(rf"([0-9a-f]{{{FINGERPRINT}}})(?:-([0-9]{{1,6}}))?")
+_NAME = re.compile(rf"([0-9a-f]{{{FINGERPRINT_LENGTH}}})(?:-([0-9]{{1,6}}))?")
 _MARKER = re.compile(rf"<!-- kodiai:finding ({_NAME.pattern}(?: {_NAME.pattern})*) -->\s*\Z")
 _REVIEW_MARKER = re.compile(r"<!-- kodiai:review [0-9a-f]{32} -->")
 _REVIEW_MARKERS = re.compile(rf"(?:^{_REVIEW_MARKER.pattern}\s*)+\Z", re.MULTILINE)
@@ -34,8 +34,10 @@ _REVIEW_MARKERS = re.compile(rf"(?:^{_REVIEW_MARKER.pattern}\s*)+\Z", re.MULTILI
 
 @dataclass(frozen=True)
 class PostedFinding:
-    """A finding that a thread tells, which Kodiai began; it may tell several. `number` tells findings on equal lines of
-    one file apart."""
+    """A finding in a thread that Kodiai started; a thread may have several.
+
+    `number` distinguishes equal findings on equal lines of one file.
+    """
 
     thread: Thread
     fingerprint: str
@@ -44,58 +46,59 @@ class PostedFinding:
 
 @dataclass(frozen=True)
 class PreviousComments:
-    """What was said on a pull request, beside what was found now."""
+    """What was posted on a pull request, compared with the findings of this run."""
 
     summary: SubmittedReview | None = None
-    """The App's first review: its body is the one summary. None where there is none yet."""
+    """The App's first review: its body is the one summary. None if there is none yet."""
     since: str = ""
-    """The head commit of the run that was published last."""
+    """The head commit of the latest published run."""
     posted: tuple[PostedFinding, ...] = ()
     new: tuple[Finding, ...] = ()
-    """Never said before, in no way, and to be said."""
-    standing: tuple[tuple[Finding, PostedFinding], ...] = ()
-    """Said on lines before, and found again."""
-    gone: tuple[Finding, ...] = ()
-    """Said before, on lines or in a summary, and surely not there any more."""
-    gone_threads: tuple[Thread, ...] = ()
-    """Threads of which nothing stands."""
+    """Findings that were never reported before and should be reported."""
+    existing: tuple[tuple[Finding, PostedFinding], ...] = ()
+    """Findings that have a thread already."""
+    resolved: tuple[Finding, ...] = ()
+    """Findings that were reported before, on lines or in a summary, and are certainly not there any more."""
+    threads_to_resolve: tuple[Thread, ...] = ()
+    """Threads all of whose findings are resolved."""
 
     @property
-    def standing_threads(self) -> list[tuple[Thread, Remark, str]]:
-        """The threads of which something stands, with that and its marker."""
+    def existing_threads(self) -> list[tuple[Thread, Remark, str]]:
+        """Threads with existing findings: the thread, these findings and their marker."""
         by_thread: dict[int, list[tuple[Finding, PostedFinding]]] = defaultdict(list)
-        for finding, one in sorted(self.standing, key=lambda pair: pair[0].start_line):
-            by_thread[one.thread.comment_id].append((finding, one))
+        for finding, posted in sorted(self.existing, key=lambda pair: pair[0].start_line):
+            by_thread[posted.thread.comment_id].append((finding, posted))
         threads = []
         for pairs in by_thread.values():
             first, *others = (finding for finding, _ in pairs)
-            marker = finding_marker((one.fingerprint, one.number) for _, one in pairs)
+            marker = finding_marker((posted.fingerprint, posted.number) for _, posted in pairs)
             threads.append((pairs[0][1].thread, Remark(first, tuple(others)), marker))
         return threads
 
 
-def finding_marker(told: Iterable[tuple[str, int]]) -> str:
-    """The hidden end of a comment that tells which findings it is about: their fingerprints and numbers."""
-    names = (f"{fingerprint}{f'-{number}' if number > 1 else ''}" for fingerprint, number in told)
+def finding_marker(findings: Iterable[tuple[str, int]]) -> str:
+    """The hidden end of a comment: the fingerprints and numbers of its findings."""
+    names = (f"{fingerprint}{f'-{number}' if number > 1 else ''}" for fingerprint, number in findings)
     return f"<!-- kodiai:finding {' '.join(names)} -->"
 
 
 def without_marker(body: str) -> tuple[str, str]:
-    """A comment of Kodiai's without its hidden end, and that end."""
+    """Split a comment of Kodiai's into its visible text and its marker."""
     found = _MARKER.search(body)
     return (body[: found.start()].rstrip(), found[0].rstrip()) if found else (body, "")
 
 
 def resolved_by_us(thread: Thread) -> bool:
-    # It is not documented whether an App's login comes with its `[bot]` here.
+    """Tell whether the App itself resolved a thread."""
+    # GitHub does not document whether an App's login ends with `[bot]` here.
     login = thread.resolved_by.lower()
     return thread.resolved and login in (app_login(), app_login().removesuffix("[bot]"))
 
 
 def review_markers(body: str) -> list[str]:
-    """The markers of runs at the end of a review, each on a line of its own.
+    """The run markers at the end of a review, each on a line of its own.
 
-    Only the end counts: a file may have the name of a marker, and be named in a review.
+    Markers elsewhere do not count: a file may be named like a marker and appear in a review.
     """
     found = _REVIEW_MARKERS.search(body)
     return _REVIEW_MARKER.findall(found[0]) if found else []
@@ -107,34 +110,34 @@ def is_followed_up(review: Review) -> bool:
 
 
 def read(client: Client, review: Review) -> PreviousComments:
-    """Read the conversation and compare it with what the run found. GitHub is asked where there may be something.
+    """Read the conversation on GitHub, if there may be any, and compare it with the findings of the run.
 
-    Raises `PostPending` where another run of the pull request may just have added to it.
+    Raises `PostPending` if another run of the pull request may just have posted.
     """
     report = Report.from_json(review.report)
     if not is_followed_up(review):
         return compare_with_posted(author_tier.report_for_author(review), posted=[], earlier=[])
     _wait_for_others(review)
     threads, reviews = client.threads_and_reviews(review.pr_number)
-    own = [kept for kept in reviews if is_app_login(kept.author)]
+    own = [submitted for submitted in reviews if is_app_login(submitted.author)]
     published = review.others().filter(published_at__isnull=False).order_by("-published_at")[:MAX_REPORTS]
     rows = list(published.values_list("head_sha", "report"))
-    found = compare_with_posted(
+    compared = compare_with_posted(
         report,
         posted=list(posted_findings(threads)),
         earlier=[Report.from_json(stored) for _, stored in rows if stored is not None],
-        summary=next((kept for kept in own if review_markers(kept.body or "")), None),
+        summary=next((submitted for submitted in own if review_markers(submitted.body or "")), None),
         since=rows[0][0] if rows else "",
     )
     return replace(
-        found,
-        new=author_tier.filter_for_author(review, found.new),
-        gone=author_tier.filter_for_author(review, found.gone),
+        compared,
+        new=author_tier.filter_for_author(review, compared.new),
+        resolved=author_tier.filter_for_author(review, compared.resolved),
     )
 
 
 def _wait_for_others(review: Review) -> None:
-    """Raise `PostPending` while GitHub may yet show what another run has said: its worker died, or had no answer."""
+    """Raise `PostPending` while a post of another run may still appear on GitHub: its outcome is unknown."""
     unknown = review.others().filter(publishing_at__isnull=False, published_at__isnull=True)
     latest = unknown.aggregate(latest=Max("publishing_at"))["latest"]
     if latest is not None and (until := latest + MAX_POST_DURATION + POST_VISIBILITY_DELAY) > timezone.now():
@@ -148,119 +151,143 @@ def compare_with_posted(
     summary: SubmittedReview | None = None,
     since: str = "",
 ) -> PreviousComments:
-    """Tell what of a report is new, and what stands and is gone of what was said. `earlier` begins with the latest."""
-    standing, unsaid, left_over = _paired(report, posted)
-    # What summaries alone have told: findings of earlier reports, without those that have a thread.
-    told = Counter[str]()
-    last: dict[str, Finding] = {}
-    for before in earlier:
-        known = {finding.fingerprint: finding for finding in before.findings if finding.fingerprint}
-        told |= Counter(finding.fingerprint for finding in before.findings if finding.fingerprint)
-        last = known | last
-    in_summaries = told - Counter(one.fingerprint for one in posted)
-    moved_away = Counter[str]()
-    for fingerprint, times in in_summaries.items():
-        if not report.changes(last[fingerprint].path):
-            moved_away[content_hash_of(fingerprint)] += times
-    new = []
-    for finding in unsaid:
-        if in_summaries[finding.fingerprint] > 0:
-            in_summaries[finding.fingerprint] -= 1
-        elif moved_away[finding.content_hash] > 0:
-            moved_away[finding.content_hash] -= 1
-        else:
-            new.append(finding)
-    now = Counter(finding.fingerprint for finding in report.findings)
-    content_hashes = {finding.content_hash for finding in report.findings}
-    gone = [
-        last[fingerprint]
-        for fingerprint in told - now
-        if report.is_sure_of(last[fingerprint].path)
-        and not (last[fingerprint].content_hash in content_hashes and not report.changes(last[fingerprint].path))
-        and last[fingerprint].content_hash not in report.ignored
-    ]
-    standing_threads = {one.thread.comment_id for _, one in standing}
-    gone_threads = {
-        one.thread.comment_id: one.thread
-        for one in left_over
-        if one.thread.comment_id not in standing_threads and report.is_sure_of(one.thread.path)
-    }
+    """Compare a report with posted findings and with the reports of earlier published runs, latest first."""
+    existing, without_thread, unmatched = _match_threads(report, posted)
+    reported, latest = _reported_before(earlier)
+    in_summaries_only = reported - Counter(one.fingerprint for one in posted)
+    new = _drop_reported(report, without_thread, in_summaries_only, latest)
     return PreviousComments(
         summary=summary,
         since=since,
         posted=tuple(posted),
         new=tuple(by_severity(new)),
-        standing=tuple(standing),
-        gone=tuple(gone),
-        gone_threads=tuple(gone_threads.values()),
+        existing=tuple(existing),
+        resolved=tuple(_resolved_findings(report, reported, latest)),
+        threads_to_resolve=tuple(_resolved_threads(report, existing, unmatched)),
     )
 
 
-def marked(remarks: Iterable[Remark], posted: Iterable[PostedFinding]) -> list[tuple[Remark, str]]:
-    """Give each remark the marker of its comment, with a number for each finding that tells it from equal ones of its
-    file that were said before, or are said too."""
-    last = Counter[str]()
-    for one in posted:
-        last[one.fingerprint] = max(last[one.fingerprint], one.number)
-    with_markers = []
-    for remark in remarks:
-        told = []
-        for finding in remark.findings:
-            last[finding.fingerprint] += 1
-            told.append((finding.fingerprint, last[finding.fingerprint]))
-        with_markers.append((remark, finding_marker(told)))
-    return with_markers
-
-
-def _paired(
+def _match_threads(
     report: Report, posted: Iterable[PostedFinding]
 ) -> tuple[list[tuple[Finding, PostedFinding]], list[Finding], list[PostedFinding]]:
-    """Pair findings with what threads say; return the pairs, what no thread says, and what is left over of theirs.
+    """Match findings with posted findings; return the pairs, findings without a thread, and unmatched posted findings.
 
-    Of equal findings on equal lines those that stand on a thread's line come first, so that what was fixed is what is
-    left over. Then by fingerprint; then what is found in another file, where its own is gone from the pull request.
+    Of equal findings on equal lines, those on the line of a thread match first, so that the fixed ones stay unmatched.
+    Then findings match by fingerprint; then across files, if the thread's file is no longer part of the pull request.
     """
     left: dict[str, list[PostedFinding]] = defaultdict(list)
-    for one in sorted(posted, key=_readiness):
+    for one in sorted(posted, key=_match_order):
         left[content_hash_of(one.fingerprint)].append(one)
     rules: tuple[Callable[[Finding, PostedFinding], bool], ...] = (
         lambda finding, one: (
             (one.fingerprint, one.thread.path, one.thread.line) == (finding.fingerprint, finding.path, finding.end_line)
         ),
         lambda finding, one: one.fingerprint == finding.fingerprint,
-        lambda finding, one: one.thread.path == finding.path or not report.changes(one.thread.path),
+        lambda finding, one: one.thread.path == finding.path or not report.may_change(one.thread.path),
     )
     pairs = []
-    unsaid = sorted(report.findings, key=lambda finding: (finding.path, finding.start_line))
-    for is_said_by in rules:
-        still = []
-        for finding in unsaid:
+    unmatched = sorted(report.findings, key=lambda finding: (finding.path, finding.start_line))
+    for matches in rules:
+        still_unmatched = []
+        for finding in unmatched:
             candidates = left.get(finding.content_hash, [])
-            found = next((one for one in candidates if is_said_by(finding, one)), None)
+            found = next((one for one in candidates if matches(finding, one)), None)
             if found is None:
-                still.append(finding)
+                still_unmatched.append(finding)
             else:
                 candidates.remove(found)
                 pairs.append((finding, found))
-        unsaid = still
-    return pairs, unsaid, [one for candidates in left.values() for one in candidates]
+        unmatched = still_unmatched
+    return pairs, unmatched, [one for candidates in left.values() for one in candidates]
 
 
-def _readiness(one: PostedFinding) -> tuple[int, int]:
-    """Threads that are open first, then those that a person resolved, then Kodiai's own; oldest first."""
+def _match_order(one: PostedFinding) -> tuple[int, int]:
+    """Open threads first, then those that a person resolved, then those that Kodiai resolved; oldest first."""
     return (0 if not one.thread.resolved else 2 if resolved_by_us(one.thread) else 1, one.thread.comment_id)
 
 
+def _reported_before(earlier: Iterable[Report]) -> tuple[Counter[str], dict[str, Finding]]:
+    """By fingerprint: how many findings one report had at most, and the latest of them."""
+    counts = Counter[str]()
+    latest: dict[str, Finding] = {}
+    for report in earlier:
+        known = {finding.fingerprint: finding for finding in report.findings if finding.fingerprint}
+        counts |= Counter(finding.fingerprint for finding in report.findings if finding.fingerprint)
+        latest = known | latest
+    return counts, latest
+
+
+def _drop_reported(
+    report: Report, findings: Iterable[Finding], in_summaries: Counter[str], latest: Mapping[str, Finding]
+) -> list[Finding]:
+    """Drop findings that a summary has reported, also under another file name that the pull request no longer has."""
+    left = Counter(in_summaries)
+    moved = Counter[str]()
+    for fingerprint, times in in_summaries.items():
+        if not report.may_change(latest[fingerprint].path):
+            moved[content_hash_of(fingerprint)] += times
+    kept = []
+    for finding in findings:
+        if left[finding.fingerprint] > 0:
+            left[finding.fingerprint] -= 1
+        elif moved[finding.content_hash] > 0:
+            moved[finding.content_hash] -= 1
+        else:
+            kept.append(finding)
+    return kept
+
+
+def _resolved_findings(report: Report, reported: Counter[str], latest: Mapping[str, Finding]) -> list[Finding]:
+    """Findings that were reported before and are certainly resolved: neither missed, moved nor ignored."""
+    current = Counter(finding.fingerprint for finding in report.findings)
+    content_hashes = {finding.content_hash for finding in report.findings}
+
+    def is_resolved(finding: Finding) -> bool:
+        moved = finding.content_hash in content_hashes and not report.may_change(finding.path)
+        ignored = finding.content_hash in report.ignored
+        return report.is_conclusive_for(finding.path) and not moved and not ignored
+
+    return [latest[fingerprint] for fingerprint in reported - current if is_resolved(latest[fingerprint])]
+
+
+def _resolved_threads(
+    report: Report, existing: Iterable[tuple[Finding, PostedFinding]], unmatched: Iterable[PostedFinding]
+) -> Iterable[Thread]:
+    """Threads without an existing finding."""
+    still_open = {one.thread.comment_id for _, one in existing}
+    resolved = {
+        one.thread.comment_id: one.thread
+        for one in unmatched
+        if one.thread.comment_id not in still_open and report.is_conclusive_for(one.thread.path)
+    }
+    return resolved.values()
+
+
+def with_markers(remarks: Iterable[Remark], posted: Iterable[PostedFinding]) -> list[tuple[Remark, str]]:
+    """Pair each remark with the marker of its comment; equal findings of one file get different numbers."""
+    last = Counter[str]()
+    for one in posted:
+        last[one.fingerprint] = max(last[one.fingerprint], one.number)
+    marked = []
+    for remark in remarks:
+        names = []
+        for finding in remark.findings:
+            last[finding.fingerprint] += 1
+            names.append((finding.fingerprint, last[finding.fingerprint]))
+        marked.append((remark, finding_marker(names)))
+    return marked
+
+
 def posted_findings(threads: Iterable[Thread]) -> Iterable[PostedFinding]:
-    """Those of a pull request's threads that Kodiai began."""
+    """Yield the findings of threads that Kodiai started."""
     for thread in threads:
         if is_app_login(thread.author) and (found := _MARKER.search(thread.body)):
             yield from (PostedFinding(thread, name[1], int(name[2] or 1)) for name in _NAME.finditer(found[1]))
 
 
-def findings_of(review: Review, told: Iterable[PostedFinding]) -> dict[str, Finding | None]:
-    """What threads of the pull request are about, by gist, as the latest report of another run that has it tells."""
-    findings: dict[str, Finding | None] = {content_hash_of(one.fingerprint): None for one in told}
+def findings_by_content_hash(review: Review, posted: Iterable[PostedFinding]) -> dict[str, Finding | None]:
+    """Look up posted findings in the reports of other runs, latest first; None for those that no report has."""
+    findings: dict[str, Finding | None] = {content_hash_of(one.fingerprint): None for one in posted}
     runs = review.others().filter(report__isnull=False).order_by("-pk")
     for stored in runs.values_list("report", flat=True)[:MAX_REPORTS]:
         for finding in Report.from_json(stored).findings:

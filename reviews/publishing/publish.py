@@ -20,7 +20,7 @@ from reviews.models import DeliveryStatus, Review
 from reviews.publishing import author_tier
 from reviews.publishing.grouping import Remark, group_findings
 from reviews.publishing.markdown import comment_body, follow_up_body, summary_body
-from reviews.publishing.previous_comments import PreviousComments, marked, read, review_markers
+from reviews.publishing.previous_comments import PreviousComments, read, review_markers, with_markers
 from telemetry.models import Conclusion
 
 logger = logging.getLogger(__name__)
@@ -90,12 +90,12 @@ def _say_once(
 ) -> SubmittedReview:
     report = author_tier.report_for_author(review)
     on_lines = {finding for remark in commented for finding in remark.findings}
-    on_lines |= {finding for finding, _ in previous.standing}
+    on_lines |= {finding for finding, _ in previous.existing}
     rest = [finding for finding in by_severity(report.findings) if finding not in on_lines]
-    body = summary_body(review, report, rest, refused=refused, resolved=previous.gone)
+    body = summary_body(review, report, rest, refused=refused, resolved=previous.resolved)
     comments = [
         _comment(remark.finding, f"{comment_body(remark)}\n\n{marker_of_it}")
-        for remark, marker_of_it in marked(commented, previous.posted)
+        for remark, marker_of_it in with_markers(commented, previous.posted)
     ]
     summary = previous.summary
     asked = review.delivery.addressed

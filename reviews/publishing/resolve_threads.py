@@ -1,6 +1,6 @@
-"""After the last step: Kodiai's threads whose findings are gone are closed, those whose findings are back are opened.
+"""Resolve threads whose findings are fixed; reopen those whose findings are back.
 
-That is politeness. What fails here is logged, costs the run nothing, and is made up for by the next run.
+Runs after the last step. A failure is logged and does not fail the run: the next run tries again.
 """
 
 import logging
@@ -18,7 +18,7 @@ from reviews.publishing.markdown import IGNORED, RESOLVED, collapsed_body, comme
 from reviews.publishing.previous_comments import (
     PostedFinding,
     PreviousComments,
-    findings_of,
+    findings_by_content_hash,
     is_followed_up,
     posted_findings,
     read,
@@ -30,15 +30,15 @@ from reviews.shutdown import raise_if_stopping
 logger = logging.getLogger(__name__)
 
 MAX_THREADS = 50
-"""Threads that are resolved or opened in one run, with one call."""
+"""Threads that one run resolves or reopens, with one call."""
 MAX_EDITS = 20
-"""Comments that are edited in one run, with a call each."""
+"""Comments that one run edits, with one call each."""
 
 
 def sync_threads(client: Client, review: Review, previous: PreviousComments | None) -> None:
-    """Close and open Kodiai's own threads. `previous` is as it was published in; None: it is read anew.
+    """Resolve and reopen Kodiai's own threads. `previous` is the conversation at the time of publishing; None: read it.
 
-    A thread that a person resolved is left alone. Raises `LeaseLost` and `WorkerStopping`; GitHub's errors are logged.
+    Threads that a person resolved are left alone. Raises `LeaseLost` and `WorkerStopping`; GitHub's errors are logged.
     """
     try:
         if previous is None and not is_followed_up(review):
@@ -47,16 +47,16 @@ def sync_threads(client: Client, review: Review, previous: PreviousComments | No
         count_thumbs_down(review, previous.posted)
         _sync(client, review, previous)
     except (GitHubError, PostPending) as error:
-        logger.warning("threads are left as they are", extra={**review.delivery.log_fields, "error": str(error)})
+        logger.warning("threads not synchronised", extra={**review.delivery.log_fields, "error": str(error)})
 
 
 def count_thumbs_down(review: Review, posted: Sequence[PostedFinding]) -> None:
-    """Store how many thumbs are down on each of Kodiai's comments: whoever operates it sees which rules do not help.
+    """Store the number of thumbs-down reactions on each of Kodiai's comments: they show which rules do not help.
 
-    GitHub sends no event for reactions, so they are seen where the conversation is read anyway.
+    GitHub sends no event for reactions, so they are read together with the conversation.
     """
     down = {one.thread.comment_id: one for one in posted if one.thread.thumbs_down}
-    findings = findings_of(review, down.values()) if down else {}
+    findings = findings_by_content_hash(review, down.values()) if down else {}
     for comment_id, one in down.items():
         finding = findings[content_hash_of(one.fingerprint)]
         about = {"repo": review.repo, "pr_number": review.pr_number, "path": one.thread.path}
@@ -66,29 +66,29 @@ def count_thumbs_down(review: Review, posted: Sequence[PostedFinding]) -> None:
 
 
 def _sync(client: Client, review: Review, previous: PreviousComments) -> None:
-    gone = [thread for thread in previous.gone_threads if _is_open(thread) and not _says_gone(thread)]
-    standing = previous.standing_threads
-    back = [thread for thread, _, _ in standing if resolved_by_us(thread)]
-    done = resolve(client, review, gone[:MAX_THREADS], back[:MAX_THREADS])
+    to_resolve = [thread for thread in previous.threads_to_resolve if _is_open(thread) and not _is_collapsed(thread)]
+    existing = previous.existing_threads
+    to_reopen = [thread for thread, _, _ in existing if resolved_by_us(thread)]
+    done = resolve(client, review, to_resolve[:MAX_THREADS], to_reopen[:MAX_THREADS])
     ignored = set(Report.from_json(review.report).ignored)
     edits = []
-    for thread in gone:
+    for thread in to_resolve:
         if thread.id not in done:
             is_ignored = ignored.issuperset(content_hash_of(one.fingerprint) for one in posted_findings([thread]))
-            edits.append((thread, _put_away(thread, IGNORED if is_ignored else resolved_in(review.head_sha))))
-    for thread, remark, marker in standing:
-        # What is not back of what it told is not told any more, and not in its marker.
-        if _says_gone(thread) and _is_open(thread):
+            edits.append((thread, _collapsed(thread, IGNORED if is_ignored else resolved_in(review.head_sha))))
+    for thread, remark, marker in existing:
+        # The comment is rewritten with the findings that are back, and only those.
+        if _is_collapsed(thread) and _is_open(thread):
             edits.append((thread, f"{comment_body(remark)}\n\n{marker}"))
     _edit_all(client, review, edits[:MAX_EDITS])
 
 
 def close_ignored(client: Client, review: Review, thread: Thread) -> None:
-    """Close a thread of which nobody wants to hear again. What GitHub refuses is logged."""
-    if not _is_open(thread) or _says_gone(thread):
+    """Resolve the thread of an ignored finding; collapse its comment if GitHub refuses."""
+    if not _is_open(thread) or _is_collapsed(thread):
         return
     if thread.id not in resolve(client, review, [thread], []):
-        _edit_all(client, review, [(thread, _put_away(thread, IGNORED))])
+        _edit_all(client, review, [(thread, _collapsed(thread, IGNORED))])
 
 
 def _edit_all(client: Client, review: Review, edits: Sequence[tuple[Thread, str]]) -> None:
@@ -100,33 +100,34 @@ def _edit_all(client: Client, review: Review, edits: Sequence[tuple[Thread, str]
             logger.warning("comment not edited", extra={**review.delivery.log_fields, "error": str(refused)})
 
 
-def resolve(client: Client, review: Review, gone: Sequence[Thread], back: Sequence[Thread]) -> set[str]:
-    """Resolve and open threads; return the ids of those that GitHub did it to. It may allow it for none."""
-    resolved = [thread.id for thread in gone if thread.id]
-    opened = [thread.id for thread in back]
-    if not resolved and not opened:
+def resolve(client: Client, review: Review, to_resolve: Sequence[Thread], to_reopen: Sequence[Thread]) -> set[str]:
+    """Resolve and reopen threads; return the ids of those that GitHub changed, which may be none."""
+    resolve_ids = [thread.id for thread in to_resolve if thread.id]
+    reopen_ids = [thread.id for thread in to_reopen]
+    if not resolve_ids and not reopen_ids:
         return set()
     try:
-        return client.set_threads_resolved(resolved, opened, before=review.prove_claim)
+        return client.set_threads_resolved(resolve_ids, reopen_ids, before=review.prove_claim)
     except Refused as refused:
-        logger.info("GitHub resolves no threads", extra={**review.delivery.log_fields, "error": str(refused)})
+        logger.info("GitHub refused to resolve threads", extra={**review.delivery.log_fields, "error": str(refused)})
         return set()
 
 
 def edit(client: Client, review: Review, thread: Thread, body: str) -> None:
-    """Give a comment of Kodiai's another body."""
+    """Replace the body of a comment of Kodiai's."""
     client.update_comment(thread.comment_id, body, before=review.prove_claim)
 
 
 def _is_open(thread: Thread) -> bool:
-    """Tell whether a thread is open; one of which only REST told may have been resolved by a person."""
+    """Tell whether a thread is known to be open; REST does not tell whether a person resolved it."""
     return not thread.resolved and bool(thread.id)
 
 
-def _says_gone(thread: Thread) -> bool:
+def _is_collapsed(thread: Thread) -> bool:
     return thread.body.startswith((RESOLVED, IGNORED))
 
 
-def _put_away(thread: Thread, why: str) -> str:
-    posted, marker = without_marker(thread.body)
-    return f"{collapsed_body(why, posted)}\n\n{marker}"
+def _collapsed(thread: Thread, why: str) -> str:
+    """The comment of a thread, collapsed under the reason."""
+    text, marker = without_marker(thread.body)
+    return f"{collapsed_body(why, text)}\n\n{marker}"

@@ -44,8 +44,8 @@ def git(directory: Path) -> Git:
 
 def reviewed(directory: Path, text: str | None = None) -> Report:
     repository = GitRepository(directory)
-    compare_with_posted = repository.range(text)
-    return review(repository, compare_with_posted, repository.changed_files(compare_with_posted))
+    compared = repository.range(text)
+    return review(repository, compared, repository.changed_files(compared))
 
 
 def places(report: Report) -> list[tuple[str, int, str]]:
