@@ -15,8 +15,9 @@ from reviews.engines.llm import budget
 from reviews.enrichment import enrich
 from reviews.exceptions import RunFinished
 from reviews.findings import Report
-from reviews.github.client import MAX_FILES, Client, FileRef
+from reviews.github.client import MAX_FILES, Client
 from reviews.github.errors import Refused
+from reviews.github.files import FileRef
 from reviews.github.schemas import Blob, ChangedFile, PullRequest
 from reviews.models import Delivery, DeliveryStatus, IgnoredFinding, Review
 from reviews.publishing import check_runs

@@ -7,7 +7,7 @@ from django.conf import settings as configured
 from django.core.cache import cache
 from pytest_django import Settings
 
-from reviews.github import client
+from reviews.github import tokens
 from sandbox import Sandbox
 from tests.support.runs import forget_tasks
 
@@ -35,7 +35,7 @@ def github(settings: Settings) -> Iterator[Sandbox]:
         settings.KODIAI_GITHUB_APP_SLUG = box.app_slug
         settings.KODIAI_GITHUB_PRIVATE_KEY = box.private_key
         cache.clear()
-        client._tokens.clear()
+        tokens._tokens.clear()
         yield box
 
 

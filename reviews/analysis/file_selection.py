@@ -10,7 +10,7 @@ from reviews.analysis.size_limits import over_limit
 from reviews.config import repository
 from reviews.engines.analyzer import clashing, safe_path
 from reviews.findings import LeftOut, LeftOutReason
-from reviews.github.client import FILES_PER_QUERY
+from reviews.github.files import FILES_PER_QUERY
 from reviews.github.patches import BadPatch, Hunk, parse_hunks
 from reviews.github.schemas import Blob, ChangedFile
 from reviews.redaction import storable

@@ -1,1 +1,1 @@
-"""GitHub as Kodiai sees it: the client, its limits, its answers, the App's identity."""
+"""GitHub: the client, its rate limits, its answers (schemas), the App's identity."""

@@ -1,8 +1,7 @@
-"""One connection to GitHub: a call is made, its answer read within bounds, judged, and its limits remembered.
+"""A connection to GitHub: make calls, read answers within bounds, classify them, remember rate limits.
 
-Built on githubkit for authentication and on its HTTP client for transport. What the library would make of an answer
-(retries, limits, parsing, redirects) is decided here, because an answer is a stranger's: it may be endless, lead
-elsewhere, or claim what cannot be.
+Built on githubkit for authentication and on its HTTP client for transport. Retries, limits, parsing and redirects are
+handled here, because an answer is untrusted input: it may be endless, redirect elsewhere, or be malformed.
 """
 
 import logging
@@ -27,26 +26,26 @@ from reviews.github.errors import Refused, Unavailable, is_limit, message_of, re
 logger = logging.getLogger(__name__)
 
 TIMEOUT = httpx.Timeout(20, connect=5)
-"""Seconds for each read, write and connect of a call."""
+"""Seconds per read, write and connect."""
 MAX_ANSWER_SECONDS = 60.0
-"""Seconds for the body of an answer in all, however steadily it drips."""
+"""Seconds for the whole body of an answer, however slowly it arrives."""
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
-"""Bytes of an answer's body. One GraphQL query for 100 files is the largest thing that Kodiai asks for."""
+"""Bytes of an answer's body. The largest is a GraphQL query for 100 files."""
 MAX_TRIES = 3
-"""Tries of a call that changes nothing, before a server error becomes a failed attempt of the run."""
+"""Tries of a read-only call before a server error fails the attempt of the run."""
 BACKOFF = 0.2
-"""Seconds of which the waits between tries are multiples, with jitter."""
+"""Base of the waits between tries in seconds, with jitter."""
 MAX_REDIRECTS = 3
-"""A repository that was renamed is one redirect away, one that was transferred too another."""
+"""A renamed repository is one redirect away, a transferred one another."""
 
 T = TypeVar("T")
-_UNREADABLE = object()
+_INVALID = object()
 
 
 class Connection:
-    """GitHub for one identity: `owner` names whose limits count, `authenticate` is asked for its credentials.
+    """A connection for one identity: `owner` is the owner of the rate limits, `authenticate` returns credentials.
 
-    Kept open from the first call to `close`. A call raises `RateLimited`, `Refused` or `Unavailable`, and what
+    Open from the first call until `close`. Calls raise `RateLimited`, `Refused` or `Unavailable`, and what
     `authenticate` raises.
     """
 
@@ -56,6 +55,7 @@ class Connection:
         self._kit: githubkit.GitHub[Any] | None = None
 
     def close(self) -> None:
+        """Close the connection; the next call opens it again."""
         if self._kit is not None:
             self._kit.__exit__()
             self._kit = None
@@ -71,10 +71,10 @@ class Connection:
         before: Callable[[], None] | None = None,
         **kwargs: Any,
     ) -> T:
-        """Make a call, and return what `read` makes of GitHub's answer to a success.
+        """Make a call and return the result of `read` for a successful answer.
 
-        `before` is called when all is ready to be sent and nothing is sent yet; what it raises is raised.
-        Where GitHub is `Unavailable`, and `read` may find that too, the call is made again, up to `tries` in all.
+        `before` is called right before the request is sent; its exceptions propagate. If GitHub is `Unavailable`,
+        which `read` may raise too, the call is retried, up to `tries` in all.
         """
         retrying = Retrying(
             stop=stop_after_attempt(tries),
@@ -96,7 +96,7 @@ class Connection:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise Unavailable(f"{method} {path}: {type(error).__name__}: {error}") from error
         limits.remember(self.owner, resource, response)
-        return self._judged(f"{method} {path}", resource, response)
+        return self._classified(f"{method} {path}", resource, response)
 
     def _connect(self) -> "githubkit.GitHub[Any]":
         if self._kit is None:
@@ -108,28 +108,28 @@ class Connection:
                 follow_redirects=False,
                 auto_retry=False,
                 http_cache=False,
-                # Of its own, so that a token signed with a key that was changed since is not used again.
+                # Not shared, so that a token signed with a replaced key is not reused.
                 cache_strategy=MemCacheStrategy(),
-                ssl_verify=_trusted(),
+                ssl_verify=_ssl_context(),
             )
-            self._kit.__enter__()
+            self._kit.__enter__()  # type: ignore[no-untyped-call]
         return self._kit
 
     def _send(self, kit: "githubkit.GitHub[Any]", method: str, path: str, kwargs: dict[str, Any]) -> httpx.Response:
-        """Send a request and return GitHub's answer, whatever its status."""
+        """Send a request and return GitHub's answer, whatever its status; follow redirects on the same host."""
         with kit.get_sync_client() as http:
             request = http.build_request(method, path, headers={"Accept-Encoding": "gzip"}, **kwargs)
             for _ in range(1 + MAX_REDIRECTS):
                 response = _read_bounded(http.send(request, stream=True))
-                onward = response.next_request
-                # To another host neither the token goes nor our trust; and a POST that becomes a GET does nothing.
-                if onward is None or onward.method != method or _origin(onward.url) != _origin(request.url):
+                redirect = response.next_request
+                # Never send the token to another host; a POST that becomes a GET would do nothing.
+                if redirect is None or redirect.method != method or _origin(redirect.url) != _origin(request.url):
                     break
-                request = onward
+                request = redirect
             return response
 
-    def _judged(self, call: str, resource: str, response: httpx.Response) -> httpx.Response:
-        """Return the response if it is a success; raise what it means otherwise."""
+    def _classified(self, call: str, resource: str, response: httpx.Response) -> httpx.Response:
+        """Return a successful response; raise the error that another one means."""
         status = response.status_code
         if response.is_success:
             return response
@@ -141,31 +141,31 @@ class Connection:
 
 
 @lru_cache(maxsize=1)
-def _trusted() -> ssl.SSLContext:
-    """The certificates that are trusted, read once: to read them takes longer than a call."""
+def _ssl_context() -> ssl.SSLContext:
+    """The trusted certificates, loaded once: loading takes longer than a call."""
     return httpx.create_ssl_context()
 
 
 def parse_as(model: type[T]) -> Callable[[httpx.Response], T]:
-    """What reads the body of a response as `model`, and raises `Unavailable` where it is not."""
+    """Return a function that parses the body of a response as `model`; it raises `Unavailable` if that fails."""
     return lambda response: validated(parse_json(response), model, response)
 
 
 def parse_json(response: httpx.Response) -> Any:
-    """The body as JSON. Raises `Unavailable` where it is none."""
-    answer = read_json(response, otherwise=_UNREADABLE)
-    if answer is _UNREADABLE:
+    """Parse the body as JSON. Raises `Unavailable` if it is not JSON."""
+    answer = read_json(response, default=_INVALID)
+    if answer is _INVALID:
         raise Unavailable(f"GitHub's answer to {_call_of(response)} is not JSON")
     return answer
 
 
 def validated(data: Any, model: type[T], response: httpx.Response) -> T:
-    """`data`, which is of that response, as `model`. Raises `Unavailable` where it has another form."""
+    """Validate `data` from a response as `model`. Raises `Unavailable` if it has another form."""
     try:
         return TypeAdapter(model).validate_python(data)
     except ValidationError as error:
         name = getattr(get_args(model)[0] if get_args(model) else model, "__name__", "")
-        raise Unavailable(f"GitHub's answer to {_call_of(response)} does not have the form of {name}") from error
+        raise Unavailable(f"GitHub's answer to {_call_of(response)} is not a valid {name}") from error
 
 
 def _call_of(response: httpx.Response) -> str:
@@ -173,23 +173,23 @@ def _call_of(response: httpx.Response) -> str:
 
 
 def _read_bounded(response: httpx.Response) -> httpx.Response:
-    """Read the body of a response that was sent for as a stream; raise `Unavailable` past the bounds of an answer."""
+    """Read the body of a streamed response; raise `Unavailable` if it exceeds the bounds."""
     deadline = time.monotonic() + MAX_ANSWER_SECONDS
-    packed = response.headers.get("content-encoding", "identity").lower()
-    # One layer of gzip, what is asked for, and unpacked no further than to the bound: httpx unpacks what comes.
-    unpack = zlib.decompressobj(zlib.MAX_WBITS | 16) if packed == "gzip" else None
+    encoding = response.headers.get("content-encoding", "identity").lower()
+    # Only gzip, as requested, and decompressed up to the bound; httpx would decompress everything.
+    gunzip = zlib.decompressobj(zlib.MAX_WBITS | 16) if encoding == "gzip" else None
     body = bytearray()
     try:
-        if unpack is None and packed != "identity":
-            raise Unavailable("GitHub's answer is encoded in a way that was not asked for")
+        if gunzip is None and encoding != "identity":
+            raise Unavailable("GitHub's answer has an encoding that was not requested")
         for chunk in response.iter_raw():
-            body += unpack.decompress(chunk, MAX_ANSWER_BYTES + 1 - len(body)) if unpack else chunk
+            body += gunzip.decompress(chunk, MAX_ANSWER_BYTES + 1 - len(body)) if gunzip else chunk
             if len(body) > MAX_ANSWER_BYTES:
                 raise Unavailable(f"GitHub's answer is larger than {MAX_ANSWER_BYTES} bytes")
             if time.monotonic() > deadline:
                 raise Unavailable(f"GitHub's answer took longer than {MAX_ANSWER_SECONDS:.0f} seconds")
     except zlib.error as error:
-        raise Unavailable("GitHub's answer is not the gzip that it says it is") from error
+        raise Unavailable("GitHub's answer is not valid gzip") from error
     finally:
         response.close()
     headers = [

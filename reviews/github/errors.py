@@ -1,4 +1,4 @@
-"""What can go wrong between Kodiai and GitHub, and how an answer tells which it is."""
+"""Errors of calls to GitHub, and how to tell them apart by the answer."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -11,14 +11,14 @@ from reviews.redaction import redact, storable
 
 
 class GitHubError(Exception):
-    """Base of what can go wrong between Kodiai and GitHub."""
+    """Base class of errors of calls to GitHub."""
 
 
 class RateLimited(GitHubError):
-    """GitHub's primary or secondary limit for `resource` (`core`, `search`, `graphql`) was met.
+    """The primary or secondary rate limit for `resource` (`core`, `search`, `graphql`) is exhausted until `retry_at`.
 
-    `retry_at` is when GitHub may be asked again. `hinted` tells whether GitHub said so itself, `asked` whether a
-    call was made to find out: False when the limit was known from an earlier answer.
+    `hinted`: GitHub itself gave that time. `asked`: a call was made; False if the limit was known from an earlier
+    answer.
     """
 
     def __init__(self, resource: str, retry_at: datetime, *, hinted: bool = True, asked: bool = True) -> None:
@@ -30,11 +30,11 @@ class RateLimited(GitHubError):
 
 
 class Unavailable(GitHubError):
-    """GitHub could not be reached, timed out, failed (5xx), or answered with what cannot be read."""
+    """GitHub could not be reached, timed out, failed (5xx), or sent an invalid answer."""
 
 
 class Refused(GitHubError):
-    """GitHub said no: `status` is 401, 403, 404, 409, 410, 422, 451 or another 3xx or 4xx that is not a limit."""
+    """GitHub refused a call: `status` is 401, 403, 404, 409, 410, 422, 451 or another 3xx or 4xx, but no limit."""
 
     def __init__(self, status: int, call: str, message: str) -> None:
         super().__init__(f"GitHub answered {status} to {call}: {message}{_ADVICE.get(status, '')}")
@@ -42,20 +42,20 @@ class Refused(GitHubError):
 
 
 class NotConfigured(GitHubError):
-    """The App's credentials are missing, unusable, or not those that GitHub knows."""
+    """The App's credentials are missing or invalid."""
 
 
 class GraphQLUnavailable(GitHubError):
-    """GraphQL answered, but not with what was asked for."""
+    """GraphQL answered without the requested data."""
 
 
 _ADVICE = {
-    403: " (does the App have the permissions that README.md names, and has the owner accepted them?)",
+    403: " (check that the App has the permissions listed in README.md and that the owner has accepted them)",
 }
 
 
 def is_limit(response: httpx.Response) -> bool:
-    """Tell a limit from a plain refusal. Source: GitHub REST docs, "Exceeding the rate limit"."""
+    """Tell whether a refusal is a rate limit. Source: GitHub REST docs, "Exceeding the rate limit"."""
     if response.headers.get("x-ratelimit-remaining") == "0" or "retry-after" in response.headers:
         return True
     words = message_of(response).lower()
@@ -63,7 +63,7 @@ def is_limit(response: httpx.Response) -> bool:
 
 
 def retry_at(response: httpx.Response) -> datetime | None:
-    """When GitHub said that it may be asked again; None where it did not say, or said what cannot be."""
+    """The time from which GitHub accepts calls again; None without a valid hint."""
     retry_after = response.headers.get("retry-after", "").strip()
     if retry_after.isdecimal() and len(retry_after) < 8:
         return timezone.now() + timedelta(seconds=int(retry_after))
@@ -73,20 +73,20 @@ def retry_at(response: httpx.Response) -> datetime | None:
 
 
 def reset_at(response: httpx.Response) -> datetime | None:
-    """When the primary limit resets; None where GitHub did not say, or named a time that is over.
+    """The time when the primary limit resets; None without a hint, or if the time is over.
 
-    The latter is a clock that is wrong, here or there: to believe it would be to ask again at once, for ever.
+    A time in the past means that a clock is wrong; trusting it would mean to retry at once, for ever.
     """
     reset = response.headers.get("x-ratelimit-reset", "").strip()
     return _in_future(datetime.fromtimestamp(int(reset), UTC)) if reset.isdecimal() and len(reset) < 12 else None
 
 
 def message_of(response: httpx.Response) -> str:
-    """GitHub's own words for an error, with its list of `errors`, on at most 1,000 characters.
+    """GitHub's error message with its list of `errors`, at most 1,000 characters.
 
-    A GitHub that repeats our credentials in its words must not get them stored or logged by that.
+    Redacted, in case the message repeats credentials.
     """
-    answer = read_json(response, otherwise=None)
+    answer = read_json(response, default=None)
     words = response.reason_phrase
     if isinstance(answer, dict):
         errors = answer.get("errors")
@@ -94,12 +94,12 @@ def message_of(response: httpx.Response) -> str:
     return redact(storable(words))[:1000]
 
 
-def read_json(response: httpx.Response, *, otherwise: Any) -> Any:
-    """The body as JSON, or `otherwise` where it is none, or is nested too deep to be read."""
+def read_json(response: httpx.Response, *, default: Any) -> Any:
+    """Parse the body as JSON; `default` if it is invalid or nested too deep."""
     try:
         return response.json()
     except (ValueError, RecursionError):
-        return otherwise
+        return default
 
 
 def _in_future(moment: datetime | None) -> datetime | None:

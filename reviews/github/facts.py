@@ -1,15 +1,15 @@
-"""Facts about GitHub that several parts of Kodiai rely on, each with its source."""
+"""Facts about GitHub that several modules rely on, with their sources."""
 
 from datetime import timedelta
 
 INSTALLATION_EVENTS = frozenset({"installation", "installation_repositories"})
-"""Events about the App's installations and no pull request. Source: GitHub docs, "Webhook events and payloads"."""
+"""Events about installations, not pull requests. Source: GitHub docs, "Webhook events and payloads"."""
 
 POST_VISIBILITY_DELAY = timedelta(seconds=12)
-"""After which a post whose outcome is not known is in the list of reviews or never will be.
+"""Time after which a post of unknown outcome is either in the list of reviews or lost.
 
-GitHub ends a request that takes longer than ten seconds. Source: GitHub REST docs, "Best practices", time-outs.
+GitHub aborts requests after ten seconds. Source: GitHub REST docs, "Best practices", time-outs.
 """
 
 MAX_POST_DURATION = timedelta(seconds=20)
-"""From when a post is begun until its worker gives it up: the time-out of a call."""
+"""Maximum duration of a post: the time-out of a call."""

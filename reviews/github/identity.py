@@ -1,4 +1,4 @@
-"""The App's own identity on GitHub: which events, reviews and check runs are its own."""
+"""Identity of the App on GitHub: which events, reviews and check runs are its own."""
 
 from typing import Any
 
@@ -6,16 +6,16 @@ from django.conf import settings
 
 
 def app_login() -> str:
-    """The login under which the App acts on GitHub, in lower case."""
+    """The App's login on GitHub, in lower case."""
     return f"{settings.KODIAI_GITHUB_APP_SLUG}[bot]".lower()
 
 
 def is_app_login(login: str) -> bool:
-    """Tell whether it is the App itself that acts under a login, as REST tells it."""
+    """Tell whether a login, as REST gives it, is the App's."""
     return login.lower() == app_login()
 
 
-def is_own_app(number: Any, slug: Any) -> bool:
-    """Tell whether an App that GitHub names by number and slug is this one. Either may be set in another form."""
+def is_own_app(app_id: Any, slug: Any) -> bool:
+    """Tell whether an App with this id or slug is the configured one."""
     named = isinstance(slug, str) and slug.lower() == settings.KODIAI_GITHUB_APP_SLUG.lower()
-    return named or (type(number) is int and str(number) == str(settings.KODIAI_GITHUB_APP_ID))
+    return named or (type(app_id) is int and str(app_id) == str(settings.KODIAI_GITHUB_APP_ID))

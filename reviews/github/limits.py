@@ -1,7 +1,7 @@
-"""GitHub's limits as they were last seen, in the cache, so that no call is made that is known to be refused.
+"""GitHub's rate limits as last seen, in the cache, so that no call is made that GitHub would refuse.
 
-`owner` is whose limit it is: an installation's number, or the App itself. Each has its own, and so has each resource
-(`core`, `search`, `graphql`). A broken cache only means that GitHub is asked.
+`owner` is the owner of a limit: an installation or the App itself. Each owner has separate limits per resource (`core`,
+`search`, `graphql`). With a broken cache the call is made.
 """
 
 from datetime import datetime, timedelta
@@ -14,13 +14,13 @@ from reviews.github.errors import RateLimited, reset_at, retry_at
 
 SEARCH = "search"
 UNHINTED_WAIT = timedelta(seconds=60)
-"""Wait after a limit that does not say how long. Source: GitHub REST docs, "Exceeding the rate limit"."""
-MAX_MEMORY = timedelta(hours=1)
-"""GitHub's longest window: past it a limit is looked at again, whatever the answer said that told of it."""
+"""Wait after a limit without a hint. Source: GitHub REST docs, "Exceeding the rate limit"."""
+MAX_WAIT = timedelta(hours=1)
+"""GitHub's longest window; after it a call is made again, whatever the hint was."""
 MIN_GROWTH = timedelta(seconds=1)
-"""The second wait where the first was none at all."""
-IN_A_ROW = timedelta(seconds=60)
-"""After its wait is over, the time for which a limit that is met again counts as the same."""
+"""The second wait if the first one was zero."""
+REPEAT_WINDOW = timedelta(seconds=60)
+"""Time after the end of a wait in which another hit counts as a repetition."""
 
 
 def raise_if_exhausted(owner: str, resource: str) -> None:
@@ -31,17 +31,16 @@ def raise_if_exhausted(owner: str, resource: str) -> None:
 
 
 def remember(owner: str, resource: str, response: httpx.Response) -> None:
-    """Remember from an answer, a good one too, that nothing is left."""
+    """Remember from any answer, successful ones included, that a limit is exhausted."""
     if response.headers.get("x-ratelimit-remaining") == "0" and (reset := reset_at(response)):
         _keep(owner, resource, reset)
 
 
 def register_hit(owner: str, resource: str, response: httpx.Response) -> RateLimited:
-    """What to raise for an answer that tells of a limit; the limit is remembered.
+    """Remember a limit that was hit; return the exception to raise.
 
-    A limit that is met again as soon as its wait is over is waited for twice as long, up to an hour: GitHub asks for
-    that where it gives no hint, and a hint that turned out wrong is none. Search is not made to wait without a hint:
-    it has its one retry after a moment, and then is done without.
+    Each repeated hit doubles the wait, up to an hour: GitHub requires it without a hint, and a wrong hint is no hint.
+    Search does not wait without a hint: it has one short retry and degrades then.
     """
     now = timezone.now()
     until = retry_at(response)
@@ -52,16 +51,16 @@ def register_hit(owner: str, resource: str, response: httpx.Response) -> RateLim
         return limited
     wait = limited.retry_at - now
     match cache.get(_key(owner, resource, "last")):
-        case (datetime() as over, timedelta() as last) if over <= now:
-            wait = max(wait, min(max(2 * last, MIN_GROWTH), MAX_MEMORY))
+        case (datetime() as end, timedelta() as last) if end <= now:
+            wait = max(wait, min(max(2 * last, MIN_GROWTH), MAX_WAIT))
     limited = RateLimited(resource, now + wait, hinted=limited.hinted)
     _keep(owner, resource, limited.retry_at)
-    cache.put(_key(owner, resource, "last"), (limited.retry_at, wait), (wait + IN_A_ROW).total_seconds())
+    cache.put(_key(owner, resource, "last"), (limited.retry_at, wait), (wait + REPEAT_WINDOW).total_seconds())
     return limited
 
 
 def _keep(owner: str, resource: str, until: datetime) -> None:
-    until = min(until, timezone.now() + MAX_MEMORY)
+    until = min(until, timezone.now() + MAX_WAIT)
     if (seconds := (until - timezone.now()).total_seconds()) > 0:
         cache.put(_key(owner, resource), until, seconds)
 

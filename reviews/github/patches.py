@@ -1,10 +1,11 @@
-"""Which lines of a file a pull request changes, read from the patch that GitHub shows."""
+"""Patches: the changed lines of a file, parsed from the patch that GitHub shows."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from unidiff import PatchedFile, PatchSet, UnidiffParseError
+from unidiff.errors import UnidiffParseError
+from unidiff.patch import PatchedFile, PatchSet
 
 MAX_PATCH = 2 * 1024 * 1024
 MAX_LINES = 50_000
@@ -15,8 +16,7 @@ _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 
 @dataclass(frozen=True)
 class Hunk:
-    """The head side of one hunk: its lines (1-based, inclusive), and those of them that the pull request added; and the
-    words of what it removed."""
+    """A hunk: its lines in the head commit (1-based, inclusive), the added ones among them, and the removed words."""
 
     start: int
     end: int
@@ -26,7 +26,7 @@ class Hunk:
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a hunk: its number on the head side (None for a removed one), what became of it, its text."""
+    """A line of a hunk: its number in the head commit (None if removed), sign and text."""
 
     number: int | None
     sign: str
@@ -39,9 +39,9 @@ class BadPatch(ValueError):
 
 
 def parse_hunks(patch: str) -> tuple[Hunk, ...]:
-    """Return the hunks of a patch as GitHub shows it: hunks only, without file headers.
+    """Parse a patch from GitHub, which has no file headers, into hunks.
 
-    A hunk that only deletes has no lines on the head side and is left out. Raises `BadPatch`.
+    Hunks without lines in the head commit are skipped. Raises `BadPatch`.
     """
     hunks = []
     for hunk in (hunk for file in _parsed(patch) for hunk in file):
@@ -54,7 +54,7 @@ def parse_hunks(patch: str) -> tuple[Hunk, ...]:
 
 
 def parse_lines(patch: str) -> list[list[Line]]:
-    """The hunks of a patch as GitHub shows it, line by line. Raises `BadPatch`."""
+    """Parse a patch from GitHub into the lines of each hunk. Raises `BadPatch`."""
     return [
         [
             Line(
@@ -69,11 +69,11 @@ def parse_lines(patch: str) -> list[list[Line]]:
 
 
 def _parsed(patch: str) -> Sequence[PatchedFile]:
-    # GitHub leaves the file headers out; the parser wants them. The names in them do not matter here.
+    # The parser needs file headers, which GitHub omits. The names do not matter.
     if not patch.startswith("@@"):
-        raise BadPatch("a patch starts with @@")
+        raise BadPatch("the patch does not start with @@")
     if len(patch) > MAX_PATCH or patch.count("\n") > MAX_LINES:
-        raise BadPatch("the patch is longer than GitHub's")
+        raise BadPatch("the patch exceeds GitHub's limits")
     try:
         return PatchSet.from_string(f"--- a/file\n+++ b/file\n{patch}\n")
     except (UnidiffParseError, UnicodeError, ValueError) as error:
@@ -81,11 +81,11 @@ def _parsed(patch: str) -> Sequence[PatchedFile]:
 
 
 def has_added_lines(hunks: Sequence[Hunk], start: int, end: int) -> bool:
-    """Tell whether any of the lines from `start` to `end` was added."""
-    # By the lines of the range within the hunk: thousands of findings on a hunk of thousands of lines are one file.
+    """Tell whether any line from `start` to `end` is added."""
+    # Only lines of the range within the hunk: one file may have thousands of findings and a hunk of thousands of lines.
     return any(line in hunk.added for hunk in hunks for line in range(max(start, hunk.start), min(end, hunk.end) + 1))
 
 
 def in_one_hunk(hunks: Sequence[Hunk], start: int, end: int) -> bool:
-    """Tell whether the lines lie in one hunk: the condition of GitHub for a comment on several lines."""
+    """Tell whether all lines are in one hunk, which GitHub requires for a multi-line comment."""
     return any(hunk.start <= start and end <= hunk.end for hunk in hunks)

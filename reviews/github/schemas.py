@@ -1,6 +1,6 @@
-"""GitHub's answers: of each the fields that Kodiai reads, so that versions which lack or add others are welcome.
+"""Schemas of GitHub's answers, with only the fields that Kodiai reads; others may be missing or added.
 
-What is stored is made fit for it here: an answer that no database takes must not be met again at every attempt.
+Values that are stored are made storable here: otherwise an answer could fail every attempt of a run.
 """
 
 import base64
@@ -12,9 +12,9 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 from reviews.redaction import storable
 
 MAX_ID = 2**63 - 1
-"""What a database holds of a number."""
+"""The largest integer of a database."""
 MAX_LOGIN = 255
-MAX_ADDRESS = 1024
+MAX_URL = 1024
 
 
 def _storable(value: Any) -> Any:
@@ -29,34 +29,40 @@ def _count(value: Any) -> int | None:
     return value if type(value) is int and value >= 0 else None
 
 
-def _address(value: Any) -> str | None:
-    usable = isinstance(value, str) and value.startswith(("https://", "http://")) and len(value) <= MAX_ADDRESS
+def _url(value: Any) -> str | None:
+    usable = isinstance(value, str) and value.startswith(("https://", "http://")) and len(value) <= MAX_URL
     return storable(value) if usable else None
 
 
 Text = Annotated[str, BeforeValidator(_storable)]
-Address = Annotated[str | None, BeforeValidator(_address)]
-"""A web address, None where it is none that can be stored."""
+Url = Annotated[str | None, BeforeValidator(_url)]
+"""A web URL; None if it is invalid or too long."""
 Login = Annotated[str, BeforeValidator(_login)]
 Sha = Annotated[str, StringConstraints(pattern="^[0-9a-f]{40,64}$")]
 Id = Annotated[int, Field(strict=True, gt=0, le=MAX_ID)]
 
 
 class Answer(BaseModel):
+    """Base class of answers."""
+
     model_config = ConfigDict(frozen=True)
 
 
 class User(Answer):
+    """An account."""
+
     login: Login
 
 
 class Ref(Answer):
+    """A branch and its commit."""
+
     sha: Sha
     ref: Text = ""
 
 
 class PullRequest(Answer):
-    """A pull request. `user` is None where the account is gone, `changed_files` where GitHub did not count them."""
+    """A pull request. `user` is None for a deleted account, `changed_files` if GitHub gave no count."""
 
     state: Text = "open"
     user: User | None = None
@@ -67,44 +73,44 @@ class PullRequest(Answer):
 
 
 class ChangedFile(Answer):
-    """A changed file; `patch` is its hunks, None where GitHub shows none (binary, too large, nothing but a rename)."""
+    """A changed file; `patch` has its hunks, None if GitHub shows none (binary, too large, only renamed)."""
 
-    # As it is: what is no path is left out, and not taken for another.
+    # Unchanged, so that an invalid path is left out and never becomes another one.
     path: str = Field(alias="filename")
     status: Text = "modified"
     patch: Text | None = None
     previous_path: str | None = Field(default=None, alias="previous_filename")
-    """Its name in the base, where it was renamed since."""
+    """The path in the base of a renamed file."""
 
 
 class Blob(Answer):
-    """The content of a file; `text` is None where it is binary or not UTF-8."""
+    """The content of a file; `text` is None if it is binary or not UTF-8."""
 
     text: Text | None = None
     truncated: bool = Field(default=False, alias="isTruncated")
 
 
 class Authored(Answer):
-    """What somebody said. `user` is None where the account is gone."""
+    """A post by an account. `user` is None for a deleted account."""
 
     user: User | None
 
     @property
     def author(self) -> str:
-        """The login, empty where the account is gone."""
+        """The login; empty for a deleted account."""
         return self.user.login if self.user else ""
 
 
 class SubmittedReview(Authored):
-    """A review as GitHub lists it. Nothing but the address may be missing: by this it is told whether it is ours."""
+    """A review. Only the URL may be missing: the other fields decide whether the review is the App's own."""
 
     id: int = Field(strict=True)
     body: Text | None
-    html_url: Address = None
+    html_url: Url = None
 
     @property
     def stored_id(self) -> int | None:
-        """The id, None where it is larger than a database holds."""
+        """The id; None if it does not fit into the database."""
         return self.id if 0 < self.id <= MAX_ID else None
 
 
@@ -116,22 +122,26 @@ class Comment(Authored):
 
 
 class Permission(Answer):
-    """What somebody may do in a repository. Roles that are not named here count as the one that they are made of."""
+    """The permission of a user in a repository. For custom roles GitHub gives the role that they are based on."""
 
     permission: Text
 
 
 class App(Answer):
+    """A GitHub App."""
+
     id: int
     slug: Text = ""
 
 
 class CheckOutput(Answer):
+    """The output of a check run."""
+
     title: Text | None = None
 
 
 class CheckRun(Answer):
-    """A check run as GitHub lists it. Nothing that tells whether it is ours may be missing."""
+    """A check run. The fields that decide whether it is the App's own must not be missing."""
 
     id: Id
     external_id: Text | None
@@ -142,16 +152,20 @@ class CheckRun(Answer):
 
 
 class CheckRuns(Answer):
+    """A page of check runs."""
+
     check_runs: list[CheckRun]
 
 
 class SearchResult(Answer):
+    """The number of matches of a search."""
+
     total_count: int = Field(strict=True, ge=0)
     incomplete_results: bool = False
 
 
 class Content(Answer):
-    """What is at a path: `content` is None for what is no file, and for a file too large to be sent."""
+    """The content at a path; `content` is None for directories and files over GitHub's size limit."""
 
     type: Text
     content: str | None = None
@@ -159,20 +173,22 @@ class Content(Answer):
 
 
 class Token(Answer):
-    """An installation token: visible ASCII, as it goes into a header."""
+    """An installation token; visible ASCII, because it is sent in a header."""
 
     token: Annotated[str, StringConstraints(pattern="^[!-~]+$", max_length=4096)]
     expires_at: AwareDatetime
 
 
 class Installation(Answer):
+    """An installation of the App."""
+
     id: Id
 
 
 class HookDelivery(Answer):
-    """One attempt of GitHub to deliver a webhook. `guid` is X-GitHub-Delivery, the same for every attempt.
+    """An attempt of GitHub to deliver a webhook. `guid` is X-GitHub-Delivery, the same for every attempt.
 
-    `status_code` is what Kodiai answered, or a number of GitHub's own where no answer came.
+    `status_code` is Kodiai's answer, or a number of GitHub's own if there was none.
     Source: GitHub REST docs, "List deliveries for an app webhook".
     """
 
@@ -187,12 +203,12 @@ class HookDelivery(Answer):
 
 
 def decoded(content: Content) -> str | None:
-    """The text of a file from the contents endpoint; None where it is binary, not UTF-8, or too large to be sent."""
+    """Decode a file from the contents endpoint; None if it is binary, not UTF-8, or over GitHub's size limit."""
     if content.content is None or content.encoding != "base64":
         return None
     try:
         text = base64.b64decode(content.content).decode()
     except (binascii.Error, ValueError):
         return None
-    # A NUL is what git knows binary files by.
+    # git treats files with a NUL as binary.
     return None if "\0" in text else text

@@ -1,6 +1,6 @@
-"""The conversation on a pull request: threads on its lines, and reviews. What is asked by GraphQL, and the answers.
+"""Review threads and reviews of a pull request by GraphQL: queries, mutations and their answers.
 
-In GraphQL the login of an App is its name alone; it is told here as REST tells it, with `[bot]`.
+GraphQL gives the login of an App without `[bot]`; here it has the form of REST, with `[bot]`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from reviews.github.schemas import MAX_ID, Address, Answer, Authored, Login, SubmittedReview, Text, User
+from reviews.github.schemas import MAX_ID, Answer, Authored, Login, SubmittedReview, Text, Url, User
 
 THREADS_PER_PAGE = 100
-"""The most that GraphQL gives. Source: GitHub GraphQL docs, "Rate limits and query limits"."""
+"""GraphQL's maximum. Source: GitHub GraphQL docs, "Rate limits and query limits"."""
 
 _AUTHOR = "author{__typename login}"
 _PAGE_INFO = "pageInfo{hasNextPage endCursor}"
@@ -24,19 +24,19 @@ THREADS_QUERY = (
     f"reviews(first:{THREADS_PER_PAGE},after:$reviews){{nodes{{fullDatabaseId body url {_AUTHOR}}}{_PAGE_INFO}}}"
     "}}}"
 )
-"""A page of threads and a page of reviews, oldest first. `databaseId` has no room for the numbers of today."""
+"""A page of threads and a page of reviews, oldest first. `databaseId` is too small for current ids."""
 
 _BigInt = Annotated[int, Field(gt=0, le=MAX_ID)]
 """GraphQL writes 64-bit numbers as strings."""
 
 
-def _counted(reactions: Any) -> int:
-    """How many thumbs are down, as GraphQL tells it or REST; none where it cannot be read: it is of no weight."""
+def _count(reactions: Any) -> int:
+    """The number of thumbs-down reactions, by GraphQL or REST; 0 if it is invalid, because it is not important."""
     count = reactions.get("totalCount", reactions.get("-1")) if isinstance(reactions, dict) else 0
     return count if type(count) is int and 0 <= count < 2**31 else 0
 
 
-_ThumbsDown = Annotated[int, BeforeValidator(_counted)]
+_ThumbsDown = Annotated[int, BeforeValidator(_count)]
 
 
 class _Author(Answer):
@@ -71,7 +71,7 @@ class _Thread(Answer):
 class _Review(Answer):
     id: _BigInt = Field(alias="fullDatabaseId")
     body: Text
-    url: Address = None
+    url: Url = None
     author: _Author | None
 
 
@@ -91,15 +91,15 @@ class _Reviews(Answer):
 
 
 class Thread(Answer):
-    """A thread on lines of a pull request, as its first comment began it."""
+    """A review thread, with its first comment."""
 
     id: str = ""
-    """Its name in GraphQL; empty where only REST told of it: then it is not known whether it is resolved."""
+    """The GraphQL id; empty if read by REST, which does not tell whether a thread is resolved."""
     resolved: bool = False
     resolved_by: str = ""
     path: str
     line: int | None = None
-    """Its line in the head commit; None where that has changed since."""
+    """The line in the head commit; None if the thread is outdated."""
     comment_id: int
     author: str
     body: str
@@ -107,7 +107,7 @@ class Thread(Answer):
 
 
 class ReviewComment(Authored):
-    """A comment on lines as REST lists it. Only the first of a thread has no `in_reply_to_id`."""
+    """A review comment from REST. Only the first comment of a thread has no `in_reply_to_id`."""
 
     id: Annotated[int, Field(strict=True, gt=0, le=MAX_ID)]
     path: Text
@@ -117,6 +117,7 @@ class ReviewComment(Authored):
 
     @property
     def thread(self) -> Thread:
+        """The thread that the comment started."""
         return Thread(
             path=self.path,
             comment_id=self.id,
@@ -127,13 +128,14 @@ class ReviewComment(Authored):
 
 
 class ThreadsPage(Answer):
-    """What the query `THREADS_QUERY` answers about the pull request."""
+    """The pull request in the answer to `THREADS_QUERY`."""
 
     threads_page: _Threads = Field(alias="reviewThreads")
     reviews_page: _Reviews = Field(alias="reviews")
 
     @property
     def threads(self) -> list[Thread]:
+        """The threads of the page."""
         return [
             Thread(
                 id=thread.id,
@@ -152,6 +154,7 @@ class ThreadsPage(Answer):
 
     @property
     def reviews(self) -> list[SubmittedReview]:
+        """The reviews of the page."""
         return [
             SubmittedReview(
                 id=review.id,
@@ -163,21 +166,21 @@ class ThreadsPage(Answer):
         ]
 
 
-def resolution(resolve: Sequence[str], unresolve: Sequence[str]) -> tuple[str, Mapping[str, str]]:
-    """The mutation that resolves some threads (their ids) and opens others again, and its variables: one call for all.
+def resolve_mutation(resolve: Sequence[str], unresolve: Sequence[str]) -> tuple[str, Mapping[str, str]]:
+    """Build one mutation that resolves and reopens threads by id; return it and its variables.
 
-    The names of its parts are those of the variables.
+    Its parts have the names of the variables.
     """
     variables = {f"t{index}": thread for index, thread in enumerate((*resolve, *unresolve))}
     names = list(variables)
-    asked = [("resolveReviewThread", name) for name in names[: len(resolve)]]
-    asked += [("unresolveReviewThread", name) for name in names[len(resolve) :]]
+    mutations = [("resolveReviewThread", name) for name in names[: len(resolve)]]
+    mutations += [("unresolveReviewThread", name) for name in names[len(resolve) :]]
     declared = ",".join(f"${name}:ID!" for name in names)
-    parts = " ".join(f"{name}:{what}(input:{{threadId:${name}}}){{thread{{id}}}}" for what, name in asked)
+    parts = " ".join(f"{name}:{mutation}(input:{{threadId:${name}}}){{thread{{id}}}}" for mutation, name in mutations)
     return f"mutation({declared}){{{parts}}}", variables
 
 
-def done(data: Any, variables: Mapping[str, str]) -> set[str]:
-    """The threads that GitHub says it has resolved or opened again."""
+def changed_threads(data: Any, variables: Mapping[str, str]) -> set[str]:
+    """Ids of the threads that GitHub has resolved or reopened."""
     answers = data if isinstance(data, dict) else {}
     return {thread for name, thread in variables.items() if isinstance(answers.get(name), dict)}

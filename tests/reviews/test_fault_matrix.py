@@ -24,7 +24,7 @@ from django_tasks_db.models import DBTaskResult
 from pytest_django import Settings
 
 from reviews import enrichment
-from reviews.github import client, connection
+from reviews.github import connection, tokens
 from reviews.models import Delivery, DeliveryStatus, Review
 from reviews.publishing.check_runs import external_id, report_pending
 from reviews.publishing.markdown import RESOLVED
@@ -129,7 +129,7 @@ CALLS = [
     Call("`.kodiai.yml`", "contents"),
     Call("Search", "search"),
     Call("The files' contents, by GraphQL", "graphql", {**OF_GRAPHQL, **EVERY_FAULT}),
-    Call("A file's content by REST, where GraphQL is not to be had", "contents", after=1, usual=3),
+    Call("A file's content by REST, where GraphQL is unavailable", "contents", after=1, usual=3),
     Call("The review", "create_review"),
     Call("The review, when GitHub has taken it and the answer is at fault", "create_review", taken=True),
     Call("The list of reviews, after a post of unknown outcome", "list_reviews"),
@@ -231,7 +231,7 @@ def _cell(github: Sandbox, pull: PullRequest, call: Call, name: str, times: int 
     github.reset_calls()
     pull.repository.check_runs.clear()
     cache.clear()
-    client._tokens.clear()
+    tokens._tokens.clear()
     delivery = admit(pull, **({"installation": None} if call.route == "repository_installation" else {}))
     if call.route == "list_reviews":
         github.fail("create_review", Fault(FaultKind.APPLIED_THEN_RESET))

@@ -36,7 +36,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from pytest_django import Settings
 
 from reviews import enrichment, service, shutdown
-from reviews.github import client as github_client
+from reviews.github import tokens
 from reviews.maintenance import scheduler
 from reviews.maintenance.recovery import flush_outbox, sweep
 from reviews.models import Delivery, DeliveryStatus, MissedDelivery, PeriodicTask, Review
@@ -225,7 +225,7 @@ class Kodiai(RuleBasedStateMachine):
             self.note_abandoned()
         finally:
             self.points.forget()
-            shutdown._told = False
+            shutdown._stopping = False
         if happening is not None and happening[0] in ("claimed", "put-back"):
             # What fails between the claim and the attempt, or after it, is put back by nobody: the lease runs out.
             self.note_abandoned()
@@ -397,7 +397,7 @@ class Kodiai(RuleBasedStateMachine):
     def forget_memory(self) -> None:
         """Every process is started anew: what it had in memory is gone."""
         cache.clear()
-        github_client._tokens.clear()
+        tokens._tokens.clear()
 
     @contextmanager
     def store(self) -> Iterator[None]:

@@ -10,7 +10,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from reviews.commands.handlers import marker
-from reviews.github import client, connection
+from reviews.github import connection, tokens
 from reviews.github.facts import POST_VISIBILITY_DELAY
 from reviews.intake.inbox import requeue
 from reviews.maintenance.recovery import sweep
@@ -248,7 +248,7 @@ def test_one_that_github_refuses_ends_clearly_and_is_answered_once_when_it_is_qu
 @pytest.mark.parametrize("route", ["installation_token", "react_on_lines", "permission", "graphql", "reply"])
 def test_a_limit_puts_a_command_off_and_loses_nothing(github: Sandbox, pull: PullRequest, route: str) -> None:
     run(admit(pull))
-    client._tokens.clear()
+    tokens._tokens.clear()
     delivery = say(pull, "@kodiai explain", to=thread_on(pull, "F401"))
     github.fail(route, Fault(FaultKind.SECONDARY_LIMIT, retry_after=1))
     put_off = run(delivery)
@@ -276,7 +276,7 @@ def test_a_failure_of_any_call_leaves_one_answer(
 ) -> None:
     monkeypatch.setattr(connection, "BACKOFF", 0)
     run(admit(pull))
-    client._tokens.clear()
+    tokens._tokens.clear()
     delivery = say(pull, "@kodiai explain", to=thread_on(pull, "F401"))
     github.fail(route, fault)
     run(delivery)

@@ -52,7 +52,7 @@ def answer_of(github: Sandbox, pull: PullRequest, route: str) -> Any:
     with Client(pull.repository.full_name, pull.repository.installation_id) as client:
         kept: list[httpx.Response] = []
         path = {"pull": "", "files": "/files"}[route]
-        client._call("GET", f"/repos/{client.repo}/pulls/{pull.number}{path}", kept.append)
+        client._session.call("GET", f"/repos/{client.repo}/pulls/{pull.number}{path}", kept.append)
     github.reset_calls()
     return kept[0].json()
 
@@ -147,7 +147,7 @@ def test_a_head_commit_that_is_none_is_never_worked_with(github: Sandbox, pull: 
     review = until_ended(pull)
 
     assert review.conclusion == Conclusion.ERROR
-    assert "does not have the form of PullRequest" in review.conclusion_reason
+    assert "is not a valid PullRequest" in review.conclusion_reason
     assert {call.route for call in github.calls} <= {"installation_token", "pull"}
 
 
@@ -205,7 +205,7 @@ def test_a_token_that_is_no_header_is_never_sent(github: Sandbox, pull: PullRequ
 
     review = until_ended(pull)
 
-    assert "does not have the form of Token" in review.conclusion_reason
+    assert "is not a valid Token" in review.conclusion_reason
     assert {call.route for call in github.calls} == {"installation_token"}
 
 
@@ -277,7 +277,7 @@ def test_a_body_that_is_packed_in_a_way_that_was_not_asked_for_is_not_unpacked(
 ) -> None:
     github.fail("pull", Fault(FaultKind.WRONG_JSON, body=b"{}", headers={"Content-Encoding": encoding}), times=None)
 
-    assert "not asked for" in until_ended(pull).conclusion_reason
+    assert "not requested" in until_ended(pull).conclusion_reason
 
 
 def test_a_body_that_drips_for_ever_is_not_waited_for(

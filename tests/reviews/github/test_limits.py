@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reviews.github import limits
-from reviews.github.client import Client, FileRef
+from reviews.github.client import Client
 from reviews.github.errors import RateLimited, reset_at, retry_at
+from reviews.github.files import FileRef
 from reviews.models import DeliveryStatus
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
 from telemetry.models import Conclusion

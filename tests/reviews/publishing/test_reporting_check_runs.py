@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from reviews.exceptions import LeaseLost
 from reviews.github import client as github_client
+from reviews.github import tokens
 from reviews.github.facts import POST_VISIBILITY_DELAY
 from reviews.intake.inbox import requeue
 from reviews.models import DeliveryStatus, Review
@@ -334,9 +335,9 @@ def test_a_permission_that_is_granted_later_is_noticed_when_the_token_is_due(
     github.withhold_permission("octo", "checks")
     run(admit(pull))
     github.grant_permissions("octo")
-    for key, held in github_client._tokens.items():
+    for key, held in tokens._tokens.items():
         over = held.token.model_copy(update={"expires_at": timezone.now() + timedelta(seconds=60)})
-        github_client._tokens[key] = github_client._Held(over, held.checks)
+        tokens._tokens[key] = tokens.InstallationToken(over, held.checks)
 
     run(admit(pull, "reopened"))
 
