@@ -1,4 +1,4 @@
-"""Django's cache, fail-open: a broken cache is a miss and never an error."""
+"""Django's cache, fail-open: a broken cache is a miss, never an error."""
 
 import logging
 from collections.abc import Callable
@@ -12,38 +12,38 @@ T = TypeVar("T")
 
 
 def get(key: str) -> Any:
-    """Return the value under `key`, or None when it is absent or the cache is broken."""
+    """Return the value of `key`; None if it is absent or the cache is broken."""
     return _fail_open(lambda: cache.get(key), None)
 
 
 def put(key: str, value: Any, seconds: float) -> None:
-    """Keep `value` under `key` for `seconds`, if the cache works."""
+    """Store `value` under `key` for `seconds`; do nothing if the cache is broken."""
     _fail_open(lambda: cache.set(key, value, seconds), None)
 
 
 def claim(key: str, seconds: float) -> bool:
-    """Return whether `key` was free and is now ours for `seconds`. With a broken cache everyone gets the claim."""
+    """Claim `key` for `seconds`; return whether it was free. With a broken cache every claim succeeds."""
     return _fail_open(lambda: cache.add(key, 1, seconds), True)
 
 
 def count(key: str, seconds: float) -> int:
-    """Count one more under `key` and return how many there were in the `seconds` since the first; 0 if it is broken."""
+    """Increment the counter `key`, which expires `seconds` after its first use, and return it; 0 if broken."""
 
-    def one_more() -> int:
+    def increment() -> int:
         cache.add(key, 0, seconds)
         return cache.incr(key)
 
-    return _fail_open(one_more, 0)
+    return _fail_open(increment, 0)
 
 
 def release(key: str) -> None:
-    """Forget `key`, if the cache works."""
+    """Delete `key`; do nothing if the cache is broken."""
     _fail_open(lambda: cache.delete(key), None)
 
 
-def _fail_open(operation: Callable[[], T], otherwise: T) -> T:
+def _fail_open(operation: Callable[[], T], default: T) -> T:
     try:
         return operation()
-    except Exception as error:  # noqa: BLE001  # a fail-open guard: each backend has exceptions of its own
+    except Exception as error:  # noqa: BLE001  # a fail-open guard: each backend raises its own exceptions
         logger.warning("cache failed", extra={"error": f"{type(error).__name__}: {error}"})
-        return otherwise
+        return default

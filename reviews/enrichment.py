@@ -1,4 +1,4 @@
-"""Step 2 of a run: the author's tier, through GitHub Search: cached, one bounded retry, else degrade."""
+"""Step 2 of a run: find the author's tier through GitHub Search; cached, one bounded retry, else degrade."""
 
 import hashlib
 import logging
@@ -17,17 +17,17 @@ from telemetry.models import DegradationPath
 logger = logging.getLogger(__name__)
 
 MAX_WAIT = 1.5
-"""Seconds that a review waits for Search at the most before it goes on without."""
+"""Seconds that a review waits for Search before it degrades."""
 UNHINTED_WAIT = 1.0
-"""Seconds before the retry where GitHub, or the network, does not say how long."""
+"""Seconds before the retry if GitHub gives no hint."""
 TIER_SECONDS = 24 * 60 * 60
 SEARCH_SECONDS = 60 * 60
 FLIGHT_SECONDS = 30
-"""Seconds for which one lookup may hold the others back that ask the same."""
+"""Seconds for which one lookup may delay equal ones."""
 
 MAX_FOR_FIRST_TIME = 1
 MAX_FOR_REGULAR = 9
-"""Merged pull requests up to which an author is `first-time`, and up to which `regular`."""
+"""Merged pull requests up to which an author is `first-time`, or `regular`."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Enrichment:
 
 @dataclass(frozen=True)
 class _Lookup:
-    """One answer of Search: the number of matches, or None where Search was given up."""
+    """The outcome of a Search lookup: the number of matches, or None if Search was skipped or failed."""
 
     count: int | None
     hit: bool = False
@@ -55,19 +55,19 @@ class _Lookup:
 
 
 def enrich(client: Client, *, repo: str, author: str, association: str) -> Enrichment:
-    """Find the tier of `author` in `repo`. `association` is GitHub's `author_association`. Never fails a run."""
+    """Find the tier of `author` in `repo`. `association` is GitHub's `author_association`. Never raises."""
     if association in ("OWNER", "MEMBER"):
         return Enrichment(AuthorTier.CORE)
     if association in ("FIRST_TIMER", "FIRST_TIME_CONTRIBUTOR") or not author:
         return Enrichment(AuthorTier.FIRST_TIME)
     tier_key = _key("author-tier", repo, author)
-    if (known := cache.get(tier_key)) in AuthorTier.values:
-        return Enrichment(AuthorTier(known))
+    if (cached := cache.get(tier_key)) in AuthorTier.values:
+        return Enrichment(AuthorTier(cached))
     lookup = _search(client, repo, "merged-pull-requests", _merged_by(repo, author))
     if lookup.count is None:
-        known_here = association in ("COLLABORATOR", "CONTRIBUTOR")
+        has_contributed = association in ("COLLABORATOR", "CONTRIBUTOR")
         return Enrichment(
-            AuthorTier.REGULAR if known_here else AuthorTier.FIRST_TIME,
+            AuthorTier.REGULAR if has_contributed else AuthorTier.FIRST_TIME,
             skipped_queries=1,
             retry_attempts=lookup.retries,
             degradation_path=lookup.degradation,
@@ -78,35 +78,35 @@ def enrich(client: Client, *, repo: str, author: str, association: str) -> Enric
 
 
 def tier_of(merged: int) -> AuthorTier:
-    """Return the tier of an author with that many merged pull requests."""
+    """Return the tier of an author with `merged` merged pull requests."""
     if merged <= MAX_FOR_FIRST_TIME:
         return AuthorTier.FIRST_TIME
     return AuthorTier.REGULAR if merged <= MAX_FOR_REGULAR else AuthorTier.CORE
 
 
 def _merged_by(repo: str, author: str) -> str:
-    # Search knows the pull requests of an App under its own qualifier. Source: GitHub docs, "Searching issues".
+    # Apps have a qualifier of their own in Search. Source: GitHub docs, "Searching issues".
     who = f"app/{author.removesuffix('[bot]')}" if author.endswith("[bot]") else author
     return f"repo:{repo} type:pr is:merged author:{who}"
 
 
 def _search(client: Client, repo: str, kind: str, query: str) -> _Lookup:
-    """Ask Search, or its cache. Of equal lookups at the same time one asks and the others take its answer."""
+    """Look up a count in the cache or by Search. Of concurrent equal lookups one calls Search for all."""
     key = _key("search", repo, kind, " ".join(query.lower().split()))
     if (count := _cached_count(key)) is not None:
         return _Lookup(count, hit=True)
     flight = f"{key}:flight"
     if cache.claim(flight, FLIGHT_SECONDS):
         try:
-            return _ask(client, key, query)
+            return _call_search(client, key, query)
         finally:
             cache.release(flight)
     answered = _wait_for(lambda: _cached_count(key), lambda: cache.get(flight) is None)
-    return _Lookup(answered, hit=True) if answered is not None else _ask(client, key, query)
+    return _Lookup(answered, hit=True) if answered is not None else _call_search(client, key, query)
 
 
-def _ask(client: Client, key: str, query: str) -> _Lookup:
-    """Ask Search, with one retry if the wait is bounded; the answer goes into the cache."""
+def _call_search(client: Client, key: str, query: str) -> _Lookup:
+    """Call Search, with one retry if the wait is short, and cache the answer."""
     retries = 0
     while True:
         try:
@@ -129,7 +129,7 @@ def _ask(client: Client, key: str, query: str) -> _Lookup:
         if retries or wait > MAX_WAIT:
             return _Lookup(None, retries=retries, degradation=degradation)
         retries += 1
-        # A little more than asked for: a clock that is a moment behind would meet the limit again.
+        # Slightly longer than required: with a clock that is slow the limit would be hit again.
         time.sleep(max(0.0, wait) + 0.02)
 
 
@@ -139,7 +139,7 @@ def _cached_count(key: str) -> int | None:
 
 
 def _wait_for(answer: Callable[[], int | None], over: Callable[[], bool]) -> int | None:
-    """Poll for another worker's answer until it is there, its flight is over, or waiting longer would cost too much."""
+    """Poll for another worker's answer until it arrives, its lookup is over, or `MAX_WAIT` has passed."""
     deadline = time.monotonic() + MAX_WAIT
     while (found := answer()) is None and time.monotonic() < deadline and not over():
         time.sleep(0.05)
@@ -147,5 +147,5 @@ def _wait_for(answer: Callable[[], int | None], over: Callable[[], bool]) -> int
 
 
 def _key(kind: str, *parts: str) -> str:
-    """A deterministic cache key. Hashed, because names may hold what cache servers do not take in a key."""
+    """A deterministic cache key; hashed, because names may contain characters that cache servers reject."""
     return f"kodiai:{kind}:" + hashlib.sha256("\n".join(part.lower() for part in parts).encode()).hexdigest()

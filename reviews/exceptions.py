@@ -1,4 +1,4 @@
-"""What ends or interrupts a run, raised where it is known and caught where it is decided."""
+"""Exceptions that end or interrupt a run."""
 
 from datetime import datetime
 
@@ -6,21 +6,21 @@ from telemetry.models import Conclusion
 
 
 class LeaseLost(Exception):
-    """Another worker has taken over the run: whoever hears this must leave it alone."""
+    """Another worker has taken over the run; leave it alone."""
 
 
 class PostPending(Exception):
-    """Another run of the pull request may just have posted: what it said is seen on GitHub from `until` on."""
+    """Another run of the pull request may just have posted; from `until` on its post is visible on GitHub."""
 
     def __init__(self, until: datetime) -> None:
-        super().__init__(f"another run may have posted, which is seen from {until:%H:%M:%S} UTC on")
+        super().__init__(f"another run may have posted; its post is visible from {until:%H:%M:%S} UTC on")
         self.until = until
 
 
 class RunFinished(Exception):
-    """The run is over before its review was published: with which conclusion, and why.
+    """The run ends before its review is published, with a conclusion and a reason.
 
-    `pull_head` is the head commit that the pull request still has, where the run is skipped for another reason.
+    `pull_head` is the current head commit of the pull request, if the run is skipped for another reason.
     """
 
     def __init__(self, conclusion: Conclusion, reason: str, pull_head: str = "") -> None:

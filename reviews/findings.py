@@ -1,4 +1,4 @@
-"""What engines say and what a review reports: plain values that travel between the steps of a run."""
+"""Findings and reports: values that are passed between the steps of a run."""
 
 import hashlib
 import re
@@ -13,21 +13,23 @@ from pydantic import TypeAdapter
 from reviews.redaction import storable
 
 MAX_MESSAGE = 1000
-"""Characters of a message or of a fix in words. A name in the code may be megabytes long, and messages repeat it."""
+"""Characters of a message or of a described fix. Messages quote names from the code, which may be megabytes long."""
 MAX_SNIPPET = 200
 MAX_SUGGESTION_CHARACTERS = 5000
-"""Characters of a suggestion. GitHub takes 65,536 for a comment, and nobody reads that many before one click."""
+"""Characters of a suggestion. GitHub's limit for a comment is 65,536, too many to read before one click."""
 
 FINGERPRINT_LENGTH = 32
 """Hexadecimal digits of a fingerprint."""
 CONTENT_HASH_LENGTH = 24
-"""Of them those that tell what was found, and not in which file."""
+"""The leading digits of a fingerprint that do not depend on the file."""
 
 _NUMBER = re.compile(r"\d+")
 _RULE_URL = re.compile(r"https://[\w.-]+(/[\w./#=-]*)?", re.ASCII)
 
 
 class Severity(StrEnum):
+    """How severe a finding is, most severe first."""
+
     CRITICAL = "critical"
     MAJOR = "major"
     MINOR = "minor"
@@ -40,26 +42,26 @@ class Severity(StrEnum):
 
 
 class LeftOutReason(StrEnum):
-    """Why a changed file was not looked at."""
+    """Why a changed file was not analysed."""
 
-    NO_DIFF = "no diff is shown (binary, too large, or only renamed)"
+    NO_DIFF = "no diff (binary, too large, or only renamed)"
     NOT_TEXT = "not UTF-8 text"
     TOO_LARGE = "too large"
-    UNSAFE_PATH = "its path cannot be written safely"
-    LINK = "it seems to be a symbolic link"
-    GONE = "its content was not handed over"
+    UNSAFE_PATH = "unsafe path"
+    LINK = "probably a symbolic link"
+    UNAVAILABLE = "its content is not available"
     GENERATED = "generated, vendored or a lock file"
-    ATTRIBUTES = "generated or vendored: `.gitattributes` says so"
-    TOO_MANY_FILES = "more files than `limits.files` has one review look at"
-    TOO_MANY_LINES = "more changed lines than `limits.lines` has one review look at"
-    IGNORED = "`.kodiai.yml` says so"
+    ATTRIBUTES = "generated or vendored according to `.gitattributes`"
+    TOO_MANY_FILES = "over the limit of files per review (`limits.files`)"
+    TOO_MANY_LINES = "over the limit of changed lines per review (`limits.lines`)"
+    IGNORED = "ignored by `.kodiai.yml`"
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A replacement for the lines `start_line` to `end_line` (1-based, inclusive) that one click commits.
+    """A replacement of the lines `start_line` to `end_line` (1-based, inclusive) that one click commits.
 
-    `text` has no line break at its end; None deletes the lines.
+    `text` has no trailing line break; None deletes the lines.
     """
 
     start_line: int
@@ -69,7 +71,7 @@ class Suggestion:
 
 @dataclass(frozen=True)
 class Finding:
-    """A remark of an engine on lines of the head side, 1-based and inclusive."""
+    """A finding of an engine on lines of the head commit, 1-based and inclusive."""
 
     path: str
     start_line: int
@@ -80,47 +82,53 @@ class Finding:
     rule_url: str = ""
     suggestion: Suggestion | None = None
     fix: str = ""
-    """What the engine's fix would do, in words; also where it cannot be offered as a suggestion."""
+    """The engine's fix in words; also if it cannot be offered as a suggestion."""
     words: tuple[str, ...] = ()
-    """The words that it is about, where it is about nothing else: what a pull request only moves is not new."""
-    silence: str = ""
-    """The comment in the code that silences its rule there, and where it goes, in words; empty where none does."""
+    """The words that the finding is about, if it depends on nothing else: text that is only moved is not new."""
+    suppression: str = ""
+    """The code comment that suppresses the rule, and where to put it, in words; empty if there is none."""
     snippet: str = ""
-    """The first line it is about, as it stands in the file."""
+    """The text of the first line."""
     fingerprint: str = ""
-    """What stays the same when its line moves or its file is renamed; `fingerprinted` gives it. Equal findings on equal
-    lines of one file share it."""
+    """Identifies the finding when its line moves or its file is renamed; set by `fingerprinted`.
+
+    Equal findings on equal lines of one file share it.
+    """
 
     @property
     def content_hash(self) -> str:
-        """The part of the fingerprint that tells what was found; the rest tells in which file."""
+        """The part of the fingerprint that does not depend on the file."""
         return content_hash_of(self.fingerprint)
 
 
 def fingerprinted(finding: Finding, path_in_base: str) -> Finding:
-    """Give a finding its fingerprint: rule, message, the line's own text, and the file by its name in the base.
+    """Set a finding's fingerprint: a hash of rule, message and text of the line, and of the file's path in the base.
 
-    Numbers in the message do not count: messages quote other lines by number.
+    Numbers in the message do not count: messages refer to other lines by number.
     """
-    said = "\n".join((finding.rule, _NUMBER.sub("0", finding.message), finding.snippet.strip()))
-    what, where = (hashlib.sha256(text.encode(errors="replace")).hexdigest() for text in (said, path_in_base))
-    return replace(finding, fingerprint=what[:CONTENT_HASH_LENGTH] + where[: FINGERPRINT_LENGTH - CONTENT_HASH_LENGTH])
+    content = "\n".join((finding.rule, _NUMBER.sub("0", finding.message), finding.snippet.strip()))
+    content_hash, file_hash = (
+        hashlib.sha256(text.encode(errors="replace")).hexdigest() for text in (content, path_in_base)
+    )
+    return replace(
+        finding, fingerprint=content_hash[:CONTENT_HASH_LENGTH] + file_hash[: FINGERPRINT_LENGTH - CONTENT_HASH_LENGTH]
+    )
 
 
 def by_severity(findings: Iterable[Finding]) -> list[Finding]:
-    """The most severe first, then as they stand in the files."""
+    """Sort findings, most severe first, then by path and line."""
     return sorted(findings, key=lambda finding: (finding.severity.rank, finding.path, finding.start_line))
 
 
 def content_hash_of(fingerprint: str) -> str:
-    """The part of a fingerprint that two files can share."""
+    """The part of a fingerprint that does not depend on the file."""
     return fingerprint[:CONTENT_HASH_LENGTH]
 
 
 def bounded(finding: Finding) -> Finding:
-    """A finding that can be stored and published, whatever the code that it is about holds.
+    """Make a finding fit to be stored and published, whatever the analysed code contains.
 
-    Texts are cut and cleaned. A suggestion is code and is never changed: one that cannot be kept is not offered.
+    Texts are truncated and cleaned. A suggestion is code and never changed: it is dropped if it does not fit.
     """
     fix = finding.suggestion
     if fix is not None and fix.text is not None and fix.text != storable(fix.text, MAX_SUGGESTION_CHARACTERS):
@@ -131,7 +139,7 @@ def bounded(finding: Finding) -> Finding:
         rule_url=finding.rule_url if _RULE_URL.fullmatch(finding.rule_url) and len(finding.rule_url) <= 500 else "",
         message=storable(finding.message, MAX_MESSAGE),
         fix=storable(finding.fix, MAX_MESSAGE),
-        silence=storable(finding.silence, MAX_SNIPPET),
+        suppression=storable(finding.suppression, MAX_SNIPPET),
         words=tuple(storable(word, MAX_SNIPPET) for word in finding.words),
         snippet=storable(finding.snippet, MAX_SNIPPET),
         suggestion=fix,
@@ -140,6 +148,8 @@ def bounded(finding: Finding) -> Finding:
 
 @dataclass(frozen=True)
 class LeftOut:
+    """A changed file that was not analysed."""
+
     path: str
     reason: LeftOutReason
 
@@ -152,38 +162,40 @@ class Report:
     looked_at: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     outside_changes: int = 0
-    """Findings on lines that the pull request does not change: counted, never said."""
+    """Number of findings on unchanged lines, which are not reported."""
     left_out: tuple[LeftOut, ...] = ()
     without_engine: int = 0
-    """Changed files of a kind that no engine reads."""
+    """Number of changed files that no engine reads."""
     engines: tuple[str, ...] = ()
     engine_failures: tuple[tuple[str, str], ...] = ()
-    """Engines that failed, with the reason."""
+    """Names of failed engines, with the reasons."""
     not_wanted: int = 0
-    """Findings on changed lines that are not said because of what `.kodiai.yml` settles."""
+    """Number of findings on changed lines that `.kodiai.yml` suppresses."""
     ignored: tuple[str, ...] = ()
-    """The gist of each finding that is not said because somebody asked, in a comment, never to hear it again."""
+    """Content hashes of findings that somebody ignored by a comment."""
     hidden_for_newcomer: int = 0
-    """Findings that are left out of what the author is told; see `reviews.publishing.author_tier`."""
+    """Number of findings that are hidden from a newcomer; see `reviews.publishing.author_tier`."""
     partially_analysed: tuple[str, ...] = ()
-    """Files among `looked_at` that an engine which failed should have read: what it does not say may still be true."""
+    """Analysed files that a failed engine should have read: it may have findings that are not in the report."""
     config_problems: tuple[str, ...] = ()
     config_change: tuple[str, ...] | None = None
-    """The problems of the `.kodiai.yml` that this pull request would bring; None where it brings none."""
+    """Problems of the `.kodiai.yml` that this pull request would introduce; None if it does not change the file."""
     discarded: int = 0
-    """Remarks of the language model that were of no use."""
+    """Number of discarded remarks of the language model."""
     skipped_for_budget: int = 0
-    """Files that were too much for the language model's budget."""
+    """Number of files that did not fit into the language model's budget."""
     truncated: bool = False
-    """GitHub listed only the first files of the pull request."""
+    """Whether GitHub listed only the first files of the pull request."""
 
     def may_change(self, path: str) -> bool:
-        """Tell whether the pull request may change a file of this name: GitHub listed it, or did not list all."""
+        """Tell whether the pull request may change a file of this name: GitHub listed it, or did not list all files."""
         return self.truncated or path in self._looked_at or any(left.path == path for left in self.left_out)
 
     def is_conclusive_for(self, path: str) -> bool:
-        """Tell whether a finding on this file that is not in the report is gone: all that reads the file has read it,
-        or it is not part of the pull request any more, under its name."""
+        """Tell whether a finding in this file that the report does not have is resolved.
+
+        Either every engine for the file has analysed it, or the file is no longer part of the pull request.
+        """
         if path in self._looked_at:
             return path not in self.partially_analysed
         return not self.may_change(path) and not self.partially_analysed
@@ -193,10 +205,12 @@ class Report:
         return frozenset(self.looked_at)
 
     def to_json(self) -> Any:
+        """The report as it is stored on the `Review` row."""
         return _ADAPTER.dump_python(self, mode="json")
 
     @staticmethod
     def from_json(data: Any) -> "Report":
+        """Read a stored report."""
         return _ADAPTER.validate_python(data)
 
 

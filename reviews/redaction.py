@@ -1,7 +1,7 @@
-"""Secrets are taken out of what is logged, stored or shown: the second line of defence, behind not putting them there.
+"""Redact secrets in text that is logged, stored or shown: the second line of defence behind not putting them there.
 
-What is looked for are the secrets of this installation, whatever way they are written, and whatever has the form of a
-secret of GitHub: a hostile answer may hold a token that Kodiai has forgotten already.
+Redacted are the secrets of this installation, in every encoding, and everything in the format of a GitHub token: a
+hostile answer may contain a token that Kodiai no longer knows.
 """
 
 import html
@@ -17,74 +17,74 @@ from django.conf import settings
 
 REDACTED = "[redacted]"
 MIN_CHARACTERS = 8
-"""Characters. A shorter secret is a word: to blank it everywhere would make logs unreadable and hide nothing."""
+"""Characters. A shorter secret is a common word: replacing it would make logs unreadable."""
 
-_UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-"""Unicode's categories of what is not seen, or turns round what is: controls, bidirectional and zero-width characters,
-tags, surrogates, what has no character."""
+_INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+"""Unicode categories of invisible and reordering characters: controls, bidirectional and zero-width characters, tags,
+surrogates, unassigned code points."""
 _FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0") | {
     chr(selector) for selector in (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))
 }
-"""Letters and marks, by their category, that are not seen either."""
+"""Letters and marks by category that are invisible too."""
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-_FORMS = (
-    # Line ends may be written out, as in JSON, and the end may have been cut off.
+_FORMATS = (
+    # Line breaks may be escaped, as in JSON, and the end may be truncated.
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----[A-Za-z0-9+/=\s\\]*(?:-----END [A-Z ]*PRIVATE KEY-----)?"), ""),
-    # GitHub's tokens. Source: GitHub docs, "About authentication to GitHub", GitHub's token formats.
+    # GitHub tokens. Source: GitHub docs, "About authentication to GitHub", GitHub's token formats.
     (re.compile(r"(?:gh[oprsu]|github_pat)_[A-Za-z0-9_.-]{16,}"), ""),
     (re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+"), ""),  # a JSON web token
     (re.compile(r"((?i:bearer|basic|token) +)[A-Za-z0-9._~+/=-]{20,}"), r"\1"),
-    (re.compile(r"sk-[A-Za-z0-9_-]{20,}"), ""),  # a key of a language model's provider
-    (re.compile(r"(://[^\s/:@\"'\\]*:)[^\s/@\"'\\]+(?=@)"), r"\1"),  # the password in an address
+    (re.compile(r"sk-[A-Za-z0-9_-]{20,}"), ""),  # an API key of a language model's provider
+    (re.compile(r"(://[^\s/:@\"'\\]*:)[^\s/@\"'\\]+(?=@)"), r"\1"),  # the password in a URL
 )
 
 
 def redact(text: str) -> str:
-    """Return `text` with every secret in it replaced by `[redacted]`. JSON and HTML stay what they are."""
+    """Replace every secret in `text` by `[redacted]`. JSON and HTML stay valid."""
     known = _pattern(
-        tuple(sorted({secret for secret in _known() if len(secret) >= MIN_CHARACTERS}, key=len, reverse=True))
+        tuple(sorted({secret for secret in _secrets() if len(secret) >= MIN_CHARACTERS}, key=len, reverse=True))
     )
     if known is not None:
         text = known.sub(REDACTED, text)
-    for form, kept in _FORMS:
-        text = form.sub(kept + REDACTED, text)
+    for pattern, kept in _FORMATS:
+        text = pattern.sub(kept + REDACTED, text)
     return text
 
 
-def storable(text: str, longest: int | None = None) -> str:
-    """`text` as every database takes it, at most `longest` characters: PostgreSQL stores no NUL, none half a pair."""
-    if longest is not None and len(text) > longest:
-        text = text[: longest - 1] + "…"
+def storable(text: str, max_length: int | None = None) -> str:
+    """Make `text` storable in every database, at most `max_length` characters: no NUL, no lone surrogates."""
+    if max_length is not None and len(text) > max_length:
+        text = text[: max_length - 1] + "…"
     return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def visible(text: str) -> str:
-    """`text` on one line, with a sign in place of each character that is not seen."""
+    """Replace invisible characters, line breaks included, by a visible sign."""
     return "".join(
         "\N{REPLACEMENT CHARACTER}"
-        if unicodedata.category(character) in _UNSEEN or character in _FILLERS
+        if unicodedata.category(character) in _INVISIBLE or character in _FILLERS
         else character
         for character in text
     )
 
 
-def _known() -> Iterator[str]:
+def _secrets() -> Iterator[str]:
     """The secrets of this installation."""
     yield settings.SECRET_KEY
     yield from settings.SECRET_KEY_FALLBACKS
     yield from settings.KODIAI_GITHUB_WEBHOOK_SECRET
     yield settings.KODIAI_LLM_API_KEY
-    # Line by line: an error may quote one line of a key.
+    # Line by line: an error message may quote one line of a key.
     yield from (line for line in settings.KODIAI_GITHUB_PRIVATE_KEY.split("\n") if not line.startswith("-----"))
     yield from (str(database.get("PASSWORD") or "") for database in settings.DATABASES.values())
     yield from _passwords(str(settings.CACHES["default"].get("LOCATION") or ""))
     yield from _passwords(settings.KODIAI_TASKS_URL)
-    yield from _of_environment()
+    yield from _secrets_in_environment()
 
 
 @cache
-def _of_environment() -> tuple[str, ...]:
-    """Passwords in addresses (`…_URL`), and keys of language models. `.env` has been read into the environment."""
+def _secrets_in_environment() -> tuple[str, ...]:
+    """Passwords in URLs (`…_URL`), API keys, passwords and tokens. `.env` has been read into the environment."""
     found: list[str] = []
     for name, value in os.environ.items():
         if name.endswith("_URL"):
@@ -95,7 +95,7 @@ def _of_environment() -> tuple[str, ...]:
 
 
 def _passwords(url: str) -> Iterable[str]:
-    """The password in an address, as it stands there and as it is."""
+    """The password in a URL, percent-encoded and decoded."""
     try:
         password = urlsplit(url).password or ""
     except ValueError:
@@ -105,11 +105,11 @@ def _passwords(url: str) -> Iterable[str]:
 
 @lru_cache(maxsize=8)
 def _pattern(secrets: tuple[str, ...]) -> re.Pattern[str] | None:
-    """One expression for all secrets, in each way in which a text may write them."""
-    written = {
-        way
+    """One expression for all secrets in every encoding."""
+    encoded = {
+        form
         for secret in secrets
-        for way in (secret, json.dumps(secret)[1:-1], repr(secret)[1:-1], html.escape(secret), quote(secret, safe=""))
+        for form in (secret, json.dumps(secret)[1:-1], repr(secret)[1:-1], html.escape(secret), quote(secret, safe=""))
     }
-    longest_first = sorted(written, key=len, reverse=True)
+    longest_first = sorted(encoded, key=len, reverse=True)
     return re.compile("|".join(map(re.escape, longest_first))) if longest_first else None

@@ -136,7 +136,7 @@ def _load_config(client: Client, pull: PullRequest) -> repository.RepositoryConf
     except Refused as refused:
         if refused.status in (401, 403):
             raise
-        problem = f"`{repository.PATH}` was not handed over (GitHub answered {refused.status}); the defaults were used."
+        problem = f"`{repository.PATH}` is not available (GitHub answered {refused.status}); the defaults were used."
         return repository.RepositoryConfig(problems=(problem,))
 
 

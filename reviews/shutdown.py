@@ -1,19 +1,19 @@
-"""A worker that was told to stop ends its run between two steps, and hands it back."""
+"""Graceful shutdown: a stopping worker ends its run between two steps and releases it."""
 
-_told = False
+_stopping = False
 
 
 class WorkerStopping(Exception):
-    """The worker was told to stop; the run is to be handed back and goes on elsewhere at its next step."""
+    """The worker is stopping: release the run, which continues elsewhere at its next step."""
 
 
 def stop() -> None:
-    """Let the run of this process end before its next step. Safe to call from a signal handler."""
-    global _told
-    _told = True
+    """Make the run of this process end before its next step. Safe to call from a signal handler."""
+    global _stopping
+    _stopping = True
 
 
 def raise_if_stopping() -> None:
-    """Raise `WorkerStopping` if this process was told to stop."""
-    if _told:
+    """Raise `WorkerStopping` if this process is stopping."""
+    if _stopping:
         raise WorkerStopping

@@ -160,7 +160,7 @@ def _left_out(file: ChangedFile, reason: LeftOutReason) -> LeftOut:
 def _text(blob: Blob | None, *, check_header: bool) -> str | LeftOutReason:
     """The text of a file, or the reason to leave it out."""
     if blob is None:
-        return LeftOutReason.GONE
+        return LeftOutReason.UNAVAILABLE
     if blob.truncated:
         return LeftOutReason.TOO_LARGE
     if blob.text is None:

@@ -1,7 +1,7 @@
-"""`.gitattributes` of the base branch: which files the repository itself calls generated or vendored, and which not.
+"""`.gitattributes` of the base branch: which files the repository marks as generated or vendored, and which not.
 
-Read are the attributes by which GitHub too folds a file away in a diff, of the file in the root. Source:
-gitattributes(5), gitignore(5) "Pattern format", and GitHub docs, "Customizing how changed files appear on GitHub".
+The root file's attributes are read by which GitHub, too, collapses files in a diff. Source: gitattributes(5),
+gitignore(5) "Pattern format", and GitHub docs, "Customizing how changed files appear on GitHub".
 """
 
 from collections.abc import Sequence
@@ -12,58 +12,58 @@ PATH = ".gitattributes"
 MAX_CHARACTERS = 64 * 1024
 """Characters. More is not read."""
 MAX_RULES = 200
-"""Lines that name one of the attributes. Each is held to each changed file."""
+"""Lines with one of the attributes; each is matched against each changed file."""
 MAX_PATTERN = 200
 _NAMES = ("linguist-generated", "linguist-vendored")
-_SAID = {"true": True, "false": False}
+_VALUES = {"true": True, "false": False}
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What a line says of the files that match its pattern: True, False, or None to unsay what was said before."""
+    """One attribute of a line: True, False, or None to reset it for the files that match the pattern."""
 
     parts: tuple[str, ...]
     attribute: str
-    said: bool | None
+    value: bool | None
 
 
 def parse(text: str | None) -> tuple[Rule, ...]:
-    """The rules of a file, in its order; what cannot be read, or is too much, is passed over."""
+    """Parse the rules of a file, in order; skip unsupported lines and those over the limits."""
     rules = []
     for line in (text or "")[:MAX_CHARACTERS].splitlines():
         pattern, *attributes = line.split() or ("#",)
-        # Quoted patterns, which have blanks in them, are for names that nobody generates.
+        # Quoted patterns contain spaces, which names of generated files do not have.
         if pattern.startswith(("#", '"', "!", "[attr]")) or pattern.endswith("/") or len(pattern) > MAX_PATTERN:
             continue
         for attribute in attributes:
-            name, _, value = attribute.lstrip("-!").partition("=")
+            name, _, text = attribute.lstrip("-!").partition("=")
             if name in _NAMES:
-                said = None if attribute[0] == "!" else attribute[0] != "-" and _SAID.get(value.lower(), True)
-                rules.append(Rule(_parts(pattern), name, said))
+                value = None if attribute[0] == "!" else attribute[0] != "-" and _VALUES.get(text.lower(), True)
+                rules.append(Rule(_parts(pattern), name, value))
     return tuple(rules[:MAX_RULES])
 
 
 def is_generated(path: str, rules: Sequence[Rule]) -> bool | None:
-    """Tell whether a file is generated or vendored by the rules; None where they say nothing of it. The last counts."""
-    said: dict[str, bool | None] = {}
+    """Tell whether a file is generated or vendored; None if no rule matches. The last matching rule applies."""
+    values: dict[str, bool | None] = {}
     parts = path.split("/")
     for rule in rules:
         if _matches(parts, rule.parts):
-            said[rule.attribute] = rule.said
-    known = {value for value in said.values() if value is not None}
+            values[rule.attribute] = rule.value
+    known = {value for value in values.values() if value is not None}
     return (True in known) if known else None
 
 
 def _parts(pattern: str) -> tuple[str, ...]:
-    """The names of a pattern. One without a slash is of a file in any directory."""
+    """The path components of a pattern. A pattern without a slash matches in any directory."""
     anchored = "/" in pattern
     return tuple(pattern.removeprefix("/").split("/")) if anchored else ("**", pattern)
 
 
 def _matches(path: Sequence[str], pattern: Sequence[str]) -> bool:
-    """Tell whether a path matches, name by name; `**` stands for any number of directories.
+    """Tell whether a path matches, component by component; `**` matches any number of directories.
 
-    Each name of the pattern is held to each of the path once, whatever both are.
+    Linear in both: each component of the pattern is compared with each of the path at most once.
     """
     reached = {0}
     for index, name in enumerate(pattern):

@@ -1,11 +1,11 @@
-"""Which changed files nobody wrote: generated and vendored files and lock files, on which a remark helps nobody."""
+"""Detect generated, vendored and lock files, which are not reviewed, and match path patterns."""
 
 import re
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
-GENERATED_WITHIN = 5
-"""Lines from the top in which a generator says that it made the file."""
+HEADER_LINES = 5
+"""Lines at the top of a file that may have a generator's header."""
 
 _LOCK_FILES = frozenset(
     (
@@ -48,7 +48,7 @@ _VENDORED_DIRECTORIES = frozenset(
         "Carthage",
     )
 )
-"""Anywhere in a path. Source: what linguist takes for vendored, as far as the name leaves no doubt."""
+"""Anywhere in a path. Source: linguist's vendored paths, as far as the name is unambiguous."""
 _GENERATED_NAMES = (
     "*.min.js",
     "*.min.mjs",
@@ -72,33 +72,32 @@ _GENERATED_NAMES = (
     ".pnp.cjs",
     "*/.pnp.cjs",
 )
-_SAYS_SO = re.compile(r"@generated\b|\b(?:auto-?)?generated\b.*\bdo not (?:edit|modify)\b", re.IGNORECASE)
+_GENERATED_HEADER = re.compile(r"@generated\b|\b(?:auto-?)?generated\b.*\bdo not (?:edit|modify)\b", re.IGNORECASE)
 
 
 def is_generated_path(path: str) -> bool:
-    """Tell by its path whether a file is a lock file, vendored or generated."""
+    """Tell whether a path is that of a lock file, a vendored or a generated file."""
     *directories, name = path.split("/")
     return name in _LOCK_FILES or not _VENDORED_DIRECTORIES.isdisjoint(directories) or matches(path, _GENERATED_NAMES)
 
 
 def has_generated_header(text: str) -> bool:
-    """Tell whether the head of a file says that a generator made it ("generated … do not edit", "@generated")."""
-    head = text[:2000].split("\n", GENERATED_WITHIN)[:GENERATED_WITHIN]
-    return any(_SAYS_SO.search(line) for line in head)
+    """Tell whether a file has a generator's header ("generated … do not edit", "@generated")."""
+    head = text[:2000].split("\n", HEADER_LINES)[:HEADER_LINES]
+    return any(_GENERATED_HEADER.search(line) for line in head)
 
 
 def matches(path: str, patterns: Iterable[str]) -> bool:
     """Tell whether a path matches one of the patterns.
 
-    `*` and `?` stand for any text and any character, slashes too; a pattern that ends in a slash for all that is in a
-    directory; a slash at the beginning changes nothing. The standard library matches them without going back, so that
-    no pattern takes more than the length of the path times its own.
+    `*` matches any text and `?` any character, slashes included. A pattern with a trailing slash matches everything in
+    a directory. A leading slash has no effect. fnmatch does not backtrack, so that no pattern is slow.
     """
     return any(fnmatchcase(path, _whole(pattern)) for pattern in patterns)
 
 
 def named(path: str, names: Iterable[str]) -> bool:
-    """Tell whether the name of a file, whatever its directory, matches one of `names`."""
+    """Tell whether the file name of a path matches one of `names`."""
     name = path.rpartition("/")[2]
     return any(fnmatchcase(name, pattern) for pattern in names)
 

@@ -1,6 +1,6 @@
-"""Which files are looked at where a pull request changes more than one review looks at: the riskiest.
+"""Size limits of a review: if a pull request exceeds them, the riskiest files are analysed.
 
-What runs with rights comes first (workflows, then images), then code, settings, prose; of a kind, what changes more.
+Privileged files come first (workflows, then images), then code, settings, prose; within a kind, larger changes first.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,15 +25,15 @@ IMAGES = (
 
 
 def risk(path: str) -> int:
-    """The rank of a file by its name, 0 for the riskiest."""
+    """The risk rank of a file by its name; 0 is the riskiest."""
     if matches(path, WORKFLOWS) or named(path, CI):
         return 0
     return next((rank for rank, kind in enumerate((IMAGES, SOURCE, SETTINGS, PROSE), 1) if named(path, kind)), 3)
 
 
 def over_limit(hunks: Mapping[str, Sequence[Hunk]], limits: LimitsSection) -> dict[str, LeftOutReason]:
-    """The files that are too many, each with the limit that it is beyond; a smaller one after it may still fit in."""
-    lines = {path: sum(len(hunk.added) for hunk in of_it) for path, of_it in hunks.items()}
+    """Files over the limits, each with the limit that it exceeds. A smaller file after it may still fit."""
+    lines = {path: sum(len(hunk.added) for hunk in changed) for path, changed in hunks.items()}
     left_out = {}
     files_left, lines_left = limits.files, limits.lines
     for path in sorted(hunks, key=lambda path: (risk(path), -lines[path], path)):

@@ -1,4 +1,4 @@
-"""`.kodiai.yml`: what a repository may settle for itself. Read from the base branch, never from the pull request."""
+"""Repository configuration: `.kodiai.yml`, read from the base branch and never from the pull request."""
 
 from typing import Annotated, Any, Literal
 
@@ -9,82 +9,82 @@ PATH = ".kodiai.yml"
 MAX_CHARACTERS = 64 * 1024
 """Characters. More is not read."""
 MAX_DEPTH = 20
-"""Levels of lists and mappings within each other."""
+"""Levels of nested lists and mappings."""
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._/:@*()-]{1,100}$")]
 Pattern = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f]{1,200}$")]
-"""A pattern of paths, see `reviews.analysis.path_rules.matches`: `docs/`, `*.sql`, `api/*/generated.py`."""
+"""A path pattern, see `reviews.analysis.path_rules.matches`: `docs/`, `*.sql`, `api/*/generated.py`."""
 
 
 class Section(BaseModel):
-    """One section of the file: unknown keys and values of another type are refused."""
+    """A section of the file; unknown keys and wrong types are rejected."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class TelemetrySection(Section):
-    """`telemetry:` what Kodiai records about its own runs."""
+    """`telemetry:` what Kodiai records about its runs."""
 
     enabled: bool = Field(default=True, description="false: runs of this repository leave no telemetry rows.")
 
 
 class EnginesSection(Section):
-    """`engines:` who looks at the changed files."""
+    """`engines:` which engines analyse the changed files."""
 
     disable: list[Name] = Field(
-        default=[], max_length=50, description="Names of engines that do not run, as the summary tells them."
+        default=[], max_length=50, description="Names of engines to disable, as the summary lists them."
     )
 
 
 class PathsSection(Section):
-    """`paths:` which changed files are looked at."""
+    """`paths:` which changed files are analysed."""
 
     ignore: list[Pattern] = Field(
         default=[],
         max_length=100,
-        description="Files that are not looked at: docs/ is all in a directory, * stands for any text, slashes too.",
+        description="Files to ignore: docs/ matches a whole directory, * matches any text, slashes included.",
     )
     generated: bool = Field(
         default=False,
-        description="true: generated and vendored files and lock files are looked at too.",
+        description="true: analyse generated, vendored and lock files too.",
     )
 
 
 class SeveritiesSection(Section):
-    """`severities:` what a rule's findings weigh here, and which are not said at all."""
+    """`severities:` severities of rules, and which findings are not reported."""
 
     rules: dict[Name, Literal["critical", "major", "minor", "info", "never"]] = Field(
         default={},
         max_length=200,
-        description="Rule, as a comment names it, to severity, or never: it is not said.",
+        description="Severity by rule, as named in comments; never: do not report the rule.",
     )
     lowest: Literal["critical", "major", "minor", "info"] = Field(
-        default="info", description="Findings below this severity are not said."
+        default="info", description="Findings below this severity are not reported."
     )
 
 
 class LimitsSection(Section):
-    """`limits:` how much is said, and how much is looked at."""
+    """`limits:` how much is analysed and commented."""
 
     comments: int = Field(
         default=10,
         ge=0,
         le=50,
-        description="Inline comments of one review, the most severe first; the others are in the summary.",
+        description="Inline comments per review, most severe first; the summary lists the others.",
     )
     files: int = Field(
         default=300,
         ge=1,
         le=3000,
-        description="Files that one review looks at, the riskiest first; the others are named.",
+        description="Files analysed per review, riskiest first; the summary lists the others.",
     )
     lines: int = Field(
-        default=30_000, ge=1, le=1_000_000, description="Changed lines that one review looks at, in the same order."
+        default=30_000, ge=1, le=1_000_000, description="Changed lines analysed per review, in the same order."
     )
 
 
 class TriggersSection(Section):
-    """`triggers:` what starts a review. Who asks for Kodiai by name gets one in any case."""
+    """`triggers:` what starts a review. A mention or a requested review always does."""
 
     actions: list[Literal["opened", "reopened", "ready_for_review", "synchronize", "review_requested"]] = Field(
         default=["opened", "reopened", "ready_for_review", "synchronize", "review_requested"],
@@ -93,15 +93,15 @@ class TriggersSection(Section):
 
 
 class CheckSection(Section):
-    """`check:` what the check run says to branch protection."""
+    """`check:` the conclusion of the check run, for branch protection."""
 
     fail_on: Literal["critical", "major", "minor", "info", "never"] = Field(
-        default="never", description="Findings of this severity or a higher one make the check run fail."
+        default="never", description="The check run fails if there are findings of at least this severity."
     )
 
 
 class Sections(Section):
-    """Settings of a repository for Kodiai: `.kodiai.yml` on the base branch."""
+    """Configuration of Kodiai for a repository: `.kodiai.yml` on the base branch."""
 
     telemetry: TelemetrySection = TelemetrySection()
     engines: EnginesSection = EnginesSection()
@@ -113,16 +113,17 @@ class Sections(Section):
 
 
 class RepositoryConfig(Sections):
-    """A validated configuration; `problems` says what of the file was not used, one sentence each."""
+    """A validated configuration; `problems` lists the parts of the file that were not used, one sentence each."""
 
     problems: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """What differs from the defaults, as it is stored on the `Review` row."""
+        """Settings that differ from the defaults, as stored on the `Review` row."""
         return self.model_dump(mode="json", exclude_defaults=True, exclude={"problems"})
 
     @staticmethod
     def from_json(data: dict[str, Any] | None) -> "RepositoryConfig":
+        """Read a stored configuration; None means the defaults."""
         return RepositoryConfig.model_validate(data or {})
 
 
@@ -140,16 +141,16 @@ def schema() -> dict[str, Any]:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML's safe subset without aliases: with them a file of some lines expands to gigabytes.
+    """Safe YAML without aliases, with which a file of a few lines expands to gigabytes.
 
-    Without tags, which make PyYAML read a text as what it is not and fail in a dozen ways. Without repeated keys,
-    of which a reader would see the one and Kodiai obey the other.
+    Also without tags, with which PyYAML misreads text and fails in many ways, and without repeated keys, of which a
+    reader may see one while the other applies.
     """
 
     depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        event = self.peek_event()
+        event = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent):
             raise _unsupported("aliases", event)
         if getattr(event, "tag", None) is not None:
@@ -173,15 +174,17 @@ def _unsupported(what: str, place: Any) -> yaml.MarkedYAMLError:
 
 
 def parse(text: str | None) -> RepositoryConfig:
-    """Read a configuration. A broken section falls back to its default and is named; nothing is ever raised."""
+    """Parse a configuration; never raises. An invalid section falls back to its defaults and is a problem."""
     if text is None:
         return RepositoryConfig()
     if len(text) > MAX_CHARACTERS:
-        return RepositoryConfig(problems=(f"`{PATH}` is longer than {MAX_CHARACTERS} characters and was not read.",))
+        return RepositoryConfig(
+            problems=(f"`{PATH}` is longer than {MAX_CHARACTERS} characters; the defaults were used.",)
+        )
     try:
         document = yaml.load(text, Loader=_Loader)  # noqa: S506  # a SafeLoader
     except (yaml.YAMLError, RecursionError, ValueError, OverflowError) as error:
-        # ValueError and OverflowError: dates that no calendar has, numbers that no machine has.
+        # ValueError and OverflowError: impossible dates and numbers.
         return RepositoryConfig(problems=(f"`{PATH}` is not valid YAML{_place(error)}; the defaults were used.",))
     if document is None:
         return RepositoryConfig()
@@ -192,22 +195,22 @@ def parse(text: str | None) -> RepositoryConfig:
     for name, content in document.items():
         if name not in _SECTIONS:
             known = ", ".join(f"`{section}`" for section in _SECTIONS)
-            problems.append(f"`{PATH}` has a section that Kodiai does not know; it knows {known}.")
+            problems.append(f"`{PATH}` has an unknown section; the known ones are {known}.")
             continue
         try:
             sections[name] = _SECTIONS[name].model_validate({} if content is None else content)
         except ValidationError as error:
-            what = "; ".join(_complaint(detail) for detail in error.errors()[:3])
-            problems.append(f"Section `{name}` of `{PATH}` is not valid ({what}); its defaults were used.")
+            what = "; ".join(_describe(detail) for detail in error.errors()[:3])
+            problems.append(f"Section `{name}` of `{PATH}` is invalid ({what}); its defaults were used.")
     return RepositoryConfig(**sections, problems=tuple(dict.fromkeys(problems)))
 
 
-def _complaint(detail: Any) -> str:
-    # Names of the file's own are not repeated: they are a stranger's text, and the message says enough.
-    ours = [str(part) if isinstance(part, int) or part in _NAMES else "…" for part in detail["loc"]]
-    place = ".".join(ours) if detail["type"] != "extra_forbidden" else "an unknown key"
-    # pydantic would show the regular expression, which says less.
-    what = "not of the form that is wanted" if detail["type"] == "string_pattern_mismatch" else detail["msg"]
+def _describe(detail: Any) -> str:
+    # Unknown names are not quoted: they are untrusted text.
+    known = [str(part) if isinstance(part, int) or part in _NAMES else "…" for part in detail["loc"]]
+    place = ".".join(known) if detail["type"] != "extra_forbidden" else "an unknown key"
+    # pydantic would show the regular expression.
+    what = "invalid format" if detail["type"] == "string_pattern_mismatch" else detail["msg"]
     return f"{place}: {what}" if place else what
 
 

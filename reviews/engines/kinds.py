@@ -1,4 +1,4 @@
-"""Kinds of text files, by their names, for analyzers that read any language."""
+"""Kinds of text files by name, for analyzers that read any language."""
 
 PROSE = ("*.md", "*.markdown", "*.mdx", "*.rst", "*.adoc", "*.txt", "README", "CHANGELOG", "CONTRIBUTING")
 

@@ -1,6 +1,6 @@
-"""SARIF 2.1.0, the format in which analyzers say what they found, read into findings.
+"""Read SARIF 2.1.0, the output format of analyzers, into findings.
 
-Read as the tools print it: CodeQL keeps rules in extensions and links in its messages, typos has no rules at all and
+It accepts what the tools print: CodeQL keeps rules in extensions and links in messages, typos has no rules and uses
 Markdown for text, hadolint's regions are empty, file names come with and without %-escapes, some paths are absolute.
 Numbers in brackets are sections of the OASIS standard, SARIF 2.1.0 with errata 01.
 """
@@ -19,12 +19,12 @@ from reviews.engines.source import Edit, Source
 from reviews.findings import MAX_MESSAGE, MAX_SUGGESTION_CHARACTERS, Finding, Severity
 
 MAX_BYTES = 10 * 1024 * 1024
-"""Bytes. GitHub takes as many, compressed. This and the next three: GitHub docs, "SARIF support for code scanning"."""
+"""Bytes. GitHub's limit, there compressed. Source of this and the next three: GitHub docs, "SARIF support"."""
 MAX_RUNS = 20
 MAX_RESULTS = 25_000
 MAX_RULES = 25_000
 MAX_BASE = 8
-"""Bases that stand on one another; in a circle they would for ever."""
+"""Nested base URIs; a circle of them would never end."""
 
 Number = Annotated[int, Field(ge=1, le=2**31)]
 Index = Annotated[int, Field(ge=-1, le=2**31)]
@@ -32,7 +32,7 @@ Index = Annotated[int, Field(ge=-1, le=2**31)]
 
 
 class _Part(BaseModel):
-    """The properties that are read, by SARIF's own names; all others are passed over."""
+    """The properties that are read, under SARIF's own names; others are skipped."""
 
     model_config = ConfigDict(strict=True, frozen=True, alias_generator=to_camel)
 
@@ -42,7 +42,7 @@ class _Text(_Part):
     markdown: str | None = None
 
     @property
-    def words(self) -> str:
+    def content(self) -> str:
         return self.text or self.markdown or ""
 
 
@@ -168,7 +168,7 @@ _LEVELS = {
     "none": Severity.INFO,
 }
 _SECURITY = ((9.0, Severity.CRITICAL), (7.0, Severity.MAJOR), (4.0, Severity.MINOR))
-"""Where GitHub too draws the lines of `security-severity`. Source: as above."""
+"""GitHub's thresholds for `security-severity`. Source: as above."""
 
 
 def read(
@@ -179,12 +179,12 @@ def read(
     lone_returns: bool = False,
     fixes: bool = True,
 ) -> list[Finding]:
-    """Return the findings of a SARIF document on `files` (path → text), which were written below `root`.
+    """Return the findings of a SARIF document in `files` (path → text), which were written below `root`.
 
-    `lone_returns` says that to the tool a carriage return alone ends a line; `fixes`, that what it would change is safe
-    enough for one click. Results on other files, without a line, suppressed, or that say that all is well are left out.
+    Set `lone_returns` if a lone carriage return ends a line for the tool, and `fixes` if its fixes are safe enough to
+    be committed with one click. Results in other files, without a line, suppressed, or not of kind `fail` are skipped.
 
-    Raises `ValueError` for what is not SARIF 2.1.0.
+    Raises `ValueError` for input that is not SARIF 2.1.0.
     """
     if len(document) > MAX_BYTES:
         raise ValueError("larger than GitHub's limit")
@@ -202,15 +202,15 @@ def read(
             if not _is_a_finding(result):
                 continue
             rule_id, rule = rules.of(result)
-            place = next(_places(result, path_of), None)
-            if place is None:
+            location = next(_locations(result, path_of), None)
+            if location is None:
                 continue
-            path, region, row = place
+            path, region, row = location
             source = source_of(path)
             start = source.line(row)
             last_row = max(row, region.end_line or row)
             if last_row > row and region.end_column == 1:
-                # An end in the first column is the end of the line before.
+                # An end in column 1 is the end of the previous line.
                 last_row -= 1
             fix = result.fixes[0] if result.fixes and len(result.fixes) == 1 else None
             edits = _edits(fix, path, path_of, source, run.column_kind) if fix and fixes else []
@@ -221,10 +221,12 @@ def read(
                     end_line=max(start, source.line(last_row)),
                     severity=_severity(result, rule),
                     rule=rule_id,
-                    message=_message(result.message, rule, rules.messages) or _words(rule.short_description) or rule_id,
+                    message=_message(result.message, rule, rules.messages)
+                    or _text_of(rule.short_description)
+                    or rule_id,
                     rule_url=rule.help_uri or "",
                     suggestion=source.suggestion(edits),
-                    fix=_plain(_words(fix.description)) if fix else "",
+                    fix=_without_links(_text_of(fix.description)) if fix else "",
                     snippet=source.text(start),
                 )
             )
@@ -232,7 +234,7 @@ def read(
 
 
 class _Rules:
-    """The rules of a run, by the ways in which a result names its rule (3.27.5 to 3.27.7, 3.52)."""
+    """The rules of a run, looked up in the ways in which a result refers to its rule (3.27.5 to 3.27.7, 3.52)."""
 
     def __init__(self, tool: _Tool) -> None:
         self._tool = tool
@@ -241,11 +243,11 @@ class _Rules:
         self.messages = tool.driver.global_message_strings
 
     def of(self, result: _Result) -> tuple[str, _Rule]:
-        """The id by which a result's rule is named in a review, and what is known of the rule."""
+        """The id under which a review reports a result's rule, and the rule's metadata."""
         name = result.rule_id or result.rule.id
         rule = self._at(result)
         if rule is None or (name is not None and not f"{name}/".startswith(f"{rule.id}/")):
-            # "CA1000/1" is a finer name of the rule CA1000 (3.27.5).
+            # "CA1000/1" is a hierarchical id of the rule CA1000 (3.27.5).
             rule = self._by_id.get(name or "") or self._by_id.get((name or "").rpartition("/")[0]) or _Rule()
         return name or rule.id or self._tool.driver.name or "unnamed", rule
 
@@ -258,8 +260,7 @@ class _Rules:
                 return None
             component = self._tool.extensions[reference.index]
         elif reference is not None and reference.name is not None:
-            named = [one for one in self._tool.extensions if one.name == reference.name]
-            component = named[0] if named else component
+            component = next((one for one in self._tool.extensions if one.name == reference.name), component)
         return component.rules[index] if 0 <= index < len(component.rules) else None
 
 
@@ -268,8 +269,8 @@ def _is_a_finding(result: _Result) -> bool:
     return result.kind == "fail" and not suppressed and result.baseline_state != "absent"
 
 
-def _places(result: _Result, path_of: Any) -> Iterator[tuple[str, _Region, int]]:
-    """Where a result is, as far as that is a line of one of the files: path, region, row."""
+def _locations(result: _Result, path_of: Any) -> Iterator[tuple[str, _Region, int]]:
+    """Yield the locations of a result on lines of the files: path, region, row."""
     for location in result.locations:
         physical = location.physical_location
         if physical is None or (path := path_of(physical.artifact_location)) is None:
@@ -282,7 +283,7 @@ def _places(result: _Result, path_of: Any) -> Iterator[tuple[str, _Region, int]]
 
 
 def _severity(result: _Result, rule: _Rule) -> Severity:
-    """By the rule's `security-severity` if it has one, else by the level: the result's own, the rule's, "warning"."""
+    """The severity by the rule's `security-severity`, else by the level of the result, the rule, or "warning"."""
     try:
         score = float(rule.properties.security_severity or "")
     except ValueError:
@@ -297,10 +298,10 @@ _LINK = re.compile(r"(?<!\\)\[((?:[^\\\]]|\\.)*)\]\(\d+\)")
 
 
 def _message(message: _Message, rule: _Rule, shared: Mapping[str, _Text]) -> str:
-    text = message.words
+    text = message.content
     if not text and message.id is not None:
-        text = _words(rule.message_strings.get(message.id) or shared.get(message.id))
-    # Cut before it is filled in: a text of a megabyte may ask for an argument of a megabyte at each of its letters.
+        text = _text_of(rule.message_strings.get(message.id) or shared.get(message.id))
+    # Cut before placeholders are filled in: a megabyte of placeholders may refer to an argument of a megabyte.
     text = text[:MAX_MESSAGE]
     arguments = [argument[:MAX_MESSAGE] for argument in message.arguments]
 
@@ -309,36 +310,38 @@ def _message(message: _Message, rule: _Rule, shared: Mapping[str, _Text]) -> str
             return found[0][0]
         return arguments[int(found[1])] if int(found[1]) < len(arguments) else found[0]
 
-    # Without arguments nothing is filled in, and braces are braces.
-    return _plain(_PLACEHOLDER.sub(fill, text) if arguments else text)
+    # Without arguments nothing is filled in, and braces are literal.
+    return _without_links(_PLACEHOLDER.sub(fill, text) if arguments else text)
 
 
-def _plain(text: str) -> str:
-    """A text without its links to numbered places, which are in SARIF's own notation (3.11.6)."""
+def _without_links(text: str) -> str:
+    """Replace links to numbered locations, SARIF's own notation (3.11.6), by their text."""
     return _LINK.sub(r"\1", text[: 2 * MAX_MESSAGE])
 
 
-def _words(text: _Text | None) -> str:
-    return text.words if text else ""
+def _text_of(text: _Text | None) -> str:
+    return text.content if text else ""
 
 
 # Paths (3.4, 3.14.14)
 
 
 def _path_of(artifact: _Artifact, run: _Run, files: Mapping[str, str], root: str) -> str | None:
-    """The path of `files` that an artifact location means, if any."""
+    """The path in `files` that an artifact location refers to, if any."""
     if artifact.uri is None and 0 <= artifact.index < len(run.artifacts or ()):
         artifact = (run.artifacts or [])[artifact.index].location
     if artifact.uri is None:
         return None
-    # Many tools put names in as they are, and a name may have "%41" or "#" in it.
-    if (asis := artifact.uri.removeprefix("./")) in files and artifact.uri_base_id not in run.original_uri_base_ids:
-        return asis
+    # Many tools do not escape names, and a name may contain "%41" or "#".
+    if (
+        unescaped := artifact.uri.removeprefix("./")
+    ) in files and artifact.uri_base_id not in run.original_uri_base_ids:
+        return unescaped
     uri, base, bases = artifact.uri, artifact.uri_base_id, run.original_uri_base_ids
     for _ in range(MAX_BASE):
         if base is None or base not in bases or uri.startswith(("/", "file:")):
             break
-        # A base without a place is where the tool was run (3.14.14).
+        # A base without a URI is the directory in which the tool ran (3.14.14).
         uri, base = (bases[base].uri or "") + uri, bases[base].uri_base_id
     parts = urlsplit(uri)
     if parts.scheme not in ("", "file") or parts.netloc not in ("", "localhost"):
@@ -354,7 +357,7 @@ def _path_of(artifact: _Artifact, run: _Run, files: Mapping[str, str], root: str
 
 
 def _edits(fix: _Fix, path: str, path_of: Any, source: Source, columns: str | None) -> list[Edit]:
-    """The edits of a fix of one file; none where it changes more than that, or cannot be placed for certain."""
+    """The edits of a fix; none if it changes other files, or if its columns are ambiguous."""
     if len(fix.artifact_changes) != 1 or path_of(fix.artifact_changes[0].artifact_location) != path:
         return []
     edits = []
@@ -364,21 +367,21 @@ def _edits(fix: _Fix, path: str, path_of: Any, source: Source, columns: str | No
             return []
         end_line = region.end_line or region.start_line
         lines = source.text(region.start_line), source.text(end_line)
-        # Without a kind of columns nobody knows how a tool counts what is not ASCII. A very long line is not offered
-        # anyway and not looked at.
+        # Without a column kind it is unknown how the tool counts non-ASCII text. Very long lines are never offered as
+        # suggestions, so they are not counted.
         if any(len(line) > MAX_SUGGESTION_CHARACTERS or (columns is None and not line.isascii()) for line in lines):
             return []
-        # Without an end column it is the end of the line (3.30.8).
+        # The default end column is the end of the line (3.30.8).
         end_column = len(lines[1]) + 1 if region.end_column is None else _column(region.end_column, lines[1], columns)
         start = (region.start_line, _column(region.start_column, lines[0], columns))
-        edits.append(Edit(start, (end_line, end_column), replacement.inserted_content.words))
+        edits.append(Edit(start, (end_line, end_column), replacement.inserted_content.content))
     return edits
 
 
 def _column(column: int, line: str, kind: str | None) -> int:
-    """A column in characters."""
+    """Convert a column to characters."""
     if kind != "utf16CodeUnits" or line.isascii():
         return column
     units = line.encode("utf-16-le", "surrogatepass")[: 2 * (column - 1)]
-    beyond = max(0, column - 1 - len(line.encode("utf-16-le", "surrogatepass")) // 2)
-    return len(units.decode("utf-16-le", "ignore")) + beyond + 1
+    past_end = max(0, column - 1 - len(line.encode("utf-16-le", "surrogatepass")) // 2)
+    return len(units.decode("utf-16-le", "ignore")) + past_end + 1

@@ -1,4 +1,4 @@
-"""To whom a review speaks, by the author's tier: what is said to somebody who is new here, and who knows it all."""
+"""Adjust a review to the author's tier."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -10,19 +10,19 @@ from telemetry.models import DegradationPath
 
 
 def is_new_here(review: Review) -> bool:
-    """Tell whether the author is known to be new. Where Search was given up, anybody may seem so."""
+    """Tell whether the author is known to be new; not if Search failed, because then anybody may seem so."""
     return review.author_tier == AuthorTier.FIRST_TIME and review.degradation_path == DegradationPath.NONE
 
 
 def wants_it_short(review: Review) -> bool:
-    """Tell whether the author has read many reviews of this repository."""
+    """Tell whether the author is experienced and gets a short summary."""
     return review.author_tier == AuthorTier.CORE
 
 
 def filter_for_author(review: Review, findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """What of the findings is said to the author: a newcomer is spared those of the least severity.
+    """Hide findings of severity info from a newcomer.
 
-    Unless the repository lets its check run fail on them: nothing fails without a reason that can be read.
+    Not if the repository's check run fails on them: a failure must have a visible reason.
     """
     fails_on_all = RepositoryConfig.from_json(review.config).check.fail_on == "info"
     if fails_on_all or not is_new_here(review):
@@ -31,7 +31,7 @@ def filter_for_author(review: Review, findings: Iterable[Finding]) -> tuple[Find
 
 
 def report_for_author(review: Review) -> Report:
-    """The report of a run as its author is told it. The stored one has all findings, so that none seems gone later."""
+    """The report of a run as published for its author. The stored one keeps all: none may seem resolved later."""
     report = Report.from_json(review.report)
-    said = filter_for_author(review, report.findings)
-    return replace(report, findings=said, hidden_for_newcomer=len(report.findings) - len(said))
+    shown = filter_for_author(review, report.findings)
+    return replace(report, findings=shown, hidden_for_newcomer=len(report.findings) - len(shown))

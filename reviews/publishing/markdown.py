@@ -315,8 +315,8 @@ def _rule(finding: Finding) -> str:
 
 def _how_to_suppress(finding: Finding) -> str:
     """Say how to suppress a finding: by a comment in the code, or else in the repository's configuration."""
-    if finding.silence:
-        return prose(finding.silence)
+    if finding.suppression:
+        return prose(finding.suppression)
     return f"{code(f'{finding.rule}: never')} under {code('severities.rules')} in {code('.kodiai.yml')}"
 
 

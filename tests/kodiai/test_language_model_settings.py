@@ -10,7 +10,7 @@ from django.core.checks import run_checks
 from pytest_django import Settings
 
 from kodiai import checks
-from reviews.engines.llm.prices import PRICES, Price, own_prices, price_of
+from reviews.engines.llm.prices import PRICES, Price, configured_prices, price_of
 from reviews.redaction import REDACTED, redact
 from tests.support.runs import process_environment
 
@@ -75,7 +75,7 @@ def test_a_price_that_is_none_is_told(settings: Settings, entry: str) -> None:
 def test_prices_are_those_that_are_set_and_then_those_that_kodiai_knows(settings: Settings) -> None:
     settings.KODIAI_LLM_PRICES = ["openai:gpt-5=1/2", " ollama:a:b=c:7b=0/0.5"]
 
-    assert own_prices() == {"openai:gpt-5": (1.0, 2.0), "ollama:a:b=c:7b": (0.0, 0.5)}
+    assert configured_prices() == {"openai:gpt-5": (1.0, 2.0), "ollama:a:b=c:7b": (0.0, 0.5)}
     assert price_of("openai:gpt-5") == price_of("openai-responses:gpt-5") == Price(1.0, 2.0)
     assert price_of("openai:gpt-4.1") == Price(2.0, 8.0)
     assert price_of("openai:gpt-4.1-nobody") is None

@@ -50,7 +50,7 @@ def rows() -> dict[str, int]:
     )
     report = Report(
         findings=(Finding(ATTACK, 1, 1, Severity.MAJOR, ATTACK, ATTACK, rule_url="javascript:alert(1)"),),
-        left_out=(LeftOut(ATTACK, LeftOutReason.GONE),),
+        left_out=(LeftOut(ATTACK, LeftOutReason.UNAVAILABLE),),
         engine_failures=((ATTACK, ATTACK),),
     )
     review = ReviewFactory(

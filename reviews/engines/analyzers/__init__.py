@@ -1,7 +1,7 @@
-"""The analyzers, a file each: what it reads, how it is run, which rules are told. docs/analyzers.md measures them.
+"""The analyzers, one file each: files that it reads, command, reported rules. docs/analyzers.md has measurements.
 
-Rules are chosen for what is wrong, not for what is taste. None sees a configuration of the pull request; a comment in
-the code that silences a rule counts, because a reviewer sees it.
+Rules are selected for defects, not for style. No analyzer reads configuration from the pull request; suppression
+comments in the code do count, because a reviewer sees them.
 """
 
 from reviews.engines.analyzer import Analyzer

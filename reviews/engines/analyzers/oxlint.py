@@ -1,4 +1,4 @@
-"""oxlint: JavaScript and TypeScript. Its SARIF holds no fixes. The rules are in oxlint.json, "error" is major."""
+"""oxlint: JavaScript and TypeScript. Its SARIF has no fixes. The rules are in oxlint.json; "error" means major."""
 
 import os
 from collections.abc import Mapping
@@ -9,13 +9,14 @@ from reviews.engines.analyzer import Analyzer
 from reviews.findings import Finding, Severity
 
 SYNTAX = "OXL0001"
-"""What is not of a rule: it could not parse the file."""
+"""Rule id of a syntax error."""
 
 
 def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
+    """Read oxlint's SARIF; syntax errors become critical findings."""
     return [
         replace(finding, rule="syntax-error", severity=Severity.CRITICAL) if finding.rule == SYNTAX else finding
-        # Like JavaScript itself it ends a line at a carriage return.
+        # As in JavaScript itself, a lone carriage return ends a line.
         for finding in sarif.read(output, files, root, lone_returns=True)
     ]
 
@@ -31,11 +32,11 @@ ANALYZER = Analyzer(
         "--format=sarif",
     ),
     read=read,
-    silence="`// oxlint-disable-next-line {rule}` on the line before",
-    not_silenced=("syntax-error",),
-    # By name: from "." it would honour .gitignore files, those above the scratch directory too.
+    suppression="`// oxlint-disable-next-line {rule}` on the line before",
+    not_suppressible=("syntax-error",),
+    # With "." it would honour .gitignore files, those above the scratch directory too.
     names_files=True,
-    # 1: an error among its findings.
+    # 1: a finding is an error.
     success_codes=(0, 1),
     url="https://oxc.rs/docs/guide/usage/linter.html",
     licence="MIT",

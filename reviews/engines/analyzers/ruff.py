@@ -1,7 +1,7 @@
-"""ruff: Python, with fixes that become committable suggestions.
+"""ruff: Python, with fixes that become suggestions.
 
-Its own JSON is read, not its SARIF: only there does a fix say whether it is safe, and an unsafe one is not for one
-click. Source: ruff documentation, "Fix safety".
+Kodiai reads ruff's JSON, not its SARIF: only the JSON tells safe fixes from unsafe ones, and an unsafe fix must not be
+offered for one click. Source: ruff documentation, "Fix safety".
 """
 
 import os
@@ -14,10 +14,10 @@ from reviews.engines.source import Edit, Position, Source
 from reviews.findings import Finding, Severity
 
 RULES = "E4,E7,E9,F,B,PLE"
-"""pycodestyle's statements and errors, pyflakes, bugbear and pylint's errors: what is wrong, not what is taste."""
-TASTE = "E701,E702,E731,E741,B007,B905"
+"""pycodestyle's statements and errors, pyflakes, bugbear and pylint's errors: defects, not style."""
+STYLE = "E701,E702,E731,E741,B007,B905"
 DEFAULTS = ("fastapi.Depends", "fastapi.Security", "fastapi.Query", "fastapi.Header", "typer.Option", "typer.Argument")
-"""Calls that belong where a default stands (B008)."""
+"""Calls that are correct as a default value (B008)."""
 
 UNUSED, NOT_AT_TOP = "F401", "E402"
 _CRITICAL = ("E9", "F63", "F7", "F82", "PLE", "invalid-syntax")
@@ -52,7 +52,7 @@ class _Fix(BaseModel):
 
 
 class _Entry(BaseModel):
-    """One finding in ruff's JSON: the fields that are read."""
+    """A finding in ruff's JSON: the fields that are read."""
 
     filename: str
     location: _Location
@@ -67,7 +67,7 @@ _OUTPUT = TypeAdapter(list[_Entry])
 
 
 def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
-    """Turn ruff's JSON, in which paths are absolute, into findings on `files`, which were written below `root`."""
+    """Read ruff's JSON, in which paths are absolute, into findings in `files`, which were written below `root`."""
     findings = []
     sources: dict[str, Source] = {}
     for entry in _OUTPUT.validate_json(output):
@@ -81,7 +81,7 @@ def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
             Finding(
                 path=path,
                 start_line=start,
-                # An end in the first column is the end of the line before.
+                # An end in column 1 is the end of the previous line.
                 end_line=max(start, end - 1 if entry.end_location.column == 1 else end),
                 severity=_severity(rule),
                 rule=rule,
@@ -97,8 +97,7 @@ def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
 
 
 def _is_noise(finding: Finding, unused: Collection[tuple[str, int]]) -> bool:
-    """Tell whether a finding says too much: that an import is not at the top which is to go anyway, or that a package
-    does not use what it imports for others."""
+    """Tell whether a finding is noise: a late import that is unused anyway, or a re-export of a package."""
     if finding.rule == NOT_AT_TOP:
         return (finding.path, finding.start_line) in unused
     return finding.rule == UNUSED and finding.path.rpartition("/")[2] == "__init__.py"
@@ -118,8 +117,8 @@ ANALYZER = Analyzer(
     command=(
         "ruff",
         "check",
-        # No configuration, of the pull request or of the machine. ruff passes over node_modules, .venv and the like by
-        # itself: what a pull request changes there is to be seen too.
+        # No configuration from the pull request or the machine. By default ruff excludes node_modules, .venv and the
+        # like; changes there are analysed too.
         "--isolated",
         "--config=exclude=[]",
         "--no-respect-gitignore",
@@ -128,12 +127,12 @@ ANALYZER = Analyzer(
         "--quiet",
         "--output-format=json",
         f"--select={RULES}",
-        f"--ignore={TASTE}",
+        f"--ignore={STYLE}",
         f"--config=lint.flake8-bugbear.extend-immutable-calls={list(DEFAULTS)}",
     ),
     read=read,
-    silence="`# noqa: {rule}` at the end of the line",
-    not_silenced=("invalid-syntax", "E9"),
+    suppression="`# noqa: {rule}` at the end of the line",
+    not_suppressible=("invalid-syntax", "E9"),
     url="https://docs.astral.sh/ruff/",
     licence="MIT",
 )

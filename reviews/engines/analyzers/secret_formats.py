@@ -1,7 +1,7 @@
-"""Finds secrets by the forms that their issuers give them: prints path, line and form of each, not the secret.
+"""Find secrets by the formats that their issuers document; print path, line and format of each, not the secret.
 
-Forms, not guesses from a word nearby or from randomness: those are wrong more often than right (docs/analyzers.md).
-Run as a program of its own, like every analyzer, because hostile text is searched: only the standard library.
+Formats, not keywords or entropy: guesses are wrong more often than right (docs/analyzers.md). It runs as a separate
+program, like every analyzer, because it searches untrusted text; it uses the standard library only.
 """
 
 import json
@@ -10,7 +10,7 @@ import re
 import sys
 from bisect import bisect_right
 
-FORMS = {
+FORMATS = {
     "aws-access-key": (r"\b(?:AKIA|ASIA)[A-Z2-7]{16}\b", "an access key id of AWS"),
     "azure-storage-key": (r"\bAccountKey=[A-Za-z0-9+/]{86}==", "an account key of Azure Storage"),
     "anthropic-key": (r"\bsk-ant-[a-z]+\d\d-[\w-]{80,}", "a key of Anthropic's API"),
@@ -35,42 +35,42 @@ FORMS = {
     "stripe-key": (r"\b[rs]k_live_[A-Za-z0-9]{20,}", "a live key of Stripe"),
     "telegram-token": (r"(?:\b|(?<=\bbot))\d{8,10}:AA[\w-]{33}\b", "a token of a Telegram bot"),
 }
-"""Form → how it looks, as its issuer documents it, and what it is."""
+"""Name → pattern, as the issuer documents the format, and description."""
 
 MIN_CHARACTERS = 8
-"""Different ones. Less is a place holder: ghp_xxxxxxxx."""
-_MADE_UP = re.compile(r"example|sample|placeholder|dummy|redacted|fake|1234567|abcdefg|(.)\1{5}", re.IGNORECASE)
+"""Different characters. With fewer it is a placeholder: ghp_xxxxxxxx."""
+_PLACEHOLDER = re.compile(r"example|sample|placeholder|dummy|redacted|fake|1234567|abcdefg|(.)\1{5}", re.IGNORECASE)
 _ALLOWED = re.compile(r"gitleaks:allow|pragma: allowlist secret")
 _ONLY_FOR_TESTS = re.compile(
     r"(^|/)(tests?|testdata|fixtures?|specs?|__tests__|examples?|mocks?)(/|$)|(^|/)test_|[._-]test\."
 )
-_PATTERNS = {form: re.compile(pattern) for form, (pattern, _) in FORMS.items()}
+_PATTERNS = {name: re.compile(pattern) for name, (pattern, _) in FORMATS.items()}
 
 
-def found_in(path: str, text: str) -> list[tuple[str, int, str]]:
-    """The secrets of a file: path, line (from 1), form."""
+def find_secrets(path: str, text: str) -> list[tuple[str, int, str]]:
+    """Find the secrets of a file: path, line (from 1), name of the format."""
     found = []
     starts = [0, *(end.end() for end in re.finditer("\n", text))]
-    for form, pattern in _PATTERNS.items():
-        if form == "private-key" and _ONLY_FOR_TESTS.search(path):
+    for name, pattern in _PATTERNS.items():
+        if name == "private-key" and _ONLY_FOR_TESTS.search(path):
             continue
         for match in pattern.finditer(text):
             number = bisect_right(starts, match.start())
             start = starts[number - 1]
             line = text[start : starts[number] if number < len(starts) else len(text)]
-            made_up = form != "private-key" and (
-                _MADE_UP.search(match[0]) or len(set(match[0].rpartition("_")[2])) < MIN_CHARACTERS
+            is_placeholder = name != "private-key" and (
+                _PLACEHOLDER.search(match[0]) or len(set(match[0].rpartition("_")[2])) < MIN_CHARACTERS
             )
-            if not made_up and not _ALLOWED.search(line):
-                found.append((path, number, form))
+            if not is_placeholder and not _ALLOWED.search(line):
+                found.append((path, number, name))
     return found
 
 
 if __name__ == "__main__":
     everything = []
-    for directory, _, names in os.walk(sys.argv[1]):
-        for name in names:
-            path = os.path.join(directory, name)
+    for directory, _, files in os.walk(sys.argv[1]):
+        for basename in files:
+            path = os.path.join(directory, basename)
             with open(path, encoding="utf-8", newline="") as file:
-                everything += found_in(os.path.relpath(path, sys.argv[1]), file.read())
+                everything += find_secrets(os.path.relpath(path, sys.argv[1]), file.read())
     json.dump(everything, sys.stdout)

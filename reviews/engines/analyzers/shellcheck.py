@@ -1,4 +1,4 @@
-"""ShellCheck: shell scripts, with fixes. It prints no SARIF; `json1` has the fixes, with columns in characters."""
+"""ShellCheck: shell scripts, with fixes. It has no SARIF; `json1` has the fixes, with columns in characters."""
 
 from collections.abc import Mapping
 
@@ -8,14 +8,14 @@ from reviews.engines.analyzer import Analyzer
 from reviews.engines.source import Edit, Source
 from reviews.findings import Finding, Severity
 
-# Not told: what cannot be known from one file, which dialect it is, what another code says of the same, and taste.
-LEFT_OUT = (
+# Not reported: what one file cannot tell, the dialect, duplicates of other codes, and style.
+EXCLUDED = (
     *("SC1090", "SC1091", "SC2034", "SC2154", "SC1071", "SC2148", "SC1073", "SC2030"),
     *("SC2009", "SC2012", "SC2015", "SC2016", "SC2029", "SC2035", "SC2155", "SC2196", "SC2197", "SC2317", "SC2329"),
-    "SC3043",  # `local`: every sh of today has it
+    "SC3043",  # `local`: every current sh has it
 )
 CARRIAGE_RETURN = 1017
-"""On every line of a file with the line ends of Windows; once is enough."""
+"""Reported for every line of a file with CRLF; once is enough."""
 _SEVERITIES = {"error": Severity.MAJOR, "warning": Severity.MINOR, "info": Severity.MINOR, "style": Severity.INFO}
 
 
@@ -50,16 +50,17 @@ class _Output(BaseModel):
 
 
 def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
+    """Read ShellCheck's JSON into findings."""
     sources = {path: Source(text) for path, text in files.items()}
     findings = []
-    told_of_returns = set()
+    with_returns = set()
     for comment in _Output.model_validate_json(output).comments:
         path = comment.file.removeprefix("./")
         if comment.code == CARRIAGE_RETURN:
-            if path in told_of_returns:
+            if path in with_returns:
                 continue
-            told_of_returns.add(path)
-        # SC1xxx: it could not be parsed.
+            with_returns.add(path)
+        # SC1xxx: the file cannot be parsed.
         severity = Severity.CRITICAL if comment.level == "error" and comment.code < 2000 else _SEVERITIES[comment.level]
         edits = [
             Edit((edit.line, edit.column), (edit.end_line, edit.end_column), edit.replacement)
@@ -87,15 +88,15 @@ ANALYZER = Analyzer(
         "shellcheck",
         "--norc",
         "--severity=info",
-        f"--exclude={','.join(LEFT_OUT)}",
+        f"--exclude={','.join(EXCLUDED)}",
         "--format=json1",
     ),
     read=read,
     page="https://www.shellcheck.net/wiki/{rule}",
-    silence="`# shellcheck disable={rule}` on the line before",
-    not_silenced=("SC1",),
+    suppression="`# shellcheck disable={rule}` on the line before",
+    not_suppressible=("SC1",),
     names_files=True,
-    # 1: it found something.
+    # 1: there are findings.
     success_codes=(0, 1),
     url="https://www.shellcheck.net/",
     licence="GPL-3.0-or-later",

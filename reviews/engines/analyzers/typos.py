@@ -1,6 +1,6 @@
-"""typos: known misspellings, in English prose and in the sentences of source. The words of a line are one finding.
+"""typos: known misspellings in English prose and in sentences of source code, one finding per line.
 
-In source typos does not know a name from a word: there it is told of sentences only, and without a suggestion.
+In source code typos cannot tell names from words: there only sentences are reported, without a suggestion.
 """
 
 import os
@@ -17,21 +17,21 @@ from reviews.engines.source import Edit, Source
 from reviews.findings import MAX_SUGGESTION_CHARACTERS, Finding, Severity
 
 MIN_CHARACTERS = 4
-"""Letters. Shorter words are abbreviations more often than mistakes, unless it is the order of the letters: "teh"."""
+"""Letters. Shorter words are mostly abbreviations, unless the letters are only swapped: "teh"."""
 MAX_CORRECTIONS = 3
-"""Of a word that may be any of seven nobody knows that it is wrong."""
+"""A word with more possible corrections is probably not a mistake."""
 COMMON = frozenset(["the", "of", "and", "to", "that", "it", "with", "this", "are", "be", "is", "not", "for", "by"])
-LEAST_COMMON = 0.04
-"""The share of these words in a text. English has some 20 %, French and German have none of them."""
+MIN_COMMON = 0.04
+"""Share of these words in a text. English has some 20 %, French and German have none."""
 MAX_SAMPLE = 20_000
-"""Characters of a text by which its language is told."""
+"""Characters of a text that are read to detect its language."""
 _WORD = re.compile(r"[^\W\d_]+")
 _SENTENCE = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*[,:;]?(?: [^\W\d_]+(?:['’-][^\W\d_]+)*[,:;]?){3,}")
-"""Four words in a row, as a comment or a message has them and names in source have not."""
+"""Four words in a row, as in a comment or a message, but not in names."""
 
 
 class _Entry(BaseModel):
-    """A line of its JSON. `byte_offset` is within the line."""
+    """A line of the JSON output. `byte_offset` is within the line."""
 
     model_config = ConfigDict(strict=True, frozen=True)
 
@@ -44,7 +44,7 @@ class _Entry(BaseModel):
 
 
 def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
-    """Turn typos' lines of JSON, which tell where a word is and what it may be, into findings."""
+    """Read typos' JSON lines into findings."""
     foreign = {path for path, text in files.items() if _is_prose(path) and not _is_english(text)}
     sources: dict[str, Source] = {}
     by_line: defaultdict[tuple[str, int], list[_Entry]] = defaultdict(list)
@@ -66,14 +66,14 @@ def _finding(path: str, line: int, words: list[_Entry], source: Source) -> Findi
         for word in words:
             column = _column(word, text)
             edits.append(Edit((line, column), (line, column + len(word.typo)), word.corrections[0]))
-    said = dict.fromkeys(f"`{word.typo}` should be {_either(word.corrections)}" for word in words)
+    corrections = dict.fromkeys(f"`{word.typo}` should be {_either(word.corrections)}" for word in words)
     return Finding(
         path=path,
         start_line=line,
         end_line=line,
         severity=Severity.INFO,
         rule="typo",
-        message=f"{', '.join(said)}.",
+        message=f"{', '.join(corrections)}.",
         suggestion=source.suggestion(edits),
         words=tuple(dict.fromkeys(word.typo for word in words)),
         snippet=text,
@@ -90,13 +90,13 @@ def _is_a_mistake(word: _Entry) -> bool:
 
 
 def _is_english(text: str) -> bool:
-    """Tell whether a text seems to be English; a list of names and another language are not."""
+    """Tell whether a text seems to be English, and not a list of names or another language."""
     words = _WORD.findall(text[:MAX_SAMPLE].lower())
-    return sum(word in COMMON for word in words) >= max(1, LEAST_COMMON * len(words))
+    return sum(word in COMMON for word in words) >= max(1, MIN_COMMON * len(words))
 
 
 def _in_a_sentence(word: _Entry, line: str) -> bool:
-    """Tell whether a word in source is one of an English sentence, in a comment or a message, and not a name."""
+    """Tell whether a word in source code is part of an English sentence, in a comment or a message."""
     at = _column(word, line) - 1
     return any(
         found.start() <= at < found.end() and _is_english(found[0])
@@ -123,9 +123,9 @@ ANALYZER = Analyzer(
         "--format=json",
     ),
     read=read,
-    # By name: from "." it would pass over what is hidden or ignored.
+    # With "." it would skip hidden and ignored files.
     names_files=True,
-    # 2: it found something.
+    # 2: there are findings.
     success_codes=(0, 2),
     url="https://github.com/crate-ci/typos",
     licence="MIT OR Apache-2.0",

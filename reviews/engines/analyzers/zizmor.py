@@ -1,4 +1,4 @@
-"""zizmor: GitHub Actions, offline. Told is what an attacker can use, not what a policy may ask for."""
+"""zizmor: GitHub Actions, offline. Reports what an attacker can use, not what a policy may require."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,16 +15,17 @@ RULES = {
     for rule in rules.split()
 }
 WHOLE_JOB = "zizmor/excessive-permissions"
-BY_DEFAULT = "default permissions used"
-"""What a repository's settings may have limited already, which a workflow does not show."""
+DEFAULT_PERMISSIONS = "default permissions used"
+"""The repository's settings may limit them already; the workflow does not show it."""
 
 
 def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
+    """Read zizmor's SARIF; findings on a whole job are moved to its first line."""
     return [
-        # Of a whole job it is told on its first line, not wherever a line of the job was changed.
+        # Report it if the first line of the job is changed, not any line of the job.
         replace(finding, end_line=finding.start_line) if finding.rule == WHOLE_JOB else finding
         for finding in sarif.read(output, files, root)
-        if BY_DEFAULT not in finding.message
+        if DEFAULT_PERMISSIONS not in finding.message
     ]
 
 
@@ -34,7 +35,7 @@ ANALYZER = Analyzer(
     command=("zizmor", "--offline", "--no-config", "--no-exit-codes", "--quiet", "--format=sarif", "--collect=all"),
     read=read,
     rules=RULES,
-    silence="`# zizmor: ignore[{name}]` at the end of the line",
+    suppression="`# zizmor: ignore[{name}]` at the end of the line",
     url="https://docs.zizmor.sh/",
     licence="MIT",
 )

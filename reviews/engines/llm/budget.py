@@ -1,8 +1,8 @@
-"""The language model as a run asks it: what it may cost, what it has cost, and what it said of the same lines before.
+"""The language model within a run: budgets, usage, and findings of the previous run on the same lines.
 
-Budgets are counted from the runs themselves, and not from `executions`: a repository can turn telemetry off, and a
-store of telemetry can be away. What a call may cost is stored before it is made, so that a worker which dies in it has
-paid the most that it can have been.
+Budgets are computed from `Review` rows, not from `executions`: a repository can turn telemetry off, and the telemetry
+store can be down. The maximum cost of a call is stored before the call, so that a worker that dies meanwhile has been
+charged the maximum.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,45 +21,45 @@ DAY = timedelta(hours=24)
 
 
 def of(review: Review) -> Callable[[Mapping[str, llm.Change]], llm.Answer] | None:
-    """What asks the language model for a run; None where none is configured.
+    """Return the function that asks the language model for a run; None if none is configured.
 
-    A finding of the last run whose line is still there stands, and the model adds to it.
+    Findings of the previous run are kept while their lines are still there; the model adds to them.
     """
     if not llm.configured():
         return None
 
     def ask(changes: Mapping[str, llm.Change]) -> llm.Answer:
         answer = llm.analyse(changes, LLMBudget(review))
-        stand = llm.standing(_said_before(review), changes)
-        return replace(answer, findings=(*stand, *answer.findings))
+        kept = llm.still_valid(_previous_findings(review), changes)
+        return replace(answer, findings=(*kept, *answer.findings))
 
     return ask
 
 
 class LLMBudget:
-    """Pays for a run out of the budgets of its repository and of all together."""
+    """Charge a run to the budgets of its repository and of the installation."""
 
     def __init__(self, review: Review) -> None:
         self._review = review
-        # What attempts have used that ended before their analysis was stored.
+        # Usage of attempts that ended before their analysis was stored.
         self._earlier = llm.Usage(**review.language_model_usage) if review.language_model_usage else None
         self._settled = 0.0
 
     def reserve(self, cost_usd: float) -> None:
-        """Set aside what one call may cost; raise `OverBudget` where a budget has less. Raises `LeaseLost`.
+        """Reserve the maximum cost of one call. Raises `OverBudget` if a budget has less, and `LeaseLost`.
 
-        It is stored first and counted then: of two runs at once that would spend the same money, none does.
+        It is stored first and checked then: two runs at once can not both spend the same money.
         """
         before = self._review.language_model_paid
         asked_at = self._review.language_model_asked_at
         self._review.stamp("language_model_asked_at", language_model_paid=(before or 0.0) + cost_usd)
-        why_not = _over_budget(self._review)
-        if why_not:
+        reason = _over_budget(self._review)
+        if reason:
             self._review.store(language_model_asked_at=asked_at, language_model_paid=before)
-            raise llm.OverBudget(why_not)
+            raise llm.OverBudget(reason)
 
     def settle(self, reserved_usd: float, usage: llm.Usage) -> None:
-        """Pay what a call did cost instead of what was set aside for it, and keep what all have used."""
+        """Replace the reservation of a call by its cost, and store the usage of all calls."""
         paid = (self._review.language_model_paid or 0.0) - reserved_usd + usage.cost_usd - self._settled
         self._settled = usage.cost_usd
         used = usage.plus(self._earlier) if self._earlier else usage
@@ -67,19 +67,19 @@ class LLMBudget:
 
 
 def _over_budget(review: Review) -> str:
-    """Which budget is overdrawn, what the run has set aside included; empty if none is."""
+    """The budget that is overdrawn, reservations included, as a reason; empty if none is."""
     budgets: tuple[tuple[float, dict[str, str], str], ...] = (
         (settings.KODIAI_LLM_MAX_COST_PER_REPOSITORY_PER_DAY, {"repo": review.repo}, "this repository's budget"),
-        (settings.KODIAI_LLM_MAX_COST_PER_DAY, {}, "the budget of all repositories"),
+        (settings.KODIAI_LLM_MAX_COST_PER_DAY, {}, "the budget of the installation"),
     )
     recent = Review.objects.filter(language_model_asked_at__gt=timezone.now() - DAY)
-    for dollars, these, name in budgets:
-        if dollars and (recent.filter(**these).aggregate(paid=Sum("language_model_paid"))["paid"] or 0.0) > dollars:
+    for dollars, rows, name in budgets:
+        if dollars and (recent.filter(**rows).aggregate(paid=Sum("language_model_paid"))["paid"] or 0.0) > dollars:
             return f"{name} for 24 hours is used up"
     return ""
 
 
-def _said_before(review: Review) -> tuple[Finding, ...]:
-    """The findings of the run of this pull request that was published last."""
+def _previous_findings(review: Review) -> tuple[Finding, ...]:
+    """The findings of the latest published run of this pull request."""
     before = review.others().filter(published_at__isnull=False).order_by("-published_at").first()
     return Report.from_json(before.report).findings if before is not None and before.report else ()

@@ -1,4 +1,4 @@
-"""Asking a language model: the one file that imports pydantic-ai, and only where a model is configured."""
+"""Requests to a language model: the only module that imports pydantic-ai, imported only if a model is configured."""
 
 import asyncio
 import logging
@@ -21,20 +21,17 @@ from reviews.engines.llm.prompt import INSTRUCTIONS
 logger = logging.getLogger(__name__)
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
-"""Bytes. An answer of as many tokens as a model may write is a hundredth of that."""
+"""Bytes. An answer of `MAX_OUTPUT_TOKENS` is a hundredth of that."""
 
 
 def ask(document: str, usage: RunUsage, seconds: float) -> Remarks:
-    """Ask the configured model once, within `seconds`; what it used is added to `usage`, in any case.
-
-    Raises `NoAnswer`.
-    """
+    """Ask the configured model once, within `seconds`; add its usage to `usage`, also on failure. Raises `NoAnswer`."""
     try:
         return asyncio.run(_ask(document, usage, seconds))
     except Exception as error:
-        # pydantic-ai, its clients and a configuration that is wrong raise what they like: a review does not fail of it.
-        logger.warning("the language model gave no answer", extra={"error": f"{type(error).__name__}: {error}"})
-        raise NoAnswer(_reason(error), again=_may_help(error)) from error
+        # pydantic-ai, its clients and a wrong configuration raise many kinds of errors; none of them fails a review.
+        logger.warning("language model request failed", extra={"error": f"{type(error).__name__}: {error}"})
+        raise NoAnswer(_reason(error), retryable=_is_retryable(error)) from error
 
 
 async def _ask(document: str, usage: RunUsage, seconds: float) -> Remarks:
@@ -43,7 +40,7 @@ async def _ask(document: str, usage: RunUsage, seconds: float) -> Remarks:
         answer = await agent.run(
             document,
             usage=usage,
-            # One request: Kodiai itself decides whether a second is within its budgets.
+            # One request: Kodiai itself decides whether a second one fits into the budgets.
             usage_limits=UsageLimits(request_limit=usage.requests + 1),
             model_settings=_settings(seconds),
         )
@@ -52,13 +49,13 @@ async def _ask(document: str, usage: RunUsage, seconds: float) -> Remarks:
 
 @asynccontextmanager
 async def _configured(seconds: float) -> AsyncIterator[Model]:
-    """The model that the settings name, on a connection that lives as long as this block."""
+    """The configured model, on a connection that is closed at the end of the block."""
     name = settings.KODIAI_LLM_MODEL
     if name.startswith("openai:"):
-        # Its older protocol: servers that stand in for OpenAI speak no other.
+        # The older protocol, because compatible servers support no other.
         name = f"openai-chat:{name.removeprefix('openai:')}"
     async with httpx2.AsyncClient(
-        # An answer that is not packed cannot unpack without end. Redirects are not followed: they would take the key.
+        # No compression, so that no answer can be a decompression bomb. No redirects: they would receive the key.
         timeout=seconds,
         headers={"Accept-Encoding": "identity"},
         event_hooks={"response": [_bound]},
@@ -66,14 +63,14 @@ async def _configured(seconds: float) -> AsyncIterator[Model]:
         try:
             model = infer_model(name, provider_factory=lambda provider: _provider(provider, client))
         except (ValueError, TypeError, AttributeError, AssertionError) as error:
-            # What providers raise for names that they do not know and arguments that they do not take.
+            # Raised by providers for unknown names and arguments.
             raise exceptions.UserError(f"KODIAI_LLM_MODEL: {error}") from error
         yield model
 
 
 def _settings(seconds: float) -> ModelSettings:
     if settings.KODIAI_LLM_MODEL.startswith("openai") and not settings.KODIAI_LLM_BASE_URL:
-        # OpenAI is asked to keep nothing. Some of the servers that stand in for it refuse what they do not know.
+        # Ask OpenAI not to store anything. Some compatible servers reject the unknown field.
         from pydantic_ai.models.openai import OpenAIChatModelSettings
 
         return OpenAIChatModelSettings(max_tokens=MAX_OUTPUT_TOKENS, timeout=seconds, openai_store=False)
@@ -81,22 +78,22 @@ def _settings(seconds: float) -> ModelSettings:
 
 
 def _provider(name: str, client: httpx2.AsyncClient) -> Provider[Any]:
-    """A provider with the key and address that are configured; what is not, it takes from variables of its own."""
-    made_with: dict[str, Any] = {"http_client": client}
+    """A provider with the configured key and URL; the provider's own environment variables are the fallback."""
+    arguments: dict[str, Any] = {"http_client": client}
     if settings.KODIAI_LLM_API_KEY:
-        made_with["api_key"] = settings.KODIAI_LLM_API_KEY
+        arguments["api_key"] = settings.KODIAI_LLM_API_KEY
     if settings.KODIAI_LLM_BASE_URL:
-        made_with["azure_endpoint" if name.startswith("azure") else "base_url"] = settings.KODIAI_LLM_BASE_URL
-    provider: Provider[Any] = infer_provider_class(name)(**made_with)
-    # The clients would try again by themselves, past the budgets.
+        arguments["azure_endpoint" if name.startswith("azure") else "base_url"] = settings.KODIAI_LLM_BASE_URL
+    provider: Provider[Any] = infer_provider_class(name)(**arguments)
+    # The clients' own retries would not respect the budgets.
     provider.client.max_retries = 0
     return provider
 
 
 async def _bound(response: httpx2.Response) -> None:
-    """Let an answer end at `MAX_ANSWER_BYTES`."""
+    """Limit a response to `MAX_ANSWER_BYTES`."""
     if response.headers.get("content-encoding", "identity") != "identity":
-        raise httpx2.DecodingError("an answer that is packed, which was not asked for", request=response.request)
+        raise httpx2.DecodingError("compressed answer, which was not requested", request=response.request)
     assert isinstance(response.stream, httpx2.AsyncByteStream)  # noqa: S101 - for the type checker
     response.stream = _Bounded(response.stream)
 
@@ -112,7 +109,7 @@ class _Bounded(httpx2.AsyncByteStream):
         async for chunk in self._stream:
             size += len(chunk)
             if size > MAX_ANSWER_BYTES:
-                raise httpx2.ReadError(f"an answer of more than {MAX_ANSWER_BYTES} bytes")
+                raise httpx2.ReadError(f"answer larger than {MAX_ANSWER_BYTES} bytes")
             yield chunk
 
     async def aclose(self) -> None:
@@ -121,15 +118,15 @@ class _Bounded(httpx2.AsyncByteStream):
 
 _UNUSABLE = (exceptions.UnexpectedModelBehavior, exceptions.UsageLimitExceeded)
 _REASONS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
-    ((TimeoutError, exceptions.ModelTimeoutError), "it gave no answer in time"),
-    (exceptions.ModelRateLimitError, "its provider's rate limit was met"),
-    (exceptions.ModelQuotaExceededError, "the account at its provider is used up"),
-    (exceptions.ModelAuthenticationError, "its provider did not take the key"),
-    (exceptions.ModelContextWindowExceededError, "the changes are too much for it"),
-    (exceptions.ContentFilterError, "it refused to answer"),
+    ((TimeoutError, exceptions.ModelTimeoutError), "it timed out"),
+    (exceptions.ModelRateLimitError, "its provider's rate limit was reached"),
+    (exceptions.ModelQuotaExceededError, "its account has no quota left"),
+    (exceptions.ModelAuthenticationError, "its provider rejected the key"),
+    (exceptions.ModelContextWindowExceededError, "the changes exceed its context window"),
+    (exceptions.ContentFilterError, "a content filter blocked the answer"),
     (exceptions.OutputTokenLimitExceeded, f"its answer was longer than {MAX_OUTPUT_TOKENS} tokens"),
-    (_UNUSABLE, "its answer could not be used"),
-    ((exceptions.UserError, ImportError), "it is not set up as it should be; the log says more"),
+    (_UNUSABLE, "its answer was unusable"),
+    ((exceptions.UserError, ImportError), "it is misconfigured; see the log"),
 )
 
 
@@ -139,9 +136,9 @@ def _reason(error: BaseException) -> str:
             return reason
     if isinstance(error, exceptions.ModelHTTPError):
         return f"its provider answered {error.status_code}"
-    return "its provider could not be reached, or its answer could not be read"
+    return "its provider could not be reached, or its answer was invalid"
 
 
-def _may_help(error: BaseException) -> bool:
+def _is_retryable(error: BaseException) -> bool:
     never = (exceptions.ContentFilterError, exceptions.OutputTokenLimitExceeded)
     return isinstance(error, _UNUSABLE) and not isinstance(error, never)

@@ -1,4 +1,4 @@
-"""What a language model may answer, and which of it becomes findings: remarks on changed lines, and nothing else."""
+"""The answer of a language model, and its findings: only remarks on changed lines are accepted."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -13,26 +13,26 @@ from reviews.github.patches import Hunk, has_added_lines, in_one_hunk
 from reviews.redaction import redact, visible
 
 NAME = "language-model"
-"""The engine's name, and that of the one rule that its findings have."""
+"""Name of the engine, and of the one rule of its findings."""
 MAX_REMARKS = 30
-"""Remarks of one answer that are looked at."""
-MAX_REMARK = 30
-"""Lines that one may be about."""
+"""Remarks per answer that are read."""
+MAX_REMARK_LINES = 30
+"""Lines of one remark."""
 
 
 class NoAnswer(Exception):
-    """There is no answer that can be used. The text says why, in Kodiai's words and never in the provider's.
+    """There is no usable answer. The text gives the reason in Kodiai's words, never in the provider's.
 
-    `again` says that the model did answer, and that asking once more may help.
+    `retryable`: the model did answer, and a second request may help.
     """
 
-    def __init__(self, reason: str, *, again: bool = False) -> None:
+    def __init__(self, reason: str, *, retryable: bool = False) -> None:
         super().__init__(reason)
-        self.again = again
+        self.retryable = retryable
 
 
 class OverBudget(NoAnswer):
-    """The model is not asked: it may cost more than a budget has left. The text says which."""
+    """The model is not asked: the call may cost more than a budget has left. The text names the budget."""
 
 
 class Remark(BaseModel):
@@ -47,7 +47,7 @@ class Remark(BaseModel):
 
 
 def _or_none(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
-    """One remark that is of no use costs itself, and not the others."""
+    """Discard a malformed remark without the others."""
     try:
         return handler(value)
     except ValidationError:
@@ -61,16 +61,16 @@ class Remarks(BaseModel):
 
 
 def findings_of(answer: Remarks, changes: Mapping[str, Change]) -> tuple[list[Finding], int]:
-    """The remarks that are about changed lines, as findings; and how many are of no use."""
-    fit = [finding for remark in answer.remarks[:MAX_REMARKS] if remark and (finding := _finding(remark, changes))]
-    return fit, len(answer.remarks) - len(fit)
+    """Turn remarks on changed lines into findings; return them and the number of discarded remarks."""
+    findings = [finding for remark in answer.remarks[:MAX_REMARKS] if remark and (finding := _finding(remark, changes))]
+    return findings, len(answer.remarks) - len(findings)
 
 
-def drop_overlapping(findings: Iterable[Finding], said: Sequence[Finding]) -> list[Finding]:
-    """Those findings that are on lines on which nothing is said yet: one remark for a line is enough."""
+def drop_overlapping(findings: Iterable[Finding], others: Sequence[Finding]) -> list[Finding]:
+    """Drop findings on lines that already have one: one remark per line is enough."""
     kept: list[Finding] = []
     for finding in findings:
-        if not any(_overlap(finding, other) for other in (*said, *kept)):
+        if not any(_overlap(finding, other) for other in (*others, *kept)):
             kept.append(finding)
     return kept
 
@@ -86,7 +86,7 @@ def _finding(remark: Remark, changes: Mapping[str, Change]) -> Finding | None:
     if (
         change is None
         or not message
-        or not 1 <= start <= end < start + MAX_REMARK
+        or not 1 <= start <= end < start + MAX_REMARK_LINES
         or not in_one_hunk(change.hunks, start, end)
         or not has_added_lines(change.hunks, start, end)
     ):
@@ -107,7 +107,7 @@ def _finding(remark: Remark, changes: Mapping[str, Change]) -> Finding | None:
 
 
 def _suggestion(remark: Remark, hunks: Sequence[Hunk], lines: Sequence[str]) -> Suggestion | None:
-    """The replacement as one that a person can judge; a suggestion is never changed, so else there is none."""
+    """The suggestion of a remark, unchanged; None unless a person can judge it before committing it."""
     text = remark.suggestion
     start, end = remark.start_line, remark.end_line
     if text is None or end > len(lines):
@@ -117,35 +117,35 @@ def _suggestion(remark: Remark, hunks: Sequence[Hunk], lines: Sequence[str]) -> 
         text == "\n".join(lines[start - 1 : end])
         or text.count("\n") >= MAX_SUGGESTION_LINES
         or redact(text) != text
-        # What is not seen cannot be judged before the click that commits it.
+        # Invisible characters cannot be judged before the click that commits them.
         or any(visible(line.replace("\t", " ")) != line.replace("\t", " ") for line in text.split("\n"))
-        # Only added lines are replaced.
+        # Only added lines may be replaced.
         or not all(any(line in hunk.added for hunk in hunks) for line in range(start, end + 1))
     ):
         return None
     return Suggestion(start, end, text)
 
 
-def standing(before: Iterable[Finding], changes: Mapping[str, Change]) -> list[Finding]:
-    """What a language model said of an earlier commit and still stands: its line is there, added as before.
+def still_valid(previous: Iterable[Finding], changes: Mapping[str, Change]) -> list[Finding]:
+    """Keep a language model's findings of an earlier commit whose line is still there and still added.
 
-    It finds other things each time it is asked. Whoever reads a pull request is not to see remarks come and go.
+    A model finds different things on each call; without this, remarks would come and go with every push.
     """
     kept = []
-    for finding in before:
+    for finding in previous:
         change = changes.get(finding.path)
         if finding.rule != NAME or change is None or not finding.snippet.strip():
             continue
         lines = change.text.split("\n")
-        places = [line for hunk in change.hunks for line in hunk.added if _is(lines, line, finding.snippet)]
+        places = [line for hunk in change.hunks for line in hunk.added if _has_text(lines, line, finding.snippet)]
         if places:
             line = min(places, key=lambda place: abs(place - finding.start_line))
             kept.append(replace(finding, start_line=line, end_line=line, suggestion=None))
     return kept
 
 
-def _is(lines: Sequence[str], number: int, snippet: str) -> bool:
-    """Tell whether a line is the one that a snippet was taken from, wherever it is now."""
+def _has_text(lines: Sequence[str], number: int, snippet: str) -> bool:
+    """Tell whether a line has the text of a snippet."""
     return 0 < number <= len(lines) and _as_snippet(lines[number - 1]).strip() == snippet.strip()
 
 

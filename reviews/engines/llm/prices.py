@@ -1,4 +1,4 @@
-"""What language models cost, so that a budget can be looked at before a call."""
+"""Prices of language models, to check budgets before a call."""
 
 from dataclasses import dataclass
 
@@ -16,38 +16,38 @@ PRICES: dict[str, tuple[float, float]] = {
     "openai:gpt-4.1": (2.00, 8.00),
     "openai:gpt-4.1-mini": (0.40, 1.60),
 }
-"""US dollars for a million tokens read and a million written, as of 2026-11-26.
+"""US dollars per million input and output tokens, as of 2026-11-26.
 
 Source: the providers' pages on pricing (platform.claude.com/docs, "Pricing"; developers.openai.com/api/docs/pricing),
-compared with the data of genai-prices 0.2.3, which the extra installs; a test compares them again. Other models need
-`KODIAI_LLM_PRICES` where a budget in dollars is set.
+compared with the data of genai-prices 0.2.3, which the extra installs; a test compares them again. For other models
+a budget in dollars needs `KODIAI_LLM_PRICES`.
 """
 _MILLION = 1_000_000
 
 
 @dataclass(frozen=True)
 class Price:
-    """US dollars for a million tokens. Tokens that a provider reads from its cache are counted in full."""
+    """US dollars per million tokens. Cached tokens are charged in full."""
 
-    read: float
-    written: float
+    input: float
+    output: float
 
-    def of(self, tokens_read: int, tokens_written: int) -> float:
-        """US dollars."""
-        return (tokens_read * self.read + tokens_written * self.written) / _MILLION
+    def of(self, input_tokens: int, output_tokens: int) -> float:
+        """The price of tokens in US dollars."""
+        return (input_tokens * self.input + output_tokens * self.output) / _MILLION
 
 
 def price_of(model: str) -> Price | None:
-    """The price of a model (`provider:model`); None where nobody has said it. Raises `ValueError`, see `own_prices`."""
-    # How a provider is spoken to makes no difference to what it costs.
+    """The price of a model (`provider:model`); None if unknown. Raises `ValueError`, see `configured_prices`."""
+    # The price does not depend on the protocol.
     name = model.replace("openai-chat:", "openai:", 1).replace("openai-responses:", "openai:", 1)
-    known = PRICES | own_prices()
+    known = PRICES | configured_prices()
     found = known.get(model) or known.get(name)
     return Price(*found) if found else None
 
 
-def own_prices() -> dict[str, tuple[float, float]]:
-    """What `KODIAI_LLM_PRICES` says. Raises `ValueError` for what is no price."""
+def configured_prices() -> dict[str, tuple[float, float]]:
+    """The prices in `KODIAI_LLM_PRICES`. Raises `ValueError` for an invalid entry."""
     prices = {}
     for entry in settings.KODIAI_LLM_PRICES:
         model, _, price = entry.strip().rpartition("=")
@@ -56,7 +56,7 @@ def own_prices() -> dict[str, tuple[float, float]]:
             prices[model] = (float(read), float(written))
         except ValueError:
             prices[model] = (-1.0, -1.0)
-        # Also what is not finite: no comparison with it is true.
+        # Comparisons with NaN are false, so it is rejected too.
         if ":" not in model or not all(0 <= amount < _MILLION for amount in prices[model]):
             raise ValueError(f"KODIAI_LLM_PRICES: {entry!r} is not of the form provider:model=input/output")
     return prices

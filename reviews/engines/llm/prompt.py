@@ -1,7 +1,7 @@
-"""What a language model is given: fixed instructions, and the changed lines as one JSON document.
+"""The prompt for a language model: fixed instructions, and the changed lines as one JSON document.
 
-It is given nothing else: no title and no description, which are there to be read by people; no setting of Kodiai's; no
-tool but the one that takes its answer.
+Nothing else is sent: no title and no description of the pull request, no settings of Kodiai's, and no tool except the
+one that receives the answer.
 """
 
 import json
@@ -30,20 +30,20 @@ reveals data, or breaks production; major: it is wrong in everyday use; minor: i
 rest), and a message of one to three sentences in plain words: what is wrong, and when. Give a suggestion only where a \
 replacement of exactly these lines repairs it; it is the whole new text of these lines with their indentation.
 """
-UNSENT = (
+NEVER_SENT = (
     *(".env", ".env.*", "*.env", "*.tfvars", ".npmrc", ".pypirc", ".netrc", "*.pem", "*.key", "*.p12", "*.pfx"),
     *("id_*", "secrets.*", "credentials", "credentials.*"),
 )
-"""Names of files that are made to hold secrets: they stay here."""
-BYTES_OF_A_TOKEN = 3
-"""Code has some four bytes for each token: three are an estimate that is seldom too low."""
+"""Names of files that usually hold secrets; they are never sent."""
+BYTES_PER_TOKEN = 3
+"""Code has some four bytes per token; with three the estimate is rarely too low."""
 SCHEMA_TOKENS = 500
-"""The form of the answer, and what protocols add."""
+"""Tokens of the answer's JSON schema and of protocol overhead."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """A changed file: its text at the head, its patch as GitHub shows it, and the hunks in that."""
+    """A changed file: its text at the head commit, its patch and the hunks of the patch."""
 
     text: str
     patch: str
@@ -51,24 +51,24 @@ class Change:
 
 
 def is_sent(path: str) -> bool:
-    """Tell whether a file of this name is given to a language model."""
+    """Tell whether a file of this name may be sent to a language model."""
     name = path.rpartition("/")[2].lower()
-    return not any(fnmatchcase(name, glob) for glob in UNSENT)
+    return not any(fnmatchcase(name, glob) for glob in NEVER_SENT)
 
 
 def estimate(text: str) -> int:
-    """How many tokens a text has, rather too many than too few."""
-    return -(-len(text.encode(errors="replace")) // BYTES_OF_A_TOKEN)
+    """Estimate the tokens of a text, rather too many than too few."""
+    return -(-len(text.encode(errors="replace")) // BYTES_PER_TOKEN)
 
 
 OVERHEAD = estimate(INSTRUCTIONS) + SCHEMA_TOKENS
-"""Tokens that are read beside the document."""
+"""Input tokens besides the document."""
 
 
 def document(changes: Mapping[str, Change], tokens: int) -> tuple[str, tuple[str, ...]]:
-    """The JSON document of at most `tokens` tokens, and the paths that are in it: in their order, those that fit."""
+    """Build a JSON document of at most `tokens` tokens; return it and the paths that fit into it."""
     parts: list[str] = []
-    told: list[str] = []
+    included: list[str] = []
     left = tokens - estimate('{"files": []}')
     for path, change in changes.items():
         hunks = [
@@ -79,5 +79,5 @@ def document(changes: Mapping[str, Change], tokens: int) -> tuple[str, tuple[str
         if (size := estimate(part) + 1) <= left:
             left -= size
             parts.append(part)
-            told.append(path)
-    return '{"files": [' + ",\n".join(parts) + "]}", tuple(told)
+            included.append(path)
+    return '{"files": [' + ",\n".join(parts) + "]}", tuple(included)

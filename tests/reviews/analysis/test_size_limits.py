@@ -58,7 +58,7 @@ def test_the_review_says_what_was_not_looked_at_and_why(github: Sandbox, large: 
     }  # fmt: skip
     body = large.reviews[0]["body"]
     assert "- 3 files not analysed: over the size limit; the riskiest files come first." in body
-    assert "- `a.py`: more files than `limits.files` has one review look at\n" in body
+    assert "- `a.py`: over the limit of files per review (`limits.files`)\n" in body
     assert "This pull request changes `.kodiai.yml`, but the base branch's version is used. It is valid." in body
     assert github.count("graphql") == 2
 

@@ -54,15 +54,15 @@ def test_nothing_is_stored_where_all_is_as_ever() -> None:
     [
         (
             "engines: {disable: ruff}",
-            "Section `engines` of `.kodiai.yml` is not valid (disable: Input should be a valid list)",
+            "Section `engines` of `.kodiai.yml` is invalid (disable: Input should be a valid list)",
         ),
         ("paths: {ignore: [1]}", "(ignore.0: Input should be a valid string)"),
-        ('paths: {ignore: ["a\\nb"]}', "(ignore.0: not of the form that is wanted)"),
+        ('paths: {ignore: ["a\\nb"]}', "(ignore.0: invalid format)"),
         (
             "severities: {rules: {F401: off}}",
             "(rules.…: Input should be 'critical', 'major', 'minor', 'info' or 'never')",
         ),
-        ("severities: {rules: {'a b': never}}", "(rules.….…: not of the form that is wanted)"),
+        ("severities: {rules: {'a b': never}}", "(rules.….…: invalid format)"),
         ("severities: {lowest: never}", "(lowest: Input should be"),
         ("limits: {comments: 51}", "(comments: Input should be less than or equal to 50)"),
         ("limits: {comments: true}", "(comments: Input should be a valid integer)"),
@@ -111,8 +111,8 @@ def test_paths_that_are_ignored_are_left_out_and_named(repo: Repository) -> None
         repo, "paths: {ignore: ['old/', '*_legacy.py']}", {"old/a.py": "import os\n", "b_legacy.py": "import os\n"}
     )
     assert "Kodiai: nothing to analyse" in body
-    assert "`old/a.py`: `.kodiai.yml` says so" in body
-    assert "`b_legacy.py`: `.kodiai.yml` says so" in body
+    assert "`old/a.py`: ignored by `.kodiai.yml`" in body
+    assert "`b_legacy.py`: ignored by `.kodiai.yml`" in body
 
 
 GENERATED = {

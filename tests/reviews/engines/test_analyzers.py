@@ -134,7 +134,7 @@ HOOK = "export function A(p) {\n  if (p.x) {\n    useState(1);\n  }\n}\n"
 @pytest.mark.parametrize(
     ("name", "path", "text", "rule"),
     [
-        *((name, path, text, rule) for name, (path, text, rule, _) in WRONG.items() if BY_NAME[name].silence),
+        *((name, path, text, rule) for name, (path, text, rule, _) in WRONG.items() if BY_NAME[name].suppression),
         ("oxlint", "a.jsx", HOOK, "react-hooks(rules-of-hooks)"),
         ("hadolint", "Dockerfile", "FROM debian\n", "DL3006"),
         ("ruff", "a.py", "f'{x}'\n", "F821"),
@@ -143,9 +143,9 @@ HOOK = "export function A(p) {\n  if (p.x) {\n    useState(1);\n  }\n}\n"
 def test_a_finding_says_how_it_is_silenced_and_so_it_is(name: str, path: str, text: str, rule: str) -> None:
     found = run_analyzer(BY_NAME[name], {path: text})
     (finding,) = (finding for finding in found if finding.rule == rule)
-    (comment,) = re.findall("`(.+)`", finding.silence)
+    (comment,) = re.findall("`(.+)`", finding.suppression)
     lines = text.split("\n")
-    if finding.silence.endswith("on the line before"):
+    if finding.suppression.endswith("on the line before"):
         lines.insert(finding.start_line - 1, comment)
     else:
         lines[finding.start_line - 1] += f"  # {comment.removeprefix('# ')}"
@@ -181,7 +181,7 @@ def test_lines_are_counted_as_git_counts_them(name: str, text: str, line: int) -
 )
 def test_what_cannot_be_parsed_is_critical(name: str, text: str, rule: str) -> None:
     found = run_analyzer(BY_NAME[name], {WRONG[name][0]: text})
-    told = [(finding.severity, finding.silence) for finding in found if finding.rule == rule]
+    told = [(finding.severity, finding.suppression) for finding in found if finding.rule == rule]
     assert set(told) == {(Severity.CRITICAL, "")}, "no comment silences it"
 
 

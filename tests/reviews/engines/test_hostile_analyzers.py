@@ -27,7 +27,7 @@ from tests.support.runs import ROOT, admit, run
 
 Way = tuple[str, ...]
 
-BEST, AS_ROOT, LIMITS = confinement._WAYS
+BEST, AS_ROOT, LIMITS = confinement._PREFIXES
 NO_UTIL_LINUX: Way = ()
 NOBODY = 65534
 
@@ -89,7 +89,7 @@ def test_one_that_prints_without_end_is_stopped_while_it_prints(
 ) -> None:
     monkeypatch.setattr(confinement, "OUTPUT_LIMIT", 100_000)
     printed, failures = hostile("while True: os.write(1, b'x' * 4096)")
-    assert (printed, failures) == (b"", [("hostile", "it printed 100000 bytes and more")])
+    assert (printed, failures) == (b"", [("hostile", "its output exceeds 100000 bytes")])
 
 
 def test_one_that_complains_without_end_is_stopped_and_its_last_words_are_short(
@@ -110,7 +110,7 @@ def test_one_that_takes_memory_without_end_gets_no_more_than_its_limit(
     _, failures = hostile("kept = [bytearray(16 * 1024 * 1024) for _ in range(64)]")
     [(name, reason)] = failures
     # There may be no memory left to say why.
-    assert (name, reason.partition(":")[0]) == ("hostile", "it ended with status 1")
+    assert (name, reason.partition(":")[0]) == ("hostile", "it exited with status 1")
 
 
 def test_one_that_spins_is_ended_when_its_processor_time_is_used_up(
@@ -121,7 +121,7 @@ def test_one_that_spins_is_ended_when_its_processor_time_is_used_up(
     _, [(name, reason)] = hostile("while True: pass")
     assert name == "hostile"
     # `unshare` does not hand on the signal.
-    assert reason == ("it ended with status 1" if "unshare" in way else "it was ended by SIGKILL")
+    assert reason == ("it exited with status 1" if "unshare" in way else "it was killed by SIGKILL")
 
 
 def test_one_that_waits_is_ended_when_its_time_is_up(
@@ -146,7 +146,7 @@ def test_one_that_fills_the_disk_meets_the_limit_of_a_file(
                 if file.write(b"x" * 4096) < 4096: break
         sys.exit(f"it got {{os.stat('huge').st_size}}")
     """
-    assert hostile(script)[1] == [("hostile", "it ended with status 1: it got 100000")]
+    assert hostile(script)[1] == [("hostile", "it exited with status 1: it got 100000")]
 
 
 @pytest.mark.parametrize("leaves", ["os.setsid()", "pass"], ids=["leaves-the-group", "stays-in-the-group"])
@@ -191,7 +191,7 @@ def test_one_that_goes_to_the_network_gets_nowhere(way: Way, hostile: Hostile) -
 def test_where_the_network_cannot_be_denied_it_is_logged_once_and_the_analyzer_runs(
     hostile: Hostile, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(confinement, "_WAYS", (("unshare", "--no-such-option", "--"), LIMITS))
+    monkeypatch.setattr(confinement, "_PREFIXES", (("unshare", "--no-such-option", "--"), LIMITS))
     confinement.confinement.cache_clear()
     try:
         with caplog.at_level(logging.WARNING):
@@ -199,7 +199,7 @@ def test_where_the_network_cannot_be_denied_it_is_logged_once_and_the_analyzer_r
     finally:
         confinement.confinement.cache_clear()
     assert [record.message for record in caplog.records if "network" in record.message] == [
-        "analyzers run with access to the network: this system lets Kodiai make no namespaces"
+        "analyzers run with network access: this system does not allow namespaces"
     ]
 
 
@@ -296,7 +296,7 @@ def test_one_that_is_not_installed_or_prints_nonsense_is_named(monkeypatch: pyte
     found, ran, failures = engines.run_analyzers({"a.py": "import os\n"})
     assert [finding.rule for finding in found] == ["F401"]
     assert ran == ["ruff"]
-    assert failures == [("absent", "it is not installed"), ("nonsense", "its output cannot be read: ValidationError")]
+    assert failures == [("absent", "it is not installed"), ("nonsense", "its output is invalid: ValidationError")]
 
 
 MEETS = """
@@ -347,7 +347,7 @@ def test_the_review_is_published_and_names_the_analyzer_that_failed(
     assert (review.conclusion, review.conclusion_reason) == ("partial", "engines failed: broken")
     (published,) = pull.reviews
     assert len(published["comments"]) > 0
-    assert "broken failed: it ended with status 3: @\u200beveryone fixes #\u200b1" in published["body"]
+    assert "broken failed: it exited with status 3: @\u200beveryone fixes #\u200b1" in published["body"]
     assert "<img" not in published["body"]
 
 

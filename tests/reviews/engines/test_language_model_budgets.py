@@ -50,7 +50,7 @@ def test_a_pull_request_that_is_too_much_for_a_run_is_not_sent(
 ) -> None:
     settings.KODIAI_LLM_MAX_TOKENS_PER_RUN = 9_000
 
-    assert failure(run(admit(pull))) == "the changes are too much for its budget of tokens"
+    assert failure(run(admit(pull))) == "the changes exceed its token budget"
     assert model.calls == []
 
 
@@ -76,7 +76,7 @@ def test_a_second_try_that_does_not_fit_into_the_budget_of_the_run_is_not_made(
     settings.KODIAI_LLM_MAX_TOKENS_PER_RUN = 12_000
     model.always(Reply(text="no", tokens=(1_500, 2_000)))
 
-    assert failure(run(admit(pull))) == "its answer could not be used"
+    assert failure(run(admit(pull))) == "its answer was unusable"
     assert len(model.calls) == 1
 
 
@@ -114,7 +114,7 @@ def test_the_budget_of_all_is_that_of_all_repositories(
     spend(0.5, repo="octo/one")
     spend(0.5 - CALL, repo="octo/two")
 
-    assert failure(run(admit(pull))) == "the budget of all repositories for 24 hours is used up"
+    assert failure(run(admit(pull))) == "the budget of the installation for 24 hours is used up"
     assert model.calls == []
 
 
@@ -141,7 +141,7 @@ def test_a_repository_without_telemetry_has_a_budget_too(
         failure(run(admit(repository.open_pull_request(changes={"shop.py": f"x = {number}\n"})))) for number in (2, 3)
     ]
 
-    assert failures == ["", "the budget of all repositories for 24 hours is used up"]
+    assert failures == ["", "the budget of the installation for 24 hours is used up"]
 
 
 def test_what_a_provider_did_not_tell_counts_as_the_most_that_it_can_have_been(
@@ -164,7 +164,7 @@ def test_a_price_that_nobody_knows_is_no_reason_to_spend(
     settings.KODIAI_LLM_MODEL = "openai:a-model-of-next-year"
     settings.KODIAI_LLM_MAX_COST_PER_DAY = 1.0
 
-    assert failure(run(admit(pull))) == "its price is not known, and its budget is in dollars"
+    assert failure(run(admit(pull))) == "its price is unknown, and its budget is in dollars"
     assert model.calls == []
 
 

@@ -20,7 +20,7 @@ from tests.support.runs import admit, execution_of, run
 pytestmark = pytest.mark.django_db
 
 GOOD = Reply({"remarks": [remark(8)]})
-UNREAD = "its provider could not be reached, or its answer could not be read"
+UNREAD = "its provider could not be reached, or its answer was invalid"
 OVERLOADED = b'{"error": {"message": "overloaded_error: @everyone, see https://evil.example", "type": "server_error"}}'
 
 
@@ -35,23 +35,23 @@ def told(pull: PullRequest, review: Review) -> str:
 @pytest.mark.parametrize(
     ("reply", "why", "calls"),
     [
-        (Reply(status=429), "its provider's rate limit was met", 1),
+        (Reply(status=429), "its provider's rate limit was reached", 1),
         (Reply(status=500), "its provider answered 500", 1),
         (Reply(status=503, body=OVERLOADED), "its provider answered 503", 1),
-        (Reply(status=401), "its provider did not take the key", 1),
+        (Reply(status=401), "its provider rejected the key", 1),
         (Reply(status=307, headers={"Location": "/v1/elsewhere"}), UNREAD, 1),
         (Reply(cut=True), UNREAD, 1),
         (Reply(body=b'{"id": "chatcmpl-1", "choices": [{"mess'), UNREAD, 1),
         (Reply(body=b"<html>Welcome</html>"), UNREAD, 1),
-        (Reply(body=b"[]"), "its answer could not be used", 2),
-        (Reply(body=b'{"choices": []}'), "its answer could not be used", 2),
+        (Reply(body=b"[]"), "its answer was unusable", 2),
+        (Reply(body=b'{"choices": []}'), "its answer was unusable", 2),
         (Reply(padding=5_000_000), UNREAD, 1),
-        (Reply({"findings": []}), "its answer could not be used", 2),
-        (Reply('{"remarks": [{"path": "shop'), "its answer could not be used", 2),
-        (Reply("[" * 100_000), "its answer could not be used", 2),
-        (Reply(text="I like this change."), "its answer could not be used", 2),
-        (Reply({"command": "env"}, tool="run_shell"), "its answer could not be used", 2),
-        (Reply(text="", finish="content_filter"), "it refused to answer", 1),
+        (Reply({"findings": []}), "its answer was unusable", 2),
+        (Reply('{"remarks": [{"path": "shop'), "its answer was unusable", 2),
+        (Reply("[" * 100_000), "its answer was unusable", 2),
+        (Reply(text="I like this change."), "its answer was unusable", 2),
+        (Reply({"command": "env"}, tool="run_shell"), "its answer was unusable", 2),
+        (Reply(text="", finish="content_filter"), "a content filter blocked the answer", 1),
         (Reply('{"remarks": [', finish="length"), "its answer was longer than 8000 tokens", 1),
     ],
 )
@@ -79,7 +79,7 @@ def test_one_that_gives_no_answer_is_waited_for_as_long_as_is_settled(
     settings.KODIAI_LLM_TIMEOUT = 0.5
     model.always(Reply(hang=True))
 
-    assert told(pull, run(admit(pull))) == "it gave no answer in time"
+    assert told(pull, run(admit(pull))) == "it timed out"
     assert len(model.calls) == 1
 
 
@@ -95,7 +95,7 @@ def test_a_name_that_names_no_model_that_is_there(
 ) -> None:
     settings.KODIAI_LLM_MODEL = name
 
-    assert told(pull, run(admit(pull))) == "it is not set up as it should be; the log says more"
+    assert told(pull, run(admit(pull))) == "it is misconfigured; see the log"
     assert model.calls == []
 
 

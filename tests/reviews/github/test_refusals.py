@@ -152,7 +152,7 @@ def test_a_configuration_that_github_withholds_is_as_one_that_cannot_be_read(
     delivery = admit(pull)
 
     assert run(delivery).conclusion == Conclusion.SUCCESS
-    told = f"`.kodiai.yml` was not handed over (GitHub answered {status}); the defaults were used."
+    told = f"`.kodiai.yml` is not available (GitHub answered {status}); the defaults were used."
     assert told in pull.reviews[0]["body"]
     assert event_of(delivery)
 
@@ -176,7 +176,7 @@ def test_a_file_that_is_withheld_costs_the_review_that_file_and_no_other(github:
 
     assert review.conclusion == Conclusion.SUCCESS
     assert {comment["path"] for comment in pull.reviews[0]["comments"]} == {"b.py"}
-    assert "its content was not handed over" in pull.reviews[0]["body"]
+    assert "its content is not available" in pull.reviews[0]["body"]
 
 
 def test_a_part_of_an_answer_of_graphql_is_no_answer(github: Sandbox, repo: Repository) -> None:

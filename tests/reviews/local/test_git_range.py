@@ -148,7 +148,7 @@ def test_files_of_every_kind_are_read_or_left_out_with_a_reason(git: Git, direct
         "latin.py": LeftOutReason.NOT_TEXT,
         "huge.py": LeftOutReason.NO_DIFF,
         "link.py": LeftOutReason.NO_DIFF,
-        "\N{REPLACEMENT CHARACTER}.py": LeftOutReason.GONE,
+        "\N{REPLACEMENT CHARACTER}.py": LeftOutReason.UNAVAILABLE,
     }
 
 

@@ -282,9 +282,9 @@ def test_a_task_that_comes_too_early_does_not_begin_a_run_that_may_just_have_pos
 
 @pytest.fixture
 def told_to_stop(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(shutdown, "_told", True)
+    monkeypatch.setattr(shutdown, "_stopping", True)
     yield
-    shutdown._told = False
+    shutdown._stopping = False
 
 
 @pytest.mark.parametrize("last", ["load", "enrich_author", "analyse"])
@@ -299,7 +299,7 @@ def test_a_run_whose_worker_is_told_to_stop_is_handed_back_after_the_step_it_is_
         shutdown.stop()
         return result
 
-    monkeypatch.setattr(shutdown, "_told", False)
+    monkeypatch.setattr(shutdown, "_stopping", False)
     with monkeypatch.context() as patch:
         patch.setattr(service, last, step_and_be_told)
         review = run(delivery)
@@ -307,7 +307,7 @@ def test_a_run_whose_worker_is_told_to_stop_is_handed_back_after_the_step_it_is_
     assert review.delivery.status == DeliveryStatus.QUEUED
     github.reset_calls()
 
-    shutdown._told = False
+    shutdown._stopping = False
     assert run(delivery).conclusion == Conclusion.SUCCESS
     assert github.count("search") == (1 if last == "load" else 0)
     assert len(pull.reviews) == 1

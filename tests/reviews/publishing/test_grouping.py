@@ -1,7 +1,7 @@
 """Equal remarks on lines of one file are one."""
 
 from reviews.findings import Finding, Severity, Suggestion
-from reviews.publishing.grouping import MAX_FOLDED, group_findings
+from reviews.publishing.grouping import MAX_GROUP, group_findings
 
 
 def finding(line: int, **values: object) -> Finding:
@@ -37,5 +37,5 @@ def test_a_finding_with_a_suggestion_stays_alone_where_suggestions_are_offered()
 
 
 def test_a_remark_has_an_end() -> None:
-    sizes = [len(remark.findings) for remark in group_findings(finding(line) for line in range(1, 2 * MAX_FOLDED + 2))]
-    assert sizes == [MAX_FOLDED, MAX_FOLDED, 1]
+    sizes = [len(remark.findings) for remark in group_findings(finding(line) for line in range(1, 2 * MAX_GROUP + 2))]
+    assert sizes == [MAX_GROUP, MAX_GROUP, 1]

@@ -54,7 +54,7 @@ def test_what_an_engine_puts_between_backticks_is_code_and_the_rest_can_be_read(
 
 
 def test_a_comment_says_how_its_rule_is_silenced() -> None:
-    by_comment = finding(silence="`# noqa: F401` at the end of the line")
+    by_comment = finding(suppression="`# noqa: F401` at the end of the line")
     assert comment_body(Remark(by_comment)).endswith(
         "\n\n<sub>To suppress: `# noqa: F401` at the end of the line.</sub>"
     )

@@ -193,7 +193,7 @@ def test_where_an_engine_failed_nothing_is_taken_for_gone(pull: PullRequest, mon
     run(admit(pull))
 
     def fail(*_: object) -> None:
-        raise AnalyzerFailed("it ended with status 1")
+        raise AnalyzerFailed("it exited with status 1")
 
     monkeypatch.setattr(engines, "run_analyzer", fail)
     assert follow_up(pull).conclusion == Conclusion.PARTIAL
