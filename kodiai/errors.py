@@ -10,7 +10,9 @@ class Reporter(ExceptionReporter):
     """Django's exception report (debug page, mails to admins) with secrets redacted."""
 
     def get_traceback_html(self) -> SafeString:
+        """Return the report as HTML, redacted."""
         return mark_safe(redact(super().get_traceback_html()))  # noqa: S308  # Django's own, with words replaced
 
     def get_traceback_text(self) -> SafeString:
+        """Return the report as plain text, redacted."""
         return mark_safe(redact(super().get_traceback_text()))  # noqa: S308

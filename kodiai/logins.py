@@ -68,7 +68,7 @@ def client_address(request: HttpRequest) -> str:
     """
     seen = [address.strip() for address in request.headers.get("X-Forwarded-For", "").split(",")]
     proxies = settings.KODIAI_PROXIES
-    return seen[-proxies] if 0 < proxies <= len(seen) else request.META.get("REMOTE_ADDR", "")
+    return seen[-proxies] if 0 < proxies <= len(seen) else str(request.META.get("REMOTE_ADDR", ""))
 
 
 def _key(request: HttpRequest, username: str) -> str:

@@ -32,7 +32,7 @@ def _secret(name: str) -> str:
     """
     path = env.str(f"{name}_FILE", default="")
     if not path:
-        return env.str(name, default="")
+        return str(env.str(name, default=""))
     try:
         return Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:

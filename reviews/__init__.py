@@ -1,0 +1,1 @@
+"""An app: a webhook in, a review out."""

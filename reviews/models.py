@@ -125,6 +125,8 @@ class Delivery(models.Model):
 
 
 class ReviewQuerySet(models.QuerySet["Review"]):
+    """Queries for runs with pending work."""
+
     def pending_rate_limit_event(self) -> "ReviewQuerySet":
         """Runs whose rate-limit event is not known to be stored, those not tried for longest first.
 

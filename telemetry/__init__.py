@@ -1,0 +1,1 @@
+"""An app that records what happened to runs, and knows nothing of reviews."""

@@ -22,9 +22,11 @@ class LegacyDateTimeField(models.DateTimeField):
         return type(self).__name__
 
     def db_type(self, connection: BaseDatabaseWrapper) -> str:
+        """Return the column type of a DateTimeField."""
         return str(connection.data_types["DateTimeField"])
 
     def deconstruct(self) -> Any:
+        """Describe the field to migrations as a DateTimeField."""
         name, _, args, kwargs = super().deconstruct()
         return name, "django.db.models.DateTimeField", args, kwargs
 
@@ -36,8 +38,9 @@ class LegacyDateTimeField(models.DateTimeField):
         return f"+{sql}", params
 
     def from_db_value(self, value: Any, expression: Any, connection: BaseDatabaseWrapper) -> datetime.datetime | None:
+        """Convert a value of the column; None if it is not a time."""
         if connection.vendor != "sqlite":
-            return value
+            return value  # type: ignore[no-any-return]
         convert = connection.ops.convert_datetimefield_value  # type: ignore[attr-defined]  # SQLite's has it
         try:
             read = convert(value, expression, connection)

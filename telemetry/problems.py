@@ -18,6 +18,8 @@ PROBLEMS = [HTTPStatus(status) for status in (400, 401, 403, 404, 405, 406, 429,
 
 
 class StoreUnavailable(exceptions.APIException):
+    """The telemetry store cannot be read."""
+
     status_code = 503
     default_detail = "The telemetry store cannot be read at the moment."
 
@@ -79,14 +81,17 @@ def describe_problems(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer 400; in the API as a problem."""
     return _api_problem(request, 400, "The request is malformed.") or defaults.bad_request(request, exception)
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer 404; in the API as a problem."""
     return _api_problem(request, 404, "No such resource.") or defaults.page_not_found(request, exception)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer 500; in the API as a problem."""
     return _api_problem(request, 500, "Internal error; see Kodiai's log.") or defaults.server_error(request)
 
 

@@ -70,19 +70,23 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
 
 def delivery_link(delivery_id: str | None, text: str | None = None) -> SafeString | str:
+    """Link to the deliveries of a delivery id."""
     return _link(text or delivery_id, "admin:reviews_delivery_changelist", q=delivery_id)
 
 
 def review_link(delivery_id: str | None) -> SafeString | str:
+    """Link to the review of a delivery."""
     return _link("review", "admin:reviews_review_changelist", q=delivery_id)
 
 
 def rate_limit_event_link(delivery_id: str | None, event_type: str) -> SafeString | str:
+    """Link to the rate-limit event of an identity."""
     page = "admin:telemetry_ratelimitevent_changelist"
     return _link("rate-limit event", page, delivery_id__exact=delivery_id, event_type=event_type)
 
 
 def execution_link(delivery_id: str | None, event_type: str) -> SafeString | str:
+    """Link to the execution of an identity."""
     page = "admin:telemetry_execution_changelist"
     return _link("execution", page, delivery_id__exact=delivery_id, event_type=event_type)
 

@@ -1,3 +1,5 @@
+"""URLs of the REST API of telemetry."""
+
 from rest_framework.routers import SimpleRouter
 
 from telemetry.api import ExecutionViewSet, RateLimitEventViewSet

@@ -1,0 +1,1 @@
+"""What is analysed: which files and lines, and which findings are on changed lines."""

@@ -28,6 +28,7 @@ def asked(command: Command) -> str:
 
 
 def help_body() -> str:
+    """The table of commands."""
     rows = [f"| {asked(command)} | {what} |" for command, what in _WHAT_IT_DOES.items()]
     return "\n".join(["| Comment | What Kodiai does |", "| --- | --- |", *rows])
 
@@ -40,6 +41,7 @@ def unknown_body(word: str) -> str:
 
 
 def refusal_body() -> str:
+    """The answer to a sender without write access."""
     return f"Only who has write access to this repository can ask for that. {asked(Command.HELP)} lists the commands."
 
 

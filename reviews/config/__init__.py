@@ -1,0 +1,1 @@
+"""Configuration: `.kodiai.yml` of a repository and of its organisation."""

@@ -1,0 +1,1 @@
+"""Intake: from a signed request to a stored delivery."""

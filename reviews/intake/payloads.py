@@ -56,6 +56,7 @@ class ParsedDelivery:
 
     @property
     def event_type(self) -> str:
+        """`<event>.<action>`, or the event alone if it has no action."""
         return f"{self.event}.{self.action}" if self.action else self.event
 
 

@@ -1,0 +1,1 @@
+"""A review of a git range on one's own machine."""

@@ -163,6 +163,7 @@ class UnlimitedBudget:
         """Accept any cost."""
 
     def settle(self, reserved_usd: float, usage: llm.Usage) -> None:
+        """Keep what the run has used."""
         self.usage = usage
 
 

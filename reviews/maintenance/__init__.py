@@ -1,0 +1,1 @@
+"""Periodic tasks: recovery, redelivery, retention."""

@@ -47,7 +47,8 @@ def sweep() -> dict[str, int]:
 
 def next_expiry() -> datetime | None:
     """When the next lease runs out unless it is renewed; None where no run is claimed."""
-    return Review.objects.exclude(lease_owner="").aggregate(next=Min("lease_expires_at"))["next"]
+    expiry: datetime | None = Review.objects.exclude(lease_owner="").aggregate(next=Min("lease_expires_at"))["next"]
+    return expiry
 
 
 def _take_over(review: Review) -> bool:

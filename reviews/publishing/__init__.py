@@ -1,0 +1,1 @@
+"""Publishing: one review per run, comments, threads and check runs."""

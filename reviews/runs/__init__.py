@@ -1,0 +1,1 @@
+"""Runs: who runs what, with leases and queues."""

@@ -213,9 +213,11 @@ def _validate(body: Json, *, title_needed: bool) -> None:
             raise _invalid(f"For '{name}', a string is expected.")
     if not body.get("details_url", "https://").startswith(("https://", "http://")):
         raise _invalid("details_url must use http or https scheme")
-    output = body.get("output")
-    if output is None:
-        return
+    if body.get("output") is not None:
+        _validate_output(body["output"], title_needed=title_needed)
+
+
+def _validate_output(output: Any, *, title_needed: bool) -> None:
     if not isinstance(output, dict):
         raise _invalid("For 'output', an object is expected.")
     for name in ("title", "summary") if title_needed else ("summary",):

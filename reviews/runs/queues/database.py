@@ -42,10 +42,12 @@ class DatabaseQueue:
         )
 
     def stop(self) -> None:
+        """Let `work` return after the current task. Safe to call from a signal handler."""
         self._queue.running = False
         self._stopped = True
 
     def work(self) -> None:
+        """Run what is ready; if nothing is, wait for new tasks, at most `MAX_WAIT`."""
         # First listen, then look: what is queued in between ends the wait at once.
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:

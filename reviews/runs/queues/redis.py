@@ -39,9 +39,11 @@ class RedisQueue:
         self._stopped = False
 
     def stop(self) -> None:
+        """Let `work` return after the current task. Safe to call from a signal handler."""
         self._stopped = True
 
     def work(self) -> None:
+        """Run what is ready; if nothing is, wait for new tasks, at most `MAX_WAIT`."""
         queue = _queue()
         _queue_due(queue)
         taken = queue.connection.blpop([queue.key], MAX_WAIT)
