@@ -159,7 +159,7 @@ class Report:
     """The outcome of the analysis of one head commit, as it is stored on the `Review` row."""
 
     changed_files: int = 0
-    looked_at: tuple[str, ...] = ()
+    analysed_files: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     outside_changes: int = 0
     """Number of findings on unchanged lines, which are not reported."""
@@ -169,7 +169,7 @@ class Report:
     engines: tuple[str, ...] = ()
     engine_failures: tuple[tuple[str, str], ...] = ()
     """Names of failed engines, with the reasons."""
-    not_wanted: int = 0
+    suppressed: int = 0
     """Number of findings on changed lines that `.kodiai.yml` suppresses."""
     ignored: tuple[str, ...] = ()
     """Content hashes of findings that somebody ignored by a comment."""
@@ -189,20 +189,20 @@ class Report:
 
     def may_change(self, path: str) -> bool:
         """Tell whether the pull request may change a file of this name: GitHub listed it, or did not list all files."""
-        return self.truncated or path in self._looked_at or any(left.path == path for left in self.left_out)
+        return self.truncated or path in self._analysed or any(left.path == path for left in self.left_out)
 
     def is_conclusive_for(self, path: str) -> bool:
         """Tell whether a finding in this file that the report does not have is resolved.
 
         Either every engine for the file has analysed it, or the file is no longer part of the pull request.
         """
-        if path in self._looked_at:
+        if path in self._analysed:
             return path not in self.partially_analysed
         return not self.may_change(path) and not self.partially_analysed
 
     @cached_property
-    def _looked_at(self) -> frozenset[str]:
-        return frozenset(self.looked_at)
+    def _analysed(self) -> frozenset[str]:
+        return frozenset(self.analysed_files)
 
     def to_json(self) -> Any:
         """The report as it is stored on the `Review` row."""

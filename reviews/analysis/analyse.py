@@ -50,10 +50,10 @@ def analyse_files(
     failed = {engine for engine, _ in analyzed.failures}
     return Report(
         changed_files=len(files),
-        looked_at=tuple(sorted(selection.texts)),
+        analysed_files=tuple(sorted(selection.texts)),
         findings=tuple(_one_suggestion_per_line(findings)),
         outside_changes=len(analyzed.findings) - len(by_analyzers),
-        not_wanted=len(on_changes) - len(findings),
+        suppressed=len(on_changes) - len(findings),
         left_out=selection.left_out,
         without_engine=len(present) - len(readable),
         engines=(*analyzed.ran, *([llm.NAME] if answer.asked and not answer.failure else [])),

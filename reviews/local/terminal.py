@@ -53,7 +53,7 @@ def _left_out(left: LeftOut) -> Text:
 
 def _summary(report: Report) -> Text:
     found = len(report.findings)
-    if not report.looked_at:
+    if not report.analysed_files:
         return Text("Nothing to analyse: no engine reads the changed files.", style="bold")
     what = "no findings" if not found else f"{found} finding" + ("" if found == 1 else "s")
     counts = [
@@ -62,7 +62,7 @@ def _summary(report: Report) -> Text:
         if (number := sum(finding.severity == severity for finding in report.findings))
     ]
     weight = f" ({', '.join(counts)})" if counts else ""
-    looked = f"{len(report.looked_at)} of {report.changed_files} changed file" + (
+    looked = f"{len(report.analysed_files)} of {report.changed_files} changed file" + (
         "" if report.changed_files == 1 else "s"
     )
     return Text(f"{what}{weight} in {looked}, by {', '.join(report.engines) or 'no engine'}", style="bold")

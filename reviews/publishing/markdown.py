@@ -198,23 +198,23 @@ def _headline(report: Report) -> str:
         counts = Counter(finding.severity for finding in report.findings)
         by_severity = ", ".join(f"{counts[severity]} {severity}" for severity in Severity if counts[severity])
         return f"{_count(len(report.findings), 'finding')} ({by_severity})"
-    if report.looked_at:
+    if report.analysed_files:
         return "no findings"
     return "nothing to analyse"
 
 
 def _coverage(review: Review, report: Report, *, short: bool = False) -> str:
     """Say what was analysed and what was not; `short` collapses all but the first line and failures."""
-    if report.looked_at:
+    if report.analysed_files:
         with_what = ", ".join(report.engines) or "no engine"
-        looked_at = (
-            f"Analysed {len(report.looked_at)} of {_count(report.changed_files, 'changed file')} with {with_what}"
+        headline = (
+            f"Analysed {len(report.analysed_files)} of {_count(report.changed_files, 'changed file')} with {with_what}"
         )
     elif report.changed_files > 1:
-        looked_at = f"None of the {report.changed_files} changed files could be analysed"
+        headline = f"None of the {report.changed_files} changed files could be analysed"
     else:
-        looked_at = "The changed file could not be analysed" if report.changed_files else "No file is changed"
-    first = f"{looked_at}, {prose(f'at commit {review.head_sha[:12]}.')}"
+        headline = "The changed file could not be analysed" if report.changed_files else "No file is changed"
+    first = f"{headline}, {prose(f'at commit {review.head_sha[:12]}.')}"
     too_many = _too_many(report)
     failed = [
         f"{engine} failed: {prose(reason)}. Its findings are missing." for engine, reason in report.engine_failures
@@ -250,8 +250,8 @@ def _not_reported(report: Report) -> list[str]:
     if report.outside_changes:
         on_unchanged = _count(report.outside_changes, "finding")
         lines.append(f"{on_unchanged} on unchanged lines, not reported.")
-    if report.not_wanted:
-        lines.append(f"{_count(report.not_wanted, 'finding')} suppressed by `.kodiai.yml`.")
+    if report.suppressed:
+        lines.append(f"{_count(report.suppressed, 'finding')} suppressed by `.kodiai.yml`.")
     if report.discarded:
         lines.append(f"{_count(report.discarded, 'remark')} of the language model discarded: not on changed lines.")
     if report.skipped_for_budget:

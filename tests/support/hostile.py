@@ -192,7 +192,7 @@ def check_summary(findings: Iterable[Finding], names: Iterable[str], words: str)
     findings = tuple(findings)
     report = Report(
         changed_files=len(findings),
-        looked_at=tuple(names),
+        analysed_files=tuple(names),
         findings=findings,
         left_out=tuple(LeftOut(name, LeftOutReason.UNSAFE_PATH) for name in names),
         engines=("ruff",),

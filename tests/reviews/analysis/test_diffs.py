@@ -72,7 +72,7 @@ def test_a_deleted_file_is_no_reason_to_say_anything(github: Sandbox) -> None:
     _, report, places = reviewed(pull)
 
     assert places == []
-    assert (report.looked_at, report.left_out, report.changed_files) == (("a.py",), (), 2)
+    assert (report.analysed_files, report.left_out, report.changed_files) == (("a.py",), (), 2)
 
 
 def test_binary_empty_and_symbolic_files_do_no_harm(github: Sandbox) -> None:
@@ -147,7 +147,7 @@ def test_three_hundred_files_are_all_looked_at_and_ten_comments_are_made(github:
 
     _, report, places = reviewed(pull)
 
-    assert len(report.looked_at) == len(report.findings) == 300
+    assert len(report.analysed_files) == len(report.findings) == 300
     assert len(places) == 10
     assert "Beyond the inline comments" in pull.reviews[0]["body"]
     assert "and 190 more" in pull.reviews[0]["body"]

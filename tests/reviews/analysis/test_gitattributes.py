@@ -65,7 +65,7 @@ def outcome(repo: Repository, attributes: str, changes: dict[str, str]) -> tuple
     repo.commit({".gitattributes": attributes})
     pull = repo.open_pull_request(changes=changes, author="mona")
     report = Report.from_json(run(admit(pull)).report)
-    return list(report.looked_at), {left.path: left.reason for left in report.left_out}
+    return list(report.analysed_files), {left.path: left.reason for left in report.left_out}
 
 
 @pytest.mark.django_db
@@ -92,7 +92,7 @@ def test_what_it_calls_its_own_is_looked_at_whatever_its_name_and_head_say(githu
 @pytest.mark.django_db
 def test_the_attributes_of_the_pull_request_itself_do_not_count(repo: Repository) -> None:
     pull = repo.open_pull_request(changes={".gitattributes": "* linguist-generated\n", "a.py": UNUSED}, author="mona")
-    assert run(admit(pull)).report["looked_at"] == ["a.py"]
+    assert run(admit(pull)).report["analysed_files"] == ["a.py"]
 
 
 @pytest.mark.django_db

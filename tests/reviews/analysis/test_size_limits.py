@@ -52,7 +52,7 @@ def large(repo: Repository) -> PullRequest:
 def test_the_review_says_what_was_not_looked_at_and_why(github: Sandbox, large: PullRequest) -> None:
     report = Report.from_json(run(admit(large)).report)
 
-    assert report.looked_at == (".github/workflows/ci.yml", "b.py")
+    assert report.analysed_files == (".github/workflows/ci.yml", "b.py")
     assert {left.path: left.reason for left in report.left_out} == {
         "a.py": FILES, ".kodiai.yml": FILES, "README.md": FILES, "made/c.py": LeftOutReason.ATTRIBUTES,
     }  # fmt: skip
@@ -71,7 +71,7 @@ def test_a_finding_in_a_file_that_is_beyond_the_limit_now_is_not_called_gone(rep
     pull.push({"b.py": "x = 1\ny = 2\n"})
     later = run(admit(pull, "synchronize"))
 
-    assert later.report["looked_at"] == ["b.py"]
+    assert later.report["analysed_files"] == ["b.py"]
     assert not any("Gone" in comment["body"] for comment in pull.review_comments)
     assert "gone" not in pull.reviews[0]["body"]
 

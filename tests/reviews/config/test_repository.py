@@ -135,7 +135,7 @@ def test_what_nobody_wrote_is_left_out_and_named(repo: Repository) -> None:
 def test_generated_files_are_looked_at_where_the_repository_wants_it(repo: Repository) -> None:
     review, body = settle(repo, "paths: {generated: true}", GENERATED)
     assert "5 findings" in body
-    assert set(review.report["looked_at"]) == set(GENERATED)
+    assert set(review.report["analysed_files"]) == set(GENERATED)
 
 
 def test_a_rule_may_weigh_more_or_less_or_nothing(repo: Repository) -> None:

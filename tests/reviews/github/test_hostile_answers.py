@@ -162,7 +162,7 @@ def test_a_file_of_an_impossible_name_is_left_out_and_the_others_are_looked_at(
 
     assert review.conclusion == Conclusion.SUCCESS
     assert review.report is not None
-    assert review.report["looked_at"] == ["shop.py"]
+    assert review.report["analysed_files"] == ["shop.py"]
     assert len(review.report["left_out"]) == 1
 
 

@@ -177,7 +177,7 @@ def test_the_configuration_counts_as_it_is_at_the_base(git: Git, directory: Path
     (directory / "b.py").write_text(UNUSED)
     git("add", ".")
     report = reviewed(directory, "HEAD")
-    assert (len(report.findings), report.not_wanted) == (0, 1)
+    assert (len(report.findings), report.suppressed) == (0, 1)
 
 
 def test_what_the_repository_configures_for_git_is_not_run(git: Git, directory: Path) -> None:

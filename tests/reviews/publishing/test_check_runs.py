@@ -34,7 +34,7 @@ def finding(severity: Severity, number: int = 1, **more: Any) -> Finding:
 
 def reported(review: Review, *findings: Finding, **more: Any) -> Review:
     """The run as if these had been its findings."""
-    review.report = Report(changed_files=1, looked_at=("shop.py",), findings=findings, engines=("ruff",), **more)
+    review.report = Report(changed_files=1, analysed_files=("shop.py",), findings=findings, engines=("ruff",), **more)
     review.report = review.report.to_json()
     return review
 
