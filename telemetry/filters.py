@@ -22,6 +22,8 @@ def _text(description: str) -> filters.CharFilter:
 
 
 class IntegerFilter(filters.NumberFilter):
+    """A whole number."""
+
     field_class = forms.IntegerField
 
 
@@ -36,6 +38,8 @@ class _TimeField(IsoDateTimeField):
 
 
 class TimeFilter(filters.IsoDateTimeFilter):
+    """A time in ISO 8601; UTC without an offset."""
+
     field_class = _TimeField
 
 
@@ -51,10 +55,14 @@ class TelemetryFilter(filters.FilterSet):
 
 
 class RateLimitEventFilter(TelemetryFilter):
+    """Filters of rate-limit events."""
+
     degradation_path = _text("`none`, `search-api-rate-limit`, `search-api-error`, or a value of an adopted table.")
 
 
 class ExecutionFilter(TelemetryFilter):
+    """Filters of executions."""
+
     conclusion = _text(
         "`success`, `partial`, `skipped`, `superseded`, `error`, `timeout`, or a value of an adopted table."
     )
@@ -73,6 +81,7 @@ class StrictFilterBackend(filters.DjangoFilterBackend):
     """Refuse a filter that is misspelt or empty, which would otherwise return every row."""
 
     def filter_queryset(self, request: Request, queryset: QuerySet[Model], view: Any) -> Any:
+        """Filter the rows. Raises ValidationError for unknown and empty parameters."""
         known = view.filterset_class.base_filters
         others = {*PageQuery().fields, CursorPagination.cursor_query_param}
         errors = {}
@@ -90,6 +99,7 @@ class CursorPagination(pagination.CursorPagination):
     """Pages that follow the id, so that rows written meanwhile are neither repeated nor skipped."""
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any] | None:
+        """Return one page. Raises ValidationError for an invalid size or ordering."""
         # As a dict: in a QueryDict an empty value counts as a form field that was not filled in.
         query = PageQuery(data=request.query_params.dict())
         query.is_valid(raise_exception=True)
@@ -106,6 +116,7 @@ class CursorPagination(pagination.CursorPagination):
         return cursor
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """Describe a page for the OpenAPI schema."""
         link = {"type": ["string", "null"], "format": "uri"}
         fields = {"next": link, "previous": link, "results": schema}
         return {"type": "object", "properties": fields, "required": [*fields]}
