@@ -14,10 +14,11 @@ from reviews.commands.replies import asked, explanation, help_body, misplaced_bo
 from reviews.exceptions import RunFinished
 from reviews.findings import Finding
 from reviews.github.client import Client
-from reviews.github.errors import GitHubError, Unavailable
+from reviews.github.errors import GitHubError
 from reviews.github.identity import is_app_login
 from reviews.github.schemas import Comment
 from reviews.models import Command, IgnoredFinding, Review
+from reviews.publishing.post_once import Post, post_once, send_announced
 from reviews.publishing.previous_comments import PostedFinding, findings_by_content_hash, posted_findings
 from reviews.publishing.resolve_threads import close_ignored
 from reviews.shutdown import raise_if_stopping
@@ -126,23 +127,39 @@ def say(client: Client, review: Review, body: str, what: str) -> str:
         return f"not answered, because the sender is a bot: {what}"
     if review.answered_at is None:
         raise_if_stopping()
-        if not (_may_be_answered(review) and _find_answer(client, review)):
-            post(client, review, body)
-        review.stamp("answered_at")
+        post_once(_as_post(client, review), lambda _: post(client, review, body))
     return f"answered: {what}"
 
 
-def post(client: Client, review: Review, body: str) -> None:
+def post(client: Client, review: Review, body: str) -> Comment:
     """Post the answer: in its thread, or in the conversation of the pull request."""
-    posted = client.create_comment(
-        review.pr_number,
-        f"{body}\n\n{marker(review)}",
-        thread=review.delivery.thread_id,
-        # The last write before the post. That it is stored says that GitHub may have the answer from now on.
-        before=lambda: review.stamp("answering_at"),
+    return send_announced(
+        _as_post(client, review),
+        lambda announce: client.create_comment(
+            review.pr_number, f"{body}\n\n{marker(review)}", thread=review.delivery.thread_id, before=announce
+        ),
     )
-    if not _is_answer(review, posted):
-        raise Unavailable("GitHub's answer is not about the comment that was posted: whether it has it is not known")
+
+
+def _as_post(client: Client, review: Review) -> Post[Comment]:
+    return Post(
+        delivery=review.delivery,
+        announced=review.answering_at is not None,
+        announce=lambda: review.stamp("answering_at"),
+        find=lambda: _find_answer(client, review),
+        is_ours=lambda comment: _is_answer(review, comment),
+        confirm=lambda _: review.stamp("answered_at"),
+    )
+
+
+def _find_answer(client: Client, review: Review) -> Comment | None:
+    comments = client.comments(review.pr_number, on_lines=review.delivery.thread_id is not None)
+    return next((comment for comment in comments if _is_answer(review, comment)), None)
+
+
+def _is_answer(review: Review, comment: Comment) -> bool:
+    """Tell whether a comment is the App's own and has the marker of this run."""
+    return is_app_login(comment.author) and (comment.body or "").rstrip().endswith(marker(review))
 
 
 def react(client: Client, review: Review, content: str) -> None:
@@ -155,18 +172,3 @@ def react(client: Client, review: Review, content: str) -> None:
         client.react(delivery.comment_id, content, on_lines=on_lines, before=review.prove_claim)
     except GitHubError as error:
         logger.info("no reaction", extra={**delivery.log_fields, "error": str(error)})
-
-
-def _may_be_answered(review: Review) -> bool:
-    """Tell whether GitHub may have the answer already: see `publishing`."""
-    return review.answering_at is not None or review.delivery.redelivery_requested
-
-
-def _find_answer(client: Client, review: Review) -> bool:
-    on_lines = review.delivery.thread_id is not None
-    return any(_is_answer(review, comment) for comment in client.comments(review.pr_number, on_lines=on_lines))
-
-
-def _is_answer(review: Review, comment: Comment) -> bool:
-    """Tell whether a comment is the answer of this run. Only the App's own count: anybody can write a marker."""
-    return is_app_login(comment.author) and (comment.body or "").rstrip().endswith(marker(review))

@@ -7,7 +7,7 @@ stays owed (`Review.check_run_due_at`) and is tried again for a day.
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -19,13 +19,14 @@ from reviews.config.repository import RepositoryConfig
 from reviews.exceptions import LeaseLost
 from reviews.findings import Finding, Report, Severity, by_severity
 from reviews.github.client import Client
-from reviews.github.errors import GitHubError, RateLimited, Refused, Unavailable
+from reviews.github.errors import GitHubError, RateLimited, Refused
 from reviews.github.facts import POST_VISIBILITY_DELAY
 from reviews.github.identity import is_own_app
 from reviews.github.schemas import CheckRun
 from reviews.models import Review
 from reviews.publishing import author_tier
 from reviews.publishing.markdown import check_summary, check_title
+from reviews.publishing.post_once import Post, post_once, send_announced
 from reviews.redaction import visible
 from telemetry.models import Conclusion
 
@@ -144,40 +145,40 @@ def _report(client: Client, review: Review) -> Outcome:
         # Said once for all runs, where the token was asked for.
         review.store_check_run(check_run_due_at=None)
         return Outcome.ABANDONED
-    known = _find(client, review) if _may_be_posted(review) else None
-    if known is None or not _says(known, check_run_of(review)):
-        post(client, review, known)
-    review.stamp_check_run("check_run_reported_at", check_run_due_at=None)
+    post_once(_as_post(client, review), lambda known: post(client, review, known))
     return Outcome.REPORTED
 
 
-def post(client: Client, review: Review, known: CheckRun | None) -> None:
-    """Post the check run of a run, or change the one that GitHub has of an earlier end of it.
+def post(client: Client, review: Review, known: CheckRun | None) -> CheckRun:
+    """Post the check run of a run, or update `known`, which reports an earlier end of it.
 
-    Raises `LeaseLost`, with nothing sent, where it is not ours to tell any more.
+    Raises `LeaseLost`, with nothing sent, if another process reports it.
     """
-
-    def before() -> None:
-        # The last write before it, filtered by the claim. That it is stored says that GitHub may have the check run.
-        review.stamp_check_run("check_run_posting_at", check_run_due_at=_held_until())
-
     body = check_run_of(review)
-    if known is None:
-        posted = client.create_check_run({"head_sha": review.reported_commit, **body}, before)
-    else:
-        posted = client.update_check_run(known.id, body, before)
-    if posted.external_id != external_id(review):
-        raise Unavailable("GitHub's answer is not about the check run that was posted: whether it has it is not known")
+
+    def call(announce: Callable[[], None]) -> CheckRun:
+        if known is None:
+            return client.create_check_run({"head_sha": review.reported_commit, **body}, announce)
+        return client.update_check_run(known.id, body, announce)
+
+    return send_announced(_as_post(client, review), call)
+
+
+def _as_post(client: Client, review: Review) -> Post[CheckRun]:
+    return Post(
+        delivery=review.delivery,
+        announced=review.check_run_posting_at is not None,
+        announce=lambda: review.stamp_check_run("check_run_posting_at", check_run_due_at=_held_until()),
+        find=lambda: _find(client, review),
+        is_current=lambda known: _reports(known, check_run_of(review)),
+        is_ours=lambda posted: posted.external_id == external_id(review),
+        confirm=lambda _: review.stamp_check_run("check_run_reported_at", check_run_due_at=None),
+    )
 
 
 def _held_until() -> datetime:
     """Until when who tells a check run has it: for a lease, as a run, and then GitHub has settled what was sent."""
     return timezone.now() + timedelta(seconds=settings.KODIAI_LEASE_SECONDS) + POST_VISIBILITY_DELAY
-
-
-def _may_be_posted(review: Review) -> bool:
-    """Tell whether GitHub may have the check run of this identity already: see `service._may_be_published`."""
-    return review.check_run_posting_at is not None or review.delivery.redelivery_requested
 
 
 def _find(client: Client, review: Review) -> CheckRun | None:
@@ -189,7 +190,7 @@ def _find(client: Client, review: Review) -> CheckRun | None:
     return None
 
 
-def _says(known: CheckRun, body: Mapping[str, Any]) -> bool:
+def _reports(known: CheckRun, body: Mapping[str, Any]) -> bool:
     """Tell whether GitHub's check run is about this end of the run, and not about an earlier one that failed."""
     completed = known.completed_at.astimezone(UTC) if known.completed_at else None
     said = (known.conclusion, _time(completed), known.output.title)

@@ -73,7 +73,7 @@ def test_a_comment_that_github_refuses_moves_to_the_summary(
     assert "GitHub rejected comments on these lines" in review["body"]
     assert "`a.py:1`" in review["body"]
     assert "F401" in review["body"]
-    [told] = [vars(entry) for entry in caplog.records if entry.message == "GitHub did not take the review"]
+    [told] = [vars(entry) for entry in caplog.records if entry.message == "GitHub rejected the review"]
     assert told["delivery_id"] == delivery.delivery_id
     assert "Line could not be resolved" in told["error"]
 
