@@ -1,4 +1,4 @@
-"""Deliveries and runs in the admin: to be read; what failed can be queued again."""
+"""Deliveries and runs in the admin: read-only, except that failed deliveries can be queued again."""
 
 from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
@@ -7,7 +7,17 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from reviews.intake.inbox import requeue
-from reviews.models import Delivery, IgnoredFinding, MissedDelivery, PeriodicTask, Review, ThumbsDown
+from reviews.models import (
+    CheckRunReport,
+    CommandOutcome,
+    Delivery,
+    IgnoredFinding,
+    LanguageModelUsage,
+    MissedDelivery,
+    PeriodicTask,
+    Review,
+    ThumbsDown,
+)
 from telemetry.read_only_admin import (
     ReadOnlyAdmin,
     delivery_link,
@@ -15,6 +25,18 @@ from telemetry.read_only_admin import (
     rate_limit_event_link,
     review_link,
 )
+
+
+class ReadOnlyInline(admin.StackedInline):
+    """A row that belongs to a run, on the page of the run."""
+
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
 
 
 @admin.register(Delivery)
@@ -48,6 +70,18 @@ class DeliveryAdmin(ReadOnlyAdmin):
         return telemetry_links(delivery)
 
 
+class CheckRunReportInline(ReadOnlyInline):
+    model = CheckRunReport
+
+
+class CommandOutcomeInline(ReadOnlyInline):
+    model = CommandOutcome
+
+
+class LanguageModelUsageInline(ReadOnlyInline):
+    model = LanguageModelUsage
+
+
 @admin.register(Review)
 class ReviewAdmin(ReadOnlyAdmin):
     list_display = (
@@ -68,6 +102,7 @@ class ReviewAdmin(ReadOnlyAdmin):
     search_fields = ("delivery__delivery_id__exact", "repo__exact", "head_sha__exact")
     search_help_text = "Delivery id, owner/name, or head commit"
     readonly_fields = ("published", "telemetry")
+    inlines = (CheckRunReportInline, CommandOutcomeInline, LanguageModelUsageInline)
 
     @admin.display(description="on GitHub")
     def published(self, review: Review) -> SafeString | str:
@@ -82,7 +117,7 @@ class ReviewAdmin(ReadOnlyAdmin):
 
 @admin.register(IgnoredFinding)
 class IgnoredFindingAdmin(ReadOnlyAdmin):
-    """To delete one is to hear it again: the only rows here that people may delete."""
+    """The only rows that people may delete: the finding is reported again then."""
 
     list_display = ("id", "ignored_at", "repo", "rule", "message", "path", "pr_number", "ignored_by")
     search_fields = ("repo__exact", "rule__exact")
@@ -94,7 +129,7 @@ class IgnoredFindingAdmin(ReadOnlyAdmin):
 
 @admin.register(ThumbsDown)
 class ThumbsDownAdmin(ReadOnlyAdmin):
-    """The filter counts comments of each rule: rules that people do not want are at a glance."""
+    """The filter counts comments per rule: it shows which rules do not help."""
 
     list_display = ("id", "seen_at", "rule", "people", "repo", "pr_number", "path")
     list_filter = ("rule",)

@@ -1,4 +1,4 @@
-"""The story of a run, from the pull request to the published review. Read it from top to bottom."""
+"""The story of a run, from the pull request to the published review, from top to bottom."""
 
 import logging
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from reviews.github.client import MAX_FILES, Client
 from reviews.github.errors import Refused
 from reviews.github.files import FileRef
 from reviews.github.schemas import Blob, ChangedFile, PullRequest
-from reviews.models import Delivery, DeliveryStatus, IgnoredFinding, Review
+from reviews.models import Delivery, DeliveryStatus, IgnoredFinding, LanguageModelUsage, Review
 from reviews.publishing import check_runs
 from reviews.publishing.publish import publish
 from reviews.publishing.resolve_threads import sync_threads
@@ -32,11 +32,11 @@ logger = logging.getLogger(__name__)
 
 
 def run_review(review: Review) -> None:
-    """Run a review, or go on with one that was interrupted, at its first step without a time stamp.
+    """Run a review, or resume an interrupted one at its first step without a time stamp.
 
-    Returns when the run has a conclusion. Raises `RateLimited` when a required call met a limit, `WorkerStopping`
-    when the worker is stopping, and any other exception when the attempt failed. Nothing is lost then: the next call
-    resumes there.
+    Returns when the run has a conclusion. Raises `RateLimited` if a required call met a limit, `PostPending` if another
+    run of the pull request may just have posted, `WorkerStopping` if the worker is stopping, and any other exception if
+    the attempt failed. Nothing is lost then: the next call resumes the run.
     """
     with Client(review.repo, review.delivery.installation_id) as client:
         if review.finished_at is None:
@@ -82,13 +82,13 @@ def _review_pull_request(client: Client, review: Review) -> tuple[Conclusion, st
 
 
 def load(client: Client, review: Review) -> tuple[PullRequest, list[ChangedFile]]:
-    """Read the pull request, its files and the repository's configuration; the first time pins the head commit."""
+    """Read the pull request, its files and the repository's configuration. The first call pins the head commit."""
     try:
         pull = client.pull_request(review.pr_number)
     except Refused as refused:
         if refused.status in (404, 410):
             raise RunFinished(
-                Conclusion.SKIPPED, f"the pull request is gone, or the App may not see it: {refused}"
+                Conclusion.SKIPPED, f"the pull request is gone, or the App has no access: {refused}"
             ) from refused
         raise
     if pull.state != "open":
@@ -98,7 +98,9 @@ def load(client: Client, review: Review) -> tuple[PullRequest, list[ChangedFile]
     if _is_about_an_older_commit(review, pull.head.sha):
         raise RunFinished(Conclusion.SUPERSEDED, f"another delivery is about the head commit {pull.head.sha}")
     if _is_repetition(review, pull.head.sha):
-        raise RunFinished(Conclusion.SKIPPED, "this head commit was reviewed already, and nobody asked Kodiai again")
+        raise RunFinished(
+            Conclusion.SKIPPED, "this head commit was reviewed already, and nobody asked for another review"
+        )
     if review.loaded_at is None and (why := handlers.pause_reason(review)):
         raise RunFinished(Conclusion.SKIPPED, why)
     files = client.changed_files(review.pr_number, pull.changed_files)
@@ -124,9 +126,9 @@ def load(client: Client, review: Review) -> tuple[PullRequest, list[ChangedFile]
 
 
 def _load_config(client: Client, pull: PullRequest) -> repository.RepositoryConfig:
-    """Read the repository's configuration. One that GitHub withholds (409, 451, …) is as one that cannot be read.
+    """Read the repository's configuration. If GitHub refuses the file (409, 451, …), use the defaults and name it.
 
-    A token without the permission (401, 403) is no such case: it would not get the files either.
+    401 and 403 are raised: a token without the permission does not get the changed files either.
     """
     try:
         text = client.file_text(repository.PATH, pull.base.ref or pull.base.sha)
@@ -136,21 +138,21 @@ def _load_config(client: Client, pull: PullRequest) -> repository.RepositoryConf
     except Refused as refused:
         if refused.status in (401, 403):
             raise
-        problem = f"`{repository.PATH}` is not available (GitHub answered {refused.status}); the defaults were used."
+        problem = f"`{repository.PATH}` could not be read (GitHub answered {refused.status}); the defaults were used."
         return repository.RepositoryConfig(problems=(problem,))
 
 
 def _end_if_not_wanted(delivery: Delivery, config: repository.RepositoryConfig) -> None:
-    """Raise `RunFinished` if the repository wants no review for this event. Who asks Kodiai by name gets one."""
+    """Raise `RunFinished` if the repository's `triggers` exclude this event and nobody asked for Kodiai by name."""
     event, _, action = delivery.event_type.partition(".")
     if event == "pull_request" and not delivery.addressed and action not in config.triggers.actions:
         raise RunFinished(Conclusion.SKIPPED, f"`triggers` of `{repository.PATH}` excludes {action}")
 
 
 def _is_about_an_older_commit(review: Review, head_sha: str) -> bool:
-    """Tell whether the head commit has moved on since the event, and another run is about the one that it is now.
+    """Tell whether the head commit has changed since the event, and another run is about the present one.
 
-    That run's delivery came later; or earlier, where GitHub sent this one again after it was missed.
+    The delivery of that run came later, or earlier if this one is a redelivery.
     """
     if review.delivery.head_sha in ("", head_sha):
         return False
@@ -160,9 +162,9 @@ def _is_about_an_older_commit(review: Review, head_sha: str) -> bool:
 
 
 def _is_repetition(review: Review, head_sha: str) -> bool:
-    """Tell whether a review was requested of somebody else at a head commit that Kodiai has reviewed.
+    """Tell whether somebody else's review was requested at a head commit that Kodiai has reviewed.
 
-    GitHub sends one `review_requested` for each person who is asked, most often right after `opened`.
+    GitHub sends one `review_requested` per requested person, most often right after `opened`.
     """
     delivery = review.delivery
     return (
@@ -176,7 +178,7 @@ def _is_repetition(review: Review, head_sha: str) -> bool:
 
 
 def enrich_author(client: Client, review: Review, pull: PullRequest) -> None:
-    """Find the author's tier and store the outcome. From here on it is final: no resumed run asks Search again."""
+    """Find the author's tier and store the outcome, which is final: no resumed run asks Search again."""
     found = enrich(client, repo=client.repo, author=review.pr_author, association=pull.author_association)
     review.stamp(
         "enriched_at",
@@ -192,10 +194,10 @@ def enrich_author(client: Client, review: Review, pull: PullRequest) -> None:
 
 
 def emit_rate_limit_event(review: Review) -> bool:
-    """Record the rate-limit event of a run; return whether it is stored. The one place from which it is emitted.
+    """Record the rate-limit event of a run; return whether it was stored now. The only place that emits it.
 
-    The identity is that of the webhook that started the run (delivery id and event type), on every retry, resume and
-    replay, and the values are those stored by enrichment: so there can be no second row and no other values.
+    The identity is always that of the webhook which started the run (delivery id and event type), and the values are
+    those stored by enrichment. So no retry, resume or replay adds a row or changes its values.
     """
     if not review.telemetry_enabled or review.rate_limit_event_recorded_at is not None:
         return False
@@ -209,7 +211,7 @@ def emit_rate_limit_event(review: Review) -> bool:
         retry_attempts=review.retry_attempts,
         degradation_path=review.degradation_path,
     )
-    # Not known to be stored means owed: `flush_outbox` tries again until it is.
+    # If it is not known to be stored, it stays pending: `flush_outbox` tries again until it is.
     review.stamp("rate_limit_event_tried_at" if event is None else "rate_limit_event_recorded_at")
     return event is not None
 
@@ -218,7 +220,7 @@ def emit_rate_limit_event(review: Review) -> bool:
 
 
 def analyse(client: Client, review: Review, pull: PullRequest, files: Sequence[ChangedFile]) -> None:
-    """Look at the changed files and store what was found on changed lines, without what the repository ignores."""
+    """Analyse the changed files and store the findings on changed lines, without those that the repository ignores."""
 
     def contents(paths: Sequence[str], in_base: Sequence[str]) -> tuple[dict[str, Blob], dict[str, Blob]]:
         head = [FileRef(review.head_sha, path) for path in paths]
@@ -250,9 +252,9 @@ def analyse(client: Client, review: Review, pull: PullRequest, files: Sequence[C
 
 
 def finish(review: Review, conclusion: Conclusion, reason: str = "", pull_head: str = "") -> None:
-    """Give a run its conclusion and close its delivery, in one transaction.
+    """Give a run its conclusion, close its delivery and schedule its check run, in one transaction.
 
-    From then on its check run is owed; for `pull_head` see `check_runs.due_at`.
+    For `pull_head` see `check_runs.schedule`.
     """
     failed = conclusion in (Conclusion.ERROR, Conclusion.TIMEOUT)
     reason = redact(reason)
@@ -262,10 +264,10 @@ def finish(review: Review, conclusion: Conclusion, reason: str = "", pull_head: 
             conclusion=conclusion,
             conclusion_reason=storable(reason),
             deferred_until=None,
-            check_run_due_at=check_runs.due_at(review, conclusion, pull_head),
             lease_owner="",
             lease_expires_at=None,
         )
+        check_runs.schedule(review, conclusion, pull_head)
         Delivery.objects.filter(pk=review.delivery_id).update(
             status=DeliveryStatus.FAILED if failed else DeliveryStatus.DONE, finished_at=review.finished_at
         )
@@ -273,10 +275,11 @@ def finish(review: Review, conclusion: Conclusion, reason: str = "", pull_head: 
 
 
 def record_finished(review: Review) -> bool:
-    """Record the execution row of a finished run; return whether it is stored."""
+    """Record the execution of a finished run; return whether it was stored now."""
     if not review.telemetry_enabled or review.execution_recorded_at is not None:
         return False
-    usage = review.language_model_usage or {"provider": "kodiai", "model": "analyzers"}
+    used = LanguageModelUsage.objects.filter(review=review).first()
+    usage = used.usage if used is not None and used.usage else {"provider": "kodiai", "model": "analyzers"}
     execution = record_execution(
         delivery_id=review.delivery.delivery_id,
         event_type=review.delivery.event_type,

@@ -1,8 +1,7 @@
-"""Step 0 of a run that a comment started: what the comment asks for is done, once, and answered where it needs words.
+"""Step 0 of a run that a comment started: apply the command, once, and answer if it needs words.
 
-`review` goes on as any other run does; all else ends here, as skipped. What a command changes is stored in the
-transaction of its time stamp, which is filtered by the claim. An answer is posted as a review is: `answering_at` is
-stored right before it, and after an attempt of unknown outcome its marker is looked for first.
+After `review` the run goes on; any other command finishes it, as skipped. What a command changes is stored in the
+transaction of its time stamp, which is filtered by the claim. An answer is posted once (`post_once`).
 """
 
 import logging
@@ -27,23 +26,24 @@ from telemetry.models import Conclusion
 logger = logging.getLogger(__name__)
 
 SEEN, DONE = "eyes", "+1"
-"""Reactions to a comment, as GitHub calls them."""
+"""GitHub's names of the reactions to a comment."""
 MAY_COMMAND = frozenset({"admin", "maintain", "write"})
+"""Permissions that allow commands."""
 
 
 def handle_command(client: Client, review: Review) -> None:
-    """Do what the comment that started a run asks for, if one did.
+    """Apply the command of the comment that started a run, if there is one.
 
-    Returns where that is a review. Raises `RunFinished` when anything else is done, and what GitHub's calls raise.
+    Returns if a review is to be made. Raises `RunFinished` after any other command, and what calls to GitHub raise.
     """
     word = review.delivery.command
-    if word is None:
+    if not word:
         return
     react(client, review, SEEN)
     if word not in Command:
-        reason = say(client, review, unknown_body(word), "the word after the mention is not a command")
+        reason = answer(client, review, unknown_body(word), "the word after the mention is not a command")
     elif word != Command.HELP and not _may_command(client, review):
-        reason = say(client, review, refusal_body(), f"{review.delivery.sender} has no write access")
+        reason = answer(client, review, refusal_body(), f"{review.delivery.sender} has no write access")
     elif word == Command.REVIEW:
         return
     else:
@@ -52,80 +52,80 @@ def handle_command(client: Client, review: Review) -> None:
 
 
 def _may_command(client: Client, review: Review) -> bool:
-    """Tell whether the sender may command. GitHub is asked: an association, as in the comment, says less."""
-    return review.command_applied_at is not None or client.permission_of(review.delivery.sender) in MAY_COMMAND
+    """Tell whether the sender may command, by their permission: the comment's author association says less."""
+    return review.command_outcome.applied_at is not None or client.permission_of(review.delivery.sender) in MAY_COMMAND
 
 
 def _applied(client: Client, review: Review, command: Command) -> str:
-    """Do what a command asks for; return what was done, in words."""
+    """Apply a command; return what was done, as the reason of the conclusion."""
     if command == Command.HELP:
-        return say(client, review, help_body(), "help")
+        return answer(client, review, help_body(), "help")
     if command in (Command.PAUSE, Command.RESUME):
-        # Its time stamp is all that it changes: see `Review.paused_by`.
-        if review.command_applied_at is None:
-            review.stamp("command_applied_at")
+        # The time stamp is all that it changes: see `Review.paused_by`.
+        if review.command_outcome.applied_at is None:
+            review.command_outcome.stamp("applied_at")
         react(client, review, DONE)
         return f"{command}d by {review.delivery.sender}"
-    told = _told_in_thread(client, review)
-    if not told:
-        return say(client, review, misplaced_body(command), f"{command} is about a thread of Kodiai's")
-    # Of a remark on many lines the thread tells each by itself; rule and message are the same.
-    findings = findings_by_content_hash(review, told)
+    posted = _posted_in_thread(client, review)
+    if not posted:
+        return answer(client, review, misplaced_body(command), f"{command} is about a thread of Kodiai's")
+    # A thread may be about several findings with the same rule and message.
+    findings = findings_by_content_hash(review, posted)
     finding = next(filter(None, findings.values()), None)
     if command == Command.EXPLAIN:
-        return say(client, review, explanation(finding), command)
-    ignore(review, told[0].thread.path, findings)
-    close_ignored(client, review, told[0].thread)
+        return answer(client, review, explanation(finding), command)
+    ignore(review, posted[0].thread.path, findings)
+    close_ignored(client, review, posted[0].thread)
     react(client, review, DONE)
-    return f"{finding.rule if finding else 'what the thread is about'} is ignored from now on, as was asked"
+    return f"{finding.rule if finding else 'what the thread is about'} is ignored from now on, as requested"
 
 
 def ignore(review: Review, path: str, findings: Mapping[str, Finding | None]) -> None:
-    """Store, once, that what a thread is about is never said again in its repository.
+    """Store, once, that the findings of a thread are ignored in its repository from now on.
 
-    `findings` are by their gists; None where no report tells of one any more.
+    `findings` are by content hash; None if no stored report has it.
     """
-    if review.command_applied_at is not None:
+    if review.command_outcome.applied_at is not None:
         return
     about = {"path": path, "pr_number": review.pr_number, "ignored_by": review.delivery.sender}
     with transaction.atomic():
-        review.stamp("command_applied_at")
+        review.command_outcome.stamp("applied_at")
         for content_hash, finding in findings.items():
             known = {"rule": finding.rule, "message": finding.message} if finding else {}
             IgnoredFinding.objects.get_or_create(repo=review.repo, content_hash=content_hash, defaults=about | known)
 
 
 def pause_reason(review: Review) -> str:
-    """Why a run that nobody asked for is not made; empty where its pull request is not paused, or somebody did.
+    """Why a run is skipped because its pull request is paused; empty if it is not, or somebody asked for the review.
 
-    Who mentions Kodiai, or requests its review, or presses "Re-run", has asked.
+    To ask is to mention Kodiai, to request its review, or to press "Re-run".
     """
     by_itself = review.delivery.event == "pull_request" and not review.delivery.addressed
     by = review.paused_by() if by_itself else ""
     return by and f"paused by {by}; {asked(Command.RESUME)} ends that"
 
 
-def _told_in_thread(client: Client, review: Review) -> list[PostedFinding]:
-    """What the thread of Kodiai's tells that the comment stands in; nothing where it is in none."""
+def _posted_in_thread(client: Client, review: Review) -> list[PostedFinding]:
+    """Findings of the thread in which the comment stands, if Kodiai began it."""
     if review.delivery.thread_id is None:
         return []
     threads, _ = client.threads_and_reviews(review.pr_number)
     return [one for one in posted_findings(threads) if one.thread.comment_id == review.delivery.thread_id]
 
 
-# Saying it on GitHub
+# Answer on GitHub
 
 
 def marker(review: Review) -> str:
-    """The hidden end of an answer that tells it from all others."""
+    """The hidden end of an answer by which it is found."""
     return f"<!-- kodiai:answer {review.delivery.identity_digest} -->"
 
 
-def say(client: Client, review: Review, body: str, what: str) -> str:
-    """Answer the comment, once; return what was answered, in words. A bot is not answered: two could talk for ever."""
+def answer(client: Client, review: Review, body: str, what: str) -> str:
+    """Answer the comment, once; return what was done. A bot is not answered: two bots could go on for ever."""
     if review.delivery.sender.lower().endswith("[bot]"):
         return f"not answered, because the sender is a bot: {what}"
-    if review.answered_at is None:
+    if review.command_outcome.answered_at is None:
         raise_if_stopping()
         post_once(_as_post(client, review), lambda _: post(client, review, body))
     return f"answered: {what}"
@@ -144,11 +144,11 @@ def post(client: Client, review: Review, body: str) -> Comment:
 def _as_post(client: Client, review: Review) -> Post[Comment]:
     return Post(
         delivery=review.delivery,
-        announced=review.answering_at is not None,
-        announce=lambda: review.stamp("answering_at"),
+        announced=review.command_outcome.answering_at is not None,
+        announce=lambda: review.command_outcome.stamp("answering_at"),
         find=lambda: _find_answer(client, review),
         is_ours=lambda comment: _is_answer(review, comment),
-        confirm=lambda _: review.stamp("answered_at"),
+        confirm=lambda _: review.command_outcome.stamp("answered_at"),
     )
 
 
@@ -163,7 +163,7 @@ def _is_answer(review: Review, comment: Comment) -> bool:
 
 
 def react(client: Client, review: Review, content: str) -> None:
-    """React to the comment. That is politeness: what fails is logged."""
+    """React to the comment. A failure is logged and costs nothing."""
     delivery = review.delivery
     if delivery.comment_id is None:
         return
@@ -171,4 +171,4 @@ def react(client: Client, review: Review, content: str) -> None:
     try:
         client.react(delivery.comment_id, content, on_lines=on_lines, before=review.prove_claim)
     except GitHubError as error:
-        logger.info("no reaction", extra={**delivery.log_fields, "error": str(error)})
+        logger.info("reaction failed", extra={**delivery.log_fields, "error": str(error)})

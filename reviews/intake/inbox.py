@@ -1,19 +1,19 @@
-"""The inbox: deliveries are stored together with their task, once each."""
+"""The inbox: store each delivery once, in one transaction with its task."""
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from reviews.github.facts import POST_VISIBILITY_DELAY
 from reviews.intake.payloads import ParsedDelivery
-from reviews.models import Delivery, DeliveryStatus, Review
+from reviews.models import CheckRunReport, CommandOutcome, Delivery, DeliveryStatus, Review
 from reviews.runs.queues.enqueue import enqueue
 
 
 def accept(parsed: ParsedDelivery) -> tuple[str, str]:
     """Store a delivery and queue its task in one transaction.
 
-    Return what became of it, `queued`, `duplicate`, `requeued` or `ignored`, and why it is ignored, empty if it is not.
-    Of several equal deliveries at the same time the constraint on the identity lets one in; the others find its row.
+    Return `queued`, `duplicate`, `requeued` or `ignored`, and the reason if it is ignored. The constraint admits one of
+    several concurrent deliveries with one identity; the others find its row.
     """
     identity = {"delivery_id": parsed.delivery_id, "event_type": parsed.event_type}
     known = Delivery.objects.filter(**identity).first()
@@ -24,7 +24,7 @@ def accept(parsed: ParsedDelivery) -> tuple[str, str]:
         except IntegrityError:
             known = Delivery.objects.get(**identity)
     if known.status == DeliveryStatus.IGNORED:
-        # Not what would be said today: the settings may have changed since.
+        # The reason of then: settings may have changed since.
         return "ignored", known.ignore_reason
     return "requeued" if requeue(known) else "duplicate", ""
 
@@ -40,7 +40,7 @@ def _admit(parsed: ParsedDelivery) -> tuple[str, str]:
         head_sha=parsed.head_sha,
         sender=parsed.sender,
         addressed=parsed.addressed,
-        command=parsed.command or None,
+        command=parsed.command,
         comment_id=parsed.comment_id,
         thread_id=parsed.thread_id,
         ignore_reason=parsed.ignore or "",
@@ -49,34 +49,36 @@ def _admit(parsed: ParsedDelivery) -> tuple[str, str]:
     if parsed.ignore:
         return "ignored", parsed.ignore
     if parsed.pr_number is not None:
-        Review.objects.create(delivery=delivery, repo=parsed.repo, pr_number=parsed.pr_number)
+        review = Review.objects.create(delivery=delivery, repo=parsed.repo, pr_number=parsed.pr_number)
+        if parsed.command:
+            CommandOutcome.objects.create(review=review)
     enqueue(delivery)
     return "queued", ""
 
 
 def requeue(delivery: Delivery) -> bool:
-    """Queue a failed delivery again, with all its attempts; return False if it is not failed (any more).
+    """Queue a failed delivery again, with all its attempts; return False if its status is not failed.
 
-    Its run goes on where it stopped: what was published or recorded is not published or recorded again. One that may
-    just have posted waits until its marker tells whether it did.
+    Its run resumes where it stopped: nothing is published or recorded twice. With an unconfirmed post it waits until
+    GitHub lists it or never will (`publishing.post_once`).
     """
     with transaction.atomic():
         failed = Delivery.objects.filter(pk=delivery.pk, status=DeliveryStatus.FAILED)
         if not failed.update(status=DeliveryStatus.QUEUED, finished_at=None, failure=""):
             return False
         review = Review.objects.filter(delivery=delivery).first()
-        until = timezone.now() + POST_VISIBILITY_DELAY if review is not None and review.may_be_posted else None
+        unconfirmed = review is not None and review.has_unconfirmed_post
+        until = timezone.now() + POST_VISIBILITY_DELAY if unconfirmed else None
         Review.objects.filter(delivery=delivery).update(
             attempts=0,
             finished_at=None,
             conclusion="",
             conclusion_reason="",
             execution_recorded_at=None,
-            # GitHub may have been told that it failed. What is told at its next end takes the place of that.
-            check_run_due_at=None,
-            check_run_reported_at=None,
             deferred_since=None,
             deferred_until=until,
         )
+        # GitHub may have a check run that reports the failure. The next report updates it.
+        CheckRunReport.objects.filter(review__delivery=delivery).update(due_at=None, reported_at=None)
         enqueue(delivery, run_after=until)
     return True

@@ -1,7 +1,6 @@
-"""Recovery: what dead workers, a forgetful queue and a broken telemetry store left undone is done after all.
+"""Recovery from dead workers, lost tasks and outages of the telemetry store.
 
-Every function here is safe at any time and in many processes at once: what is found is taken over with a filtered
-UPDATE that one of them wins.
+Every function is safe at any time and in several processes at once: a filtered UPDATE decides which of them acts.
 """
 
 import logging
@@ -16,7 +15,7 @@ from django.utils.crypto import get_random_string
 from django_tasks_db.models import DBTaskResult
 
 from reviews.exceptions import LeaseLost
-from reviews.models import Delivery, DeliveryStatus, Review
+from reviews.models import CLAIMED, Delivery, DeliveryStatus, Review
 from reviews.runs.lease import expired
 from reviews.runs.queues import still_queued
 from reviews.runs.queues.enqueue import enqueue, queue_is_away
@@ -26,53 +25,56 @@ from reviews.service import emit_rate_limit_event, record_finished
 logger = logging.getLogger(__name__)
 
 HANDED_OVER_AFTER = timedelta(seconds=3)
-"""After which a delivery without a task was not just stored in this moment: the queue did not take it."""
+"""Age from which a delivery without a task is one that the queue did not accept, not one that was just stored."""
 MAX_REQUEUED = 500
-"""Waiting deliveries of which one sweep asks the queue, those that wait for longest first."""
+"""Waiting deliveries that one sweep looks up in the queue, the longest waiting first."""
 MAX_FAILURES_IN_A_ROW = 3
-"""Failed writes after which a round of `flush_outbox` leaves the rest to the next round."""
+"""Failed writes in a row that end a round of `flush_outbox`."""
 
 
 # Runs and deliveries
 
 
 def sweep() -> dict[str, int]:
-    """Put back the runs whose workers died, and queue again what the queue lost; return how many of each."""
+    """Reschedule runs whose lease has expired, requeue deliveries whose task is lost; return how many of each."""
     return {
-        "runs put back": sum(map(_take_over, Review.objects.filter(expired()).select_related("delivery"))),
-        "deliveries queued again": _queue_lost_again(),
+        "runs rescheduled": sum(map(_take_over, Review.objects.filter(expired()).select_related("delivery"))),
+        "deliveries requeued": _requeue_lost(),
         "tasks of dead workers ended": _end_tasks_of_dead_workers(),
     }
 
 
 def next_expiry() -> datetime | None:
-    """When the next lease runs out unless it is renewed; None where no run is claimed."""
-    expiry: datetime | None = Review.objects.exclude(lease_owner="").aggregate(next=Min("lease_expires_at"))["next"]
+    """When the next lease expires unless it is renewed; None if no run is claimed."""
+    expiry: datetime | None = Review.objects.filter(CLAIMED).aggregate(next=Min("lease_expires_at"))["next"]
     return expiry
 
 
 def _take_over(review: Review) -> bool:
-    """Put a dead worker's run back, in one transaction: a sweep that dies in the middle leaves it to the next."""
-    dead = Review.objects.filter(pk=review.pk, lease_owner=review.lease_owner, lease_expires_at=review.lease_expires_at)
-    worker, review.lease_owner = review.lease_owner, f"sweep:{get_random_string(12)}"
+    """Reschedule a dead worker's run, in one transaction: a sweep that dies in the middle leaves it to the next."""
+    expired_claim = Review.objects.filter(
+        pk=review.pk, lease_owner=review.lease_owner, lease_expires_at=review.lease_expires_at
+    )
+    worker = review.lease_owner
     with transaction.atomic():
-        if not dead.update(lease_owner=review.lease_owner):
+        if not expired_claim.update(lease_owner=f"sweep:{get_random_string(12)}"):
             return False
-        logger.warning("worker gone, its run is put back", extra={**review.delivery.log_fields, "worker": worker})
-        fail_attempt(review, f"its worker {worker} gave no sign of life")
+        # Read again: until the claim was taken, a worker that is only slow could go on.
+        review = Review.objects.select_related("delivery").get(pk=review.pk)
+        logger.warning("lease expired, rescheduling the run", extra={**review.delivery.log_fields, "worker": worker})
+        fail_attempt(review, f"the lease of its worker {worker} expired")
     return True
 
 
-def _queue_lost_again() -> int:
-    """Queue waiting deliveries again whose task is gone: its worker died before it claimed the run, or the queue did.
+def _requeue_lost() -> int:
+    """Requeue waiting deliveries whose task is lost: a worker died before it claimed the run, or the queue lost it.
 
-    The queue is asked of each that has been waiting for longer than a lease, and of each that it was never given. A
-    task too many is a no-op.
+    Look up those that have waited for longer than a lease, and those without a task. A superfluous task is a no-op.
     """
     now = timezone.now()
     before = now - timedelta(seconds=settings.KODIAI_LEASE_SECONDS)
     waiting = Delivery.objects.filter(
-        Q(queued_at__lt=before) | Q(queued_at__lt=now - HANDED_OVER_AFTER, task_id=None),
+        Q(queued_at__lt=before) | Q(queued_at__lt=now - HANDED_OVER_AFTER, task_id=""),
         status__in=(DeliveryStatus.RECEIVED, DeliveryStatus.QUEUED),
     ).order_by("queued_at")[:MAX_REQUEUED]
     known = still_queued([delivery.task_id for delivery in waiting if delivery.task_id], before)
@@ -87,27 +89,27 @@ def _queue_lost_again() -> int:
         with transaction.atomic():
             unchanged = Delivery.objects.filter(pk=delivery.pk, status=delivery.status, task_id=delivery.task_id)
             if unchanged.update(queued_at=timezone.now()):
-                logger.warning("task lost, its delivery is queued again", extra=delivery.log_fields)
+                logger.warning("task lost, requeueing its delivery", extra=delivery.log_fields)
                 enqueue(delivery)
                 queued += 1
     return queued
 
 
 def _end_tasks_of_dead_workers() -> int:
-    """Close the database queue's rows of workers that are gone: by itself it keeps them as running for ever."""
+    """Mark tasks of dead workers as failed: the database queue keeps them as running for ever."""
     now = timezone.now()
     before = now - timedelta(seconds=settings.KODIAI_LEASE_SECONDS)
     ended = 0
     for task in DBTaskResult.objects.running().filter(started_at__lt=before):
         at_work = Review.objects.filter(delivery__task_id=str(task.id), lease_expires_at__gte=now)
         if not at_work.exists():
-            task.set_failed(LeaseLost("its worker gave no sign of life"))
+            task.set_failed(LeaseLost("the lease of its worker expired"))
             ended += 1
     return ended
 
 
 def remove_old_tasks() -> int:
-    """Remove tasks that ended more than a day ago: the queue keeps every one, and the inbox knows what happened."""
+    """Remove tasks that ended more than a day ago: the queue keeps them all, and nothing reads them."""
     old = DBTaskResult.objects.finished().filter(finished_at__lt=timezone.now() - timedelta(days=1))
     return old.delete()[0]
 
@@ -116,10 +118,9 @@ def remove_old_tasks() -> int:
 
 
 def flush_outbox(limit: int = 500) -> int:
-    """Record what finished runs and final enrichments still owe to telemetry; return how many rows were stored.
+    """Record pending rate-limit events and executions; return how many rows were stored.
 
-    The identity makes a second write a no-op. A store that fails again and again ends the round, so that an outage
-    costs a round some seconds and not hours.
+    The identity makes a second write a no-op. Repeated failures end the round, so that an outage costs it seconds.
     """
     stored = _record_each(Review.objects.pending_rate_limit_event(), emit_rate_limit_event, limit)
     return stored + _record_each(Review.objects.pending_execution(), record_finished, limit)
@@ -131,7 +132,7 @@ def _record_each(pending: QuerySet[Review], record: Callable[[Review], bool], li
         try:
             recorded = record(review)
         except LeaseLost:
-            continue  # its claim changed in this moment; it is recorded by whoever has it, or in the next round
+            continue  # its claim just changed: its worker records it, or the next round does
         if recorded:
             stored, failures_in_a_row = stored + 1, 0
         elif (failures_in_a_row := failures_in_a_row + 1) == MAX_FAILURES_IN_A_ROW:

@@ -1,4 +1,4 @@
-"""Missed deliveries: what GitHub sent and the inbox does not have. GitHub sends nothing again by itself.
+"""Missed deliveries: GitHub sent them and the inbox does not have them. GitHub redelivers nothing by itself.
 
 Source: GitHub docs, "Handling failed webhook deliveries".
 """
@@ -22,13 +22,13 @@ logger = logging.getLogger(__name__)
 TASK = "missed-deliveries"
 """The name of the periodic task."""
 MAX_REQUESTS = 3
-"""Times that GitHub is asked to send one delivery again."""
+"""Redeliveries requested of one delivery."""
 UNDER_WAY = timedelta(minutes=2)
-"""An attempt younger than this may still be under way: GitHub waits 10 to 30 seconds for an answer."""
+"""Age below which an attempt may still be under way: GitHub waits 10 to 30 seconds for an answer."""
 WINDOW = timedelta(hours=24)
-"""How far the periodic task looks back when it has not looked for long."""
+"""How far the periodic task looks back at most."""
 OVERLAP = timedelta(hours=1)
-"""How far it looks back behind its last look."""
+"""How far it looks back before its last success."""
 CHUNK = 500
 """Deliveries looked up in the inbox at once."""
 
@@ -36,21 +36,21 @@ CHUNK = 500
 class Outcome(StrEnum):
     """What was done about a missed delivery."""
 
-    ASKED = "GitHub is asked to send it again"
-    WAITING = "GitHub was asked a moment ago"
-    GIVEN_UP = f"GitHub was asked {MAX_REQUESTS} times, and no more"
-    REFUSED = "GitHub refuses to send it again"
+    REQUESTED = "redelivery requested"
+    UNDER_WAY = "redelivery requested a moment ago"
+    ABANDONED = f"redelivery requested {MAX_REQUESTS} times before, not again"
+    REFUSED = "redelivery refused by GitHub"
 
 
 def event_type_of(delivery: HookDelivery) -> str:
-    """The event type under which the inbox would have the delivery."""
+    """The event type that the inbox would give the delivery."""
     return f"{delivery.event}.{delivery.action}" if delivery.action else delivery.event
 
 
 def find_missed(github: AppClient, since: datetime) -> Iterator[HookDelivery]:
     """Yield the latest attempt of each delivery since `since` that the inbox does not have, newest first.
 
-    What GitHub was answered does not matter: an answer may have been lost, or the inbox been restored from a backup.
+    The status of the attempt does not matter: the answer may be lost, or the inbox restored from a backup.
     """
     judged: set[tuple[str, str]] = set()
     before = timezone.now() - UNDER_WAY
@@ -66,9 +66,9 @@ def find_missed(github: AppClient, since: datetime) -> Iterator[HookDelivery]:
 
 
 def request_redelivery(github: AppClient, attempt: HookDelivery) -> Outcome:
-    """Ask GitHub to send a missed delivery again, at most `MAX_REQUESTS` times however many processes ask.
+    """Request the redelivery of a missed delivery, at most `MAX_REQUESTS` times by all processes together.
 
-    Raises `RateLimited`, without using a request up, and `Unavailable`, with which one is used: it may have been heard.
+    Raises `RateLimited`, which does not count, and `Unavailable`, which does: GitHub may have accepted the request.
     """
     now = timezone.now()
     missed, _ = MissedDelivery.objects.update_or_create(
@@ -77,12 +77,12 @@ def request_redelivery(github: AppClient, attempt: HookDelivery) -> Outcome:
         defaults={"delivered_at": attempt.delivered_at, "status_code": max(0, attempt.status_code)},
     )
     if missed.requests >= MAX_REQUESTS:
-        return Outcome.GIVEN_UP
+        return Outcome.ABANDONED
     free = MissedDelivery.objects.filter(
         Q(requested_at__isnull=True) | Q(requested_at__lt=now - UNDER_WAY), pk=missed.pk, requests__lt=MAX_REQUESTS
     )
     if not free.update(requests=F("requests") + 1, requested_at=now):
-        return Outcome.WAITING
+        return Outcome.UNDER_WAY
     try:
         github.redeliver(attempt.id)
     except RateLimited:
@@ -93,23 +93,22 @@ def request_redelivery(github: AppClient, attempt: HookDelivery) -> Outcome:
     except Refused as refused:
         logger.warning("redelivery refused", extra={"delivery_id": attempt.guid, "error": str(refused)})
         return Outcome.REFUSED
-    logger.info("redelivery asked for", extra={"delivery_id": attempt.guid, "event_type": missed.event_type})
-    return Outcome.ASKED
+    logger.info("redelivery requested", extra={"delivery_id": attempt.guid, "event_type": missed.event_type})
+    return Outcome.REQUESTED
 
 
 def request_missed_deliveries() -> dict[str, int]:
-    """Ask for what was missed since the last look; return how many deliveries that were, and for how many was asked.
+    """Request what was missed since the last success; return how many were missed, and how many were requested.
 
-    Nothing of before the first delivery that the inbox ever took: an App that was somebody else's, or that was not
-    set up yet, is not made up for.
+    Deliveries from before the first one in the inbox are left alone: Kodiai was not set up then.
     """
     first = Delivery.objects.order_by("pk").values_list("received_at", flat=True).first()
     if first is None:
-        return {"missed": 0, "asked for": 0}
+        return {"missed": 0, "requested": 0}
     since = max(first, timezone.now() - WINDOW)
     last_look = PeriodicTask.objects.filter(name=TASK).values_list("finished_at", flat=True).first()
     if last_look is not None:
         since = max(since, last_look - OVERLAP)
     with AppClient() as github:
         outcomes = [request_redelivery(github, attempt) for attempt in find_missed(github, since)]
-    return {"missed": len(outcomes), "asked for": outcomes.count(Outcome.ASKED)}
+    return {"missed": len(outcomes), "requested": outcomes.count(Outcome.REQUESTED)}

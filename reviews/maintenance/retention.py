@@ -1,4 +1,4 @@
-"""Retention: what is older than the operator wants to keep is removed; by default nothing is."""
+"""Retention: remove rows older than `KODIAI_RETENTION_DAYS`; by default none."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -8,19 +8,27 @@ from django.db.models import Q
 from django.utils import timezone
 
 from reviews.maintenance.recovery import remove_old_tasks
-from reviews.models import Command, Delivery, DeliveryStatus, MissedDelivery
+from reviews.models import (
+    PENDING_EXECUTION,
+    PENDING_RATE_LIMIT_EVENT,
+    Command,
+    Delivery,
+    DeliveryStatus,
+    MissedDelivery,
+    Review,
+)
 from telemetry.retention import purge
 
 BATCH = 500
-"""Deliveries removed in one transaction: SQLite's other writers wait for no more than that."""
+"""Deliveries removed in one transaction, which is how long SQLite's other writers wait."""
 MAX_BATCHES = 200
-"""Batches of one round. The next round goes on."""
+"""Batches of one round."""
 
 
 def retain() -> Mapping[str, int]:
-    """Remove what is older than `KODIAI_RETENTION_DAYS` days (0: nothing), and the queue's rows of yesterday.
+    """Remove rows older than `KODIAI_RETENTION_DAYS` days (0: none), and tasks that ended more than a day ago.
 
-    Of the inbox only what has ended goes, and no run that still owes telemetry. What paused a pull request stays.
+    Keep deliveries that have not ended, runs with pending telemetry, and commands that pause or resume.
     """
     removed = {"old tasks removed": remove_old_tasks()}
     if settings.KODIAI_RETENTION_DAYS:
@@ -29,13 +37,11 @@ def retain() -> Mapping[str, int]:
             Q(status__in=(DeliveryStatus.DONE, DeliveryStatus.FAILED), finished_at__lt=before)
             | Q(status=DeliveryStatus.IGNORED, received_at__lt=before)
         ).exclude(command__in=(Command.PAUSE, Command.RESUME))
-        pending = Q(review__telemetry_enabled=True) & (
-            Q(review__execution_recorded_at__isnull=True, review__finished_at__isnull=False)
-            | Q(review__rate_limit_event_recorded_at__isnull=True, review__enriched_at__isnull=False)
-        )
+        # A pending check run is kept back by nothing: it is abandoned after a day.
+        pending = Review.objects.filter(PENDING_RATE_LIMIT_EVENT | PENDING_EXECUTION).values("delivery")
         removed["deliveries removed"] = 0
         for _ in range(MAX_BATCHES):
-            batch = list(old.exclude(pending).order_by("pk").values_list("pk", flat=True)[:BATCH])
+            batch = list(old.exclude(pk__in=pending).order_by("pk").values_list("pk", flat=True)[:BATCH])
             Delivery.objects.filter(pk__in=batch).delete()
             removed["deliveries removed"] += len(batch)
             if len(batch) < BATCH:

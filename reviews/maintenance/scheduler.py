@@ -1,7 +1,7 @@
-"""The periodic tasks: run by the workers, or by `manage.py maintain` for those who prefer cron.
+"""The periodic tasks, run by the workers, or by `manage.py maintain` from cron.
 
-Each has a row (`PeriodicTask`) that says when it is due. A process claims a task with one filtered UPDATE, so that
-several workers, on one machine or many, never do the same work twice.
+Each has a row (`PeriodicTask`) with the time at which it is due. A process claims a task with one filtered UPDATE, so
+that several workers, on one machine or many, never do the same work twice.
 """
 
 import logging
@@ -34,11 +34,10 @@ def _never() -> None:
 
 @dataclass(frozen=True)
 class Periodic:
-    """A periodic task. `run` returns how much of what it did.
+    """A periodic task. `run` returns counts of what it did.
 
-    `every` returns the seconds between two starts; 0 turns the task off. It may be due earlier: at the time that
-    `earlier` returns, if it returns one. `longest` bounds, in seconds, for how long a process that died keeps others
-    from running it.
+    `every` returns the seconds between two starts; 0 turns the task off. `earlier` may return an earlier time at which
+    it is due. `longest` is for how many seconds a process holds it, even one that died.
     """
 
     name: str
@@ -53,16 +52,16 @@ def _telemetry() -> dict[str, int]:
 
 
 PERIODIC = (
-    # Due at the moment at which a lease runs out, so that a run whose worker died is not left longer than its lease.
+    # Due when a lease expires, so that a run whose worker died waits no longer than its lease.
     Periodic("sweep", sweep, lambda: settings.KODIAI_SWEEP_SECONDS, longest=5, earlier=next_expiry),
-    # Not held for long after an outage in which it could not be given back: what is owed is looked for after outages.
-    Periodic("owed-telemetry", _telemetry, lambda: settings.KODIAI_SWEEP_SECONDS, longest=15),
-    # Where the App is not set up there is nobody to tell, or to ask.
+    # Not held for long: an outage may keep a process from releasing it, and right after an outage it is needed.
+    Periodic("pending-telemetry", _telemetry, lambda: settings.KODIAI_SWEEP_SECONDS, longest=15),
+    # Off until the App is configured.
     Periodic(
         "check-runs",
         check_runs.report_pending,
         lambda: settings.KODIAI_SWEEP_SECONDS if settings.KODIAI_GITHUB_APP_ID else 0,
-        # Each check run is claimed by itself, so that a second process may help one that takes longer.
+        # Each check run has a claim of its own, so a second process may help.
         longest=15,
     ),
     Periodic(
@@ -76,12 +75,12 @@ PERIODIC = (
 
 
 def prepare() -> None:
-    """Make the rows of tasks that have none yet."""
+    """Create missing rows of periodic tasks."""
     PeriodicTask.objects.bulk_create([PeriodicTask(name=task.name) for task in PERIODIC], ignore_conflicts=True)
 
 
 def run_due() -> None:
-    """Run the tasks that are due and that no other process runs. Whatever one raises is logged and kept on its row."""
+    """Run the tasks that are due and that no other process holds. Exceptions are logged and stored on their rows."""
     now = timezone.now()
     due = set(PeriodicTask.objects.filter(_free(now), due_at__lte=now).values_list("name", flat=True))
     for task in PERIODIC:
@@ -90,7 +89,7 @@ def run_due() -> None:
 
 
 def run_all() -> dict[str, Mapping[str, int] | Exception | None]:
-    """Run every task now; return of each what it counted, why it failed, or None where another process runs it."""
+    """Run every task now; return for each its counts, the exception, or None if another process holds it."""
     prepare()
     return {task.name: _run(task, Q()) for task in PERIODIC}
 
@@ -107,10 +106,10 @@ def _run(task: Periodic, condition: Q) -> Mapping[str, int] | Exception | None:
         return None
     try:
         done = task.run()
-    except Exception as error:  # the edge of a worker: the next round comes whatever happened in this one
+    except Exception as error:  # the edge of a worker: the next round comes whatever happens in this one
         logger.exception("periodic task failed", extra={"task": task.name})
         if isinstance(error, django.db.Error):
-            connection.close()  # it may be the connection itself that failed
+            connection.close()  # the connection itself may have failed
         failure = storable(redact("".join(traceback.format_exception(error))))
         rows.filter(started_at=started).update(
             failed_at=timezone.now(), failure=failure, held_until=None, due_at=_next_due(task, started)

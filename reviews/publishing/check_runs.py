@@ -1,8 +1,7 @@
-"""Step 7 of a run: one check run on the head commit, so that branch protection can ask for it, and people see why
-nothing was said.
+"""Step 7 of a run: report how it ended as a check run on the head commit, once (`post_once`).
 
-It is politeness: the run has ended before it is told, and no failure here changes that. What GitHub could not be told
-stays owed (`Review.check_run_due_at`) and is tried again for a day.
+Branch protection can require it, and people see why a commit has no review. The run has ended before, and no failure
+here changes that: a check run that could not be reported stays pending (`CheckRunReport`), for a day.
 """
 
 import logging
@@ -23,7 +22,7 @@ from reviews.github.errors import GitHubError, RateLimited, Refused
 from reviews.github.facts import POST_VISIBILITY_DELAY
 from reviews.github.identity import is_own_app
 from reviews.github.schemas import CheckRun
-from reviews.models import Review
+from reviews.models import CheckRunReport, Review
 from reviews.publishing import author_tier
 from reviews.publishing.markdown import check_summary, check_title
 from reviews.publishing.post_once import Post, post_once, send_announced
@@ -33,14 +32,16 @@ from telemetry.models import Conclusion
 logger = logging.getLogger(__name__)
 
 NAME = "Kodiai"
-"""What branch protection asks for by this name."""
+"""Name of the check run, which branch protection requires it by."""
 MAX_ANNOTATIONS = 50
 """Annotations of one call. Source: GitHub REST docs, "Create a check run"."""
 NEVER = "never"
 MIN_WAIT, MAX_WAIT = timedelta(seconds=30), timedelta(hours=1)
+"""Between two attempts to report one."""
 ABANDONED_AFTER = timedelta(days=1)
+"""Time since the end of the run after which nobody needs its check run."""
 MAX_PENDING = 100
-"""Check runs that one round tells."""
+"""Check runs of one round of `report_pending`."""
 
 _LEVELS = {
     Severity.CRITICAL: "failure",
@@ -51,138 +52,137 @@ _LEVELS = {
 
 
 class Outcome(StrEnum):
-    """What became of a check run that was owed."""
+    """What became of a pending check run."""
 
     REPORTED = "reported"
     DEFERRED = "deferred"
-    UNAVAILABLE = "GitHub away"
+    UNAVAILABLE = "GitHub unavailable"
     ABANDONED = "abandoned"
     NOT_OURS = "reported by others"
 
 
-# Whether one is owed
+# Whether a run gets one, and when
 
 
-def due_at(review: Review, conclusion: Conclusion, pull_head: str = "") -> datetime | None:
-    """When the check run of a run that ends in this moment is to be told; None where it gets none.
+def schedule(review: Review, conclusion: Conclusion, pull_head: str = "") -> None:
+    """Store, in the transaction in which a run finishes, that its check run is pending, unless it gets none.
 
-    A run that was superseded gets none, and one that was skipped only where its commit is the pull request's head
-    (`pull_head`, as far as that is known) and has no review: a newer check run of the same name hides the older one,
-    and one that was skipped must not hide one that failed.
+    A superseded run gets none. A skipped run gets one only if its commit is the head of the pull request (`pull_head`,
+    empty if unknown) and has no review: a newer check run hides an older one of the same name, and `skipped` must not
+    hide a failure.
     """
     commit = review.reported_commit
     if not commit or conclusion == Conclusion.SUPERSEDED:
-        return None
+        return
     if conclusion == Conclusion.SKIPPED and (commit != pull_head or _about(review, commit, published_at__isnull=False)):
-        return None
-    now = timezone.now()
-    if review.check_run_posting_at is None:
-        return now
-    # It was told that the run had failed, before it was queued again. What was just sent may not be listed yet.
-    return max(now, review.check_run_posting_at + POST_VISIBILITY_DELAY)
+        return
+    due_at = timezone.now()
+    earlier = CheckRunReport.objects.filter(review=review).first()
+    if earlier is not None and earlier.posting_at is not None:
+        # An earlier end of this run was reported. What was just sent may not be listed yet.
+        due_at = max(due_at, earlier.posting_at + POST_VISIBILITY_DELAY)
+    CheckRunReport.objects.update_or_create(review=review, defaults={"due_at": due_at})
 
 
 def _about(review: Review, commit: str, **more: Any) -> bool:
-    """Tell whether another run of the same pull request is about this commit, and more."""
-    others = Review.objects.filter(repo=review.repo, pr_number=review.pr_number, head_sha=commit)
-    return others.exclude(pk=review.pk).filter(**more).exists()
+    """Tell whether another run of the same pull request is about this commit, and meets other conditions."""
+    return review.others().filter(head_sha=commit, **more).exists()
 
 
-# Telling it
+# Report it
 
 
 def report_pending() -> dict[str, int]:
-    """Tell GitHub the check runs that are owed; return what became of how many.
+    """Report the check runs that are due; return how many were reported, deferred and abandoned.
 
-    Safe at any time and in many processes at once. A GitHub that is away ends the round.
+    Safe at any time and in several processes at once. An unavailable GitHub ends the round.
     """
     outcomes: Counter[Outcome] = Counter()
-    for review in Review.objects.pending_check_run().select_related("delivery")[:MAX_PENDING]:
-        with Client(review.repo, review.delivery.installation_id) as client:
-            outcome = report(client, review)
+    for pending in CheckRunReport.objects.pending().select_related("review__delivery")[:MAX_PENDING]:
+        with Client(pending.review.repo, pending.review.delivery.installation_id) as client:
+            outcome = _report(client, pending)
         outcomes[outcome] += 1
         if outcome is Outcome.UNAVAILABLE:
             break
-    deferred = outcomes[Outcome.DEFERRED] + outcomes[Outcome.UNAVAILABLE]
     return {
         "reported": outcomes[Outcome.REPORTED],
-        "deferred": deferred,
+        "deferred": outcomes[Outcome.DEFERRED] + outcomes[Outcome.UNAVAILABLE],
         "abandoned": outcomes[Outcome.ABANDONED],
     }
 
 
 def report(client: Client, review: Review) -> Outcome:
-    """Tell GitHub how a run ended, if that is owed now. Whatever GitHub does, nothing is raised.
+    """Report how a run ended, if its check run is due. No failure of GitHub's is raised."""
+    pending = CheckRunReport.objects.pending().select_related("review__delivery").filter(review=review).first()
+    return Outcome.NOT_OURS if pending is None else _report(client, pending)
 
-    Of several processes one sets `check_run_due_at` to a time to come and goes on; the others leave the check run to
-    it until then.
-    """
-    due = review.check_run_due_at
-    if due is None or due > timezone.now():
-        return Outcome.NOT_OURS
+
+def _report(client: Client, pending: CheckRunReport) -> Outcome:
+    """Claim a check run that is due, and report it. Of several processes one claims it; the others leave it alone."""
     try:
-        review.store_check_run(check_run_due_at=_held_until())
+        pending.store(due_at=_held_until())
         try:
-            return _report(client, review)
+            return _report_claimed(client, pending)
         except RateLimited as limited:
-            return _defer(review, limited.retry_at, limited, Outcome.DEFERRED)
+            return _defer(pending, limited.retry_at, limited, Outcome.DEFERRED)
         except GitHubError as error:
-            # 401 is about the token, or the App that was suspended for a while, and not about the check run.
+            # 401 is about the token, or a suspended App, and not about the check run.
             if isinstance(error, Refused) and error.status != 401:
-                return _abandon(review, str(error))
-            assert review.finished_at is not None  # noqa: S101  # nothing is owed before
-            # As long again as it has been owed, so that the waits grow.
-            wait = max(MIN_WAIT, min(timezone.now() - review.finished_at, MAX_WAIT))
-            return _defer(review, timezone.now() + wait, error, Outcome.UNAVAILABLE)
+                return _abandon(pending, str(error))
+            # As long again as it has been pending, so that the waits grow.
+            wait = max(MIN_WAIT, min(timezone.now() - _finished_at(pending), MAX_WAIT))
+            return _defer(pending, timezone.now() + wait, error, Outcome.UNAVAILABLE)
     except LeaseLost:
         return Outcome.NOT_OURS
 
 
-def _report(client: Client, review: Review) -> Outcome:
-    if _about(review, review.reported_commit, pk__gt=review.pk, check_run_reported_at__isnull=False):
-        return _abandon(review, "a later run has told of this commit")
+def _report_claimed(client: Client, pending: CheckRunReport) -> Outcome:
+    review = pending.review
+    if _about(review, review.reported_commit, pk__gt=review.pk, check_run_report__reported_at__isnull=False):
+        return _abandon(pending, "a later run has reported on this commit")
     if not client.may_write_checks():
-        # Said once for all runs, where the token was asked for.
-        review.store_check_run(check_run_due_at=None)
+        # Logged once for all runs, where the token is requested.
+        pending.store(due_at=None)
         return Outcome.ABANDONED
-    post_once(_as_post(client, review), lambda known: post(client, review, known))
+    post_once(_as_post(client, pending), lambda known: post(client, pending, known))
     return Outcome.REPORTED
 
 
-def post(client: Client, review: Review, known: CheckRun | None) -> CheckRun:
+def post(client: Client, pending: CheckRunReport, known: CheckRun | None) -> CheckRun:
     """Post the check run of a run, or update `known`, which reports an earlier end of it.
 
     Raises `LeaseLost`, with nothing sent, if another process reports it.
     """
-    body = check_run_of(review)
+    body = check_run_of(pending.review)
 
     def call(announce: Callable[[], None]) -> CheckRun:
         if known is None:
-            return client.create_check_run({"head_sha": review.reported_commit, **body}, announce)
+            return client.create_check_run({"head_sha": pending.review.reported_commit, **body}, announce)
         return client.update_check_run(known.id, body, announce)
 
-    return send_announced(_as_post(client, review), call)
+    return send_announced(_as_post(client, pending), call)
 
 
-def _as_post(client: Client, review: Review) -> Post[CheckRun]:
+def _as_post(client: Client, pending: CheckRunReport) -> Post[CheckRun]:
+    review = pending.review
     return Post(
         delivery=review.delivery,
-        announced=review.check_run_posting_at is not None,
-        announce=lambda: review.stamp_check_run("check_run_posting_at", check_run_due_at=_held_until()),
+        announced=pending.posting_at is not None,
+        announce=lambda: pending.stamp("posting_at", due_at=_held_until()),
         find=lambda: _find(client, review),
         is_current=lambda known: _reports(known, check_run_of(review)),
         is_ours=lambda posted: posted.external_id == external_id(review),
-        confirm=lambda _: review.stamp_check_run("check_run_reported_at", check_run_due_at=None),
+        confirm=lambda _: pending.stamp("reported_at", due_at=None),
     )
 
 
 def _held_until() -> datetime:
-    """Until when who tells a check run has it: for a lease, as a run, and then GitHub has settled what was sent."""
+    """Until when the claim on a check run lasts: a lease, and then until GitHub lists what was sent."""
     return timezone.now() + timedelta(seconds=settings.KODIAI_LEASE_SECONDS) + POST_VISIBILITY_DELAY
 
 
 def _find(client: Client, review: Review) -> CheckRun | None:
-    """The check run of this identity that GitHub has. Only the App's own count: anybody can write an external id."""
+    """Return the App's own check run of this identity, or None."""
     for check_run in client.check_runs(review.reported_commit, NAME):
         app = check_run.app
         if check_run.external_id == external_id(review) and app is not None and is_own_app(app.id, app.slug):
@@ -191,39 +191,45 @@ def _find(client: Client, review: Review) -> CheckRun | None:
 
 
 def _reports(known: CheckRun, body: Mapping[str, Any]) -> bool:
-    """Tell whether GitHub's check run is about this end of the run, and not about an earlier one that failed."""
+    """Tell whether GitHub's check run reports this end of the run, and not an earlier one that failed."""
     completed = known.completed_at.astimezone(UTC) if known.completed_at else None
-    said = (known.conclusion, _time(completed), known.output.title)
-    return said == (body["conclusion"], body["completed_at"], body["output"]["title"])
+    reported = (known.conclusion, _time(completed), known.output.title)
+    return reported == (body["conclusion"], body["completed_at"], body["output"]["title"])
 
 
-def _defer(review: Review, until: datetime, why: GitHubError, outcome: Outcome) -> Outcome:
-    """Try again later; give it up, and say so, where that is too late for anybody to look at it."""
-    assert review.finished_at is not None  # noqa: S101  # nothing is owed before
-    if until > review.finished_at + ABANDONED_AFTER:
-        return _abandon(review, str(why))
-    # What may just have been posted is looked for once GitHub has settled.
-    review.store_check_run(check_run_due_at=max(until, timezone.now() + POST_VISIBILITY_DELAY))
-    logger.info("check run deferred", extra={**review.delivery.log_fields, "until": until, "error": str(why)})
+def _defer(pending: CheckRunReport, until: datetime, why: GitHubError, outcome: Outcome) -> Outcome:
+    """Try again later; abandon it if that is more than `ABANDONED_AFTER` after the run finished."""
+    if until > _finished_at(pending) + ABANDONED_AFTER:
+        return _abandon(pending, str(why))
+    # What may just have been posted is looked for once GitHub lists it.
+    pending.store(due_at=max(until, timezone.now() + POST_VISIBILITY_DELAY))
+    log_fields = pending.review.delivery.log_fields
+    logger.info("check run deferred", extra={**log_fields, "until": until, "error": str(why)})
     return outcome
 
 
-def _abandon(review: Review, why: str) -> Outcome:
-    review.store_check_run(check_run_due_at=None)
-    logger.info("check run abandoned", extra={**review.delivery.log_fields, "reason": why})
+def _abandon(pending: CheckRunReport, why: str) -> Outcome:
+    pending.store(due_at=None)
+    logger.info("check run abandoned", extra={**pending.review.delivery.log_fields, "reason": why})
     return Outcome.ABANDONED
 
 
-# What it says
+def _finished_at(pending: CheckRunReport) -> datetime:
+    finished_at = pending.review.finished_at
+    assert finished_at is not None  # noqa: S101  # none is pending before
+    return finished_at
+
+
+# Its contents
 
 
 def external_id(review: Review) -> str:
-    """What tells the check run of one identity from all others, and names its pull request to a re-run."""
+    """The id by which the check run of one identity is found, and by which a re-run finds its pull request."""
     return f"{review.pr_number}:{review.delivery.identity_digest}"
 
 
 def check_run_of(review: Review) -> dict[str, Any]:
-    """The check run of a run that has ended, as GitHub takes it."""
+    """The check run of a finished run, in the form of GitHub's API."""
     report = author_tier.report_for_author(review) if review.report else Report()
     conclusion = Conclusion(review.conclusion)
     shown = report if conclusion in (Conclusion.SUCCESS, Conclusion.PARTIAL) else Report()
@@ -242,14 +248,14 @@ def check_run_of(review: Review) -> dict[str, Any]:
             "annotations": annotations,
         },
     }
-    # Without an address GitHub shows that of the App.
+    # Without an address GitHub links to the App.
     return body | ({"details_url": review.github_review_url} if review.github_review_url else {})
 
 
 def conclusion_of(conclusion: Conclusion, report: Report, fail_on: str = NEVER) -> str:
-    """GitHub's conclusion for that of a run. Nothing but `fail_on` (a severity) makes it one that blocks a merge.
+    """GitHub's conclusion for that of a run. Only `fail_on` (a severity) can make it block a merge.
 
-    Findings that an engine which failed did not make are not known to be none: that is no success.
+    If an engine failed, no findings is not a success.
     """
     if conclusion == Conclusion.SKIPPED:
         return "skipped"
@@ -262,7 +268,7 @@ def conclusion_of(conclusion: Conclusion, report: Report, fail_on: str = NEVER) 
 
 
 def _annotation(finding: Finding) -> dict[str, Any]:
-    """An annotation: plain text, of which GitHub makes no Markdown."""
+    """An annotation. GitHub shows it as plain text, not as Markdown."""
     return {
         "path": finding.path,
         "start_line": finding.start_line,
@@ -274,5 +280,5 @@ def _annotation(finding: Finding) -> dict[str, Any]:
 
 
 def _time(moment: datetime | None) -> str | None:
-    """A moment as GitHub writes it, in whole seconds."""
+    """A time in GitHub's format, in whole seconds."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment is not None else None

@@ -7,8 +7,8 @@ GitHub has no conditional post: sent twice is posted twice. What is kept instead
 Each post takes five steps.
 
 1. *Find.* If GitHub may have it, look for its marker. GitHub may have it if an earlier attempt announced it, or if
-   the delivery was requested again: then the run may be older than the database, which was restored from a backup.
-   Only posts of the App itself count, because anybody can write a marker. If it is there, go on with step 5.
+   Kodiai requested the redelivery: then an earlier run may have posted it, in a database that was replaced by a backup
+   since. Only posts of the App itself count, because anybody can write a marker. If it is there, go on with step 5.
 2. *Announce.* Store the time, in an UPDATE filtered by the claim. It is the last write before the post, with the
    connection to GitHub open. It raises `LeaseLost`, with nothing sent, if the claim was lost.
 3. *Send*, once: no call that posts is ever repeated within an attempt.
@@ -27,7 +27,7 @@ What an attempt leaves that is killed, or fails, after a step:
 
 *Waits*: a request that GitHub has begun may be stored, and listed, up to `POST_VISIBILITY_DELAY` later. Until then its
 absence proves nothing. So whoever makes such a run claimable defers it by that delay, counted from when the claim of
-the attempt ends: `runner.reschedule` and `inbox.requeue` for reviews and answers (`Review.has_unconfirmed_post`),
+the attempt ends: `runner.reschedule` and `inbox.requeue` for reviews and answers (`models.unconfirmed_post`),
 `check_runs` for check runs. Other runs of the pull request wait too (`previous_comments`).
 
 Two ways to fail remain; docs/architecture.md says how small they are. A worker that is suspended between steps 2 and 3

@@ -1,9 +1,8 @@
-"""Leases: a run belongs to one worker at a time, and to nobody for long after its worker died.
+"""Leases: a run belongs to one worker at a time, and to a dead worker for no longer than its lease.
 
-A worker claims a run with one filtered UPDATE and renews the claim while it works. From then on every write to the
-run is filtered by the claim (`Review.store`), so that a worker that was stopped for longer than its lease finds that
-the run is no longer its own before it writes, or publishes, anything. The database allows one claimed run for each
-pull request.
+A worker claims a run with one filtered UPDATE and renews the claim while it works. Every later write to the run is
+filtered by the claim (`Review.store`), so a worker that was suspended for longer than its lease notices that the claim
+is lost before it writes, or posts, anything. The database allows one claimed run per pull request.
 """
 
 import logging
@@ -18,25 +17,24 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.crypto import get_random_string
 
-from reviews.models import Delivery, DeliveryStatus, Review
+from reviews.models import CLAIMED, Delivery, DeliveryStatus, Review, unconfirmed_post
 
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0
-"""Between two tries to renew a lease while the database is away."""
+"""Seconds between two attempts to renew a lease while the database is unavailable."""
 
 
 def claim(delivery_pk: int, worker: str) -> Review | None:
-    """Claim the run of a delivery for `worker`; return None if it is finished, somebody else's, or has to wait.
+    """Claim the run of a delivery for `worker`; return None if it is finished, claimed, or has to wait.
 
-    A run that may just have posted (`Review.may_be_posted`) waits, `deferred_until`, until its marker tells whether it
-    did; a task that was forgotten on the way may come too early. Raises `IntegrityError` while another run of the same
-    pull request is claimed.
+    A run with an unconfirmed post waits until `deferred_until`, when GitHub lists the post or never will; a stray task
+    may come earlier. Raises `IntegrityError` while another run of the same pull request is claimed.
     """
     owner = f"{worker}:{get_random_string(12)}"
-    known = (Q(publishing_at=None) | ~Q(published_at=None)) & (Q(answering_at=None) | ~Q(answered_at=None))
+    # Conditions on the row itself, and no join: PostgreSQL checks them again after it has waited for the row's lock.
     free = Review.objects.filter(
-        known | Q(deferred_until=None) | Q(deferred_until__lte=timezone.now()),
+        Q(deferred_until=None) | Q(deferred_until__lte=timezone.now()) | ~unconfirmed_post(),
         delivery_id=delivery_pk,
         lease_owner="",
         finished_at__isnull=True,
@@ -45,7 +43,7 @@ def claim(delivery_pk: int, worker: str) -> Review | None:
         if not free.update(lease_owner=owner, lease_expires_at=_expiry()):
             return None
         Delivery.objects.filter(pk=delivery_pk).update(status=DeliveryStatus.RUNNING)
-        # In the same transaction: a connection that ends after it would leave a claim that nobody knows to be theirs.
+        # In the same transaction: a connection lost after it would leave a claim that no worker knows of.
         return Review.objects.select_related("delivery").get(delivery_id=delivery_pk)
 
 
@@ -53,7 +51,7 @@ def claim(delivery_pk: int, worker: str) -> Review | None:
 def renewed(review: Review) -> Iterator[None]:
     """Renew the claim on a run in the background until the end of the block."""
     over = threading.Event()
-    # The owner as it is now: what another thread sets on the run in memory may yet be rolled back.
+    # The owner as of now: another thread may change it in memory and be rolled back.
     mine = Review.objects.filter(pk=review.pk, lease_owner=review.lease_owner)
 
     def renew() -> None:
@@ -67,7 +65,7 @@ def renewed(review: Review) -> Iterator[None]:
                 except (DatabaseError, InterfaceError):
                     logger.exception("lease not renewed", extra=review.delivery.log_fields)
                     connection.close()
-                    # Soon again, so that a run that outlives an outage is not taken from its worker after it.
+                    # Retry soon, so that a run that survives an outage is not taken from its worker after it.
                     wait = min(wait, RETRY_SECONDS)
         finally:
             connection.close()
@@ -82,8 +80,8 @@ def renewed(review: Review) -> Iterator[None]:
 
 
 def expired() -> Q:
-    """The runs that nobody renews any more."""
-    return ~Q(lease_owner="") & Q(lease_expires_at__lt=timezone.now())
+    """Runs whose lease has expired."""
+    return CLAIMED & Q(lease_expires_at__lt=timezone.now())
 
 
 def _expiry() -> object:

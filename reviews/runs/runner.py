@@ -1,4 +1,4 @@
-"""What becomes of a run: it is claimed, put back where it has to wait, given up where nothing helps."""
+"""Run queued deliveries: claim a run, and finish, defer, retry or abandon it."""
 
 import logging
 import os
@@ -26,22 +26,22 @@ from telemetry.models import Conclusion
 logger = logging.getLogger(__name__)
 
 MAX_BACKOFF = 300.0
-"""Seconds between two attempts of a run at the most."""
+"""Longest wait between two attempts of a run, in seconds."""
 OUTAGE_SECONDS = 1.0
-"""Between two tries to put a run back while the database is away."""
+"""Seconds between two attempts to reschedule a run while the database is unavailable."""
 MAX_TRACEBACK = 20_000
-"""Characters of a traceback that are kept, its end."""
+"""Characters kept of the end of a traceback."""
 OUTAGES = (OperationalError, InterfaceError, InternalError)
-"""What Django's databases raise when they are away, locked, full or read-only: no fault of the run's."""
+"""Raised by Django when a database is unavailable, locked, full or read-only: not the fault of the run."""
 
 _running: Review | None = None
-"""The run that this process works on; a worker works on one at a time."""
+"""The run that this process works on, one at a time."""
 
 
 def process(delivery_pk: int) -> None:
-    """Act on a queued delivery. What a worker does with a task; the edge at which every exception ends.
+    """Act on a queued delivery: the body of a worker's task, where every exception ends.
 
-    Of several workers with the same delivery one gets its claim and goes on; the others return.
+    Of several workers with the same delivery one claims its run; the others return.
     """
     global _running
     delivery = Delivery.objects.get(pk=delivery_pk)
@@ -51,7 +51,7 @@ def process(delivery_pk: int) -> None:
     try:
         review = claim(delivery_pk, f"{socket.gethostname()}:{os.getpid()}")
     except IntegrityError:
-        # Another run of this pull request is under way. This one comes after it.
+        # Another run of this pull request is claimed. This one runs after it.
         _queue_for_later(delivery)
         return
     if review is None:
@@ -63,10 +63,10 @@ def process(delivery_pk: int) -> None:
             try:
                 _attempt(review)
             except OUTAGES as outage:
-                logger.exception("database failed, the run is put back", extra=delivery.log_fields)
+                logger.exception("database failed, rescheduling the run", extra=delivery.log_fields)
                 _defer_after_outage(review.pk, owner, outage)
     except LeaseLost:
-        logger.warning("run was taken over by another worker, or has ended", extra=delivery.log_fields)
+        logger.warning("claim lost, the run was taken over or has finished", extra=delivery.log_fields)
     finally:
         _running = None
 
@@ -74,7 +74,7 @@ def process(delivery_pk: int) -> None:
 def _queue_for_later(delivery: Delivery) -> None:
     later = timezone.now() + timedelta(seconds=random.uniform(1, 3))
     with transaction.atomic():
-        # Only while it waits: if this process was stopped for a while, another may have run it to its end.
+        # Only while it waits: if this process was suspended, another may have finished it.
         waiting = Delivery.objects.filter(pk=delivery.pk, status__in=(DeliveryStatus.RECEIVED, DeliveryStatus.QUEUED))
         if waiting.update(queued_at=later):
             enqueue(delivery, run_after=later)
@@ -87,10 +87,10 @@ def _attempt(review: Review) -> None:
     except RateLimited as limited:
         defer(review, limited.retry_at, str(limited))
     except PostPending as early:
-        logger.info("run put back", extra={**review.delivery.log_fields, "reason": str(early)})
+        logger.info("run rescheduled", extra={**review.delivery.log_fields, "reason": str(early)})
         reschedule(review, early.until)
     except WorkerStopping:
-        logger.info("run handed back, the worker was told to stop", extra=review.delivery.log_fields)
+        logger.info("worker stopping, run released", extra=review.delivery.log_fields)
         reschedule(review, timezone.now())
     except (LeaseLost, *OUTAGES):
         raise
@@ -101,44 +101,44 @@ def _attempt(review: Review) -> None:
 
 
 def defer(review: Review, until: datetime, reason: str) -> None:
-    """Put a run back for a reason that is not its own, as a limit of GitHub's; it uses no attempt.
+    """Defer a run for a reason outside of it, such as a limit of GitHub's; this uses no attempt.
 
-    Past `KODIAI_MAX_DEFERRAL` seconds since it was first put back the run is given up.
+    Abandon it if `until` is more than `KODIAI_MAX_DEFERRAL` seconds after the first deferral.
     """
     since = review.deferred_since or timezone.now()
     if until - since > timedelta(seconds=settings.KODIAI_MAX_DEFERRAL):
-        finish(review, Conclusion.ERROR, f"{reason}; that is longer than a run is put off (KODIAI_MAX_DEFERRAL)")
+        finish(review, Conclusion.ERROR, f"{reason}; the wait exceeds KODIAI_MAX_DEFERRAL")
         record_finished(review)
         return
     logger.info("run deferred", extra={**review.delivery.log_fields, "until": until, "reason": reason})
-    # Jitter, so that all that waits for one reset does not come at the same moment.
+    # Jitter, so that runs deferred until the same reset do not start at the same moment.
     reschedule(review, until + timedelta(seconds=random.uniform(0.1, 1)), deferred_since=since)
 
 
 def _defer_after_outage(review_pk: int, owner: str, outage: Exception) -> None:
-    """Put a run back as soon as the database takes it; there is nothing else that this worker could do until then.
+    """Defer a run as soon as the database is available again; this worker can do nothing else until then.
 
-    Left alone, the run would be found by the sweep when its lease has run out, at the cost of an attempt.
+    Otherwise the sweep would find the run when its lease has expired, at the cost of an attempt.
     """
     while True:
         connection.close()
         try:
-            # Read anew: what was set on the run in memory may have been rolled back in the database.
+            # Read again: changes in memory may have been rolled back in the database.
             review = Review.objects.select_related("delivery").filter(pk=review_pk, lease_owner=owner).first()
             if review is None:
-                raise LeaseLost("the run was taken over by another worker while the database failed")
+                raise LeaseLost("the run was taken over by another worker during the outage")
             defer(review, timezone.now() + timedelta(seconds=random.uniform(2, 5)), f"the database failed: {outage}")
             return
         except OUTAGES as still:
-            logger.warning("database fails still", extra={"owner": owner, "error": str(still)})
+            logger.warning("database still failing", extra={"owner": owner, "error": str(still)})
             time.sleep(OUTAGE_SECONDS)
             raise_if_stopping()
 
 
 def fail_attempt(review: Review, reason: str, failure: str = "") -> None:
-    """Count a failed attempt: put the run back with growing waits, or give it up after `KODIAI_MAX_ATTEMPTS`.
+    """Count a failed attempt: reschedule the run with growing waits, or abandon it after `KODIAI_MAX_ATTEMPTS`.
 
-    `failure` is the traceback, empty where there is none.
+    `failure` is the traceback, if there is one.
     """
     attempts = review.attempts + 1
     with transaction.atomic():
@@ -150,20 +150,19 @@ def fail_attempt(review: Review, reason: str, failure: str = "") -> None:
             wait = min(MAX_BACKOFF, 2.0**attempts) * random.uniform(0.5, 1)
             reschedule(review, timezone.now() + timedelta(seconds=wait))
             return
-        finish(review, Conclusion.ERROR, f"given up after {attempts} attempts: {reason}")
+        finish(review, Conclusion.ERROR, f"abandoned after {attempts} attempts: {reason}")
     record_finished(review)
 
 
 def reschedule(review: Review, until: datetime, **values: object) -> None:
-    """Give up the claim on a run and queue it for `until`. Raises `LeaseLost` if it is somebody else's, or has ended.
+    """Release the claim on a run and queue it for `until`. Raises `LeaseLost` if the claim is lost or the run finished.
 
-    A run that may just have posted its review waits until GitHub has stored it or never will: only then its marker
-    tells which. That is counted from now, when nobody posts it any more: a slow worker may have sent it long after it
-    stored `publishing_at`.
+    A run with an unconfirmed post waits at least until GitHub lists it or never will (`publishing.post_once`). The wait
+    begins now, when the claim ends: a slow worker may have sent its post long after it announced it.
     """
     if not review.lease_owner:
-        raise LeaseLost(f"the run of {review} has ended")
-    if review.may_be_posted:
+        raise LeaseLost(f"the run of {review} has finished")
+    if review.has_unconfirmed_post:
         until = max(until, timezone.now() + POST_VISIBILITY_DELAY)
     with transaction.atomic():
         review.store(deferred_until=until, lease_owner="", lease_expires_at=None, **values)
@@ -171,26 +170,26 @@ def reschedule(review: Review, until: datetime, **values: object) -> None:
 
 
 def release() -> None:
-    """Put back the run that this process works on, from another thread, because the process ends in a moment.
+    """Reschedule the run that this process works on, from another thread, because the process ends in a moment.
 
-    The step that is under way may still do its work, but its outcome is not stored.
+    The current step may still do its work; its outcome is not stored.
     """
     running = _running
     if running is None:
         return
-    logger.warning("step does not end in time, its run is handed back", extra=running.delivery.log_fields)
+    logger.warning("step exceeds the grace period, releasing its run", extra=running.delivery.log_fields)
     try:
         with transaction.atomic():
-            # Locked, so that the run's own thread cannot begin to publish in between: it finds its claim gone.
+            # Locked, so that the run's own thread cannot announce a post in between: it finds its claim lost.
             review = Review.objects.select_related("delivery").select_for_update(of=("self",)).get(pk=running.pk)
             review.lease_owner = running.lease_owner
             reschedule(review, timezone.now())
     except LeaseLost:
-        logger.info("the run had ended, or was somebody else's", extra=running.delivery.log_fields)
+        logger.info("claim was lost before, nothing to release", extra=running.delivery.log_fields)
 
 
 def handle_installation(delivery: Delivery) -> None:
-    """Act on `installation*`: where the App was removed or suspended, the runs that wait there end."""
+    """Act on `installation*`: finish the waiting runs of an installation that was deleted or suspended."""
     if delivery.event_type in ("installation.deleted", "installation.suspend"):
         waiting = Review.objects.select_related("delivery").filter(
             delivery__installation_id=delivery.installation_id, delivery__status=DeliveryStatus.QUEUED
@@ -199,7 +198,7 @@ def handle_installation(delivery: Delivery) -> None:
             try:
                 finish(review, Conclusion.SKIPPED, f"the App was removed ({delivery.event_type})")
             except LeaseLost:
-                continue  # it was claimed in this moment, and will hear from GitHub itself
+                continue  # just claimed: its worker will learn it from GitHub
             record_finished(review)
     Delivery.objects.filter(pk=delivery.pk).update(status=DeliveryStatus.DONE, finished_at=timezone.now())
     logger.info("installation changed", extra=delivery.log_fields)

@@ -49,7 +49,8 @@ def _reviewed(kodiai: Kodiai, pull: PullRequest, delivery: str) -> float:
     assert kodiai.send(pull, delivery_id=delivery).status_code == 202
     row = (
         "SELECT r.started_at, r.published_at FROM reviews_review r JOIN reviews_delivery d ON r.delivery_id = d.id"
-        f" WHERE d.delivery_id = '{delivery}' AND r.published_at IS NOT NULL AND r.check_run_due_at IS NULL"
+        " JOIN reviews_checkrunreport c ON c.review_id = r.id"
+        f" WHERE d.delivery_id = '{delivery}' AND r.published_at IS NOT NULL AND c.reported_at IS NOT NULL"
     )
     ((started, published),) = eventually(lambda: kodiai.rows(row), f"{delivery} is published")
     begun, ended = load.moment(started), load.moment(published)

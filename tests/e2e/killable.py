@@ -28,7 +28,7 @@ POINTS = (
     *steps.AFTER_THE_END,
     "taken-over",  # a sweep that has found a run whose worker died, dies too
 )
-"""Where a worker can be ordered to die: time stamps of `Review`, and what lies between an effect and its stamp."""
+"""Where a worker can be ordered to die: time stamps, and what lies between an effect and its stamp."""
 IN_PUBLISH_WINDOW = ("publishing_at", "review-posted")
 AFTER_THE_END = ("finished", *steps.AFTER_THE_END)
 """Points at which nobody has to claim the run again."""
@@ -59,7 +59,7 @@ def order_path(folder: Path, delivery_id: str, point: str) -> Path:
 def _hook() -> None:
     from reviews import service, worker
     from reviews.maintenance import recovery
-    from reviews.models import Delivery, Review
+    from reviews.models import CheckRunReport, Delivery, Review
     from reviews.publishing import check_runs, publish
     from reviews.runs import runner
 
@@ -86,8 +86,9 @@ def _hook() -> None:
         return review
 
     def dying(stamp: Callable[..., None]) -> Callable[..., None]:
-        def dying_stamp(review: Review, step: str, **values: object) -> None:
-            stamp(review, step, **values)
+        def dying_stamp(row: Review | CheckRunReport, step: str, **values: object) -> None:
+            stamp(row, step, **values)
+            review = row if isinstance(row, Review) else row.review
             _die_if_ordered(review.delivery.delivery_id, step)
 
         return dying_stamp
@@ -99,10 +100,10 @@ def _hook() -> None:
     worker.Worker.run = watched_run  # type: ignore[method-assign]
     runner.claim = watched_claim
     Review.stamp = dying(Review.stamp)  # type: ignore[method-assign]
-    Review.stamp_check_run = dying(Review.stamp_check_run)  # type: ignore[method-assign]
+    CheckRunReport.stamp = dying(CheckRunReport.stamp)  # type: ignore[method-assign]
     recovery.fail_attempt = dying_sweep
     publish.post = then("review-posted", publish.post, lambda _, review, *__: review.delivery.delivery_id)
-    check_runs.post = then("check-run-posted", check_runs.post, lambda _, review, *__: review.delivery.delivery_id)
+    check_runs.post = then("check-run-posted", check_runs.post, lambda _, row, *__: row.review.delivery.delivery_id)
     finish = then("finished", service.finish, lambda review, *_, **__: review.delivery.delivery_id)
     service.finish = runner.finish = finish
     service.record_rate_limit_event = then(

@@ -180,8 +180,9 @@ class Run:
 def runs(kodiai: Kodiai) -> list[Run]:
     rows = kodiai.rows(
         "SELECT d.delivery_id, d.event_type, d.status, r.conclusion, r.lease_owner, r.attempts, r.enriched_at,"
-        " r.execution_recorded_at, r.github_review_id, r.check_run_reported_at, r.id, r.repo, r.pr_number, r.head_sha"
+        " r.execution_recorded_at, r.github_review_id, c.reported_at, r.id, r.repo, r.pr_number, r.head_sha"
         " FROM reviews_delivery d JOIN reviews_review r ON r.delivery_id = d.id"
+        " LEFT JOIN reviews_checkrunreport c ON c.review_id = r.id"
     )
     return [Run(*row[:6], moment(row[6]), moment(row[7]), row[8], moment(row[9]), row[10], row[11:]) for row in rows]
 
@@ -198,8 +199,9 @@ def unfinished(kodiai: Kodiai) -> int:
     return int(
         kodiai.rows(
             "SELECT count(*) FROM reviews_delivery d JOIN reviews_review r ON r.delivery_id = d.id"
+            " LEFT JOIN reviews_checkrunreport c ON c.review_id = r.id"
             " WHERE d.status NOT IN ('done', 'failed', 'ignored') OR r.execution_recorded_at IS NULL"
-            " OR r.check_run_due_at IS NOT NULL"
+            " OR c.due_at IS NOT NULL"
         )[0][0]
     )
 

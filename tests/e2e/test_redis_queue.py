@@ -86,7 +86,7 @@ def test_a_run_that_is_put_off_is_run_when_its_time_has_come(kodiai: Kodiai) -> 
 
     all_are_done_once(kodiai, "deferred", pulls)
     assert [entry for entry in kodiai.events() if entry["event"] == "run deferred"]
-    assert not [entry for entry in kodiai.events() if entry["event"] == "task lost, its delivery is queued again"]
+    assert not [entry for entry in kodiai.events() if entry["event"] == "task lost, requeueing its delivery"]
     assert pull.reviews
 
 

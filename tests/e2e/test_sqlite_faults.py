@@ -22,7 +22,7 @@ pytestmark = [
 LONG = os.environ.get("KODIAI_TEST_LONG") == "1"
 LEAST_SECONDS = 30.0 if LONG else 0.0
 """For which the file stays locked at the least; longer than web server and worker wait for it in any case."""
-WORKER_FAILS = ("database failed, the run is put back", "periodic tasks failed", "periodic task failed")
+WORKER_FAILS = ("database failed, rescheduling the run", "periodic tasks failed", "periodic task failed")
 """What the log says then of a worker, of its runs or of its periodic tasks."""
 
 
@@ -67,7 +67,7 @@ def test_a_file_that_is_locked_for_long_loses_nothing_and_uses_no_attempt(delive
         held.release()
         assert alive(kodiai)
         eventually(lambda: ready(kodiai) == 503, "Kodiai is not ready")
-        eventually(lambda: deliveries.logged("database failed, the run is put back"), "the worker has waited in vain")
+        eventually(lambda: deliveries.logged("database failed, rescheduling the run"), "the worker has waited in vain")
         while time.monotonic() - since < LEAST_SECONDS:
             assert deliveries.send() == 503
 

@@ -65,7 +65,7 @@ def test_a_run_whose_step_takes_longer_than_the_grace_period_is_handed_back(
 
         assert process.wait(30) == 0
     held.release()
-    assert "step does not end in time, its run is handed back" in log.read_text()
+    assert "step exceeds the grace period, releasing its run" in log.read_text()
     is_handed_back(delivery)
     assert len(pull.reviews) == 1
 
@@ -83,7 +83,7 @@ def test_a_run_is_handed_back_between_two_steps(github: Sandbox, pull: PullReque
         held.release()
 
         assert process.wait(30) == 0
-    assert "run handed back, the worker was told to stop" in log.read_text()
+    assert "worker stopping, run released" in log.read_text()
     is_handed_back(delivery)
     assert len(pull.reviews) == 1
 

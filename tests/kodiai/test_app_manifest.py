@@ -64,7 +64,7 @@ def complete_runs(github: Sandbox) -> None:
         github.fail("create_comment" if to is None else "reply", Fault(FaultKind.APPLIED_THEN_RESET))
         delivery = say(pull, "@kodiai explain", to=to)
         run(delivery)
-        assert run(delivery).answered_at is not None
+        assert run(delivery).command_outcome.answered_at is not None
 
 
 @pytest.mark.django_db

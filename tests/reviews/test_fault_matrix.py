@@ -33,7 +33,7 @@ from reviews.runs.runner import process
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
 from telemetry.models import Conclusion, Execution, RateLimitEvent
 from tests.support.published import check_said_once
-from tests.support.runs import admit, let_waits_be_over
+from tests.support.runs import admit, let_waits_be_over, report_of
 from tests.support.shop import AFTER, BEFORE
 
 pytestmark = pytest.mark.django_db
@@ -249,27 +249,28 @@ def _cell(github: Sandbox, pull: PullRequest, call: Call, name: str, times: int 
 
 
 def _tell(github: Sandbox, delivery: Delivery) -> list[str]:
-    """Tell the check run of a run that has ended, five hours later each time, until it is told or given up.
+    """Report the check run of a finished run, five hours later each time, until it is reported or abandoned.
 
     Return what became of it, in words.
     """
-    puts_off = 0
+    rounds_deferred = 0
     now = timezone.now()
     for rounds in range(MAX_ROUNDS):
         review = Review.objects.get(delivery=delivery)
         assert review.delivery.status == DeliveryStatus.DONE, "the run has ended, whatever becomes of its check run"
-        if review.check_run_due_at is None:
+        due_at = report_of(review).due_at
+        if due_at is None:
             break
-        puts_off += 1
+        rounds_deferred += 1
         cache.clear()
         with time_machine.travel(now + (rounds + 1) * timedelta(hours=5)):
-            assert review.check_run_due_at < timezone.now(), "it is due within five hours"
+            assert due_at < timezone.now(), "it is due within five hours"
             report_pending()
     else:
-        pytest.fail("the check run is neither told nor given up")
-    put_off = ["deferred" + (", again and again" if puts_off > 1 else "")] if puts_off else []
+        pytest.fail("the check run is neither reported nor abandoned")
+    deferred = ["deferred" + (", again and again" if rounds_deferred > 1 else "")] if rounds_deferred else []
     looked = ["looked for"] if github.count("list_check_runs") else []
-    steps = [*put_off, *looked, "reported" if review.check_run_reported_at else "abandoned"]
+    steps = [*deferred, *looked, "reported" if report_of(review).reported_at else "abandoned"]
     return [f"its check run {steps[0]}", *steps[1:]]
 
 
@@ -295,7 +296,7 @@ def _live(github: Sandbox, delivery: Delivery) -> list[str]:
             attempts = review.attempts
             steps.append("failed attempt")
         else:
-            steps.append(f"put off {round((review.deferred_until - now).total_seconds() / 60)} min")
+            steps.append(f"deferred {round((review.deferred_until - now).total_seconds() / 60)} min")
         _let_time_pass(review)
     else:
         pytest.fail(f"the run neither ended nor went on: {review.delivery.failure}")
@@ -303,7 +304,7 @@ def _live(github: Sandbox, delivery: Delivery) -> list[str]:
 
 
 def _let_time_pass(review: Review) -> None:
-    """As if the run's time had come: limits that were known are over, and it has been put off for longer."""
+    """As if the run's time had come: limits that were known are over, and it has been deferred for longer."""
     assert review.deferred_until is not None
     cache.clear()
     if review.deferred_since is not None:
@@ -325,7 +326,7 @@ def _check(github: Sandbox, pull: PullRequest, review: Review) -> None:
     assert pull.comments == [], "the pull request gets no noise"
     check_runs = [kept["external_id"] for kept in pull.repository.check_runs]
     assert len(check_runs) == check_runs.count(external_id(review)) <= 1, "no check run is there twice"
-    assert review.check_run_reported_at is None or check_runs, "what is said to be told is there"
+    assert report_of(review).reported_at is None or check_runs, "what is said to be reported is there"
     failed = review.conclusion in (Conclusion.ERROR, Conclusion.TIMEOUT)
     assert review.delivery.status == (DeliveryStatus.FAILED if failed else DeliveryStatus.DONE)
     identity = {"delivery_id": review.delivery.delivery_id, "event_type": review.delivery.event_type}

@@ -246,7 +246,7 @@ def test_a_lasting_failure_is_a_failed_attempt_with_a_growing_wait_and_at_last_a
 
     assert (review.attempts, review.delivery.status) == (2, DeliveryStatus.FAILED)
     assert review.conclusion == Conclusion.ERROR
-    assert "given up after 2 attempts" in review.conclusion_reason
+    assert "abandoned after 2 attempts" in review.conclusion_reason
     assert execution_of(delivery).conclusion == "error"
 
 

@@ -39,7 +39,15 @@ from reviews import enrichment, service, shutdown
 from reviews.github import tokens
 from reviews.maintenance import scheduler
 from reviews.maintenance.recovery import flush_outbox, sweep
-from reviews.models import Delivery, DeliveryStatus, MissedDelivery, PeriodicTask, Review
+from reviews.models import (
+    PENDING_CHECK_RUN,
+    CheckRunReport,
+    Delivery,
+    DeliveryStatus,
+    MissedDelivery,
+    PeriodicTask,
+    Review,
+)
 from reviews.publishing.check_runs import report_pending
 from reviews.runs import runner
 from sandbox import Fault, FaultKind, PullRequest, Sandbox, webhook_payload
@@ -72,7 +80,7 @@ CODE = ("import os\n", "import os\nimport sys\n", "import sys\nvalue = missing\n
 FAULTS: dict[str, dict[str, Any]] = {
     "primary limit": {"kind": FaultKind.PRIMARY_LIMIT, "reset_in": 60},
     "primary limit that is over at once": {"kind": FaultKind.PRIMARY_LIMIT, "reset_in": 1},
-    "primary limit for longer than a run is put off": {"kind": FaultKind.PRIMARY_LIMIT, "reset_in": 30_000},
+    "primary limit beyond KODIAI_MAX_DEFERRAL": {"kind": FaultKind.PRIMARY_LIMIT, "reset_in": 30_000},
     "secondary limit": {"kind": FaultKind.SECONDARY_LIMIT, "retry_after": 90},
     "secondary limit without a hint": {"kind": FaultKind.SECONDARY_LIMIT},
     "server error": {"kind": FaultKind.STATUS, "status": 502},
@@ -99,7 +107,7 @@ HAPPENINGS = (
 # Kills are drawn more often than the others.
 # A worker that stands still for longer than its lease exactly between its last write and its request to GitHub posts
 # nevertheless, since GitHub knows no request that is bound to a claim.
-NOT_TAKEN_OVER_AT = ("publishing_at", "check_run_posting_at")
+NOT_TAKEN_OVER_AT = ("publishing_at", "posting_at")
 
 indexes = st.integers(0, 9)
 pull_indexes = st.integers(0, 2)
@@ -448,7 +456,7 @@ class Kodiai(RuleBasedStateMachine):
                 status__in=(DeliveryStatus.RECEIVED, DeliveryStatus.QUEUED, DeliveryStatus.RUNNING)
             )
             pending = Review.objects.pending_rate_limit_event().exists() or Review.objects.pending_execution().exists()
-            pending = pending or Review.objects.exclude(check_run_due_at=None).exists()
+            pending = pending or CheckRunReport.objects.filter(PENDING_CHECK_RUN).exists()
             if not unfinished.exists() and not pending:
                 break
         self.everything_holds()
@@ -506,7 +514,7 @@ def world(github: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Kodi
 
     def claim_in_time(delivery_pk: int, worker: str) -> Review | None:
         review = claim(delivery_pk, worker)
-        if review is not None and review.may_be_posted:
+        if review is not None and review.has_unconfirmed_post:
             until = review.deferred_until
             if until is not None and until > datetime.now(UTC):
                 now[0].broken.append(f"claimed {until - datetime.now(UTC)} too early: {review}")

@@ -8,9 +8,12 @@ from factory.django import DjangoModelFactory
 
 from reviews.models import (
     AuthorTier,
+    CheckRunReport,
+    CommandOutcome,
     Delivery,
     DeliveryStatus,
     IgnoredFinding,
+    LanguageModelUsage,
     MissedDelivery,
     PeriodicTask,
     Review,
@@ -102,6 +105,39 @@ class ReviewFactory(DjangoModelFactory):
     finished_at = NOW
     conclusion = Conclusion.SUCCESS
     execution_recorded_at = NOW
+
+
+class CheckRunReportFactory(DjangoModelFactory):
+    """A check run that is reported."""
+
+    class Meta:
+        model = CheckRunReport
+
+    review = factory.SubFactory(ReviewFactory)
+    posting_at = NOW
+    reported_at = NOW
+
+
+class CommandOutcomeFactory(DjangoModelFactory):
+    """A command that is answered."""
+
+    class Meta:
+        model = CommandOutcome
+
+    review = factory.SubFactory(ReviewFactory)
+    answering_at = NOW
+    answered_at = NOW
+
+
+class LanguageModelUsageFactory(DjangoModelFactory):
+    """A call that is paid for."""
+
+    class Meta:
+        model = LanguageModelUsage
+
+    review = factory.SubFactory(ReviewFactory)
+    reserved_at = NOW
+    paid_usd = 0.02
 
 
 class IgnoredFindingFactory(DjangoModelFactory):

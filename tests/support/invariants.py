@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db.models import Model, Q
 from django.utils import timezone
 
-from reviews.models import Delivery, DeliveryStatus, Review
+from reviews.models import PENDING_CHECK_RUN, CheckRunReport, Delivery, DeliveryStatus, Review
 from reviews.publishing.check_runs import check_run_of, external_id
 from sandbox import PullRequest
 from telemetry.models import Conclusion, Execution, RateLimitEvent
@@ -45,7 +45,7 @@ def state(pulls: Iterable[PullRequest]) -> State:
     """Read what is there now."""
     pulls = list(pulls)
     return State(
-        list(Review.objects.select_related("delivery")),
+        list(Review.objects.select_related("delivery", "command_outcome", "check_run_report")),
         list(RateLimitEvent.objects.all()),
         list(Execution.objects.all()),
         app_reviews(pulls),
@@ -88,9 +88,11 @@ def check_always(now: State, abandoned: set[tuple[int, str]]) -> None:
             assert posted[0]["commit_id"] == review.head_sha, "published on another commit"
     for marker, given in now.answers.items():
         assert len(given) == 1, f"answered {len(given)} times: {runs[marker].delivery}"
-        assert runs[marker].answering_at is not None, "answered before it was stored that GitHub may have it"
+        assert runs[marker].command_outcome.answering_at is not None, "answered before it was announced"
     for marker, review in runs.items():
-        assert review.answered_at is None or marker in now.answers, f"said to be answered, and is not: {review}"
+        outcome = getattr(review, "command_outcome", None)
+        answered = outcome is not None and outcome.answered_at is not None
+        assert not answered or marker in now.answers, f"said to be answered, and is not: {review}"
     events = {_identity(event): event for event in now.events}
     executions = {_identity(execution): execution for execution in now.executions}
     assert len(events) == len(now.events), "an identity with two events"
@@ -109,7 +111,7 @@ def _check_run(
     if review.published_at is not None:
         assert [one["id"] for one in posted] == [review.github_review_id], f"not the review that is there: {review}"
     if event is not None:
-        assert review.enriched_at is not None, f"an event of a run that owes none: {review}"
+        assert review.enriched_at is not None, f"an event of a run that has none: {review}"
         assert review.telemetry_enabled, f"an event though telemetry is off: {review}"
         for name in ("repo", "pr_number", *FINAL_WHEN["enriched_at"][1:]):
             assert getattr(event, name) == getattr(review, name), f"an event with another {name} than its run"
@@ -125,10 +127,10 @@ def _check_run(
     assert (review.lease_owner != "") == (review.lease_expires_at is not None)
     assert review.attempts <= settings.KODIAI_MAX_ATTEMPTS
     if status == DeliveryStatus.FAILED:
-        # A run is given up for its attempts, for its deferrals, or because GitHub refused: nothing else ends one.
+        # A run is abandoned for its attempts, for its deferrals, or because GitHub refused: nothing else ends one.
         reason = review.conclusion_reason
-        given_up = reason.startswith("given up after") and review.attempts == settings.KODIAI_MAX_ATTEMPTS
-        assert given_up or "KODIAI_MAX_DEFERRAL" in reason or reason.startswith("GitHub answered"), reason
+        abandoned = reason.startswith("abandoned after") and review.attempts == settings.KODIAI_MAX_ATTEMPTS
+        assert abandoned or "KODIAI_MAX_DEFERRAL" in reason or reason.startswith("GitHub answered"), reason
 
 
 def _check_check_runs(now: State) -> None:
@@ -137,11 +139,12 @@ def _check_check_runs(now: State) -> None:
     for identity, told in now.check_runs.items():
         review = runs[identity]
         assert len(told) == 1, f"told {len(told)} times: {review.delivery}"
-        assert review.check_run_posting_at is not None, "told before it was stored that GitHub may have it"
+        assert review.check_run_report.posting_at is not None, "reported before it was stored that GitHub may have it"
         assert told[0]["head_sha"] == review.reported_commit, "told of another commit"
     for review in now.reviews:
-        if review.check_run_reported_at is not None:
-            assert review.check_run_due_at is None, f"owed though it was told: {review}"
+        report = getattr(review, "check_run_report", None)
+        if report is not None and report.reported_at is not None:
+            assert report.due_at is None, f"pending though it was reported: {review}"
             said, body = now.check_runs[external_id(review)][0], check_run_of(review)
             assert said["conclusion"] == body["conclusion"], f"told that it is {said['conclusion']}: {review}"
             assert said["output"]["title"] == body["output"]["title"], f"told of an earlier end: {review}"
@@ -169,15 +172,15 @@ def check_at_rest(pulls: Iterable[PullRequest]) -> None:
     )
     assert not unfinished.exists(), f"never ended: {list(unfinished.values_list('event_type', 'status', 'failure'))}"
     assert not Review.objects.exclude(lease_owner="").exists(), "a claim on a run that has ended"
-    assert not Review.objects.pending_rate_limit_event().exists(), "events are owed for ever"
-    assert not Review.objects.pending_execution().exists(), "executions are owed for ever"
-    assert not Review.objects.exclude(check_run_due_at=None).exists(), "check runs are owed for ever"
+    assert not Review.objects.pending_rate_limit_event().exists(), "events are pending for ever"
+    assert not Review.objects.pending_execution().exists(), "executions are pending for ever"
+    assert not CheckRunReport.objects.filter(PENDING_CHECK_RUN).exists(), "check runs are pending for ever"
     for review in Review.objects.select_related("delivery"):
         identity = dict(zip(("delivery_id", "event_type"), _identity(review.delivery), strict=True))
-        owes = review.telemetry_enabled
-        assert RateLimitEvent.objects.filter(**identity).count() == int(owes and review.enriched_at is not None)
+        recorded = review.telemetry_enabled
+        assert RateLimitEvent.objects.filter(**identity).count() == int(recorded and review.enriched_at is not None)
         conclusions = list(Execution.objects.filter(**identity).values_list("conclusion", flat=True))
-        assert conclusions == [review.conclusion] * owes, f"{conclusions}, not {review.conclusion}: {review}"
+        assert conclusions == [review.conclusion] * recorded, f"{conclusions}, not {review.conclusion}: {review}"
         if review.conclusion in (Conclusion.SUCCESS, Conclusion.PARTIAL):
             assert len(published[review.delivery.identity_digest]) == 1, f"not published: {review}"
     check_said_once(pulls)

@@ -2,7 +2,7 @@
 
 `python -m tests.support.killed_process <delivery> <point>` starts it.
 
-A point is a time stamp of `Review` (the process dies right after it is stored), or one right after an effect:
+A point is a time stamp of a run and its rows (the process dies right after it is stored), or one right after an effect:
 `answer-posted`, `event-written`, `summary-updated`, `review-posted`, `threads-resolved`, `comment-edited`,
 `execution-written`, `check-run-posted`. A third argument names another signal: SIGSTOP.
 """
@@ -21,7 +21,7 @@ django.setup()
 
 from reviews import service  # noqa: E402
 from reviews.commands import handlers  # noqa: E402
-from reviews.models import Review  # noqa: E402
+from reviews.models import CheckRunReport, CommandOutcome, Review  # noqa: E402
 from reviews.publishing import check_runs, publish, resolve_threads  # noqa: E402
 from reviews.runs.runner import process  # noqa: E402
 
@@ -37,16 +37,16 @@ def dying_after(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def dying_at_its_step(stamp: Callable[..., None]) -> Callable[..., None]:
-    def dying_stamp(review: Review, step: str, **values: object) -> None:
-        stamp(review, step, **values)
+    def dying_stamp(row: Review | CommandOutcome | CheckRunReport, step: str, **values: object) -> None:
+        stamp(row, step, **values)
         if point == step:
             os.kill(os.getpid(), deadly)
 
     return dying_stamp
 
 
-Review.stamp = dying_at_its_step(Review.stamp)  # type: ignore[method-assign]
-Review.stamp_check_run = dying_at_its_step(Review.stamp_check_run)  # type: ignore[method-assign]
+for model in (Review, CommandOutcome, CheckRunReport):
+    model.stamp = dying_at_its_step(model.stamp)  # type: ignore[method-assign]
 handlers.post = dying_after("answer-posted", handlers.post)
 service.record_rate_limit_event = dying_after("event-written", service.record_rate_limit_event)
 publish.update_summary = dying_after("summary-updated", publish.update_summary)

@@ -1,7 +1,7 @@
 """Points of a run, and of what is done about runs, at which a test lets something happen: a kill, a push, an outage.
 
-A point is a time stamp of `Review` (right after it is stored), or one of the others that `POINTS` names. What happens
-does so once, when the point is reached next.
+A point is a time stamp of a run and its rows (right after it is stored), or one of the others that `POINTS` names. What
+happens does so once, when the point is reached next.
 """
 
 from collections.abc import Callable
@@ -14,13 +14,13 @@ from reviews import service
 from reviews.commands import handlers
 from reviews.intake import inbox
 from reviews.maintenance import recovery
-from reviews.models import Review
+from reviews.models import CheckRunReport, CommandOutcome, Review
 from reviews.publishing import check_runs, publish, resolve_threads
 from reviews.runs import runner
 
 STAMPS = (
     "started_at",
-    "command_applied_at",
+    "applied_at",
     "answering_at",
     "answered_at",
     "loaded_at",
@@ -32,8 +32,8 @@ STAMPS = (
     "published_at",
     "finished_at",
     "execution_recorded_at",
-    "check_run_posting_at",
-    "check_run_reported_at",
+    "posting_at",
+    "reported_at",
 )
 EFFECTS = (
     "answer-posted",
@@ -64,8 +64,8 @@ class Points:
         set_failed = DBTaskResult.set_failed
 
         def then_reached(stamp: Callable[..., None]) -> Callable[..., None]:
-            def stamp_then(review: Review, step: str, **values: object) -> None:
-                stamp(review, step, **values)
+            def stamp_then(row: Review | CommandOutcome | CheckRunReport, step: str, **values: object) -> None:
+                stamp(row, step, **values)
                 self.reach(step)
 
             return stamp_then
@@ -75,8 +75,8 @@ class Points:
                 raise error
             set_failed(task, error)
 
-        for name in ("stamp", "stamp_check_run"):
-            monkeypatch.setattr(Review, name, then_reached(getattr(Review, name)))
+        for model in (Review, CommandOutcome, CheckRunReport):
+            monkeypatch.setattr(model, "stamp", then_reached(model.stamp))
         monkeypatch.setattr(DBTaskResult, "set_failed", set_failed_if_alive)
         for module, name, point in (
             (runner, "claim", "claimed"),

@@ -22,7 +22,7 @@ from reviews import service
 from reviews.intake.inbox import accept
 from reviews.intake.payloads import read_delivery
 from reviews.maintenance.recovery import sweep
-from reviews.models import Delivery, Review
+from reviews.models import CheckRunReport, Delivery, Review
 from reviews.publishing.check_runs import report_pending
 from reviews.runs.runner import process
 from sandbox import PullRequest, add_comment, add_reply, webhook_payload
@@ -50,7 +50,7 @@ def say(pull: PullRequest, text: str, by: str = "mona", to: int | None = None) -
 def let_waits_be_over() -> None:
     """Let the time have come for whatever was put off."""
     Review.objects.filter(deferred_until__gt=timezone.now()).update(deferred_until=timezone.now())
-    Review.objects.filter(check_run_due_at__gt=timezone.now()).update(check_run_due_at=timezone.now())
+    CheckRunReport.objects.filter(due_at__gt=timezone.now()).update(due_at=timezone.now())
 
 
 def let_leases_run_out() -> None:
@@ -61,7 +61,7 @@ def let_leases_run_out() -> None:
 def reschedule() -> int:
     """Sweep; return how many runs and deliveries were queued again."""
     swept = sweep()
-    return swept["runs put back"] + swept["deliveries queued again"]
+    return swept["runs rescheduled"] + swept["deliveries requeued"]
 
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, happen: Callable[[], object]) -> None:
@@ -137,6 +137,13 @@ def execution_of(delivery: Delivery) -> Execution:
     return Execution.objects.get(delivery_id=delivery.delivery_id, event_type=delivery.event_type)
 
 
+def report_of(run: Delivery | Review) -> CheckRunReport:
+    """What is stored about the check run of a run; unsaved, and empty, if it never had one."""
+    delivery = run.delivery if isinstance(run, Review) else run
+    found = CheckRunReport.objects.select_related("review__delivery").filter(review__delivery=delivery).first()
+    return found or CheckRunReport()
+
+
 def only_check_run(pull: PullRequest) -> dict[str, Any]:
     """The one check run of the pull request's repository; fails if there is none or more."""
     (check_run,) = pull.repository.check_runs
@@ -149,8 +156,8 @@ def conclusion_and_title(pull: PullRequest) -> tuple[str, str]:
     return check_run["conclusion"], check_run["output"]["title"]
 
 
-def tell_check_runs() -> dict[str, int]:
-    """A round of telling the check runs that are owed, when their time has come; what became of how many."""
+def report_check_runs() -> dict[str, int]:
+    """A round of `report_pending`, with everything due; return its counts that are not zero."""
     let_waits_be_over()
     return {what: count for what, count in report_pending().items() if count}
 

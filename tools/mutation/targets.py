@@ -53,7 +53,7 @@ TARGETS = {
             "tests/reviews/maintenance/test_recovery.py",
         ),
     ),
-    "models": Target("reviews/models.py", ("tests/reviews/runs/test_leases.py",), ("store", "stamp")),
+    "models": Target("reviews/models/runs.py", ("tests/reviews/runs/test_leases.py",), ("store", "stamp")),
     "publish": Target("reviews/publishing/publish.py", PUBLISHING_TESTS),
     "previous_comments": Target("reviews/publishing/previous_comments.py", PUBLISHING_TESTS),
     "resolve_threads": Target("reviews/publishing/resolve_threads.py", PUBLISHING_TESTS),

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from reviews.engines import llm
 from reviews.findings import Finding, Report
-from reviews.models import Review
+from reviews.models import LanguageModelUsage, Review
 
 DAY = timedelta(hours=24)
 
@@ -41,8 +41,9 @@ class LLMBudget:
 
     def __init__(self, review: Review) -> None:
         self._review = review
+        self._row, _ = LanguageModelUsage.objects.get_or_create(review=review)
         # Usage of attempts that ended before their analysis was stored.
-        self._earlier = llm.Usage(**review.language_model_usage) if review.language_model_usage else None
+        self._earlier = llm.Usage(**self._row.usage) if self._row.usage else None
         self._settled = 0.0
 
     def reserve(self, cost_usd: float) -> None:
@@ -50,31 +51,37 @@ class LLMBudget:
 
         It is stored first and checked then: two runs at once can not both spend the same money.
         """
-        before = self._review.language_model_paid
-        asked_at = self._review.language_model_asked_at
-        self._review.stamp("language_model_asked_at", language_model_paid=(before or 0.0) + cost_usd)
+        before = {"reserved_at": self._row.reserved_at, "paid_usd": self._row.paid_usd}
+        self._store(reserved_at=timezone.now(), paid_usd=self._row.paid_usd + cost_usd)
         reason = _over_budget(self._review)
         if reason:
-            self._review.store(language_model_asked_at=asked_at, language_model_paid=before)
+            self._store(**before)
             raise llm.OverBudget(reason)
 
     def settle(self, reserved_usd: float, usage: llm.Usage) -> None:
         """Replace the reservation of a call by its cost, and store the usage of all calls."""
-        paid = (self._review.language_model_paid or 0.0) - reserved_usd + usage.cost_usd - self._settled
+        paid = self._row.paid_usd - reserved_usd + usage.cost_usd - self._settled
         self._settled = usage.cost_usd
         used = usage.plus(self._earlier) if self._earlier else usage
-        self._review.store(language_model_paid=max(0.0, paid), language_model_usage=asdict(used))
+        self._store(paid_usd=max(0.0, paid), usage=asdict(used))
+
+    def _store(self, **values: object) -> None:
+        self._review.store_in(self._row, **values)
 
 
 def _over_budget(review: Review) -> str:
     """The budget that is overdrawn, reservations included, as a reason; empty if none is."""
     budgets: tuple[tuple[float, dict[str, str], str], ...] = (
-        (settings.KODIAI_LLM_MAX_COST_PER_REPOSITORY_PER_DAY, {"repo": review.repo}, "this repository's budget"),
+        (
+            settings.KODIAI_LLM_MAX_COST_PER_REPOSITORY_PER_DAY,
+            {"review__repo": review.repo},
+            "this repository's budget",
+        ),
         (settings.KODIAI_LLM_MAX_COST_PER_DAY, {}, "the budget of the installation"),
     )
-    recent = Review.objects.filter(language_model_asked_at__gt=timezone.now() - DAY)
+    recent = LanguageModelUsage.objects.filter(reserved_at__gt=timezone.now() - DAY)
     for dollars, rows, name in budgets:
-        if dollars and (recent.filter(**rows).aggregate(paid=Sum("language_model_paid"))["paid"] or 0.0) > dollars:
+        if dollars and (recent.filter(**rows).aggregate(paid=Sum("paid_usd"))["paid"] or 0.0) > dollars:
             return f"{name} for 24 hours is used up"
     return ""
 

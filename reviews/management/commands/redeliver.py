@@ -56,4 +56,4 @@ class Command(BaseCommand):
         elif dry_run:
             self.stdout.write(f"{count} missed; none requested.")
         else:
-            self.stdout.write(f"{count} missed, {outcomes.count(Outcome.ASKED)} requested.")
+            self.stdout.write(f"{count} missed, {outcomes.count(Outcome.REQUESTED)} requested.")

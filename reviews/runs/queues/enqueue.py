@@ -29,11 +29,11 @@ def enqueue(delivery: Delivery, run_after: datetime | None = None) -> None:
     """Queue a delivery in the caller's transaction, so that row and task commit together; wake an idle worker.
 
     `run_after` is the earliest time at which it is run; None is now. Redis is outside of the transaction: there the
-    task is handed over after the commit, and `task_id` is null until that is done.
+    task is handed over after the commit, and `task_id` is empty until that is done.
     """
     queued = Delivery.objects.filter(pk=delivery.pk)
     if settings.KODIAI_TASKS_URL:
-        queued.update(status=DeliveryStatus.QUEUED, queued_at=run_after or timezone.now(), task_id=None)
+        queued.update(status=DeliveryStatus.QUEUED, queued_at=run_after or timezone.now(), task_id="")
         # Robust: whatever fails after the commit, the delivery is stored, and the sender must hear so.
         transaction.on_commit(partial(_hand_over, delivery.pk, run_after), robust=True)
         return
@@ -68,7 +68,7 @@ def _hand_over(delivery_pk: int, run_after: datetime | None) -> None:
             extra={"delivery": delivery_pk, "error": f"{type(error).__name__}: {error}"},
         )
         return
-    Delivery.objects.filter(pk=delivery_pk, status=DeliveryStatus.QUEUED, task_id=None).update(task_id=task_id)
+    Delivery.objects.filter(pk=delivery_pk, status=DeliveryStatus.QUEUED, task_id="").update(task_id=task_id)
 
 
 def _task() -> "Task[[int], None]":

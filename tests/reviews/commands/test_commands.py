@@ -15,14 +15,14 @@ from reviews.github.facts import POST_VISIBILITY_DELAY
 from reviews.intake.inbox import requeue
 from reviews.maintenance.recovery import sweep
 from reviews.maintenance.retention import retain
-from reviews.models import Command, Delivery, DeliveryStatus, IgnoredFinding, Review
+from reviews.models import Command, CommandOutcome, Delivery, DeliveryStatus, IgnoredFinding, Review
 from reviews.publishing.markdown import IGNORED
 from reviews.runs.runner import process
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox, add_comment
 from telemetry.models import Conclusion, RateLimitEvent
 from tests.support.factories import MissedDeliveryFactory
 from tests.support.published import check_said_once
-from tests.support.runs import admit, let_leases_run_out, run, run_in_a_process_that_is_killed, say
+from tests.support.runs import admit, let_leases_run_out, report_of, run, run_in_a_process_that_is_killed, say
 from tests.support.shop import AFTER
 
 pytestmark = pytest.mark.django_db
@@ -63,7 +63,7 @@ def test_help_is_answered_with_the_commands_and_starts_no_review(pull: PullReque
     assert review.delivery.status == DeliveryStatus.DONE
     assert reactions(pull.comments[0]) == {"total_count": 1, "eyes": 1}
     assert (pull.reviews, pull.repository.check_runs) == ([], [])
-    assert review.check_run_due_at is None
+    assert report_of(review).due_at is None
     assert not RateLimitEvent.objects.exists()
 
 
@@ -181,7 +181,7 @@ def test_a_run_that_is_killed_at_any_point_leaves_one_answer(pull: PullRequest, 
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("point", ["command_applied_at", "threads-resolved", "comment-edited"])
+@pytest.mark.parametrize("point", ["applied_at", "threads-resolved", "comment-edited"])
 def test_an_ignore_that_is_killed_at_any_point_is_done_once(pull: PullRequest, point: str) -> None:
     run(admit(pull))
     first = thread_on(pull, "F401")
@@ -207,7 +207,7 @@ def test_an_answer_of_unknown_outcome_is_looked_for_when_github_has_settled(gith
     process(delivery.pk)
     assert github.count("list_comments") == 0, "not before its time, even if a task comes too early"
 
-    assert run(delivery).answered_at is not None
+    assert run(delivery).command_outcome.answered_at is not None
     assert len(answers(pull)) == github.count("list_comments") == 1
 
 
@@ -225,7 +225,8 @@ def test_an_answer_about_which_a_restored_database_knows_nothing_is_not_given_ag
     delivery = say(pull, "@kodiai help")
     run(delivery)
     identity = {"delivery_id": delivery.delivery_id, "event_type": delivery.event_type}
-    Review.objects.update(answering_at=None, answered_at=None, finished_at=None)
+    Review.objects.update(finished_at=None)
+    CommandOutcome.objects.update(answering_at=None, answered_at=None)
     MissedDeliveryFactory(**identity)
     run(delivery)
 
@@ -238,7 +239,7 @@ def test_one_that_github_refuses_ends_clearly_and_is_answered_once_when_it_is_qu
     delivery = say(pull, "@kodiai help")
     github.fail("create_comment", Fault(FaultKind.STATUS, status=403))
     review = run(delivery)
-    assert (review.conclusion, review.check_run_due_at) == (Conclusion.ERROR, None)
+    assert (review.conclusion, report_of(review).due_at) == (Conclusion.ERROR, None)
     assert requeue(review.delivery)
     run(delivery)
 
@@ -251,9 +252,9 @@ def test_a_limit_puts_a_command_off_and_loses_nothing(github: Sandbox, pull: Pul
     tokens._tokens.clear()
     delivery = say(pull, "@kodiai explain", to=thread_on(pull, "F401"))
     github.fail(route, Fault(FaultKind.SECONDARY_LIMIT, retry_after=1))
-    put_off = run(delivery)
-    assert (put_off.finished_at, put_off.attempts) == (None, 0)
-    assert put_off.deferred_since is not None
+    deferred = run(delivery)
+    assert (deferred.finished_at, deferred.attempts) == (None, 0)
+    assert deferred.deferred_since is not None
 
     cache.clear()  # The limit that is known is over.
     run(delivery)
@@ -375,7 +376,7 @@ def test_what_is_ignored_is_not_said_in_another_pull_request_and_the_summary_cou
     other = repo.open_pull_request(changes={"more.py": "import os\nimport sys\n"}, author="mona")
     run(admit(other))
 
-    assert review.conclusion_reason == "F401 is ignored from now on, as was asked"
+    assert review.conclusion_reason == "F401 is ignored from now on, as requested"
     assert [comment["body"].count("`sys`") for comment in other.review_comments] == [1]
     assert "### Kodiai: 1 finding" in other.reviews[0]["body"]
     assert "1 finding ignored on request (`ignore`)." in other.reviews[0]["body"]

@@ -13,11 +13,11 @@ from reviews.engines import llm
 from reviews.engines.llm.budget import LLMBudget
 from reviews.findings import Report
 from reviews.maintenance.recovery import sweep
-from reviews.models import Delivery, Review
+from reviews.models import Delivery, LanguageModelUsage, Review
 from reviews.runs.runner import process
 from sandbox import PullRequest, Repository, Sandbox
 from sandbox.llm import ModelServer, Reply
-from tests.support.factories import ReviewFactory
+from tests.support.factories import LanguageModelUsageFactory
 from tests.support.language_models import remark
 from tests.support.runs import (
     admit,
@@ -42,7 +42,9 @@ def failure(review: Review) -> str:
 
 def spend(dollars: float, *, repo: str = "octo/demo", ago: timedelta = timedelta()) -> Review:
     """A run that paid for the language model some time ago."""
-    return ReviewFactory(repo=repo, language_model_paid=dollars, language_model_asked_at=timezone.now() - ago)
+    usage = LanguageModelUsageFactory(review__repo=repo, paid_usd=dollars, reserved_at=timezone.now() - ago)
+    review: Review = usage.review
+    return review
 
 
 def test_a_pull_request_that_is_too_much_for_a_run_is_not_sent(
@@ -104,7 +106,7 @@ def test_the_budget_of_a_repository_is_that_of_its_runs_of_24_hours(
 
     assert failure(review) == refused
     assert len(model.calls) == (0 if refused else 1)
-    assert bool(review.language_model_paid) is not bool(refused), "what was not spent is not kept"
+    assert bool(review.language_model_usage.paid_usd) is not bool(refused), "what was not spent is not kept"
 
 
 def test_the_budget_of_all_is_that_of_all_repositories(
@@ -127,7 +129,7 @@ def test_a_call_that_just_fits_is_made_and_costs_what_it_did_cost(
     review = run(admit(pull))
 
     assert len(model.calls) == 1
-    assert review.language_model_paid == pytest.approx(1000 * 0.25e-6 + 100 * 2e-6)
+    assert review.language_model_usage.paid_usd == pytest.approx(1000 * 0.25e-6 + 100 * 2e-6)
 
 
 def test_a_repository_without_telemetry_has_a_budget_too(
@@ -153,8 +155,8 @@ def test_what_a_provider_did_not_tell_counts_as_the_most_that_it_can_have_been(
 
     review = run(delivery)
 
-    assert CALL < review.language_model_paid < 1.2 * CALL
-    assert review.language_model_usage is None
+    assert CALL < review.language_model_usage.paid_usd < 1.2 * CALL
+    assert review.language_model_usage.usage == {}
     assert execution_of(delivery).cost_usd == 0
 
 
@@ -186,23 +188,22 @@ def test_of_two_runs_that_would_spend_the_same_money_at_once_none_overdraws(sett
 
     with pytest.raises(llm.OverBudget):
         LLMBudget(other).reserve(0.6)
-    one.refresh_from_db()
-    other.refresh_from_db()
-    assert (one.language_model_paid, other.language_model_paid) == (0.6, 0.0)
+    paid = {row.review_id: row.paid_usd for row in LanguageModelUsage.objects.all()}
+    assert paid == {one.pk: 0.6, other.pk: 0.0}
 
 
 def test_what_an_earlier_attempt_has_used_is_added_to(settings: Settings) -> None:
     review = spend(0.25)
-    review.store(language_model_usage=asdict(llm.Usage("openai", "gpt-5-mini", 10, 1, 2, 3, 0.25)))
+    LanguageModelUsage.objects.update(usage=asdict(llm.Usage("openai", "gpt-5-mini", 10, 1, 2, 3, 0.25)))
     budget = LLMBudget(review)
     budget.reserve(0.5)
     budget.settle(0.5, llm.Usage("openai", "gpt-5-mini", 20, 2, 0, 0, 0.125))
     budget.reserve(0.5)
     budget.settle(0.5, llm.Usage("openai", "gpt-5-mini", 30, 3, 0, 0, 0.1875))
 
-    review.refresh_from_db()
-    assert review.language_model_usage == asdict(llm.Usage("openai", "gpt-5-mini", 40, 4, 2, 3, 0.4375))
-    assert review.language_model_paid == pytest.approx(0.4375)
+    row = LanguageModelUsage.objects.get()
+    assert row.usage == asdict(llm.Usage("openai", "gpt-5-mini", 40, 4, 2, 3, 0.4375))
+    assert row.paid_usd == pytest.approx(0.4375)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -243,15 +244,15 @@ def test_a_run_that_is_killed_while_it_asks_asks_again_and_has_paid_for_both(
         processes.append(running)
         known.set()
         assert running.wait(60) == -9
-    killed = Review.objects.get(delivery=delivery)
-    assert CALL < (killed.language_model_paid or 0) < 1.2 * CALL
+    killed = LanguageModelUsage.objects.get()
+    assert CALL < killed.paid_usd < 1.2 * CALL
     model.always(Reply())
 
     go_on(delivery)
 
-    review = Review.objects.get(delivery=delivery)
     assert len(model.calls) == 2
-    assert review.language_model_paid == pytest.approx(killed.language_model_paid + 1000 * 0.25e-6 + 100 * 2e-6)
+    paid = LanguageModelUsage.objects.get().paid_usd
+    assert paid == pytest.approx(killed.paid_usd + 1000 * 0.25e-6 + 100 * 2e-6)
 
 
 def go_on(delivery: Delivery) -> None:

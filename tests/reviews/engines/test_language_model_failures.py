@@ -119,7 +119,8 @@ def test_an_answer_of_no_use_is_asked_for_once_more_and_both_are_paid(
     assert 8 in {comment["line"] for comment in pull.review_comments}
     execution = execution_of(delivery)
     assert (execution.input_tokens, execution.output_tokens) == (2000, 110)
-    assert execution.cost_usd == pytest.approx(review.language_model_paid) == pytest.approx(2000 * 0.25e-6 + 110 * 2e-6)
+    assert execution.cost_usd == pytest.approx(2000 * 0.25e-6 + 110 * 2e-6)
+    assert execution.cost_usd == pytest.approx(review.language_model_usage.paid_usd)
 
 
 def test_what_a_provider_says_is_in_the_log_and_not_in_the_review(
@@ -217,4 +218,4 @@ def test_what_a_provider_counts_wrongly_breaks_neither_the_review_nor_its_row(
     assert 0 <= execution.input_tokens <= 2**31 - 1
     assert 0 <= execution.output_tokens <= 2**31 - 1
     assert execution.cost_usd >= 0
-    assert (review.language_model_paid or 0) > 0
+    assert review.language_model_usage.paid_usd > 0

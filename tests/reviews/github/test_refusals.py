@@ -152,7 +152,7 @@ def test_a_configuration_that_github_withholds_is_as_one_that_cannot_be_read(
     delivery = admit(pull)
 
     assert run(delivery).conclusion == Conclusion.SUCCESS
-    told = f"`.kodiai.yml` is not available (GitHub answered {status}); the defaults were used."
+    told = f"`.kodiai.yml` could not be read (GitHub answered {status}); the defaults were used."
     assert told in pull.reviews[0]["body"]
     assert event_of(delivery)
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def failed(client: Client) -> Delivery:
-    """A delivery whose run was given up."""
+    """A delivery whose run was abandoned."""
     deliver(client, pull_request_payload())
     now = timezone.now()
     Delivery.objects.update(status=DeliveryStatus.FAILED, finished_at=now, failure="a traceback")
@@ -28,7 +28,7 @@ def failed(client: Client) -> Delivery:
         attempts=5,
         finished_at=now,
         conclusion="error",
-        conclusion_reason="given up after 5 attempts",
+        conclusion_reason="abandoned after 5 attempts",
         execution_recorded_at=now,
         deferred_since=now,
         deferred_until=now + timedelta(hours=1),

@@ -59,8 +59,8 @@ def test_a_waiting_delivery_is_queued_again_where_nobody_will_run_its_task(
         DBTaskResult.objects.update(**task)
     wait_for_longer_than_a_lease(settings)
 
-    assert sweep()["deliveries queued again"] == int(lost)
-    assert sweep()["deliveries queued again"] == 0
+    assert sweep()["deliveries requeued"] == int(lost)
+    assert sweep()["deliveries requeued"] == 0
     assert DBTaskResult.objects.filter(status="READY").count() == 1
     assert run(delivery).conclusion == Conclusion.SUCCESS
 
@@ -70,7 +70,7 @@ def test_a_task_that_was_given_out_a_moment_ago_is_not_lost(pull: PullRequest, s
     wait_for_longer_than_a_lease(settings)
     DBTaskResult.objects.update(status="RUNNING", started_at=timezone.now())
 
-    assert sweep() == {"runs put back": 0, "deliveries queued again": 0, "tasks of dead workers ended": 0}
+    assert sweep() == {"runs rescheduled": 0, "deliveries requeued": 0, "tasks of dead workers ended": 0}
 
 
 def test_the_queue_s_row_of_a_dead_worker_is_closed_and_that_of_a_living_one_is_not(
@@ -83,7 +83,7 @@ def test_the_queue_s_row_of_a_dead_worker_is_closed_and_that_of_a_living_one_is_
 
     assert sweep()["tasks of dead workers ended"] == 0
     let_leases_run_out()
-    assert sweep() == {"runs put back": 1, "deliveries queued again": 0, "tasks of dead workers ended": 1}
+    assert sweep() == {"runs rescheduled": 1, "deliveries requeued": 0, "tasks of dead workers ended": 1}
 
 
 # The database
@@ -216,7 +216,7 @@ def test_a_failure_of_another_kind_uses_an_attempt_and_is_kept_in_a_form_that_ev
     review = run(delivery)
 
     assert (review.conclusion, review.delivery.status) == (Conclusion.ERROR, DeliveryStatus.FAILED)
-    assert review.conclusion_reason.startswith("given up after 2 attempts: ValueError: a \N{REPLACEMENT CHARACTER} in")
+    assert review.conclusion_reason.startswith("abandoned after 2 attempts: ValueError: a \N{REPLACEMENT CHARACTER} in")
     assert "in fail" in review.delivery.failure
 
 

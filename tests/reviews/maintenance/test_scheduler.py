@@ -124,8 +124,8 @@ def test_maintain_says_what_each_task_did(pull: PullRequest) -> None:
 
     call_command("maintain", stdout=output)
 
-    assert "sweep: runs put back: 0, deliveries queued again: 0, tasks of dead workers ended: 0\n" in output.getvalue()
-    assert "owed-telemetry: rows recorded: 0\n" in output.getvalue()
+    assert "sweep: runs rescheduled: 0, deliveries requeued: 0, tasks of dead workers ended: 0\n" in output.getvalue()
+    assert "pending-telemetry: rows recorded: 0\n" in output.getvalue()
     assert "retention: old tasks removed: 0\n" in output.getvalue()
 
 

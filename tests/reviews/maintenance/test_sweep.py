@@ -132,6 +132,21 @@ def test_a_deferred_run_is_not_forgotten(github: Sandbox, pull: PullRequest, set
     assert reschedule() == 0
 
 
+def test_a_post_announced_just_before_the_take_over_is_waited_for(pull: PullRequest) -> None:
+    """The sweep has read the run, and its worker, which is only slow, goes on before the sweep takes the claim."""
+    assert claim(admit(pull).pk, "slow")
+    let_leases_run_out()
+    read = Review.objects.select_related("delivery").get()
+    Review.objects.update(publishing_at=timezone.now())
+    before = timezone.now()
+
+    assert recovery._take_over(read)
+
+    deferred_until = Review.objects.get().deferred_until
+    assert deferred_until is not None
+    assert deferred_until >= before + POST_VISIBILITY_DELAY
+
+
 def test_a_run_that_may_be_posted_waits_from_when_its_worker_is_known_to_be_gone(pull: PullRequest) -> None:
     """A slow worker may have sent the post long after it stored that it would."""
     delivery = admit(pull)

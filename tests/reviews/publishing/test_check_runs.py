@@ -21,7 +21,7 @@ from reviews.runs.runner import process
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox, add_check_run
 from telemetry.models import Conclusion
 from tests.support.points import Points
-from tests.support.runs import admit, conclusion_and_title, only_check_run, run, tell_check_runs
+from tests.support.runs import admit, conclusion_and_title, only_check_run, report_check_runs, report_of, run
 
 pytestmark = pytest.mark.django_db
 
@@ -58,9 +58,9 @@ def test_a_run_with_findings_is_neutral_and_annotates_them_where_the_review_is_p
     assert levels == [("shop.py", 9, "failure"), ("shop.py", 1, "warning"), ("shop.py", 9, "warning")]
     assert check_run["annotations"][1]["title"] == "F401"
     assert check_run["annotations"][1]["message"] == "`os` imported but unused"
-    assert (review.check_run_due_at, review.check_run_reported_at is not None) == (None, True)
+    assert (report_of(review).due_at, report_of(review).reported_at is not None) == (None, True)
     assert (github.count("create_check_run"), github.count("list_check_runs")) == (1, 0)
-    assert tell_check_runs() == {}
+    assert report_check_runs() == {}
 
 
 def test_it_tells_when_the_run_began_and_ended(pull: PullRequest) -> None:
@@ -255,7 +255,7 @@ def test_a_run_whose_attempts_are_used_up_is_told_later_and_does_not_show_what_i
     assert (review.conclusion, pull.repository.check_runs) == (Conclusion.ERROR, [])
     assert "db.internal.example" in review.conclusion_reason
 
-    assert tell_check_runs() == {"reported": 1}
+    assert report_check_runs() == {"reported": 1}
     assert only_check_run(pull)["conclusion"] == "neutral"
     assert (
         "The review failed 1 time; the operator finds the reason in the admin"
@@ -271,7 +271,7 @@ def test_a_run_that_never_got_to_know_the_head_commit_is_told_at_that_of_its_eve
     github.fail("pull", Fault(FaultKind.BROKEN_JSON), times=None)
     assert run(admit(pull)).head_sha == ""
 
-    assert tell_check_runs() == {"reported": 1}
+    assert report_check_runs() == {"reported": 1}
     assert only_check_run(pull)["head_sha"] == pull.head_sha
 
 
@@ -287,7 +287,7 @@ def test_a_run_that_is_put_off_for_too_long_is_told_and_a_dead_worker_s_too(
     Review.objects.exclude(lease_owner="").update(lease_expires_at=timezone.now() - timedelta(seconds=1))
     sweep()
 
-    assert tell_check_runs() == {"reported": 2}
+    assert report_check_runs() == {"reported": 2}
     assert {check_run["head_sha"] for check_run in pull.repository.check_runs} == {pull.head_sha, other.head_sha}
     assert all("The review failed" in check_run["output"]["summary"] for check_run in pull.repository.check_runs)
 
@@ -300,10 +300,11 @@ def test_a_failed_run_that_is_delivered_again_changes_the_check_run_that_it_has(
     first = only_check_run(pull)["id"]
 
     review = run(admit(pull, delivery_id="again"))
-    assert review.check_run_due_at is not None, "what was just sent may not be listed yet"
-    assert review.check_run_posting_at is not None
-    assert review.check_run_due_at == review.check_run_posting_at + POST_VISIBILITY_DELAY
-    assert tell_check_runs() == {"reported": 1}
+    report = report_of(review)
+    assert report.due_at is not None, "what was just sent may not be listed yet"
+    assert report.posting_at is not None
+    assert report.due_at == report.posting_at + POST_VISIBILITY_DELAY
+    assert report_check_runs() == {"reported": 1}
 
     assert (only_check_run(pull)["id"], only_check_run(pull)["output"]["title"]) == (
         first,
@@ -349,7 +350,7 @@ def test_a_check_run_that_was_skipped_hides_none_that_tells_of_a_review(github: 
     assert run(delivery).conclusion == Conclusion.SKIPPED
 
     assert only_check_run(pull)["conclusion"] == "neutral"
-    assert tell_check_runs() == {}
+    assert report_check_runs() == {}
 
 
 def test_a_run_that_was_superseded_or_whose_pull_request_is_gone_gets_none(github: Sandbox, pull: PullRequest) -> None:
@@ -366,14 +367,14 @@ def test_a_run_that_was_superseded_or_whose_pull_request_is_gone_gets_none(githu
     assert run(closed_later).conclusion == Conclusion.SKIPPED
 
     assert pull.repository.check_runs == []
-    assert tell_check_runs() == {}
+    assert report_check_runs() == {}
 
 
 def test_a_comment_on_a_pull_request_whose_commit_was_never_known_gets_none(github: Sandbox, pull: PullRequest) -> None:
     github.fail("pull", Fault(FaultKind.STATUS, status=403))
 
     assert run(admit(pull, "created", event="issue_comment")).conclusion == Conclusion.ERROR
-    assert tell_check_runs() == {}
+    assert report_check_runs() == {}
     assert github.count("create_check_run") == 0
 
 
@@ -381,7 +382,7 @@ def test_an_installation_that_is_removed_is_not_told(github: Sandbox, pull: Pull
     admit(pull)
     process(admit(pull, "deleted", event="installation").pk)
 
-    assert tell_check_runs() == {}
+    assert report_check_runs() == {}
 
 
 # Re-run
@@ -436,5 +437,5 @@ def test_the_admin_shows_when_it_was_told(admin_client: Browser, pull: PullReque
     review = run(admit(pull))
 
     page = admin_client.get(f"/admin/reviews/review/{review.pk}/change/").content.decode()
-    for step in ("Check run due at", "Check run posting at", "Check run reported at"):
+    for step in ("Due at", "Posting at", "Reported at"):
         assert step in page

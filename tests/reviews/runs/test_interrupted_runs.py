@@ -8,7 +8,7 @@ from pytest_django import Settings
 
 from reviews.github.facts import MAX_POST_DURATION, POST_VISIBILITY_DELAY
 from reviews.maintenance.recovery import flush_outbox, sweep
-from reviews.models import Delivery, DeliveryStatus, Review
+from reviews.models import PENDING_CHECK_RUN, CheckRunReport, Delivery, DeliveryStatus, Review
 from reviews.publishing.check_runs import external_id, report_pending
 from reviews.publishing.markdown import RESOLVED
 from reviews.publishing.publish import marker
@@ -23,6 +23,7 @@ from tests.support.runs import (
     execution_of,
     let_leases_run_out,
     let_waits_be_over,
+    report_of,
     run,
     run_in_a_process_that_is_killed,
 )
@@ -53,8 +54,8 @@ def test_a_run_that_is_killed_at_any_point_and_run_again_leaves_one_review_one_c
     review = Review.objects.get(delivery=delivery)
     (check_run,) = pull.repository.check_runs
     assert (check_run["external_id"], check_run["conclusion"]) == (external_id(review), "neutral")
-    assert review.check_run_reported_at is not None
-    assert not Review.objects.exclude(check_run_due_at=None).exists()
+    assert report_of(review).reported_at is not None
+    assert not CheckRunReport.objects.filter(PENDING_CHECK_RUN).exists()
     assert review.conclusion == Conclusion.SUCCESS
     assert len(pull.reviews) == 1
     assert review.github_review_id == pull.reviews[0]["id"]

@@ -98,7 +98,7 @@ def test_a_task_that_redis_threw_out_is_queued_again(pull: PullRequest, settings
     settings.KODIAI_LEASE_SECONDS = -1
 
     work()
-    assert sweep()["deliveries queued again"] == 1
+    assert sweep()["deliveries requeued"] == 1
     work()
 
     assert Review.objects.get(delivery=delivery).conclusion == Conclusion.SUCCESS
@@ -119,11 +119,11 @@ def test_a_sweep_notices_once_that_redis_is_away(
 ) -> None:
     for number in range(3):
         admit(pull, delivery_id=f"away-{number}")
-    Delivery.objects.update(task_id=None, queued_at=timezone.now() - timedelta(seconds=10))
+    Delivery.objects.update(task_id="", queued_at=timezone.now() - timedelta(seconds=10))
     monkeypatch.setattr(enqueue, "_away_until", 0.0)
     settings.RQ_QUEUES = {"default": redis_queue("redis://127.0.0.1:1/0")}
 
-    assert sweep()["deliveries queued again"] == 1
+    assert sweep()["deliveries requeued"] == 1
 
     assert caplog.text.count("Redis failed") == 1
-    assert Delivery.objects.filter(task_id=None).count() == 3
+    assert Delivery.objects.filter(task_id="").count() == 3

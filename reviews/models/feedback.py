@@ -1,0 +1,41 @@
+"""What people think of findings: ignored ones, and thumbs down on comments."""
+
+from django.db import models
+from django.utils import timezone
+
+
+class IgnoredFinding(models.Model):
+    """A finding that somebody asked to ignore in a repository. Deleting the row reports it again."""
+
+    repo = models.CharField(max_length=255, help_text="owner/name")
+    content_hash = models.CharField(max_length=32, help_text="Digest of rule, message and the text of the line")
+    rule = models.CharField(max_length=100, blank=True, help_text="Empty if no stored report has it")
+    message = models.TextField(blank=True)
+    path = models.TextField(blank=True, help_text="Path of the file when it was ignored")
+    pr_number = models.BigIntegerField("pull request")
+    ignored_by = models.CharField(max_length=255)
+    ignored_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["repo", "content_hash"], name="reviews_ignored_finding")]
+
+    def __str__(self) -> str:
+        return f"{self.rule or self.content_hash} in {self.repo}"
+
+
+class ThumbsDown(models.Model):
+    """Thumbs down on one of Kodiai's comments on lines, as of the last run that looked."""
+
+    comment_id = models.BigIntegerField(unique=True, help_text="GitHub's id of the comment")
+    repo = models.CharField(max_length=255, help_text="owner/name")
+    pr_number = models.BigIntegerField("pull request")
+    path = models.TextField(blank=True)
+    rule = models.CharField(max_length=100, blank=True, help_text="Empty if no stored report has it")
+    people = models.PositiveIntegerField(help_text="People who gave a thumbs down")
+    seen_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        verbose_name_plural = "thumbs down"
+
+    def __str__(self) -> str:
+        return f"{self.rule} in {self.repo}: {self.people}"
