@@ -235,6 +235,8 @@ class LanguageModelUsage(models.Model):
 
 
 class CheckRunReportQuerySet(models.QuerySet["CheckRunReport"]):
+    """Queries for check runs that GitHub does not have yet."""
+
     def pending(self) -> "CheckRunReportQuerySet":
         """Those that are due now, the longest due first."""
         return self.filter(PENDING_CHECK_RUN, due_at__lte=timezone.now()).order_by("due_at")
