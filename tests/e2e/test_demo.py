@@ -87,6 +87,7 @@ def test_every_check_passes(start_demo: Start) -> None:
         "✓ the database was locked all the time",
         "✓ afterwards the pending row is recorded, once",
         "✓ the login opens the admin",
+        "✓ the token opens the API",
     ):
         assert point in output
     assert "kodiai:review" not in output, "the marker is not shown"

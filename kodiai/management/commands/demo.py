@@ -10,7 +10,7 @@ from rich.console import Console
 
 from kodiai.demo.console import Check, DemoConsole
 from kodiai.demo.environment import DATABASE, ROOT
-from kodiai.demo.login import log_in, make_login
+from kodiai.demo.login import call_api, log_in, make_login
 from kodiai.demo.processes import LOG, DemoError, RunningKodiai, log_tail, start_kodiai
 from kodiai.demo.scenario import Scenario
 
@@ -57,10 +57,16 @@ def play(kodiai: RunningKodiai, console: DemoConsole) -> list[Check]:
     console.event(f"The simulated GitHub listens on {kodiai.github.url}")
     console.event(f"Kodiai listens on {kodiai.url} as process {kodiai.process.pid}; its log is {LOG.relative_to(ROOT)}")
     checks = Scenario(kodiai, console).play()
-    console.chapter("Look around", "The admin shows every delivery, review and telemetry row. The login is temporary.")
+    console.chapter(
+        "Look around", "The admin shows every delivery, review and telemetry row. Login and token are temporary."
+    )
     login = make_login()
     console.event(f"{kodiai.url}/admin/  name: {login.name}  password: {login.password}")
-    return checks + console.checks(Check("the login opens the admin", 200, log_in(kodiai.url, login)))
+    console.event(f"{kodiai.url}/api/  token: {login.token}")
+    return checks + console.checks(
+        Check("the login opens the admin", 200, log_in(kodiai.url, login)),
+        Check("the token opens the API", 200, call_api(kodiai.url, login)),
+    )
 
 
 def summarise(checks: Sequence[Check], console: DemoConsole, *, once: bool) -> None:
