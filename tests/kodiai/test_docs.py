@@ -20,14 +20,14 @@ NO_MODULE = re.compile(r"kodiai\.schema\.json|telemetry\.(db|enabled)|.*\.[EW]\d
 
 
 @cache
-def files() -> frozenset[PurePosixPath]:
+def known_files() -> frozenset[PurePosixPath]:
     listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
     return frozenset(PurePosixPath(name) for name in names if (ROOT / name).exists())
 
 
 @cache
-def tests() -> frozenset[str]:
+def known_tests() -> frozenset[str]:
     """The names of all test functions."""
     return frozenset(
         node.name
@@ -41,7 +41,7 @@ def is_file(name: str) -> bool:
     """Tell whether a file or folder has this path, or a file this name. Capitals and `…` stand for anything."""
     pattern = re.sub(r"[A-Z]{3,}|…", "*", name)
     if "/" not in pattern:
-        return any(file.match(pattern) for file in files())
+        return any(file.match(pattern) for file in known_files())
     return any(ROOT.glob(pattern.rstrip("/")))
 
 
@@ -57,7 +57,7 @@ def is_importable(name: str) -> bool:
 def test_every_test_that_a_page_names_exists(page: str) -> None:
     names = re.findall(r"\btest_[\w…]+(?!\.py|[\w…])", (ROOT / page).read_text())
 
-    assert [name for name in names if not any(fnmatch(test, name.replace("…", "*")) for test in tests())] == []
+    assert [name for name in names if not any(fnmatch(test, name.replace("…", "*")) for test in known_tests())] == []
 
 
 @pytest.mark.parametrize("page", PAGES)
