@@ -33,21 +33,20 @@ def analyse_files(
     readable = [file for file in present if engines.readable(file.path)]
     changes_config = any(file.path == repository.PATH for file in present)
     selection = select_files(readable, contents, config, changes_config=changes_config)
-    renamed = {file.path: file.previous_path for file in present if file.status == "renamed"}
+    path_in_base = {file.path: _path_in_base(file) for file in present}
 
     analyzed = engines.run_analyzers(selection.texts, disabled=config.engines.disable)
     by_analyzers = [
-        fingerprinted(finding, renamed.get(finding.path) or finding.path)
-        for finding in _on_changes(analyzed.findings, selection)
+        fingerprinted(finding, path_in_base[finding.path]) for finding in _on_changes(analyzed.findings, selection)
     ]
     answer = _ask_model(ask, present, selection, config)
     by_model = [
-        _fingerprinted_without_message(finding, renamed.get(finding.path) or finding.path)
+        _fingerprinted_without_message(finding, path_in_base[finding.path])
         for finding in _on_changes(llm.drop_overlapping(answer.findings, by_analyzers), selection)
     ]
     on_changes = [*by_analyzers, *by_model]
     findings = _apply_severities(on_changes, config.severities)
-    failed = {engine for engine, _ in analyzed.failures}
+    ran, failures = _engine_results(analyzed, answer)
     return Report(
         changed_files=len(files),
         analysed_files=tuple(sorted(selection.texts)),
@@ -56,9 +55,9 @@ def analyse_files(
         suppressed=len(on_changes) - len(findings),
         left_out=selection.left_out,
         without_engine=len(present) - len(readable),
-        engines=(*analyzed.ran, *([llm.NAME] if answer.asked and not answer.failure else [])),
-        engine_failures=(*analyzed.failures, *([(llm.NAME, answer.failure)] if answer.failure else [])),
-        partially_analysed=tuple(sorted(path for path in selection.texts if failed & engines.readers(path))),
+        engines=ran,
+        engine_failures=failures,
+        partially_analysed=_partially_analysed(selection, analyzed),
         config_change=_config_problems(selection.proposed_config) if changes_config else None,
         discarded=answer.discarded,
         skipped_for_budget=answer.skipped_for_budget,
@@ -72,6 +71,25 @@ def _ask_model(
         return llm.Answer()
     patches = {file.path: file.patch or "" for file in files}
     return ask({path: llm.Change(text, patches[path], selection.hunks[path]) for path, text in selection.texts.items()})
+
+
+def _path_in_base(file: ChangedFile) -> str:
+    return (file.previous_path if file.status == "renamed" else None) or file.path
+
+
+def _engine_results(
+    analyzed: engines.AnalyzersRun, answer: llm.Answer
+) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """The names of the engines that ran, and the failures with their reasons, the language model included."""
+    if answer.failure:
+        return tuple(analyzed.ran), (*analyzed.failures, (llm.NAME, answer.failure))
+    return (*analyzed.ran, *([llm.NAME] if answer.asked else [])), tuple(analyzed.failures)
+
+
+def _partially_analysed(selection: FileSelection, analyzed: engines.AnalyzersRun) -> tuple[str, ...]:
+    """The files that a failed analyzer should have read."""
+    failed = {engine for engine, _ in analyzed.failures}
+    return tuple(sorted(path for path in selection.texts if failed & engines.readers(path)))
 
 
 def _on_changes(findings: Iterable[Finding], selection: FileSelection) -> list[Finding]:

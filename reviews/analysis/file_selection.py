@@ -46,7 +46,7 @@ def select_files(
     """
     clashes = clashing({file.path for file in files})
     files, ignored = _drop_ignored(files, config.paths.ignore)
-    generated = {file.path for file in files if not config.paths.generated and is_generated_path(file.path)}
+    generated = _generated_by_name(files, config)
     hunks, without_diff = _read_diffs([file for file in files if file.path not in generated], clashes)
     extra = [repository.PATH] if changes_config else []
     prefetched = _paths_to_prefetch(files, hunks, generated, extra, config)
@@ -56,8 +56,7 @@ def select_files(
     hunks, too_many = _drop_over_limit(hunks, config)
     if missing := [path for path in dict.fromkeys([*hunks, *extra]) if path not in prefetched]:
         at_head = {**at_head, **contents(missing, ())[0]}
-    unmarked = {path for path, mark in attributes.items() if mark is None and not config.paths.generated}
-    texts, unreadable = _read_texts(hunks, at_head, check_header=unmarked)
+    texts, unreadable = _read_texts(hunks, at_head, attributes, config)
     left_out = (*ignored, *without_diff, *by_attributes, *too_many, *unreadable)
     return FileSelection(hunks, texts, left_out, at_head.get(repository.PATH))
 
@@ -66,6 +65,10 @@ def _drop_ignored(files: Sequence[ChangedFile], patterns: Sequence[str]) -> tupl
     ignored = {file.path for file in files if matches(file.path, patterns)}
     kept = [file for file in files if file.path not in ignored]
     return kept, [_left_out(file, LeftOutReason.IGNORED) for file in files if file.path in ignored]
+
+
+def _generated_by_name(files: Sequence[ChangedFile], config: repository.RepositoryConfig) -> set[str]:
+    return {file.path for file in files if not config.paths.generated and is_generated_path(file.path)}
 
 
 def _read_diffs(files: Sequence[ChangedFile], clashes: Collection[str]) -> tuple[Hunks, list[LeftOut]]:
@@ -139,13 +142,16 @@ def _drop_over_limit(hunks: Hunks, config: repository.RepositoryConfig) -> tuple
 
 
 def _read_texts(
-    paths: Collection[str], blobs: Files, *, check_header: Collection[str]
+    paths: Collection[str],
+    blobs: Files,
+    attributes: Mapping[str, bool | None],
+    config: repository.RepositoryConfig,
 ) -> tuple[dict[str, str], list[LeftOut]]:
-    """Read the texts of files; leave out what is not text, and those of `check_header` with a generator's header."""
+    """Read the texts of files; leave out what is not text, and files with a generator's header."""
     texts = {}
     left_out = []
     for path in paths:
-        text = _text(blobs.get(path), check_header=path in check_header)
+        text = _text(blobs.get(path), check_header=not config.paths.generated and attributes[path] is None)
         if isinstance(text, LeftOutReason):
             left_out.append(LeftOut(path, text))
         else:

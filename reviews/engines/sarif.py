@@ -208,22 +208,16 @@ def read(
             path, region, row = location
             source = source_of(path)
             start = source.line(row)
-            last_row = max(row, region.end_line or row)
-            if last_row > row and region.end_column == 1:
-                # An end in column 1 is the end of the previous line.
-                last_row -= 1
             fix = result.fixes[0] if result.fixes and len(result.fixes) == 1 else None
             edits = _edits(fix, path, path_of, source, run.column_kind) if fix and fixes else []
             findings.append(
                 Finding(
                     path=path,
                     start_line=start,
-                    end_line=max(start, source.line(last_row)),
+                    end_line=max(start, source.line(_last_row(region, row))),
                     severity=_severity(result, rule),
                     rule=rule_id,
-                    message=_message(result.message, rule, rules.messages)
-                    or _text_of(rule.short_description)
-                    or rule_id,
+                    message=_message(result.message, rule, rules.messages) or rule_id,
                     rule_url=rule.help_uri or "",
                     suggestion=source.suggestion(edits),
                     fix=_without_links(_text_of(fix.description)) if fix else "",
@@ -282,6 +276,12 @@ def _locations(result: _Result, path_of: Any) -> Iterator[tuple[str, _Region, in
             yield path, region, region.start_line
 
 
+def _last_row(region: _Region, first: int) -> int:
+    last = max(first, region.end_line or first)
+    # An end in column 1 is the end of the previous line.
+    return last - 1 if last > first and region.end_column == 1 else last
+
+
 def _severity(result: _Result, rule: _Rule) -> Severity:
     """The severity by the rule's `security-severity`, else by the level of the result, the rule, or "warning"."""
     try:
@@ -298,6 +298,7 @@ _LINK = re.compile(r"(?<!\\)\[((?:[^\\\]]|\\.)*)\]\(\d+\)")
 
 
 def _message(message: _Message, rule: _Rule, shared: Mapping[str, _Text]) -> str:
+    """The text of a message, the rule's description if it has none."""
     text = message.content
     if not text and message.id is not None:
         text = _text_of(rule.message_strings.get(message.id) or shared.get(message.id))
@@ -311,7 +312,8 @@ def _message(message: _Message, rule: _Rule, shared: Mapping[str, _Text]) -> str
         return arguments[int(found[1])] if int(found[1]) < len(arguments) else found[0]
 
     # Without arguments nothing is filled in, and braces are literal.
-    return _without_links(_PLACEHOLDER.sub(fill, text) if arguments else text)
+    filled = _without_links(_PLACEHOLDER.sub(fill, text) if arguments else text)
+    return filled or _text_of(rule.short_description)
 
 
 def _without_links(text: str) -> str:
@@ -333,17 +335,10 @@ def _path_of(artifact: _Artifact, run: _Run, files: Mapping[str, str], root: str
     if artifact.uri is None:
         return None
     # Many tools do not escape names, and a name may contain "%41" or "#".
-    if (
-        unescaped := artifact.uri.removeprefix("./")
-    ) in files and artifact.uri_base_id not in run.original_uri_base_ids:
+    unescaped = artifact.uri.removeprefix("./")
+    if unescaped in files and artifact.uri_base_id not in run.original_uri_base_ids:
         return unescaped
-    uri, base, bases = artifact.uri, artifact.uri_base_id, run.original_uri_base_ids
-    for _ in range(MAX_BASE):
-        if base is None or base not in bases or uri.startswith(("/", "file:")):
-            break
-        # A base without a URI is the directory in which the tool ran (3.14.14).
-        uri, base = (bases[base].uri or "") + uri, bases[base].uri_base_id
-    parts = urlsplit(uri)
+    parts = urlsplit(_with_base(artifact.uri, artifact.uri_base_id, run.original_uri_base_ids))
     if parts.scheme not in ("", "file") or parts.netloc not in ("", "localhost"):
         return None
     path = unquote(parts.path)
@@ -351,6 +346,15 @@ def _path_of(artifact: _Artifact, run: _Run, files: Mapping[str, str], root: str
         path = os.path.relpath(path, root) if root else path
     path = os.path.normpath(path)
     return path if path in files else None
+
+
+def _with_base(uri: str, base: str | None, bases: Mapping[str, _Artifact]) -> str:
+    for _ in range(MAX_BASE):
+        if base is None or base not in bases or uri.startswith(("/", "file:")):
+            break
+        # A base without a URI is the directory in which the tool ran (3.14.14).
+        uri, base = (bases[base].uri or "") + uri, bases[base].uri_base_id
+    return uri
 
 
 # Fixes (3.55 to 3.57)
