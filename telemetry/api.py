@@ -49,9 +49,13 @@ def _limited_read(using: str) -> Iterator[None]:
 
 
 class BearerAuthentication(authentication.TokenAuthentication):
-    """`Authorization: Bearer TOKEN`. Source: RFC 6750."""
+    """`Authorization: Bearer TOKEN` (RFC 6750), and `Token TOKEN`, as clients of Django REST framework send it."""
 
     keyword = "Bearer"
+
+    def authenticate(self, request: Request) -> tuple[Any, Any] | None:
+        """Return the user and the token; None without a token. Raises AuthenticationFailed for an invalid one."""
+        return super().authenticate(request) or authentication.TokenAuthentication().authenticate(request)
 
 
 class ViewPermission(permissions.DjangoModelPermissions):

@@ -82,6 +82,13 @@ def test_without_a_user_every_method_is_answered_with_401(header: str, method: s
     assert answer["WWW-Authenticate"] == "Bearer"
 
 
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "Token"])
+def test_a_token_is_accepted_under_both_schemes(scheme: str) -> None:
+    token = Token.objects.create(user=reader()).key
+
+    assert Client(headers={"Authorization": f"{scheme} {token}"}).get(EVENTS).status_code == 200
+
+
 def test_the_token_of_a_user_who_left_opens_nothing() -> None:
     user = reader()
     client = with_token(user)
