@@ -137,7 +137,7 @@ def test_a_broken_section_falls_back_to_its_default_and_is_named_in_the_review(r
 
     run(delivery)
 
-    assert "Section `telemetry` of `.kodiai.yml` is not valid" in pull.reviews[0]["body"]
+    assert "Section `telemetry` of `.kodiai.yml` is invalid" in pull.reviews[0]["body"]
     assert event_of(delivery)
 
 

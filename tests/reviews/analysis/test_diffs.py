@@ -43,7 +43,7 @@ def test_only_changed_lines_are_spoken_of_and_the_others_are_counted(github: San
     assert [finding.rule for finding in report.findings] == ["F401"]
     assert places == [("a.py", 13)]
     assert report.outside_changes == 2
-    assert "2 findings on lines that this pull request does not change" in pull.reviews[0]["body"]
+    assert "2 findings on unchanged lines" in pull.reviews[0]["body"]
 
 
 def test_a_renamed_file_is_spoken_of_under_its_new_name(github: Sandbox) -> None:
@@ -149,7 +149,7 @@ def test_three_hundred_files_are_all_looked_at_and_ten_comments_are_made(github:
 
     assert len(report.analysed_files) == len(report.findings) == 300
     assert len(places) == 10
-    assert "Beyond the inline comments" in pull.reviews[0]["body"]
+    assert "Not posted inline" in pull.reviews[0]["body"]
     assert "and 190 more" in pull.reviews[0]["body"]
     # token, pull request, 3 pages of files, configuration, Search, 3 of GraphQL, the review, its check run
     assert github.count() <= 12

@@ -37,7 +37,7 @@ def calls(github: Sandbox) -> int:
 def test_a_repository_without_a_file_follows_it_and_others_take_it_from_the_cache(
     github: Sandbox, pull: PullRequest, organisation: Repository
 ) -> None:
-    assert "1 finding not said, as `.kodiai.yml` asks" in body(run(admit(pull)), pull)
+    assert "1 finding suppressed by `.kodiai.yml`" in body(run(admit(pull)), pull)
     assert calls(github) == 2
     asked = next(
         call.body for call in github.calls if call.route == "installation_token" and ".github" in str(call.body)
@@ -78,7 +78,7 @@ def test_an_organisation_that_has_none_or_did_not_install_the_app_there_is_asked
 def test_what_is_not_valid_names_where_it_stands(github: Sandbox, pull: PullRequest) -> None:
     github.create_repository("octo/.github", files={".kodiai.yml": "limits: {comments: many}"})
 
-    assert "Section `limits` of `.kodiai.yml` of `octo/.github` is not valid" in body(run(admit(pull)), pull)
+    assert "Section `limits` of `.kodiai.yml` of `octo/.github` is invalid" in body(run(admit(pull)), pull)
 
 
 def test_a_limit_puts_the_run_off_and_forgets_nothing(
@@ -93,4 +93,4 @@ def test_a_limit_puts_the_run_off_and_forgets_nothing(
     assert (review.conclusion, review.attempts) == ("", 0)
     assert review.deferred_until is not None
     cache.clear()  # and with it what is known of the limit
-    assert "1 finding not said, as `.kodiai.yml` asks" in body(run(delivery), pull)
+    assert "1 finding suppressed by `.kodiai.yml`" in body(run(delivery), pull)

@@ -176,7 +176,7 @@ def test_who_asks_by_name_gets_a_review_whatever_triggers_one(repo: Repository) 
     ("text", "told"),
     [
         ("limits: {comments: 1}\n", "It is valid."),
-        ("limits: {comments: many}\n", "Section `limits` of `.kodiai.yml` is not valid"),
+        ("limits: {comments: many}\n", "Section `limits` of `.kodiai.yml` is invalid"),
     ],
 )
 def test_a_change_of_the_configuration_is_judged_and_not_obeyed(repo: Repository, text: str, told: str) -> None:

@@ -158,8 +158,8 @@ def test_a_section_that_is_not_valid_blocks_nothing_and_is_named(repo: Repositor
     run(admit(pull))
 
     assert only_check_run(pull)["conclusion"] == "neutral"
-    assert "Section `check` of `.kodiai.yml` is not valid" in pull.reviews[0]["body"]
-    assert "Section `check` of `.kodiai.yml` is not valid" in only_check_run(pull)["output"]["summary"]
+    assert "Section `check` of `.kodiai.yml` is invalid" in pull.reviews[0]["body"]
+    assert "Section `check` of `.kodiai.yml` is invalid" in only_check_run(pull)["output"]["summary"]
 
 
 def test_the_most_severe_findings_are_annotated_and_the_summary_says_that_there_are_more(
