@@ -107,7 +107,7 @@ def load(client: Client, review: Review) -> tuple[PullRequest, list[ChangedFile]
     if review.loaded_at is None:
         config = _load_config(client, pull)
         problems = config.problems
-        if engines.unknown(config.engines.disable):
+        if engines.has_unknown(config.engines.disable):
             known = ", ".join(f"`{name}`" for name in engines.NAMES)
             problems = (
                 *problems,
@@ -133,7 +133,7 @@ def _load_config(client: Client, pull: PullRequest) -> repository.RepositoryConf
     try:
         text = client.file_text(repository.PATH, pull.base.ref or pull.base.sha)
         if text is None and settings.KODIAI_ORGANISATION_DEFAULTS:
-            return organisation.of_organisation(client)
+            return organisation.load_defaults(client)
         return repository.parse(text)
     except Refused as refused:
         if refused.status in (401, 403):
@@ -235,7 +235,7 @@ def analyse(client: Client, review: Review, pull: PullRequest, files: Sequence[C
         files,
         contents=contents,
         config=repository.RepositoryConfig.from_json(review.config),
-        ask=budget.of(review),
+        ask=budget.requester(review),
     )
     ignored = set(IgnoredFinding.objects.filter(repo=review.repo).values_list("content_hash", flat=True))
     report = replace(

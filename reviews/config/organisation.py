@@ -8,7 +8,7 @@ CACHE_SECONDS = 600.0
 """Seconds in the cache: all repositories of an organisation read the same file."""
 
 
-def of_organisation(client: Client) -> repository.RepositoryConfig:
+def load_defaults(client: Client) -> repository.RepositoryConfig:
     """Read the configuration of the owner of the client's repository; the defaults if there is none.
 
     Raises `GitHubError`.

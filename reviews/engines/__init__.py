@@ -15,14 +15,14 @@ from reviews.engines.analyzer import AnalyzerFailed, run_analyzer
 from reviews.engines.analyzers import ANALYZERS
 from reviews.findings import Finding
 
-__all__ = ["ANALYZERS", "NAMES", "AnalyzersRun", "readable", "readers", "run_analyzers", "unknown"]
+__all__ = ["ANALYZERS", "NAMES", "AnalyzersRun", "has_unknown", "readable", "readers", "run_analyzers"]
 
 logger = logging.getLogger(__name__)
 
 NAMES = (*(analyzer.name for analyzer in ANALYZERS), llm.NAME)
 
 
-def unknown(names: Collection[str]) -> bool:
+def has_unknown(names: Collection[str]) -> bool:
     """Tell whether any of `names` is not the name of an engine."""
     return not set(NAMES).issuperset(names)
 

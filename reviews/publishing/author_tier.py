@@ -9,12 +9,12 @@ from reviews.models import AuthorTier, Review
 from telemetry.models import DegradationPath
 
 
-def is_new_here(review: Review) -> bool:
+def is_newcomer(review: Review) -> bool:
     """Tell whether the author is known to be new; not if Search failed, because then anybody may seem so."""
     return review.author_tier == AuthorTier.FIRST_TIME and review.degradation_path == DegradationPath.NONE
 
 
-def wants_it_short(review: Review) -> bool:
+def is_experienced(review: Review) -> bool:
     """Tell whether the author is experienced and gets a short summary."""
     return review.author_tier == AuthorTier.CORE
 
@@ -25,7 +25,7 @@ def filter_for_author(review: Review, findings: Iterable[Finding]) -> tuple[Find
     Not if the repository's check run fails on them: a failure must have a visible reason.
     """
     fails_on_all = RepositoryConfig.from_json(review.config).check.fail_on == "info"
-    if fails_on_all or not is_new_here(review):
+    if fails_on_all or not is_newcomer(review):
         return tuple(findings)
     return tuple(finding for finding in findings if finding.severity != Severity.INFO)
 

@@ -85,13 +85,13 @@ def summary_body(
     if review.degradation_path != DegradationPath.NONE:
         why = _WHY_PARTIAL[DegradationPath(review.degradation_path)]
         parts.append(f"> **{PARTIAL}** {why}, so the author's history here is unknown. All engines ran as usual.")
-    elif author_tier.is_new_here(review):
+    elif author_tier.is_newcomer(review):
         parts.append(f"{WELCOME} {HOW_TO_READ}" if report.findings else WELCOME)
     if not_inline:
         parts.append(_table(not_inline, refused))
     if resolved:
         parts.append(_resolved(resolved))
-    parts.append(_coverage(review, report, short=author_tier.wants_it_short(review)))
+    parts.append(_coverage(review, report, short=author_tier.is_experienced(review)))
     parts += [f"> {problem}" for problem in report.config_problems]
     if report.config_change is not None:
         parts.append(_config_change(report.config_change))

@@ -88,7 +88,7 @@ def without_marker(body: str) -> tuple[str, str]:
     return (body[: found.start()].rstrip(), found[0].rstrip()) if found else (body, "")
 
 
-def resolved_by_us(thread: Thread) -> bool:
+def resolved_by_app(thread: Thread) -> bool:
     """Tell whether the App itself resolved a thread."""
     # GitHub does not document whether an App's login ends with `[bot]` here.
     login = thread.resolved_by.lower()
@@ -104,7 +104,7 @@ def review_markers(body: str) -> list[str]:
     return _REVIEW_MARKER.findall(found[0]) if found else []
 
 
-def is_followed_up(review: Review) -> bool:
+def may_have_posted_before(review: Review) -> bool:
     """Tell whether Kodiai has, or may have, reviewed this pull request before."""
     return review.others().filter(publishing_at__isnull=False).exists()
 
@@ -115,7 +115,7 @@ def read(client: Client, review: Review) -> PreviousComments:
     Raises `PostPending` if another run of the pull request may just have posted.
     """
     report = Report.from_json(review.report)
-    if not is_followed_up(review):
+    if not may_have_posted_before(review):
         return compare_with_posted(author_tier.report_for_author(review), posted=[], earlier=[])
     _wait_for_others(review)
     threads, reviews = client.threads_and_reviews(review.pr_number)
@@ -203,7 +203,7 @@ def _match_threads(
 
 def _match_order(one: PostedFinding) -> tuple[int, int]:
     """Open threads first, then those that a person resolved, then those that Kodiai resolved; oldest first."""
-    return (0 if not one.thread.resolved else 2 if resolved_by_us(one.thread) else 1, one.thread.comment_id)
+    return (0 if not one.thread.resolved else 2 if resolved_by_app(one.thread) else 1, one.thread.comment_id)
 
 
 def _reported_before(earlier: Iterable[Report]) -> tuple[Counter[str], dict[str, Finding]]:

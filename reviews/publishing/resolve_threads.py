@@ -19,10 +19,10 @@ from reviews.publishing.previous_comments import (
     PostedFinding,
     PreviousComments,
     findings_by_content_hash,
-    is_followed_up,
+    may_have_posted_before,
     posted_findings,
     read,
-    resolved_by_us,
+    resolved_by_app,
     without_marker,
 )
 from reviews.shutdown import raise_if_stopping
@@ -41,7 +41,7 @@ def sync_threads(client: Client, review: Review, previous: PreviousComments | No
     Threads that a person resolved are left alone. Raises `LeaseLost` and `WorkerStopping`; GitHub's errors are logged.
     """
     try:
-        if previous is None and not is_followed_up(review):
+        if previous is None and not may_have_posted_before(review):
             return
         previous = previous or read(client, review)
         count_thumbs_down(review, previous.posted)
@@ -68,7 +68,7 @@ def count_thumbs_down(review: Review, posted: Sequence[PostedFinding]) -> None:
 def _sync(client: Client, review: Review, previous: PreviousComments) -> None:
     to_resolve = [thread for thread in previous.threads_to_resolve if _is_open(thread) and not _is_collapsed(thread)]
     existing = previous.existing_threads
-    to_reopen = [thread for thread, _, _ in existing if resolved_by_us(thread)]
+    to_reopen = [thread for thread, _, _ in existing if resolved_by_app(thread)]
     done = resolve(client, review, to_resolve[:MAX_THREADS], to_reopen[:MAX_THREADS])
     ignored = set(Report.from_json(review.report).ignored)
     edits = []

@@ -20,7 +20,7 @@ from reviews.models import LanguageModelUsage, Review
 DAY = timedelta(hours=24)
 
 
-def of(review: Review) -> Callable[[Mapping[str, llm.Change]], llm.Answer] | None:
+def requester(review: Review) -> Callable[[Mapping[str, llm.Change]], llm.Answer] | None:
     """Return the function that asks the language model for a run; None if none is configured.
 
     Findings of the previous run are kept while their lines are still there; the model adds to them.
