@@ -188,11 +188,11 @@ class Report:
     """Whether GitHub listed only the first files of the pull request."""
 
     def may_change(self, path: str) -> bool:
-        """Tell whether the pull request may change a file of this name: GitHub listed it, or did not list all files."""
+        """Return whether the pull request may change a file of this name: GitHub listed it, or did not list all files."""
         return self.truncated or path in self._analysed or any(left.path == path for left in self.left_out)
 
     def is_conclusive_for(self, path: str) -> bool:
-        """Tell whether a finding in this file that the report does not have is resolved.
+        """Return whether a finding in this file that the report does not have is resolved.
 
         Either every engine for the file has analysed it, or the file is no longer part of the pull request.
         """

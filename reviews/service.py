@@ -150,7 +150,7 @@ def _end_if_not_wanted(delivery: Delivery, config: repository.RepositoryConfig) 
 
 
 def _is_about_an_older_commit(review: Review, head_sha: str) -> bool:
-    """Tell whether the head commit has changed since the event, and another run is about the present one.
+    """Return whether the head commit has changed since the event, and another run is about the present one.
 
     The delivery of that run came later, or earlier if this one is a redelivery.
     """
@@ -162,7 +162,7 @@ def _is_about_an_older_commit(review: Review, head_sha: str) -> bool:
 
 
 def _is_repetition(review: Review, head_sha: str) -> bool:
-    """Tell whether somebody else's review was requested at a head commit that Kodiai has reviewed.
+    """Return whether somebody else's review was requested at a head commit that Kodiai has reviewed.
 
     GitHub sends one `review_requested` per requested person, most often right after `opened`.
     """

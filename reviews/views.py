@@ -54,7 +54,7 @@ def github_webhook(request: HttpRequest) -> HttpResponse:
 
 
 def _signed(body: bytes, signature: str, secrets: list[str]) -> bool:
-    """Tell whether the body was signed with one of the secrets, in a time that tells nothing about them."""
+    """Return whether the body was signed with one of the secrets, in a time that tells nothing about them."""
     given = signature.encode(errors="replace")
     matches = [
         hmac.compare_digest(b"sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest().encode(), given)

@@ -48,7 +48,7 @@ class Route:
     permissions: tuple[str, ...] = ()
 
     def permits(self, granted: Json) -> bool:
-        """Tell whether a token's permissions are enough."""
+        """Return whether a token's permissions are enough."""
         return not self.permissions or any(allows(granted, permission) for permission in self.permissions)
 
 

@@ -258,7 +258,7 @@ def _lock(database: Path) -> Iterator[None]:
 
 
 def _is_locked(database: Path) -> bool:
-    """Tell whether a writer has to wait."""
+    """Return whether a writer has to wait."""
     connection = sqlite3.connect(database, isolation_level=None, timeout=0)
     try:
         connection.execute("BEGIN IMMEDIATE")

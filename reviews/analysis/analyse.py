@@ -126,7 +126,7 @@ def _anchor(finding: Finding, hunks: Sequence[Hunk]) -> Finding | None:
 
 
 def _is_moved_text(finding: Finding, hunks: Sequence[Hunk]) -> bool:
-    """Tell whether the lines that the hunk removes contain the words of the finding: the text is only moved."""
+    """Return whether the lines that the hunk removes contain the words of the finding: the text is only moved."""
     around = (hunk for hunk in hunks if hunk.start <= finding.start_line <= hunk.end)
     return bool(finding.words) and any(hunk.removed_words.issuperset(finding.words) for hunk in around)
 

@@ -44,7 +44,7 @@ def parse(text: str | None) -> tuple[Rule, ...]:
 
 
 def is_generated(path: str, rules: Sequence[Rule]) -> bool | None:
-    """Tell whether a file is generated or vendored; None if no rule matches. The last matching rule applies."""
+    """Return whether a file is generated or vendored; None if no rule matches. The last matching rule applies."""
     values: dict[str, bool | None] = {}
     parts = path.split("/")
     for rule in rules:
@@ -61,7 +61,7 @@ def _parts(pattern: str) -> tuple[str, ...]:
 
 
 def _matches(path: Sequence[str], pattern: Sequence[str]) -> bool:
-    """Tell whether a path matches, component by component; `**` matches any number of directories.
+    """Return whether a path matches, component by component; `**` matches any number of directories.
 
     Linear in both: each component of the pattern is compared with each of the path at most once.
     """

@@ -76,19 +76,19 @@ _GENERATED_HEADER = re.compile(r"@generated\b|\b(?:auto-?)?generated\b.*\bdo not
 
 
 def is_generated_path(path: str) -> bool:
-    """Tell whether a path is that of a lock file, a vendored or a generated file."""
+    """Return whether a path is that of a lock file, a vendored or a generated file."""
     *directories, name = path.split("/")
     return name in _LOCK_FILES or not _VENDORED_DIRECTORIES.isdisjoint(directories) or matches(path, _GENERATED_NAMES)
 
 
 def has_generated_header(text: str) -> bool:
-    """Tell whether a file has a generator's header ("generated … do not edit", "@generated")."""
+    """Return whether a file has a generator's header ("generated … do not edit", "@generated")."""
     head = text[:2000].split("\n", HEADER_LINES)[:HEADER_LINES]
     return any(_GENERATED_HEADER.search(line) for line in head)
 
 
 def matches(path: str, patterns: Iterable[str]) -> bool:
-    """Tell whether a path matches one of the patterns.
+    """Return whether a path matches one of the patterns.
 
     `*` matches any text and `?` any character, slashes included. A pattern with a trailing slash matches everything in
     a directory. A leading slash has no effect. fnmatch does not backtrack, so that no pattern is slow.
@@ -97,7 +97,7 @@ def matches(path: str, patterns: Iterable[str]) -> bool:
 
 
 def named(path: str, names: Iterable[str]) -> bool:
-    """Tell whether the file name of a path matches one of `names`."""
+    """Return whether the file name of a path matches one of `names`."""
     name = path.rpartition("/")[2]
     return any(fnmatchcase(name, pattern) for pattern in names)
 

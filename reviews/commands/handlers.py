@@ -52,7 +52,7 @@ def handle_command(client: Client, review: Review) -> None:
 
 
 def _may_command(client: Client, review: Review) -> bool:
-    """Tell whether the sender may command, by their permission: the comment's author association says less."""
+    """Return whether the sender may command, by their permission: the comment's author association says less."""
     return review.command_outcome.applied_at is not None or client.permission_of(review.delivery.sender) in MAY_COMMAND
 
 
@@ -158,7 +158,7 @@ def _find_answer(client: Client, review: Review) -> Comment | None:
 
 
 def _is_answer(review: Review, comment: Comment) -> bool:
-    """Tell whether a comment is the App's own and has the marker of this run."""
+    """Return whether a comment is the App's own and has the marker of this run."""
     return is_app_login(comment.author) and (comment.body or "").rstrip().endswith(marker(review))
 
 

@@ -23,12 +23,12 @@ NAMES = (*(analyzer.name for analyzer in ANALYZERS), llm.NAME)
 
 
 def has_unknown(names: Collection[str]) -> bool:
-    """Tell whether any of `names` is not the name of an engine."""
+    """Return whether any of `names` is not the name of an engine."""
     return not set(NAMES).issuperset(names)
 
 
 def readable(path: str) -> bool:
-    """Tell whether an engine reads files of this name."""
+    """Return whether an engine reads files of this name."""
     return any(analyzer.reads(path) for analyzer in ANALYZERS)
 
 

@@ -61,7 +61,7 @@ class Analyzer:
     """SPDX identifier of the licence of the tool and its rules."""
 
     def reads(self, path: str) -> bool:
-        """Tell whether the analyzer reads files of this name."""
+        """Return whether the analyzer reads files of this name."""
         name = path.rpartition("/")[2]
         return any(
             fnmatchcase(name, glob)
@@ -92,7 +92,7 @@ class Analyzer:
 
 
 def safe_path(path: str) -> bool:
-    """Tell whether a path of a repository can be written below a scratch directory, and only there."""
+    """Return whether a path of a repository can be written below a scratch directory, and only there."""
     parts = PurePosixPath(path).parts
     return (
         bool(parts)

@@ -65,7 +65,7 @@ class Source:
         return Suggestion(first, last, text.removesuffix("\n") if text else None)
 
     def _applies(self, edits: Sequence[Edit], first: int, last: int) -> bool:
-        """Tell whether edits of the lines from `first` to `last` are short enough and fit the text."""
+        """Return whether edits of the lines from `first` to `last` are short enough and fit the text."""
         lines = self.lines[first - 1 : last]
         # Checked first: a line of a megabyte may have thousands of findings.
         if sum(map(len, lines)) + sum(len(edit.text) for edit in edits) > MAX_SUGGESTION_CHARACTERS:
@@ -91,7 +91,7 @@ class Source:
 
 
 def _overlap(edits: Sequence[Edit]) -> bool:
-    """Tell whether sorted edits overlap: alternatives, as typos prints them, or a broken fix."""
+    """Return whether sorted edits overlap: alternatives, as typos prints them, or a broken fix."""
     if any(edit.start > edit.end for edit in edits):
         raise ValueError("an edit ends before it starts")
     return any(one.end > other.start for one, other in pairwise(edits))

@@ -206,7 +206,7 @@ class Client:
     # Check runs
 
     def may_write_checks(self) -> bool:
-        """Tell whether the installation's owner has granted check runs. Usually makes no call."""
+        """Return whether the installation's owner has granted check runs. Usually makes no call."""
         return self._session.may_write_checks()
 
     def check_runs(self, commit: str, name: str) -> Iterator[CheckRun]:

@@ -55,7 +55,7 @@ _ADVICE = {
 
 
 def is_limit(response: httpx.Response) -> bool:
-    """Tell whether a refusal is a rate limit. Source: GitHub REST docs, "Exceeding the rate limit"."""
+    """Return whether a refusal is a rate limit. Source: GitHub REST docs, "Exceeding the rate limit"."""
     if response.headers.get("x-ratelimit-remaining") == "0" or "retry-after" in response.headers:
         return True
     words = message_of(response).lower()

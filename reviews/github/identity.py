@@ -11,11 +11,11 @@ def app_login() -> str:
 
 
 def is_app_login(login: str) -> bool:
-    """Tell whether a login, as REST gives it, is the App's."""
+    """Return whether a login, as REST gives it, is the App's."""
     return login.lower() == app_login()
 
 
 def is_own_app(app_id: Any, slug: Any) -> bool:
-    """Tell whether an App with this id or slug is the configured one."""
+    """Return whether an App with this id or slug is the configured one."""
     named = isinstance(slug, str) and slug.lower() == settings.KODIAI_GITHUB_APP_SLUG.lower()
     return named or (type(app_id) is int and str(app_id) == str(settings.KODIAI_GITHUB_APP_ID))

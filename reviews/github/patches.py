@@ -81,11 +81,11 @@ def _parsed(patch: str) -> Sequence[PatchedFile]:
 
 
 def has_added_lines(hunks: Sequence[Hunk], start: int, end: int) -> bool:
-    """Tell whether any line from `start` to `end` is added."""
+    """Return whether any line from `start` to `end` is added."""
     # Only lines of the range within the hunk: one file may have thousands of findings and a hunk of thousands of lines.
     return any(line in hunk.added for hunk in hunks for line in range(max(start, hunk.start), min(end, hunk.end) + 1))
 
 
 def in_one_hunk(hunks: Sequence[Hunk], start: int, end: int) -> bool:
-    """Tell whether all lines are in one hunk, which GitHub requires for a multi-line comment."""
+    """Return whether all lines are in one hunk, which GitHub requires for a multi-line comment."""
     return any(hunk.start <= start and end <= hunk.end for hunk in hunks)

@@ -40,7 +40,7 @@ class Session:
         return self._installation_id
 
     def may_write_checks(self) -> bool:
-        """Tell whether the installation's owner has granted check runs. Makes a call only if there is no token yet."""
+        """Return whether the installation's owner has granted check runs. Makes a call only if there is no token yet."""
         return tokens.token_for(self.installation_id(), self.repo).checks
 
     def call(self, method: str, path: str, read: Callable[[httpx.Response], T], **kwargs: Any) -> T:
@@ -135,7 +135,7 @@ def graphql_repository(answer: Any) -> dict[str, Any]:
 
 
 def _is_limit(errors: Any) -> bool:
-    """Tell whether errors report GraphQL's primary limit. Both words occur. Source: githubkit issue 271."""
+    """Return whether errors report GraphQL's primary limit. Both words occur. Source: githubkit issue 271."""
     listed = errors if isinstance(errors, list) else []
     return any(isinstance(error, dict) and error.get("type") in ("RATE_LIMITED", "RATE_LIMIT") for error in listed)
 

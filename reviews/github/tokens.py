@@ -25,7 +25,7 @@ class InstallationToken:
 
     @property
     def is_fresh(self) -> bool:
-        """Tell whether the token is valid for longer than `TOKEN_RESERVE`."""
+        """Return whether the token is valid for longer than `TOKEN_RESERVE`."""
         return self.token.expires_at - timezone.now() >= TOKEN_RESERVE
 
 

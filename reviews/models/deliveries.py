@@ -100,7 +100,7 @@ class Delivery(models.Model):
 
     @property
     def redelivery_requested(self) -> bool:
-        """Tell whether Kodiai requested a redelivery. Then an earlier delivery may have been acted on, and the
+        """Return whether Kodiai requested a redelivery. Then an earlier delivery may have been acted on, and the
         database that knew of it been replaced by a backup."""
         return MissedDelivery.objects.filter(delivery_id=self.delivery_id, event_type=self.event_type).exists()
 

@@ -180,7 +180,7 @@ class Review(models.Model):
 
     @property
     def has_unconfirmed_post(self) -> bool:
-        """Tell whether a post of this run was announced and not confirmed, as of now in the database.
+        """Return whether a post of this run was announced and not confirmed, as of now in the database.
 
         Such a run is not claimed for `POST_VISIBILITY_DELAY` after its last possible post.
         """

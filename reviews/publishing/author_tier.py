@@ -10,12 +10,12 @@ from telemetry.models import DegradationPath
 
 
 def is_newcomer(review: Review) -> bool:
-    """Tell whether the author is known to be new; not if Search failed, because then anybody may seem so."""
+    """Return whether the author is known to be new; not if Search failed, because then anybody may seem so."""
     return review.author_tier == AuthorTier.FIRST_TIME and review.degradation_path == DegradationPath.NONE
 
 
 def is_experienced(review: Review) -> bool:
-    """Tell whether the author is experienced and gets a short summary."""
+    """Return whether the author is experienced and gets a short summary."""
     return review.author_tier == AuthorTier.CORE
 
 

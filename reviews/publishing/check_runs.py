@@ -85,7 +85,7 @@ def schedule(review: Review, conclusion: Conclusion, pull_head: str = "") -> Non
 
 
 def _about(review: Review, commit: str, **more: Any) -> bool:
-    """Tell whether another run of the same pull request is about this commit, and meets other conditions."""
+    """Return whether another run of the same pull request is about this commit, and meets other conditions."""
     return review.others().filter(head_sha=commit, **more).exists()
 
 
@@ -191,7 +191,7 @@ def _find(client: Client, review: Review) -> CheckRun | None:
 
 
 def _reports(known: CheckRun, body: Mapping[str, Any]) -> bool:
-    """Tell whether GitHub's check run reports this end of the run, and not an earlier one that failed."""
+    """Return whether GitHub's check run reports this end of the run, and not an earlier one that failed."""
     completed = known.completed_at.astimezone(UTC) if known.completed_at else None
     reported = (known.conclusion, _time(completed), known.output.title)
     return reported == (body["conclusion"], body["completed_at"], body["output"]["title"])

@@ -62,15 +62,15 @@ class Post(Generic[Posted]):
     find: Callable[[], Posted | None]
     """Return what the App has posted under this marker. Raises what calls to GitHub raise."""
     is_ours: Callable[[Posted], bool]
-    """Tell whether GitHub's answer is about this post."""
+    """Return whether GitHub's answer is about this post."""
     confirm: Callable[[Posted], None]
     """Store that GitHub has it. Raises `LeaseLost`."""
     is_current: Callable[[Posted], bool] = _always
-    """Tell whether what was found says what is to be posted; if not, `send` changes it."""
+    """Return whether what was found says what is to be posted; if not, `send` changes it."""
 
     @property
     def may_be_posted(self) -> bool:
-        """Tell whether GitHub may have it already."""
+        """Return whether GitHub may have it already."""
         return self.announced or self.delivery.redelivery_requested
 
 

@@ -89,7 +89,7 @@ def without_marker(body: str) -> tuple[str, str]:
 
 
 def resolved_by_app(thread: Thread) -> bool:
-    """Tell whether the App itself resolved a thread."""
+    """Return whether the App itself resolved a thread."""
     # GitHub does not document whether an App's login ends with `[bot]` here.
     login = thread.resolved_by.lower()
     return thread.resolved and login in (app_login(), app_login().removesuffix("[bot]"))
@@ -105,7 +105,7 @@ def review_markers(body: str) -> list[str]:
 
 
 def may_have_posted_before(review: Review) -> bool:
-    """Tell whether Kodiai has, or may have, reviewed this pull request before."""
+    """Return whether Kodiai has, or may have, reviewed this pull request before."""
     return review.others().filter(publishing_at__isnull=False).exists()
 
 

@@ -119,7 +119,7 @@ def edit(client: Client, review: Review, thread: Thread, body: str) -> None:
 
 
 def _is_open(thread: Thread) -> bool:
-    """Tell whether a thread is known to be open; REST does not tell whether a person resolved it."""
+    """Return whether a thread is known to be open; REST does not tell whether a person resolved it."""
     return not thread.resolved and bool(thread.id)
 
 

@@ -159,7 +159,7 @@ class GitStore:
         return self.run("rev-parse", "--verify", "--quiet", f"{sha}^{{tree}}").decode("ascii").strip()
 
     def is_merge(self, sha: str) -> bool:
-        """Tell whether a commit is a merge."""
+        """Return whether a commit is a merge."""
         return len(self.run("rev-list", "--no-walk", "--parents", sha).split()) > 2
 
     def find_commit(self, sha: str) -> str | None:

@@ -35,13 +35,13 @@ class Token:
     repositories: frozenset[str] | None
 
     def reaches(self, full_name: str, installation_id: int) -> bool:
-        """Tell whether the token gives access to a repository of an installation."""
+        """Return whether the token gives access to a repository of an installation."""
         return self.installation_id == installation_id and (
             self.repositories is None or full_name.lower() in self.repositories
         )
 
     def allows(self, permission: str) -> bool:
-        """Tell whether the token has a permission, as "contents:read"."""
+        """Return whether the token has a permission, as "contents:read"."""
         return allows(self.permissions, permission)
 
 
@@ -80,7 +80,7 @@ class Tokens:
 
 
 def allows(granted: Json, permission: str) -> bool:
-    """Tell whether granted permissions include one, as "contents:read". Write access includes read access."""
+    """Return whether granted permissions include one, as "contents:read". Write access includes read access."""
     name, _, level = permission.partition(":")
     return granted.get(name) in ({"write"} if level == "write" else {"read", "write"})
 

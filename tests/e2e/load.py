@@ -40,7 +40,7 @@ def seeded() -> tuple[int, random.Random]:
 
 
 def wait_until(condition: Callable[[], Any], seconds: float, every: float = 0.1) -> bool:
-    """Tell whether the condition came true in time; it is looked at `every` so many seconds."""
+    """Return whether the condition came true in time; it is looked at `every` so many seconds."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

@@ -36,7 +36,7 @@ class Command:
     prints: str
 
     def matches(self, output: str) -> bool:
-        """Tell whether the page shows this output: `…` stands for anything, and alone on a line for any lines."""
+        """Return whether the page shows this output: `…` stands for anything, and alone on a line for any lines."""
         lines = [r"(?:.*\n)*" if line == "…" else re.escape(line).replace("…", ".*") + r"\n" for line in self.shown]
         # curl adds no line break of its own.
         return (

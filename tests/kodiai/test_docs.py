@@ -38,7 +38,7 @@ def known_tests() -> frozenset[str]:
 
 
 def is_file(name: str) -> bool:
-    """Tell whether a file or folder has this path, or a file this name. Capitals and `…` stand for anything."""
+    """Return whether a file or folder has this path, or a file this name. Capitals and `…` stand for anything."""
     pattern = re.sub(r"[A-Z]{3,}|…", "*", name)
     if "/" not in pattern:
         return any(file.match(pattern) for file in known_files())

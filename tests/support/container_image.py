@@ -62,7 +62,7 @@ def stages(text: str) -> list[Stage]:
 
 
 def ignored(path: str, patterns: list[str]) -> bool:
-    """Tell whether .dockerignore keeps a path out. The last pattern that fits the path or a folder above decides."""
+    """Return whether .dockerignore keeps a path out. The last pattern that fits the path or a folder above decides."""
     out = False
     above = [path, *(str(parent) for parent in Path(path).parents if str(parent) != ".")]
     for pattern in patterns:
@@ -96,7 +96,7 @@ def build(target: Path) -> None:
 
 
 def can_isolate() -> bool:
-    """Tell whether this process may make mount namespaces: as root, and not inside of what forbids it."""
+    """Return whether this process may make mount namespaces: as root, and not inside of what forbids it."""
     if sys.platform != "linux" or os.geteuid() != 0 or not all(map(shutil.which, ("unshare", "setpriv", "chroot"))):
         return False
     return subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode == 0

@@ -97,7 +97,7 @@ def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
 
 
 def _is_noise(finding: Finding, unused: Collection[tuple[str, int]]) -> bool:
-    """Tell whether a finding is noise: a late import that is unused anyway, or a re-export of a package."""
+    """Return whether a finding is noise: a late import that is unused anyway, or a re-export of a package."""
     if finding.rule == NOT_AT_TOP:
         return (finding.path, finding.start_line) in unused
     return finding.rule == UNUSED and finding.path.rpartition("/")[2] == "__init__.py"

@@ -90,13 +90,13 @@ def _is_a_mistake(word: _Entry) -> bool:
 
 
 def _is_english(text: str) -> bool:
-    """Tell whether a text seems to be English, and not a list of names or another language."""
+    """Return whether a text seems to be English, and not a list of names or another language."""
     words = _WORD.findall(text[:MAX_SAMPLE].lower())
     return sum(word in COMMON for word in words) >= max(1, MIN_COMMON * len(words))
 
 
 def _in_a_sentence(word: _Entry, line: str) -> bool:
-    """Tell whether a word in source code is part of an English sentence, in a comment or a message."""
+    """Return whether a word in source code is part of an English sentence, in a comment or a message."""
     at = _column(word, line) - 1
     return any(
         found.start() <= at < found.end() and _is_english(found[0])

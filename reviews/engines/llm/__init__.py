@@ -95,7 +95,7 @@ class LLMBudget(Protocol):
 
 
 def configured() -> bool:
-    """Tell whether a language model is configured."""
+    """Return whether a language model is configured."""
     return bool(settings.KODIAI_LLM_MODEL)
 
 

@@ -145,7 +145,7 @@ def still_valid(previous: Iterable[Finding], changes: Mapping[str, Change]) -> l
 
 
 def _has_text(lines: Sequence[str], number: int, snippet: str) -> bool:
-    """Tell whether a line has the text of a snippet."""
+    """Return whether a line has the text of a snippet."""
     return 0 < number <= len(lines) and _as_snippet(lines[number - 1]).strip() == snippet.strip()
 
 

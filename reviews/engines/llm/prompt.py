@@ -51,7 +51,7 @@ class Change:
 
 
 def is_sent(path: str) -> bool:
-    """Tell whether a file of this name may be sent to a language model."""
+    """Return whether a file of this name may be sent to a language model."""
     name = path.rpartition("/")[2].lower()
     return not any(fnmatchcase(name, glob) for glob in NEVER_SENT)
 

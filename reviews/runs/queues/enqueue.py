@@ -45,7 +45,7 @@ def enqueue(delivery: Delivery, run_after: datetime | None = None) -> None:
 
 
 def queue_is_away() -> bool:
-    """Tell whether Redis failed a moment ago; never so where the queue is in the database."""
+    """Return whether Redis failed a moment ago; never so where the queue is in the database."""
     return time.monotonic() < _away_until
 
 
