@@ -188,7 +188,7 @@ class Report:
     """Whether GitHub listed only the first files of the pull request."""
 
     def may_change(self, path: str) -> bool:
-        """Return whether the pull request may change a file of this name: GitHub listed it, or did not list all files."""
+        """Return whether the pull request may change a file of this name: GitHub listed it, or not all files."""
         return self.truncated or path in self._analysed or any(left.path == path for left in self.left_out)
 
     def is_conclusive_for(self, path: str) -> bool:

@@ -1,4 +1,4 @@
-"""The worker: runs tasks as they come, from whichever queue is configured, and the periodic tasks beside them."""
+"""The worker: runs queued tasks, and the periodic tasks in a thread."""
 
 import logging
 import os
@@ -18,27 +18,25 @@ from reviews.runs.runner import release
 logger = logging.getLogger(__name__)
 
 PERIODIC_SECONDS = 1.0
-"""Seconds between two looks at whether a periodic task is due."""
+"""Seconds between two checks for due periodic tasks."""
 OUTAGE_LOG_SECONDS = 30.0
-"""Seconds between two log lines about an outage that lasts."""
+"""Seconds between two log lines about a lasting outage."""
 REST_SECONDS = 3.0
-"""For which periodic tasks rest when the database is back: the workers that waited for it come first, and renew or put
-back what is theirs, though late."""
+"""Pause of the periodic tasks after a database outage, so that waiting workers renew or reschedule their runs first."""
 LEAVING_SECONDS = 5.0
-"""What is left of the grace period when a run whose step does not end is handed back."""
+"""Remaining grace period at which a run whose step does not end is released."""
 
 
 class Worker:
-    """Runs tasks until `stop` is called. Then the run under way is handed back after the step that it is in.
+    """Run tasks until `stop` is called; then the current run is released after its current step.
 
-    A step that takes longer than the grace period (`KODIAI_GRACE_SECONDS`) allows is cut short with the process.
+    A step that outlasts the grace period (`KODIAI_GRACE_SECONDS`) is cut off with the process.
     """
 
     def __init__(self) -> None:
         self.name = f"{socket.gethostname()}-{os.getpid()}-{get_random_string(6)}"[-64:]
-        # A flag and no lock: a signal handler that waits for the lock of an Event can wait for the very code that it
-        # interrupted.
-        self._told_to_stop = False
+        # A flag, not an Event: a signal handler that waits for an Event's lock can wait for the code it interrupted.
+        self._stop_requested = False
         self._over = threading.Event()
         self._queue = configured_queue(self.name)
 
@@ -46,21 +44,21 @@ class Worker:
         """Take no more work. Safe to call from a signal handler."""
         shutdown.stop()
         self._queue.stop()
-        self._told_to_stop = True
+        self._stop_requested = True
 
     def run(self) -> None:
-        """Work until stopped. A database or a queue that is away is waited for."""
+        """Work until stopped. Wait while the database or the queue is unavailable."""
         for beside in (self._run_periodic_tasks, self._end_in_time):
             threading.Thread(target=beside, name=beside.__name__.strip("_"), daemon=True).start()
         logger.info("worker started", extra={"worker": self.name})
         outages: tuple[type[Exception], ...] = (DatabaseError, InterfaceError, *self._queue.outages)
         next_log = 0.0
-        while not self._told_to_stop:
+        while not self._stop_requested:
             try:
                 self._queue.work()
             except outages:
                 if time.monotonic() >= next_log:
-                    logger.exception("database or queue failed, the worker tries again", extra={"worker": self.name})
+                    logger.exception("database or queue failed, retrying", extra={"worker": self.name})
                     next_log = time.monotonic() + OUTAGE_LOG_SECONDS
                 connection.close()
                 time.sleep(MAX_WAIT)
@@ -79,19 +77,19 @@ class Worker:
                     prepared = True
                     self._over.wait(rest)
                 scheduler.run_due()
-            except Exception:  # the edge of a worker: the database may be away, and comes back
+            except Exception:  # the edge of a worker: the database may be unavailable for a while
                 logger.exception("periodic tasks failed")
                 connection.close()
                 prepared, rest = False, REST_SECONDS
 
     def _end_in_time(self) -> None:
-        while not self._told_to_stop:
+        while not self._stop_requested:
             if self._over.wait(0.2):
                 return
         if self._over.wait(max(0.0, settings.KODIAI_GRACE_SECONDS - LEAVING_SECONDS)):
             return
         try:
             release()
-        except Exception:  # the edge of a worker: it ends all the same, and its lease runs out
-            logger.exception("run not handed back")
+        except Exception:  # the edge of a worker: it ends anyway, and its lease expires
+            logger.exception("run not released")
         os._exit(0)

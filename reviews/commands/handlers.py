@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from django.db import transaction
 
-from reviews.commands.replies import asked, explanation, help_body, misplaced_body, refusal_body, unknown_body
+from reviews.commands.replies import command_code, explanation, help_body, misplaced_body, refusal_body, unknown_body
 from reviews.exceptions import RunFinished
 from reviews.findings import Finding
 from reviews.github.client import Client
@@ -102,7 +102,7 @@ def pause_reason(review: Review) -> str:
     """
     by_itself = review.delivery.event == "pull_request" and not review.delivery.addressed
     by = review.paused_by() if by_itself else ""
-    return by and f"paused by {by}; {asked(Command.RESUME)} ends that"
+    return by and f"paused by {by}; {command_code(Command.RESUME)} ends the pause"
 
 
 def _posted_in_thread(client: Client, review: Review) -> list[PostedFinding]:

@@ -1,4 +1,4 @@
-"""The words of answers to comments. Of a comment nothing is repeated but the name of a command."""
+"""Render replies to comments. Of a comment only the name of a command is repeated."""
 
 import json
 from dataclasses import replace
@@ -14,56 +14,55 @@ from reviews.publishing.markdown import code, comment_body
 
 _WHAT_IT_DOES = {
     Command.REVIEW: "reviews the pull request as it is now; the mention alone does the same",
-    Command.PAUSE: "starts no more reviews of this pull request by itself",
-    Command.RESUME: "ends that",
-    Command.IGNORE: "in a reply to a comment of Kodiai's: never says that again in this repository",
-    Command.EXPLAIN: "in a reply to a comment of Kodiai's: tells what is known of the rule, and how to silence it",
-    Command.HELP: "lists the commands, for everybody; all others need write access",
+    Command.PAUSE: "starts no more automatic reviews of this pull request",
+    Command.RESUME: "ends a pause",
+    Command.IGNORE: "as a reply to a finding: never reports it again in this repository",
+    Command.EXPLAIN: "as a reply to a finding: explains the rule, and how to suppress it",
+    Command.HELP: "lists the commands; all others need write access",
 }
 
 
-def asked(command: Command) -> str:
-    """A command as it is written in a comment, as code: so it mentions nobody."""
+def command_code(command: Command) -> str:
+    """Render a command as it is written in a comment, as code, so that it mentions nobody."""
     return code(f"@{settings.KODIAI_GITHUB_APP_SLUG} {command}")
 
 
 def help_body() -> str:
-    """The table of commands."""
-    rows = [f"| {asked(command)} | {what} |" for command, what in _WHAT_IT_DOES.items()]
+    """Render the table of commands."""
+    rows = [f"| {command_code(command)} | {what} |" for command, what in _WHAT_IT_DOES.items()]
     return "\n".join(["| Comment | What Kodiai does |", "| --- | --- |", *rows])
 
 
 def unknown_body(word: str) -> str:
-    """What is answered to a word that is no command."""
+    """Render the reply to an unknown command."""
     near = get_close_matches(word, Command.values, n=1)
-    meant = f" Did you mean {asked(Command(near[0]))}?" if near else ""
+    meant = f" Did you mean {command_code(Command(near[0]))}?" if near else ""
     return f"That is not a command.{meant}\n\n{help_body()}"
 
 
 def refusal_body() -> str:
-    """The answer to a sender without write access."""
-    return f"Only who has write access to this repository can ask for that. {asked(Command.HELP)} lists the commands."
+    """Render the reply to a sender without write access."""
+    return f"This command needs write access to the repository. {command_code(Command.HELP)} lists the commands."
 
 
 def misplaced_body(command: Command) -> str:
-    """What is answered to a command that is about a finding, and stands in no thread that Kodiai began."""
-    return f"{asked(command)} is about a finding: write it as a reply to Kodiai's comment on that finding."
+    """Render the reply to a command about a finding outside a thread of Kodiai's."""
+    return f"{command_code(command)} works only as a reply to Kodiai's comment on a finding."
 
 
 def explanation(finding: Finding | None) -> str:
-    """What is known of a finding and of its rule, and how to silence it. None: no report tells of it any more."""
-    ignore = f"- only this, in this repository: reply {asked(Command.IGNORE)} here"
+    """Explain a finding and how to suppress its rule. None: no report has it any more."""
+    ignore = f"- this finding, in this repository: reply {command_code(Command.IGNORE)} here"
     if finding is None:
-        return f"The comment above is all that is known of this finding. To silence it:\n\n{ignore}"
+        return f"Nothing more is known about this finding. To suppress it:\n\n{ignore}"
     never = code(f"severities: {{rules: {{{json.dumps(finding.rule, ensure_ascii=False)}: never}}}}")
     return "\n".join(
         [
             comment_body(Remark(replace(finding, suggestion=None))),
             "",
-            f"{code(finding.rule)} is the rule{', and the link tells what it is for' if finding.rule_url else ''}. "
-            "To silence it:",
+            f"The rule is {code(finding.rule)}{'; the link explains it' if finding.rule_url else ''}. To suppress it:",
             "",
             ignore,
-            f"- the rule, in all of this repository: {never} in {code(repository.PATH)} on the base branch",
+            f"- the rule, in the whole repository: {never} in {code(repository.PATH)} on the base branch",
         ]
     )

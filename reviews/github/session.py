@@ -40,7 +40,7 @@ class Session:
         return self._installation_id
 
     def may_write_checks(self) -> bool:
-        """Return whether the installation's owner has granted check runs. Makes a call only if there is no token yet."""
+        """Return whether the installation's owner has granted check runs. Makes a call only without a token."""
         return tokens.token_for(self.installation_id(), self.repo).checks
 
     def call(self, method: str, path: str, read: Callable[[httpx.Response], T], **kwargs: Any) -> T:

@@ -1,7 +1,7 @@
-"""Reading webhook bodies: what Kodiai keeps of a delivery, and whether it is acted on.
+"""Parse webhook bodies: the fields that Kodiai keeps of a delivery, and whether it acts on it.
 
-GitHub's own models are not used: they are slow to import, and refuse what GitHub Enterprise versions send. Of a body
-only what is needed is read, and all that is read is checked.
+githubkit's models are not used: they are slow to import and reject bodies of GitHub Enterprise versions. Only the
+needed fields are read, and each is validated.
 """
 
 import json
@@ -21,7 +21,7 @@ CHECK_EVENTS = frozenset({"check_run", "check_suite"})
 MAX_ID = 255
 MAX_NAME = 100
 MAX_COMMAND = 32
-"""Characters of the word after a mention that are kept, more than any command has."""
+"""Characters that are kept of the word after a mention; longer than any command."""
 MAX_NUMBER = 2**63 - 1
 _COMMIT = re.compile(r"[0-9a-f]{40,64}")
 _EXTERNAL_ID = re.compile(r"([1-9][0-9]{0,18}):[0-9a-f]{32}", re.ASCII)
@@ -30,12 +30,12 @@ _REPOSITORY = re.compile(r"[A-Za-z0-9._-]{1,100}/[A-Za-z0-9._-]{1,100}")
 
 
 class BadDelivery(ValueError):
-    """The delivery cannot be read; the text tells its sender why."""
+    """The delivery is invalid; the text says why, for its sender."""
 
 
 @dataclass(frozen=True)
 class ParsedDelivery:
-    """What Kodiai keeps of a delivery. `ignore` is None where it is acted on."""
+    """The fields that Kodiai keeps of a delivery. `ignore` is None if it is acted on."""
 
     delivery_id: str
     event: str
@@ -61,7 +61,7 @@ class ParsedDelivery:
 
 
 def read_delivery(delivery_id: str | None, event: str | None, body: bytes) -> ParsedDelivery:
-    """Read a delivery from its headers (None where absent) and its body. Raises `BadDelivery`."""
+    """Parse a delivery from its headers (None if absent) and its body. Raises `BadDelivery`."""
     if not delivery_id:
         raise BadDelivery("the header X-GitHub-Delivery is missing")
     if not event:
@@ -88,7 +88,7 @@ def read_delivery(delivery_id: str | None, event: str | None, body: bytes) -> Pa
 
 def _read_pull_request(parsed: ParsedDelivery, payload: dict[str, Any]) -> ParsedDelivery:
     parsed = _read_common(parsed, payload)
-    # No run is started by `closed`, but it is kept with what it is about: it ends the runs of its pull request.
+    # `closed` starts no run, but its pull request is kept: it ends the runs there.
     if parsed.action not in PULL_REQUEST_ACTIONS | {"closed"}:
         return replace(parsed, ignore=IgnoreReason.ACTION)
     pull = _object(payload, "pull_request")
@@ -125,7 +125,7 @@ def _read_comment(parsed: ParsedDelivery, payload: dict[str, Any]) -> ParsedDeli
         comment_id=_number(comment, "id", "comment.id"),
     )
     if on_lines:
-        # One that is no reply begins a thread itself.
+        # A comment that is no reply starts a thread.
         begun_by = "id" if comment.get("in_reply_to_id") is None else "in_reply_to_id"
         parsed = replace(parsed, thread_id=_number(comment, begun_by, f"comment.{begun_by}"))
     ignore = _ignored_sender(payload, parsed)
@@ -137,7 +137,7 @@ def _read_comment(parsed: ParsedDelivery, payload: dict[str, Any]) -> ParsedDeli
 
 
 def _read_check(parsed: ParsedDelivery, payload: dict[str, Any]) -> ParsedDelivery:
-    """Read a check run or a check suite, which people want to be run again."""
+    """Parse a re-run request for a check run or a check suite."""
     parsed = _read_common(parsed, payload)
     if parsed.action != "rerequested":
         return replace(parsed, ignore=IgnoreReason.ACTION)
@@ -154,9 +154,9 @@ def _read_check(parsed: ParsedDelivery, payload: dict[str, Any]) -> ParsedDelive
 
 
 def _pull_request_of(check: dict[str, Any], event: str) -> int | None:
-    """The pull request that a check is about: as the external id of the App's own check run says, or else GitHub.
+    """Return the pull request of a check: from the external id of the App's check run, or else from GitHub.
 
-    GitHub knows none for the commits of forks.
+    GitHub lists none for commits of forks.
     """
     named = _EXTERNAL_ID.fullmatch(str(check.get("external_id")))
     if named is not None and int(named[1]) <= MAX_NUMBER:
@@ -180,7 +180,7 @@ def _read_installation(parsed: ParsedDelivery, payload: dict[str, Any]) -> Parse
 
 
 def _read_common(parsed: ParsedDelivery, payload: dict[str, Any]) -> ParsedDelivery:
-    """Read the action, the sender and the installation (absent where the webhook is a repository's own)."""
+    """Parse the action, the sender and the installation (absent in webhooks of a repository)."""
     action = payload.get("action")
     if not isinstance(action, str) or not action:
         raise BadDelivery("action is missing")
@@ -196,7 +196,7 @@ def _read_common(parsed: ParsedDelivery, payload: dict[str, Any]) -> ParsedDeliv
 
 
 def _ignored_sender(payload: dict[str, Any], parsed: ParsedDelivery) -> IgnoreReason | None:
-    """Kodiai answers no bot but those on the allow list, and never itself: two bots can talk for ever."""
+    """Ignore bots that are not on the allow list, and Kodiai itself: two bots can answer each other for ever."""
     login = parsed.sender.lower()
     if is_app_login(login):
         return IgnoreReason.OWN_EVENT
@@ -212,15 +212,15 @@ def _names_app(reviewer: Any) -> bool:
 
 
 def _command_in(text: Any) -> str | None:
-    """The word after the first mention of the App outside of quoted lines; None where it is not mentioned.
+    """Return the word after the first mention of the App outside of quoted lines; None if it is not mentioned.
 
-    A mention alone asks for a review, and so does one that says please.
+    A mention alone requests a review, and so does one with "please".
     """
     if not isinstance(text, str):
         return None
-    said = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith(">"))
+    unquoted = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith(">"))
     mention = rf"(?<![\w/@.-])@{re.escape(settings.KODIAI_GITHUB_APP_SLUG)}(?![\w-])"
-    found = re.search(rf"{mention}[,:]?(?:[ \t]+please\b)?(?:[ \t]+(\w[\w-]*))?", said, re.IGNORECASE)
+    found = re.search(rf"{mention}[,:]?(?:[ \t]+please\b)?(?:[ \t]+(\w[\w-]*))?", unquoted, re.IGNORECASE)
     if found is None:
         return None
     return found[1].lower()[:MAX_COMMAND] if found[1] else Command.REVIEW
@@ -251,7 +251,7 @@ def _object(payload: dict[str, Any], name: str, *, needed: bool = True) -> dict[
 
 def _repository(payload: dict[str, Any]) -> str:
     name = _object(payload, "repository").get("full_name")
-    # The name becomes a part of addresses: "." and ".." would lead elsewhere.
+    # The name becomes part of URLs, where "." and ".." would lead elsewhere.
     if not isinstance(name, str) or not _REPOSITORY.fullmatch(name) or {".", ".."} & set(name.split("/")):
         raise BadDelivery("repository.full_name is missing or not owner/name")
     return name
@@ -265,7 +265,7 @@ def _number(payload: dict[str, Any], key: str, name: str) -> int:
 
 
 def _head_sha(pull: dict[str, Any]) -> str:
-    """The head commit; empty where the body does not tell it in a form that can be one."""
+    """Return the head commit; empty if the body has no valid one."""
     head = pull.get("head")
     return _commit({"head_sha": head.get("sha")}) if isinstance(head, dict) else ""
 
@@ -281,7 +281,7 @@ def _login(sender: Any) -> str:
 
 
 def _text(value: str, name: str, longest: int) -> str:
-    """Return a text that every database can store; raise `BadDelivery` for what none should."""
+    """Return a text that every database can store; raise `BadDelivery` for any other."""
     if len(value) > longest:
         raise BadDelivery(f"{name} is longer than {longest} characters")
     if "\0" in value:

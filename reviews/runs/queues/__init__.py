@@ -1,6 +1,6 @@
-"""The two queues that a worker can work from: the database's (django-tasks-db), and Redis' (RQ).
+"""The two queues: in the database (django-tasks-db) or on Redis (RQ).
 
-Neither is trusted. The inbox knows what is to be done; a queue only says so to a worker soon.
+Neither is trusted. The inbox holds the work; a queue only delivers it to a worker quickly.
 """
 
 import logging
@@ -13,7 +13,7 @@ from django.conf import settings
 logger = logging.getLogger(__name__)
 
 MAX_WAIT = 1.0
-"""Seconds after which an idle worker looks at the queue in any case: for tasks whose time has come."""
+"""Seconds between two polls of an idle worker, for tasks whose time has come."""
 
 
 class WorkQueue(Protocol):
@@ -23,15 +23,15 @@ class WorkQueue(Protocol):
     """What `work` raises while the queue cannot be reached."""
 
     def work(self) -> None:
-        """Run what is ready. If nothing is, return when there is something new, or after `MAX_WAIT`."""
+        """Run all ready tasks. If there are none, wait for new ones, at most `MAX_WAIT`."""
 
     def stop(self) -> None:
-        """Let `work` return after the task under way. Safe to call from a signal handler."""
+        """Let `work` return after the current task. Safe to call from a signal handler."""
 
 
 def configured_queue(worker: str) -> WorkQueue:
-    """The queue that `KODIAI_TASKS_URL` names, for one worker process."""
-    # Imported here, both of them: RQ costs 18 MB, which only those pay who use it.
+    """Return the queue that `KODIAI_TASKS_URL` configures, for one worker process."""
+    # Both are imported here: RQ costs 18 MB.
     if settings.KODIAI_TASKS_URL:
         from reviews.runs.queues.redis import RedisQueue
 
@@ -42,9 +42,9 @@ def configured_queue(worker: str) -> WorkQueue:
 
 
 def still_queued(task_ids: Sequence[str], before: datetime) -> set[str] | None:
-    """Return those tasks that somebody will run, or has begun to run not longer ago than `before`.
+    """Return the tasks that are waiting, or were started at `before` or later.
 
-    None where the queue cannot be asked, so that nothing is known about any of them.
+    None if the queue is unavailable, so that the state of every task is unknown.
     """
     if not settings.KODIAI_TASKS_URL:
         from reviews.runs.queues import database
@@ -59,5 +59,7 @@ def still_queued(task_ids: Sequence[str], before: datetime) -> set[str] | None:
     try:
         return redis.still_queued(task_ids)
     except RedisError as error:
-        logger.warning("queue cannot be asked what waits", extra={"error": f"{type(error).__name__}: {error}"})
+        logger.warning(
+            "queue unavailable, lost tasks cannot be found", extra={"error": f"{type(error).__name__}: {error}"}
+        )
         return None

@@ -1,7 +1,7 @@
-"""The queue in the database: `django-tasks-db`'s, and so is the code that claims and runs a task.
+"""The queue in the database. django-tasks-db claims and runs the tasks.
 
-What is ours is the waiting: its own worker asks the database each second; this one is woken by the database, so that
-an idle worker starts a run within milliseconds and still costs next to nothing.
+Only the waiting differs: its worker polls each second; this one is woken by the database, so that an idle worker
+starts a run within milliseconds and uses almost no CPU.
 """
 
 import time
@@ -18,8 +18,8 @@ from django_tasks_db.models import DBTaskResult
 from reviews.runs.queues import MAX_WAIT
 from reviews.runs.queues.enqueue import CHANNEL
 
-LOOK_SECONDS = 0.05
-"""Seconds between two looks at whether SQLite's file has changed. A look is one PRAGMA, some microseconds."""
+POLL_SECONDS = 0.05
+"""Seconds between two checks for changes of SQLite's file. A check is one PRAGMA of some microseconds."""
 
 
 class DatabaseQueue:
@@ -29,7 +29,7 @@ class DatabaseQueue:
 
     def __init__(self, worker: str) -> None:
         self._stopped = False
-        # In batch mode it runs tasks until none is ready.
+        # Batch mode runs tasks until none is ready.
         self._queue = QueueWorker(
             queue_names=["*"],
             interval=0,
@@ -48,7 +48,7 @@ class DatabaseQueue:
 
     def work(self) -> None:
         """Run what is ready; if nothing is, wait for new tasks, at most `MAX_WAIT`."""
-        # First listen, then look: what is queued in between ends the wait at once.
+        # Listen before the run: a task that is queued meanwhile ends the wait at once.
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
                 cursor.execute(f"LISTEN {CHANNEL}")
@@ -68,11 +68,11 @@ class DatabaseQueue:
     def _wait_for_change(self, version: int) -> None:
         deadline = time.monotonic() + MAX_WAIT
         while time.monotonic() < deadline and not self._stopped and _data_version() == version:
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
 
 
 def still_queued(task_ids: Iterable[str], before: datetime) -> set[str]:
-    """Return those tasks that somebody will run, or has begun to run not longer ago than `before`."""
+    """Return the tasks that are waiting, or were started at `before` or later."""
     known = DBTaskResult.objects.filter(id__in=filter(None, map(_uuid, task_ids))).filter(
         Q(status=TaskResultStatus.READY)
         | Q(status=TaskResultStatus.RUNNING) & (Q(started_at__isnull=True) | Q(started_at__gte=before))
@@ -81,7 +81,7 @@ def still_queued(task_ids: Iterable[str], before: datetime) -> set[str]:
 
 
 def _uuid(task_id: str) -> UUID | None:
-    """The id, unless it is another queue's: the setting was changed while deliveries waited."""
+    """Parse the id; None for an id of the other queue, from before the setting was changed."""
     try:
         return UUID(task_id)
     except ValueError:
@@ -89,8 +89,8 @@ def _uuid(task_id: str) -> UUID | None:
 
 
 def _data_version() -> int:
-    """SQLite's count of changes by other connections. Source: SQLite documentation, PRAGMA data_version."""
+    """Return SQLite's counter of changes by other connections. Source: SQLite docs, PRAGMA data_version."""
     connection.ensure_connection()
     with connection.wrap_database_errors:
-        # Past Django's cursor: this is asked twenty times a second, and costs a fifth so.
+        # Without Django's cursor, which costs five times as much: this runs twenty times a second.
         return int(connection.connection.execute("PRAGMA data_version").fetchone()[0])

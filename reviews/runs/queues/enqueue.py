@@ -1,4 +1,4 @@
-"""Queue a delivery, in the transaction that stores it where the queue is in the database."""
+"""Queue a delivery. With the queue in the database, row and task commit together."""
 
 import logging
 import time
@@ -16,26 +16,26 @@ from reviews.models import Delivery, DeliveryStatus
 logger = logging.getLogger(__name__)
 
 TASK = "reviews.tasks.process_delivery"
-"""By its path, as queued rows hold it: a task imports the runner, and the runner queues tasks."""
+"""By path, as queued rows hold it: the task imports the runner, and the runner queues tasks."""
 CHANNEL = "kodiai_tasks"
 """The PostgreSQL channel on which idle workers listen for new tasks."""
 AWAY_SECONDS = 1.0
-"""For which Redis is not asked again once it failed, so that an outage costs the intake next to nothing."""
+"""How long Redis is not called after a failure, so that an outage hardly slows the intake."""
 
 _away_until = 0.0
 
 
 def enqueue(delivery: Delivery, run_after: datetime | None = None) -> None:
-    """Queue a delivery in the caller's transaction, so that row and task commit together; wake an idle worker.
+    """Queue a delivery in the caller's transaction and wake an idle worker.
 
-    `run_after` is the earliest time at which it is run; None is now. Redis is outside of the transaction: there the
-    task is handed over after the commit, and `task_id` is empty until that is done.
+    `run_after` is the earliest time of the run; None is now. Redis gets the task after the commit; until then
+    `task_id` is empty.
     """
     queued = Delivery.objects.filter(pk=delivery.pk)
     if settings.KODIAI_TASKS_URL:
         queued.update(status=DeliveryStatus.QUEUED, queued_at=run_after or timezone.now(), task_id="")
-        # Robust: whatever fails after the commit, the delivery is stored, and the sender must hear so.
-        transaction.on_commit(partial(_hand_over, delivery.pk, run_after), robust=True)
+        # Robust: the delivery is stored, so a failure after the commit must not change the answer.
+        transaction.on_commit(partial(_push_to_redis, delivery.pk, run_after), robust=True)
         return
     task_id = _task().using(run_after=run_after).enqueue(delivery.pk).id
     queued.update(status=DeliveryStatus.QUEUED, queued_at=run_after or timezone.now(), task_id=task_id)
@@ -45,19 +45,19 @@ def enqueue(delivery: Delivery, run_after: datetime | None = None) -> None:
 
 
 def queue_is_away() -> bool:
-    """Return whether Redis failed a moment ago; never so where the queue is in the database."""
+    """Return whether Redis has just failed. Always false with the queue in the database."""
     return time.monotonic() < _away_until
 
 
-def _hand_over(delivery_pk: int, run_after: datetime | None) -> None:
-    """Give a task to Redis. If Redis does not take it, the sweep does this again later."""
+def _push_to_redis(delivery_pk: int, run_after: datetime | None) -> None:
+    """Queue a task on Redis. If that fails, the sweep queues it later."""
     global _away_until
     from redis.exceptions import RedisError
 
     if queue_is_away():
         return
     if run_after is not None:
-        # RQ counts in whole seconds and cuts off the rest; no run may start before its time.
+        # RQ truncates to whole seconds, and no run may start early.
         run_after = run_after.replace(microsecond=0) + timedelta(seconds=1)
     try:
         task_id = _task().using(run_after=run_after).enqueue(delivery_pk).id

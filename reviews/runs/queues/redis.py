@@ -1,8 +1,8 @@
-"""The queue on Redis: RQ's, filled through Django Tasks, and emptied by a loop of our own.
+"""The queue on Redis: filled by RQ through Django Tasks, emptied by the loop below.
 
-RQ's own worker forks for each task, or cannot be stopped between two steps; it keeps results, and what a killed worker
-had taken stays "queued" for ever. Here a task is gone from Redis as soon as it is taken. Nothing is lost by that: the
-delivery is in the inbox, and the sweep queues again what neither waits in Redis nor is being run.
+RQ's worker forks for each task, or cannot be stopped between two steps; it keeps results, and the task of a killed
+worker stays "queued" for ever. This loop removes a task from Redis when it takes it. Nothing is lost: the delivery is
+in the inbox, and the sweep requeues what is neither waiting in Redis nor running.
 """
 
 import logging
@@ -25,9 +25,9 @@ from reviews.runs.runner import OUTAGES
 logger = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 5.0
-"""The longest that a worker waits for an answer of Redis, beyond what it asked Redis to wait."""
+"""Seconds that a worker waits for Redis beyond the time of a blocking call."""
 MAX_DUE = 100
-"""Tasks whose time has come that are put into the queue in one go."""
+"""Scheduled tasks that are queued in one batch."""
 
 
 class RedisQueue:
@@ -59,9 +59,9 @@ class RedisQueue:
 
 
 def still_queued(task_ids: Iterable[str]) -> set[str]:
-    """Return those tasks that wait in Redis, for a worker or for their time. Raises `RedisError`.
+    """Return the tasks that wait in Redis, for a worker or for their time. Raises `RedisError`.
 
-    The list is asked, not the tasks: one that a worker took and died with calls itself queued for ever.
+    It reads the list, not the tasks: a task of a killed worker has the status "queued" for ever.
     """
     queue = _queue()
     return set(task_ids) & {*queue.get_job_ids(), *queue.scheduled_job_registry.get_job_ids()}
@@ -71,20 +71,20 @@ def _run(queue: Queue, job_id: str) -> None:
     try:
         job = Job.fetch(job_id, connection=queue.connection, serializer=queue.serializer)
     except NoSuchJobError:
-        return  # Redis threw it out; the sweep queues its delivery again
+        return  # evicted by Redis; the sweep requeues its delivery
     queue.connection.delete(job.key)
     try:
-        # Not `perform`, which asks Redis several times more for what nobody reads.
+        # Not `perform`, which makes several more calls to Redis for unused results.
         job.func.call(*job.args, **job.kwargs)
     except OUTAGES:
         queue.enqueue_job(job, at_front=True)
         raise
-    except Exception:  # the edge of a worker: the delivery is in the inbox, and the sweep queues it again
+    except Exception:  # the edge of a worker: the delivery is in the inbox, and the sweep requeues it
         logger.exception("task failed", extra={"task": job_id})
 
 
 def _queue_due(queue: Queue) -> None:
-    """Queue the tasks whose time has come. Of several workers the one that removes a task queues it."""
+    """Queue the tasks whose time has come. Of several workers, the one that removes a task queues it."""
     scheduled = queue.scheduled_job_registry
     for job_id in scheduled.get_jobs_to_schedule(chunk_size=MAX_DUE):
         if scheduled.remove(job_id):
@@ -93,7 +93,7 @@ def _queue_due(queue: Queue) -> None:
 
 @cache
 def _queue() -> Queue:
-    """The queue, on connections that wait for longer than those of the intake may."""
+    """Return the queue, on connections with longer time-outs than those of the intake."""
     pool = ConnectionPool.from_url(
         settings.KODIAI_TASKS_URL,
         socket_timeout=MAX_WAIT + ANSWER_SECONDS,

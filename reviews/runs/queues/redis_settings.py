@@ -1,4 +1,4 @@
-"""The queue on Redis, as RQ is told about it; imported only where `KODIAI_TASKS_URL` is set."""
+"""django-rq's settings of the queue on Redis; imported only if `KODIAI_TASKS_URL` is set."""
 
 from typing import Any
 
@@ -6,8 +6,8 @@ from django.core.exceptions import ImproperlyConfigured
 from redis import ConnectionPool
 
 REDIS_SECONDS = 0.25
-"""The longest that one call to Redis may take when a task is queued. There are three at most, and no second try: what
-Redis does not take in time stays in the inbox, and the sweep queues it."""
+"""Time-out of one call when a task is queued. There are at most three calls and no retry: what Redis does not accept in
+time stays in the inbox, and the sweep queues it."""
 
 
 def redis_queue(url: str) -> dict[str, Any]:
@@ -23,11 +23,11 @@ def redis_queue(url: str) -> dict[str, Any]:
         # Without what was read: a password may be in it.
         raise ImproperlyConfigured(problem) from None
     return {
-        # The pool knows the server; django-rq asks for these two all the same.
+        # The pool knows the server, but django-rq requires these two.
         "HOST": "",
         "PORT": 0,
-        # By itself django-rq opens a connection for each task.
+        # By default django-rq opens a connection for each task.
         "REDIS_CLIENT_KWARGS": {"connection_pool": pool},
-        # RQ's own default is pickle: who may write to Redis could run anything in a worker.
+        # RQ's default is pickle: write access to Redis would execute code in a worker.
         "SERIALIZER": "rq.serializers.JSONSerializer",
     }

@@ -123,7 +123,7 @@ def test_who_may_not_is_refused_in_a_sentence_and_nothing_changes(pull: PullRequ
     review = run(say(pull, f"@kodiai {command}", to=thread_on(pull, "F401")))
 
     (answer,) = answers(pull)
-    assert answer.startswith("Only who has write access to this repository can ask for that. `@kodiai help` lists")
+    assert answer.startswith("This command needs write access to the repository. `@kodiai help` lists")
     assert review.conclusion_reason == "answered: mona has no write access"
     assert [thread.first["body"] for thread in pull.threads] == said
     assert not IgnoredFinding.objects.exists()
@@ -135,7 +135,7 @@ def test_somebody_whom_github_does_not_know_there_is_refused(github: Sandbox, pu
     github.fail("permission", Fault(FaultKind.STATUS, status=404))
     run(say(pull, "@kodiai pause"))
 
-    assert answers(pull)[0].startswith("Only who has write access")
+    assert answers(pull)[0].startswith("This command needs write access")
 
 
 def test_a_bot_on_the_allow_list_is_not_answered(pull: PullRequest, settings: Settings) -> None:
@@ -315,7 +315,7 @@ def test_a_paused_pull_request_is_reviewed_only_when_somebody_asks_until_it_is_r
 
     skipped = push_and_review(pull)
     assert skipped.conclusion == Conclusion.SKIPPED
-    assert skipped.conclusion_reason == "paused by mona; `@kodiai resume` ends that"
+    assert skipped.conclusion_reason == "paused by mona; `@kodiai resume` ends the pause"
     assert skipped.enriched_at is None
     assert not RateLimitEvent.objects.exists()
     assert (pull.reviews, pull.repository.check_runs) == ([], [])
@@ -473,7 +473,7 @@ def test_explain_tells_what_is_known_and_how_to_silence_it(pull: PullRequest) ->
 def test_the_way_to_silence_a_rule_is_a_valid_configuration(pull: PullRequest, repo: Repository) -> None:
     run(admit(pull))
     run(say(pull, "@kodiai explain", to=thread_on(pull, "F401")))
-    line = answers(pull)[0].partition("in all of this repository: `")[2].partition("`")[0]
+    line = answers(pull)[0].partition("in the whole repository: `")[2].partition("`")[0]
     repo.commit({".kodiai.yml": f"{line}\n"})
     push_and_review(pull)
 
@@ -485,7 +485,7 @@ def test_explain_says_so_where_nothing_is_known_any_more(pull: PullRequest) -> N
     Delivery.objects.all().delete()
     run(say(pull, "@kodiai explain", to=thread_on(pull, "F401")))
 
-    assert answers(pull)[0].startswith("The comment above is all that is known")
+    assert answers(pull)[0].startswith("Nothing more is known")
 
 
 @pytest.mark.parametrize("command", ["ignore", "explain"])
@@ -501,5 +501,5 @@ def test_a_command_about_a_finding_that_stands_elsewhere_is_told_where_it_belong
     run(say(pull, f"@kodiai {command}", to=None if where == "in the conversation" else first))
 
     (answer,) = answers(pull)
-    assert answer.startswith(f"`@kodiai {command}` is about a finding: write it as a reply")
+    assert answer.startswith(f"`@kodiai {command}` works only as a reply to Kodiai's comment")
     assert not IgnoredFinding.objects.exists()
