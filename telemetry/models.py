@@ -1,4 +1,4 @@
-"""What a run leaves behind: how GitHub's limits touched it (`RateLimitEvent`) and how it ended (`Execution`).
+"""Telemetry of a run: the cost of GitHub's limits (`RateLimitEvent`) and the result (`Execution`).
 
 Both tables have the columns of the legacy system, so that its database files are adopted in place. The identity of a
 run is the pair (delivery id, event type); it is unique in each table. What had a default in the legacy tables has the
@@ -14,7 +14,7 @@ from telemetry.fields import LegacyDateTimeField
 
 
 class DegradationPath(models.TextChoices):
-    """Why a run went on without an enrichment. Rows of the legacy system may hold other words."""
+    """Why a run went on without an enrichment. Rows of the legacy system may hold other values."""
 
     NONE = "none"
     SEARCH_RATE_LIMIT = "search-api-rate-limit"
@@ -22,7 +22,7 @@ class DegradationPath(models.TextChoices):
 
 
 class Conclusion(models.TextChoices):
-    """How a run ended. Rows of the legacy system may hold other words."""
+    """How a run ended. Rows of the legacy system may hold other values."""
 
     SUCCESS = "success"
     PARTIAL = "partial"
@@ -43,13 +43,13 @@ class LegacyNamedIndex(models.Index):
 
 
 class RateLimitEvent(models.Model):
-    """What GitHub's limits cost one run: exactly one row for each delivery and event type."""
+    """The cost of GitHub's limits to one run: exactly one row per delivery and event type."""
 
-    # The clock of the process that wrote the identity first; a replay does not touch it. `None` where it is unreadable.
+    # Time of the first write of the identity; a replay does not change it. `None` if unreadable.
     created_at = LegacyDateTimeField(default=timezone.now, db_default=Now(), editable=False)
-    # NULL, and not "", where no webhook is behind the run: NULL is what the identity leaves out.
+    # NULL, not "", for a run without a webhook: NULL has no identity.
     delivery_id = models.TextField(null=True, blank=True)  # noqa: DJ001
-    # The delivery id of a row that was a duplicate when the identity was introduced; such a row has no identity.
+    # Delivery id of a row that was a duplicate when the identity was introduced. Such a row has no identity.
     legacy_delivery_id = models.TextField(null=True, blank=True, editable=False)  # noqa: DJ001
     repo = models.TextField(help_text="owner/name")
     pr_number = models.IntegerField("pull request", null=True, blank=True)
@@ -57,7 +57,7 @@ class RateLimitEvent(models.Model):
     cache_hit_rate = models.FloatField(
         help_text="Share of this run's Search lookups that the Search cache answered, 0 to 1."
     )
-    skipped_queries = models.IntegerField(help_text="Search queries given up.")
+    skipped_queries = models.IntegerField(help_text="Search queries abandoned.")
     retry_attempts = models.IntegerField(help_text="Search retries made.")
     degradation_path = models.TextField(choices=DegradationPath.choices)
 
@@ -67,8 +67,8 @@ class RateLimitEvent(models.Model):
         verbose_name = "rate-limit event"
         indexes = [LegacyNamedIndex(fields=["repo", "created_at"], name="idx_rate_limit_events_repo_created")]
         constraints = [
-            # The identity: one delivery leaves one row for each event type, whoever writes it and however often.
-            # Rows without a delivery id have no identity, so there may be any number of them.
+            # The identity: each delivery has one row per event type, whoever writes it and however often.
+            # Rows without a delivery id have no identity and are not limited.
             models.UniqueConstraint(
                 fields=["delivery_id", "event_type"],
                 condition=Q(delivery_id__isnull=False),
@@ -86,7 +86,7 @@ class RateLimitEvent(models.Model):
 
 
 class Execution(models.Model):
-    """One finished run: what it was about, what it used and how it ended."""
+    """One finished run: its pull request, its usage and its conclusion."""
 
     created_at = LegacyDateTimeField(default=timezone.now, db_default=Now(), editable=False)
     delivery_id = models.TextField(null=True, blank=True)  # noqa: DJ001
@@ -96,7 +96,7 @@ class Execution(models.Model):
     pr_author = models.TextField("author", null=True, blank=True)  # noqa: DJ001
     event_type = models.TextField(help_text="<event>.<action> of the delivery")
     provider = models.TextField(
-        default="analyzers", db_default="anthropic", help_text="Who made the findings: analyzers, anthropic, …"
+        default="kodiai", db_default="anthropic", help_text="kodiai for the analyzers, or that of the language model"
     )
     model = models.TextField()
     input_tokens = models.IntegerField(default=0, db_default=0)

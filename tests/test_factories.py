@@ -5,6 +5,7 @@ from django.apps import apps
 from django.db.models import Model
 from factory.django import DjangoModelFactory
 
+from reviews.models import CheckRunReport, Review
 from tests.support import factories
 
 MODELS = [model for app in ("telemetry", "reviews") for model in apps.get_app_config(app).get_models()]
@@ -29,5 +30,6 @@ def test_no_row_of_a_factory_waits_for_anything(db: None) -> None:
     delivery = factories.ReviewFactory(repo="acme/shop", pr_number=7).delivery
 
     assert (delivery.repo, delivery.pr_number) == ("acme/shop", 7)
-    for pending in ("rate_limit_event", "execution", "check_run"):
-        assert not getattr(type(delivery.review).objects, f"pending_{pending}")().exists()
+    assert not Review.objects.pending_rate_limit_event().exists()
+    assert not Review.objects.pending_execution().exists()
+    assert not CheckRunReport.objects.pending().exists()

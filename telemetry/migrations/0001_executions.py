@@ -34,8 +34,8 @@ class Migration(migrations.Migration):
                     "provider",
                     models.TextField(
                         db_default="anthropic",
-                        default="analyzers",
-                        help_text="Who made the findings: analyzers, anthropic, …",
+                        default="kodiai",
+                        help_text="kodiai for the analyzers, or that of the language model",
                     ),
                 ),
                 ("model", models.TextField()),

@@ -41,7 +41,7 @@ class Migration(migrations.Migration):
                         help_text="Share of this run's Search lookups that the Search cache answered, 0 to 1."
                     ),
                 ),
-                ("skipped_queries", models.IntegerField(help_text="Search queries given up.")),
+                ("skipped_queries", models.IntegerField(help_text="Search queries abandoned.")),
                 ("retry_attempts", models.IntegerField(help_text="Search retries made.")),
                 (
                     "degradation_path",
