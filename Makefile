@@ -90,7 +90,7 @@ generated: schema samples corpus precision fault-matrix ## Write all of the foll
 schema: install ## Write docs/kodiai.schema.json, the JSON Schema of .kodiai.yml
 	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python -m tests.support.config_schema
 
-samples: install ## Write the samples of README.md from reviews published in the sandbox
+samples: install ## Write docs/samples.md and docs/images from reviews published in the sandbox (the images need chromium)
 	@KODIAI_TEST_WRITE_SAMPLES=1 $(BIN)/python -m pytest -q -n 0 tests/test_samples.py
 
 corpus: install ## Write tests/corpus/reviews and labels.txt; print the labels by analyzer
