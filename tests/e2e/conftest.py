@@ -55,7 +55,7 @@ class Kodiai:
                 [sys.executable, str(ROOT / "manage.py"), "run"],
                 env=self.environment, cwd=self.log.parent, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             )  # fmt: skip
-        eventually(lambda: _answers(self.url) or self.process.poll() is not None, "the web server answers", 90)
+        eventually(lambda: _answers(self.url) or self.process.poll() is not None, "the web server answers")
         assert self.process.poll() is None, self.log.read_text()
 
     def end(self, number: int = signal.SIGTERM) -> int:

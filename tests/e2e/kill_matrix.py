@@ -17,8 +17,8 @@ from typing import Any
 from sandbox import PullRequest
 from tests.e2e import conftest, load
 from tests.e2e.conftest import Kodiai
-from tests.e2e.killable import AFTER_THE_END, IN_PUBLISH_WINDOW, LOG, POINTS, order_path
-from tests.support.kill_points import OF_THE_CHECK_RUN
+from tests.e2e.killable import LOG, POINTS, order_path
+from tests.support.kill_points import AFTER_THE_END, IN_PUBLISH_WINDOW, OF_THE_CHECK_RUN
 
 PATIENCE = 180.0
 """Seconds for one run to end, or one process to start. Far longer than lease, settling and backoff together: the
@@ -96,7 +96,7 @@ def run_matrix(
             deaths += _kill_at_random(kodiai, f"random-{number}", chance.uniform(0.0, longest_moment))
         else:
             # A sweep finds only runs whose worker has died before.
-            deliver(f"{point}-{number}", *(("claimed", point) if point == "taken-over" else (point,)))
+            deliver(f"{point}-{number}", *(("claimed", point) if point == "swept" else (point,)))
     assert load.wait_until(lambda: not load.unfinished(kodiai), PATIENCE), _stuck(kodiai)
     left = load.wait_until(lambda: not load.tasks_left(kodiai), PATIENCE)
 
@@ -179,7 +179,7 @@ def _rank(point: str) -> int:
 def _waits_for(point: str) -> str:
     if point in OF_THE_CHECK_RUN:
         return "lease, and GitHub to settle, of the check run"
-    if point in AFTER_THE_END:
+    if point in ("finished", *AFTER_THE_END):
         return "what it owes to telemetry"
     if point in IN_PUBLISH_WINDOW or "window" in point:
         return "lease, and GitHub to settle"

@@ -11,27 +11,23 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from django.apps import AppConfig
 
-from tests.support import kill_points as steps
+from tests.support import kill_points
 
 POINTS = (
-    "task-taken",  # the task is the worker's, the run is not yet
+    "given-out",
     "claimed",
-    *steps.UNTIL_PUBLISHED,
-    "finished_at",  # in the transaction, which is lost
+    *kill_points.UNTIL_PUBLISHED,
+    "finished_at",
     "finished",
-    *steps.AFTER_THE_END,
-    "taken-over",  # a sweep that has found a run whose worker died, dies too
+    *kill_points.AFTER_THE_END,
+    "swept",
 )
-"""Where a worker can be ordered to die: time stamps, and what lies between an effect and its stamp."""
-IN_PUBLISH_WINDOW = ("publishing_at", "review-posted")
-AFTER_THE_END = ("finished", *steps.AFTER_THE_END)
-"""Points at which nobody has to claim the run again."""
+"""Where a worker can be ordered to die."""
 
 LOG = "log"
 
@@ -57,59 +53,40 @@ def order_path(folder: Path, delivery_id: str, point: str) -> Path:
 
 
 def _hook() -> None:
-    from reviews import service, worker
-    from reviews.maintenance import recovery
+    from reviews import worker
     from reviews.models import CheckRunReport, Delivery, Review
-    from reviews.publishing import check_runs, publish
     from reviews.runs import runner
 
-    def then(name: str, function: Callable[..., Any], delivery_id: Callable[..., str]) -> Callable[..., Any]:
-        def wrapped(*args: Any, **kwargs: Any) -> Any:
-            result = function(*args, **kwargs)
-            _die_if_ordered(delivery_id(*args, **kwargs), name)
-            return result
-
-        return wrapped
-
-    run, claim, fail_attempt = worker.Worker.run, runner.claim, recovery.fail_attempt
+    run, claim = worker.Worker.run, runner.claim
 
     def watched_run(self: worker.Worker) -> None:
         _log(event="start")
         run(self)
 
     def watched_claim(delivery_pk: int, worker: str) -> Review | None:
-        _die_if_ordered(Delivery.objects.get(pk=delivery_pk).delivery_id, "task-taken")
         review = claim(delivery_pk, worker)
         if review is not None:
             _log(event="claim", delivery=review.delivery.delivery_id)
-            _die_if_ordered(review.delivery.delivery_id, "claimed")
         return review
 
-    def dying(stamp: Callable[..., None]) -> Callable[..., None]:
-        def dying_stamp(row: Review | CheckRunReport, step: str, **values: object) -> None:
-            stamp(row, step, **values)
-            review = row if isinstance(row, Review) else row.review
-            _die_if_ordered(review.delivery.delivery_id, step)
+    def reach(point: str, *args: object) -> None:
+        if point in POINTS:
+            _die_if_ordered(delivery_id_of(args), point)
 
-        return dying_stamp
-
-    def dying_sweep(review: Review, *args: Any, **kwargs: Any) -> None:
-        _die_if_ordered(review.delivery.delivery_id, "taken-over")
-        fail_attempt(review, *args, **kwargs)
+    def delivery_id_of(args: Sequence[object]) -> str:
+        """The delivery of the run that is at a point: functions are given the run, its delivery's key or its id."""
+        for arg in args:
+            if isinstance(arg, CheckRunReport):
+                arg = arg.review
+            if isinstance(arg, Review):
+                return arg.delivery.delivery_id
+            if isinstance(arg, int):
+                return Delivery.objects.get(pk=arg).delivery_id
+        return str(args[0])
 
     worker.Worker.run = watched_run  # type: ignore[method-assign]
     runner.claim = watched_claim
-    Review.stamp = dying(Review.stamp)  # type: ignore[method-assign]
-    CheckRunReport.stamp = dying(CheckRunReport.stamp)  # type: ignore[method-assign]
-    recovery.fail_attempt = dying_sweep
-    publish.post = then("review-posted", publish.post, lambda _, review, *__: review.delivery.delivery_id)
-    check_runs.post = then("check-run-posted", check_runs.post, lambda _, row, *__: row.review.delivery.delivery_id)
-    finish = then("finished", service.finish, lambda review, *_, **__: review.delivery.delivery_id)
-    service.finish = runner.finish = finish
-    service.record_rate_limit_event = then(
-        "event-written", service.record_rate_limit_event, lambda delivery_id, **_: delivery_id
-    )
-    service.record_execution = then("execution-written", service.record_execution, lambda delivery_id, **_: delivery_id)
+    kill_points.watch(reach)
 
 
 def _die_if_ordered(delivery_id: str, point: str) -> None:

@@ -54,7 +54,7 @@ from sandbox import Fault, FaultKind, PullRequest, Sandbox, webhook_payload
 from telemetry import timeouts
 from telemetry.models import Execution, RateLimitEvent
 from tests.support.invariants import Memory, check_always, check_at_rest, state
-from tests.support.points import IN_A_RUN, IN_A_SWEEP, Killed, Points
+from tests.support.kill_points import IN_A_RUN, IN_A_SWEEP, Killed, Points
 from tests.support.published import check_said_once
 from tests.support.webhooks import deliver
 from tests.telemetry.stores import default_store

@@ -20,7 +20,7 @@ from reviews.runs import runner
 from reviews.runs.runner import process
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox, add_check_run
 from telemetry.models import Conclusion
-from tests.support.points import Points
+from tests.support.kill_points import Points
 from tests.support.runs import admit, conclusion_and_title, only_check_run, report_check_runs, report_of, run
 
 pytestmark = pytest.mark.django_db

@@ -15,7 +15,7 @@ from reviews.publishing.publish import marker
 from reviews.runs.runner import process
 from sandbox import Fault, FaultKind, PullRequest, Sandbox, add_review
 from telemetry.models import Conclusion, Execution, RateLimitEvent
-from tests.support.kill_points import AFTER_THE_END, UNTIL_PUBLISHED
+from tests.support.kill_points import OF_A_RUN
 from tests.support.published import app_reviews, check_said_once
 from tests.support.runs import (
     admit,
@@ -32,12 +32,9 @@ from tests.support.shop import AFTER
 pytestmark = pytest.mark.django_db
 
 
-STEPS = (*UNTIL_PUBLISHED, "finished_at", *AFTER_THE_END)
-
-
 @pytest.mark.ops04
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("point", STEPS)
+@pytest.mark.parametrize("point", OF_A_RUN)
 def test_a_run_that_is_killed_at_any_point_and_run_again_leaves_one_review_one_check_run_and_one_row_each(
     github: Sandbox, pull: PullRequest, point: str
 ) -> None:
