@@ -48,7 +48,7 @@ def test_the_image_has_every_file_of_the_apps_and_nothing_else(tmp_path: Path) -
     assert copied == {name for name in known.stdout.split() if not name.startswith(demo)} | {"manage.py", "LICENSE"}
 
 
-def test_the_final_image_installs_nothing_builds_nothing_and_is_nobody_special() -> None:
+def test_the_final_image_builds_nothing_and_runs_unprivileged() -> None:
     building, image = stages((ROOT / "Dockerfile").read_text())
 
     assert all("apt" not in run and "gcc" not in run for run in building.runs + image.runs)
@@ -64,7 +64,7 @@ def test_the_final_image_installs_nothing_builds_nothing_and_is_nobody_special()
 
 
 @pytest.mark.parametrize("name", COMPOSE["services"])
-def test_every_service_is_read_only_without_capabilities_and_gets_its_secrets_as_files(name: str) -> None:
+def test_services_are_read_only_with_secrets_as_files(name: str) -> None:
     service = COMPOSE["services"][name]
 
     assert service["read_only"] is True
@@ -92,7 +92,7 @@ def test_workers_get_longer_to_stop_than_they_give_themselves() -> None:
 
 
 @pytest.mark.skipif(not shutil.which("redis-server"), reason="needs redis-server")
-def test_redis_takes_its_password_from_the_secret_and_is_found_healthy_without_it(tmp_path: Path) -> None:
+def test_redis_takes_its_password_from_the_secret(tmp_path: Path) -> None:
     service = COMPOSE["services"]["redis"]
     (tmp_path / "redis_conf").write_text("requirepass a-password-for-redis\n")
     with socket.socket() as free:
@@ -176,7 +176,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
 
 @isolated
 @pytest.mark.parametrize("services", [("web", "worker"), ("run",)], ids=["compose", "one-container"])
-def test_the_commands_of_the_image_turn_a_webhook_into_a_review_and_stop_when_told(
+def test_the_images_commands_turn_a_webhook_into_a_review(
     installation: Installation, services: tuple[str, ...]
 ) -> None:
     image, github = installation.image, installation.github

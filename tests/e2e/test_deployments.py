@@ -28,7 +28,7 @@ def told(kodiai: Kodiai, event: str) -> int:
     return sum(entry["event"] == event for entry in kodiai.events())
 
 
-def test_all_processes_are_replaced_under_load_and_every_delivery_is_accepted_and_done_once(tmp_path: Path) -> None:
+def test_processes_are_replaced_under_load_without_a_loss(tmp_path: Path) -> None:
     with running_kodiai(tmp_path, workers=2) as kodiai:
         pulls = pulls_of(kodiai, "replaced", MAX)
         first_workers = eventually(kodiai.workers, "workers are there")
@@ -45,7 +45,7 @@ def test_all_processes_are_replaced_under_load_and_every_delivery_is_accepted_an
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux leaves a connection with the socket until it is used")
-def test_a_connection_that_was_opened_before_a_replacement_is_answered_after_it(tmp_path: Path) -> None:
+def test_an_open_connection_survives_a_replacement(tmp_path: Path) -> None:
     with running_kodiai(tmp_path) as kodiai:
         first = kodiai.web_servers()
         with socket.create_connection(("127.0.0.1", int(kodiai.url.rpartition(":")[2])), timeout=60) as opened:
@@ -57,7 +57,7 @@ def test_a_connection_that_was_opened_before_a_replacement_is_answered_after_it(
             assert opened.recv(100).startswith(b"HTTP/1.1 200")
 
 
-def test_kodiai_is_stopped_under_load_and_what_it_accepted_is_done_by_the_next(tmp_path: Path) -> None:
+def test_what_was_accepted_before_a_stop_is_done_after_it(tmp_path: Path) -> None:
     with running_kodiai(tmp_path, workers=2, KODIAI_GRACE_SECONDS="8") as kodiai:
         pulls = pulls_of(kodiai, "stopped", MAX)
         # What is running when the signal comes: its answer is held until Kodiai has ended.
@@ -78,7 +78,7 @@ def test_kodiai_is_stopped_under_load_and_what_it_accepted_is_done_by_the_next(t
         all_are_done_once(kodiai, "stopped", pulls, sorted(int(row[0].rpartition("-")[2]) for row in stored))
 
 
-def test_new_processes_have_the_settings_that_are_in_the_file_then(tmp_path: Path) -> None:
+def test_new_processes_read_the_settings_file_again(tmp_path: Path) -> None:
     settings = tmp_path / ".env"
     settings.write_text("KODIAI_BOT_ALLOW_LIST=\n")
     with running_kodiai(tmp_path, KODIAI_ENV_FILE=str(settings)) as kodiai:

@@ -20,7 +20,7 @@ def finished(kodiai: Kodiai, delivery_id: str) -> bool:
     return count(kodiai, "executions", delivery_id) > 0
 
 
-def test_a_signed_webhook_becomes_one_review_one_event_and_one_execution(kodiai: Kodiai) -> None:
+def test_a_signed_webhook_becomes_one_review_and_one_row_each(kodiai: Kodiai) -> None:
     repo = kodiai.github.create_repository("octo/first", files={"a.py": "x = 1\n"})
     pull = repo.open_pull_request(changes={"a.py": "import os\nx = 1\n"}, author="mona")
 
@@ -65,7 +65,7 @@ def test_a_delivery_sent_twenty_times_at_once_is_one_run(kodiai: Kodiai) -> None
 
 
 @pytest.mark.parametrize("route", ["files", "create_review"])
-def test_a_run_that_meets_a_limit_goes_on_by_itself_after_the_reset(kodiai: Kodiai, route: str) -> None:
+def test_a_deferred_run_goes_on_by_itself_after_the_reset(kodiai: Kodiai, route: str) -> None:
     repo = kodiai.github.create_repository(f"octo/limited-{route.replace('_', '-')}", files={"a.py": "x = 1\n"})
     pull = repo.open_pull_request(changes={"a.py": "x = 2\n"}, author="mona")
     delivery_id = str(uuid4())
@@ -79,7 +79,7 @@ def test_a_run_that_meets_a_limit_goes_on_by_itself_after_the_reset(kodiai: Kodi
     assert count(kodiai, "rate_limit_events", delivery_id) == 1
 
 
-def test_the_web_server_itself_refuses_what_is_too_large_or_no_post(kodiai: Kodiai) -> None:
+def test_the_web_server_refuses_what_is_too_large_or_no_post(kodiai: Kodiai) -> None:
     headers = {"Content-Type": "application/json"}
 
     assert httpx.post(kodiai.webhooks, content=b" " * (25 * 1024 * 1024 + 1), headers=headers).status_code == 413
@@ -87,7 +87,7 @@ def test_the_web_server_itself_refuses_what_is_too_large_or_no_post(kodiai: Kodi
     assert httpx.delete(kodiai.webhooks).status_code == 405
 
 
-def test_the_admin_answers_with_a_log_in_page_its_styles_and_a_strict_policy(kodiai: Kodiai) -> None:
+def test_the_admin_serves_a_login_page_with_a_strict_policy(kodiai: Kodiai) -> None:
     page = httpx.get(f"{kodiai.url}/admin/login/")
 
     assert page.status_code == 200

@@ -75,7 +75,7 @@ def cut_connections(server: PostgresServer) -> None:
 
 
 @pytest.mark.parametrize("interrupt", [restarted_in_good_order, restarted_as_after_a_crash, cut_connections])
-def test_runs_whose_connections_end_in_any_step_go_on_by_themselves(
+def test_runs_go_on_when_their_connections_end_in_any_step(
     server: PostgresServer, deliveries: Deliveries, interrupt: Callable[[PostgresServer], None]
 ) -> None:
     held = [deliveries.send_held_at(step) for step in STEPS]
@@ -155,7 +155,7 @@ OUTAGES: dict[str, Callable[[PostgresServer], AbstractContextManager[None]]] = {
 
 
 @pytest.mark.parametrize("outage", OUTAGES.values(), ids=OUTAGES.keys())
-def test_nothing_is_promised_in_an_outage_and_all_is_done_after_it(
+def test_an_outage_promises_nothing_and_loses_nothing(
     server: PostgresServer, deliveries: Deliveries, outage: Callable[[PostgresServer], AbstractContextManager[None]]
 ) -> None:
     kodiai = deliveries.kodiai
@@ -188,9 +188,7 @@ def test_a_full_disk_loses_nothing(deliveries: Deliveries, disk: Path) -> None:
     assert set(deliveries.attempts().values()) <= {0, 1}
 
 
-def test_a_locked_table_of_telemetry_stops_neither_intake_nor_reviews(
-    server: PostgresServer, deliveries: Deliveries
-) -> None:
+def test_a_locked_telemetry_table_stops_no_review(server: PostgresServer, deliveries: Deliveries) -> None:
     with table_locked(server, "rate_limit_events"):
         assert deliveries.send() == 202
         eventually(lambda: set(deliveries.stored().values()) == {"done"}, "it is done")

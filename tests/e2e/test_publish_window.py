@@ -48,7 +48,7 @@ def assert_published_once(kodiai: Kodiai, delivery_id: str, pull: PullRequest) -
         assert kodiai.rows(f"SELECT count(*) FROM {table} WHERE delivery_id = '{delivery_id}'") == [(1,)]
 
 
-def test_a_worker_killed_after_github_took_the_review_leaves_no_second_one(kodiai: Kodiai) -> None:
+def test_a_kill_after_github_took_the_review_posts_no_second(kodiai: Kodiai) -> None:
     repo = kodiai.github.create_repository("octo/taken", files={"a.py": "x = 1\n"})
     pull = repo.open_pull_request(changes={"a.py": "import os\n"})
     held = kodiai.github.fail("create_review", Fault(FaultKind.APPLIED_THEN_DELAYED))
@@ -61,7 +61,7 @@ def test_a_worker_killed_after_github_took_the_review_leaves_no_second_one(kodia
     held.release()
 
 
-def test_a_worker_killed_before_github_has_stored_the_review_leaves_no_second_one(kodiai: Kodiai) -> None:
+def test_a_kill_before_github_stored_the_review_posts_no_second(kodiai: Kodiai) -> None:
     """GitHub works on the post for as long as it ever does, while the next worker could already look for its marker."""
     repo = kodiai.github.create_repository("octo/late", files={"a.py": "x = 1\n"})
     pull = repo.open_pull_request(changes={"a.py": "import os\n"})

@@ -36,9 +36,7 @@ def done(deliveries: Deliveries) -> bool:
     return set(deliveries.stored().values()) == {"done"}
 
 
-def test_a_cache_that_is_killed_in_the_middle_of_a_run_is_a_miss_and_is_used_again_when_it_is_back(
-    kodiai: Kodiai, server: RedisServer
-) -> None:
+def test_a_killed_cache_is_a_miss_and_is_used_again_when_back(kodiai: Kodiai, server: RedisServer) -> None:
     deliveries = Deliveries(kodiai, kodiai.github.create_repository("octo/cache-killed", files={"a.py": "x = 1\n"}))
     assert deliveries.send() == 202
     eventually(lambda: done(deliveries), "a review with the cache is done")

@@ -103,9 +103,7 @@ def test_redis_that_is_emptied_loses_nothing(kodiai: Kodiai, server: RedisServer
     all_are_done_once(kodiai, "emptied", pulls)
 
 
-def test_what_comes_while_redis_is_away_is_accepted_and_done_when_it_is_back(
-    kodiai: Kodiai, server: RedisServer
-) -> None:
+def test_deliveries_during_a_redis_outage_are_done_after_it(kodiai: Kodiai, server: RedisServer) -> None:
     pulls = pulls_of(kodiai, "away", 10)
     server.end()
 
@@ -116,7 +114,7 @@ def test_what_comes_while_redis_is_away_is_accepted_and_done_when_it_is_back(
     all_are_done_once(kodiai, "away", pulls)
 
 
-def test_what_comes_while_redis_hangs_is_accepted_and_done_when_it_goes_on(kodiai: Kodiai, server: RedisServer) -> None:
+def test_deliveries_while_redis_hangs_are_done_afterwards(kodiai: Kodiai, server: RedisServer) -> None:
     pulls = pulls_of(kodiai, "hanging", 10)
     os.kill(server.process.pid, signal.SIGSTOP)
     try:
@@ -140,9 +138,7 @@ def test_a_run_whose_worker_is_killed_is_done_by_another(kodiai: Kodiai) -> None
     all_are_done_once(kodiai, "killed", pulls)
 
 
-def test_the_queue_is_moved_from_the_database_to_redis_while_deliveries_wait(
-    server: RedisServer, tmp_path: Path
-) -> None:
+def test_the_queue_moves_to_redis_while_deliveries_wait(server: RedisServer, tmp_path: Path) -> None:
     with running_kodiai(tmp_path, workers=0, KODIAI_TASKS_URL="") as kodiai:
         pulls = pulls_of(kodiai, "moved", 3)
         assert send_all(kodiai, "moved", pulls) == [202] * 3

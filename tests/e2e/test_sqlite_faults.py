@@ -57,7 +57,7 @@ def locked(kodiai: Kodiai) -> Iterator[None]:
         other.execute("ROLLBACK")
 
 
-def test_a_file_that_is_locked_for_long_loses_nothing_and_uses_no_attempt(deliveries: Deliveries) -> None:
+def test_a_long_lock_loses_nothing_and_uses_no_attempt(deliveries: Deliveries) -> None:
     kodiai = deliveries.kodiai
     held = deliveries.send_held_at("search")
 

@@ -52,9 +52,7 @@ def is_handed_back(delivery: Delivery) -> None:
 
 @pytest.mark.ops04
 @pytest.mark.django_db(transaction=True)
-def test_a_run_whose_step_takes_longer_than_the_grace_period_is_handed_back(
-    github: Sandbox, pull: PullRequest, tmp_path: Path
-) -> None:
+def test_a_step_past_the_grace_period_releases_the_run(github: Sandbox, pull: PullRequest, tmp_path: Path) -> None:
     delivery = admit(pull)
     held = github.fail("graphql", Fault(FaultKind.APPLIED_THEN_DELAYED))
     log = tmp_path / "log"
@@ -89,7 +87,7 @@ def test_a_run_is_handed_back_between_two_steps(github: Sandbox, pull: PullReque
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_idle_worker_ends_well_when_it_is_told_many_times_at_once(tmp_path: Path) -> None:
+def test_an_idle_worker_survives_many_signals_at_once(tmp_path: Path) -> None:
     """The supervisor, the process group and Linux (a parent that died) may all tell it in the same moment."""
     for attempt in range(3):
         log = tmp_path / f"{attempt}.log"

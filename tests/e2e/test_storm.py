@@ -13,7 +13,7 @@ MAX_GROWTH = 100
 """MiB by which the web server may grow while it takes the deliveries. One body of each would be 6 MiB."""
 
 
-def test_a_storm_loses_nothing_and_does_nothing_twice_while_workers_are_killed(tmp_path: Path) -> None:
+def test_a_storm_loses_nothing_and_does_nothing_twice(tmp_path: Path) -> None:
     seed, chance = load.seeded()
     with load.killable_kodiai(tmp_path, workers=3, lease=2) as kodiai:
         outcome = run_storm(kodiai, deliveries=300, senders=32, kill_every=1, longest=600, chance=chance)

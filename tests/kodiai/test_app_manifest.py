@@ -68,7 +68,7 @@ def complete_runs(github: Sandbox) -> None:
 
 
 @pytest.mark.django_db
-def test_every_token_is_for_one_repository_and_for_what_the_runs_did_there_and_no_more(github: Sandbox) -> None:
+def test_tokens_cover_one_repository_and_what_runs_did_there(github: Sandbox) -> None:
     complete_runs(github)
 
     asked = [call.body for call in github.calls if call.route == "installation_token"]
@@ -107,7 +107,7 @@ def test_a_token_cannot_do_what_no_run_does(github: Sandbox) -> None:
     assert token.repositories == {"octo/demo"}
 
 
-def test_the_app_subscribes_to_the_events_that_the_intake_acts_on_and_no_others() -> None:
+def test_the_app_subscribes_to_what_the_intake_acts_on() -> None:
     def acted_on(event: str) -> bool:
         body = {
             "action": "created",

@@ -105,7 +105,7 @@ def test_the_index_of_docs_links_to_every_page() -> None:
     assert pages - links == set()
 
 
-def test_the_secrets_that_the_container_page_makes_are_those_that_compose_wants(tmp_path: Path) -> None:
+def test_the_container_page_makes_the_secrets_of_compose(tmp_path: Path) -> None:
     commands = re.search(r"```sh\n(.*?)```", (ROOT / "docs" / "container.md").read_text(), re.DOTALL)
     assert commands
     done = subprocess.run(["sh", "-ec", commands[1]], cwd=tmp_path, capture_output=True, text=True, check=False)

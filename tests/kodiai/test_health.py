@@ -29,7 +29,7 @@ def test_it_is_alive_without_asking_the_database(client: Client) -> None:
 
 
 @pytest.mark.django_db
-def test_it_is_ready_with_its_database_migrated_and_nothing_waiting(client: Client) -> None:
+def test_it_is_ready_when_migrated_with_nothing_waiting(client: Client) -> None:
     answer = client.get("/readyz")
 
     assert answer.status_code == 200
@@ -43,7 +43,7 @@ def test_it_is_ready_with_its_database_migrated_and_nothing_waiting(client: Clie
 
 
 @pytest.mark.django_db
-def test_it_tells_for_how_long_the_oldest_delivery_waits_and_not_for_a_deferred_one(client: Client) -> None:
+def test_the_age_of_the_queue_leaves_out_deferred_deliveries(client: Client) -> None:
     now = timezone.now()
     for due in (now - timedelta(seconds=90), now - timedelta(seconds=10), now + timedelta(hours=1)):
         DeliveryFactory(status=DeliveryStatus.QUEUED, queued_at=due)
@@ -52,7 +52,7 @@ def test_it_tells_for_how_long_the_oldest_delivery_waits_and_not_for_a_deferred_
 
 
 @pytest.mark.django_db
-def test_a_missing_migration_makes_it_not_ready_and_says_what_to_do(client: Client) -> None:
+def test_a_missing_migration_makes_it_not_ready(client: Client) -> None:
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM django_migrations WHERE app = 'reviews'")
 
@@ -79,7 +79,7 @@ def _fail(*args: object) -> object:
 
 @pytest.mark.django_db  # Django's own checks ask the database what it can do, the first time in a process
 @pytest.mark.parametrize("name", ["KODIAI_GITHUB_WEBHOOK_SECRET", "KODIAI_GITHUB_APP_ID", "KODIAI_GITHUB_PRIVATE_KEY"])
-def test_a_setting_that_is_missing_is_told_at_start_and_no_hindrance_to_migrate(settings: Settings, name: str) -> None:
+def test_a_missing_setting_is_a_check_error_but_migrate_runs(settings: Settings, name: str) -> None:
     setattr(settings, name, [] if name.endswith("SECRET") else "")
 
     (problem,) = [message for message in run_checks() if str(message.id).startswith("kodiai.")]
@@ -88,7 +88,7 @@ def test_a_setting_that_is_missing_is_told_at_start_and_no_hindrance_to_migrate(
     assert not [message for message in run_checks(databases=["default"]) if str(message.id).startswith("kodiai.")]
 
 
-def test_a_start_without_a_secret_key_fails_with_a_sentence_that_says_what_to_do() -> None:
+def test_a_start_without_a_secret_key_says_how_to_make_one() -> None:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("KODIAI_")}
     done = subprocess.run(
         [sys.executable, "manage.py", "migrate"],

@@ -49,7 +49,7 @@ def harmless(text: str) -> bool:
     return text.replace("\n", "").isprintable()
 
 
-def test_a_hostile_value_or_message_stays_on_its_line_and_is_escaped(logged: tuple[bool, io.StringIO]) -> None:
+def test_hostile_log_values_are_escaped_on_one_line(logged: tuple[bool, io.StringIO]) -> None:
     as_json, written = logged
     logger = logging.getLogger("hostile")
 
@@ -63,7 +63,7 @@ def test_a_hostile_value_or_message_stays_on_its_line_and_is_escaped(logged: tup
         assert "\\x1b[2J" in line
 
 
-def test_a_hostile_exception_forges_no_line_and_shows_no_local_variable(logged: tuple[bool, io.StringIO]) -> None:
+def test_a_hostile_exception_forges_no_log_line(logged: tuple[bool, io.StringIO]) -> None:
     as_json, written = logged
     token = "ghs_" + "secret"  # a local variable, as the client has them
     try:

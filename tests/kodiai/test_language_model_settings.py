@@ -72,7 +72,7 @@ def test_a_price_that_is_none_is_told(settings: Settings, entry: str) -> None:
     assert [code for code, _ in problems()] == ["kodiai.E008"]
 
 
-def test_prices_are_those_that_are_set_and_then_those_that_kodiai_knows(settings: Settings) -> None:
+def test_configured_prices_come_before_the_known_ones(settings: Settings) -> None:
     settings.KODIAI_LLM_PRICES = ["openai:gpt-5=1/2", " ollama:a:b=c:7b=0/0.5"]
 
     assert configured_prices() == {"openai:gpt-5": (1.0, 2.0), "ollama:a:b=c:7b": (0.0, 0.5)}
@@ -82,7 +82,7 @@ def test_prices_are_those_that_are_set_and_then_those_that_kodiai_knows(settings
     assert Price(2.0, 8.0).of(1_000_000, 500_000) == 6.0
 
 
-def test_the_table_of_prices_says_what_the_data_of_the_extra_says() -> None:
+def test_the_price_table_agrees_with_the_extras_data() -> None:
     from genai_prices import Usage, calc_price
 
     def dollars(model: str, usage: Usage) -> float:
@@ -117,9 +117,7 @@ print(settings.KODIAI_LLM_API_KEY)
 
 @pytest.mark.parametrize("model", ["", "openai:gpt-5-mini"])
 @pytest.mark.django_db
-def test_nothing_of_the_extra_is_imported_before_a_model_is_asked_and_the_key_may_be_in_a_file(
-    tmp_path: Path, model: str
-) -> None:
+def test_the_extra_is_imported_only_when_a_model_is_asked(tmp_path: Path, model: str) -> None:
     key = tmp_path / "key"
     key.write_text("sk-the-key-in-the-file\n")
 

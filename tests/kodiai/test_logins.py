@@ -42,7 +42,7 @@ def lock(**where: str) -> None:
         assert log_in("wrong", **where).status_code == 200
 
 
-def test_after_five_wrong_passwords_even_the_right_one_has_to_wait(admin: User) -> None:
+def test_after_five_wrong_passwords_the_right_one_waits_too(admin: User) -> None:
     lock()
 
     answer = log_in(PASSWORD)
@@ -91,7 +91,7 @@ def test_the_right_password_ends_the_count(admin: User) -> None:
     lock()
 
 
-def test_many_tries_at_once_are_no_more_tries_than_one_after_another(rf: RequestFactory) -> None:
+def test_concurrent_logins_get_no_more_tries(rf: RequestFactory) -> None:
     def tried(_: int) -> bool:
         try:
             Throttle().authenticate(rf.post("/admin/login/"), username="root")
@@ -147,7 +147,7 @@ def test_the_addresses_of_one_ipv6_network_count_as_one(admin: User) -> None:
 
 
 @pytest.mark.django_db
-def test_the_intake_takes_no_cookie_gives_none_and_never_asks_the_cache(client: Client) -> None:
+def test_the_intake_uses_neither_cookies_nor_the_cache(client: Client) -> None:
     client.cookies["sessionid"] = "x" * 32
     with (
         patch("reviews.cache.count") as counted,

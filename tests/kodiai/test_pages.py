@@ -92,16 +92,14 @@ def pages() -> list[str]:
     return found
 
 
-def test_every_kind_of_admin_page_carries_the_strict_policy_and_needs_nothing_that_it_forbids(
-    admin_client: Client, rows: None
-) -> None:
+def test_admin_pages_hold_the_content_security_policy(admin_client: Client, rows: None) -> None:
     for page in pages():
         answer = admin_client.get(page)
         assert answer.status_code == 200, page
         needs_nothing_forbidden(answer)
 
 
-def test_the_pages_for_who_is_not_logged_in_need_nothing_forbidden_either(db: None) -> None:
+def test_login_pages_hold_the_content_security_policy(db: None) -> None:
     client = Client(REMOTE_ADDR="192.0.2.77")
     needs_nothing_forbidden(client.get("/admin/login/"))
     for _ in range(MAX_FAILURES):
@@ -118,9 +116,7 @@ def _explode(*arguments: Any, **options: Any) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 500])
-def test_an_error_page_reveals_nothing_and_is_made_for_a_phone_too(
-    db: None, monkeypatch: pytest.MonkeyPatch, status: int
-) -> None:
+def test_an_error_page_reveals_nothing(db: None, monkeypatch: pytest.MonkeyPatch, status: int) -> None:
     client = Client(enforce_csrf_checks=True, raise_request_exception=False)
     if status == 400:
         answer = client.get("/admin/login/", headers={"Host": "elsewhere.example"})
@@ -215,7 +211,7 @@ def start(*command: str, **environment: str) -> "subprocess.CompletedProcess[str
     )
 
 
-def test_behind_tls_cookies_are_bound_to_this_host_and_plain_requests_are_led_to_https() -> None:
+def test_https_binds_cookies_and_redirects_plain_requests() -> None:
     done = start(
         "-c", _SHOW, KODIAI_SECRET_KEY="k3y" * 20, KODIAI_HTTPS="true", KODIAI_ALLOWED_HOSTS="kodiai.example.org",
         KODIAI_GITHUB_WEBHOOK_SECRET="some-secret",
@@ -238,7 +234,7 @@ def test_behind_tls_cookies_are_bound_to_this_host_and_plain_requests_are_led_to
 
 
 @pytest.mark.parametrize("key", ["short", "django-insecure-" + "a1b2c3d4" * 6])
-def test_a_key_that_can_be_guessed_is_told_at_start_with_what_to_do(key: str) -> None:
+def test_a_guessable_secret_key_is_a_check_error(key: str) -> None:
     done = start("manage.py", "check", "--fail-level", "WARNING", KODIAI_SECRET_KEY=key)
 
     assert done.returncode != 0

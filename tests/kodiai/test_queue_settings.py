@@ -24,13 +24,13 @@ def run_python(code: str, tasks_url: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_the_web_process_loads_nothing_of_redis_where_the_queue_is_in_the_database() -> None:
+def test_the_database_queue_loads_nothing_of_redis() -> None:
     assert run_python(LIBRARIES, "").stdout == "[]\n"
     assert run_python(LIBRARIES, "redis://127.0.0.1:1/0").stdout == "['django_rq', 'redis', 'rq']\n"
 
 
 @pytest.mark.parametrize("url", ["amqp://user:hush@host", "redis.example.org:6379", "redis://:hush@host:port/0"])
-def test_another_address_is_refused_with_a_sentence_that_does_not_show_the_password(url: str) -> None:
+def test_a_bad_address_is_refused_without_its_password(url: str) -> None:
     refused = run_python("import kodiai.settings", url)
 
     assert refused.returncode == 1

@@ -41,7 +41,7 @@ def test_an_answer_of_search_is_a_miss(github: Sandbox, pull: PullRequest) -> No
     assert github.count("search") == 1
 
 
-def test_an_author_whose_tier_is_known_costs_no_lookup_and_is_no_hit(github: Sandbox, pull: PullRequest) -> None:
+def test_a_known_author_tier_costs_no_lookup_and_is_no_hit(github: Sandbox, pull: PullRequest) -> None:
     told(pull)
 
     assert told(pull) == (0.0, 0, 0, "none")
@@ -77,9 +77,7 @@ def test_the_search_cache_knows_no_letter_case(github: Sandbox, repo: Repository
     ],
     ids=["primary", "secondary", "secondary-1s", "secondary-unhinted"],
 )
-def test_a_limit_that_passes_at_once_costs_one_retry_and_nothing_else(
-    github: Sandbox, pull: PullRequest, fault: Fault
-) -> None:
+def test_a_short_limit_costs_one_retry(github: Sandbox, pull: PullRequest, fault: Fault) -> None:
     github.fail("search", fault, times=1)
 
     assert told(pull) == (0.0, 0, 1, "none")
@@ -98,16 +96,14 @@ def test_a_limit_that_outlives_the_retry_degrades_the_run(github: Sandbox, pull:
     assert github.count("search") == 2
 
 
-def test_a_limit_that_would_take_longer_than_the_bound_is_not_waited_for(github: Sandbox, pull: PullRequest) -> None:
+def test_a_long_limit_is_not_waited_for(github: Sandbox, pull: PullRequest) -> None:
     github.fail("search", Fault(FaultKind.PRIMARY_LIMIT, reset_in=30), times=None)
 
     assert told(pull) == (0.0, 1, 0, "search-api-rate-limit")
     assert github.count("search") == 1
 
 
-def test_a_search_that_is_known_to_be_exhausted_is_skipped_without_a_call(
-    github: Sandbox, repo: Repository, pull: PullRequest
-) -> None:
+def test_an_exhausted_search_is_skipped_without_a_call(github: Sandbox, repo: Repository, pull: PullRequest) -> None:
     github.limits["search"].exhaust(reset_in=60)
     told(pull)
     other = repo.open_pull_request(changes={"b.py": "x = 1\n"}, author="octocat", author_association="NONE")
@@ -117,9 +113,7 @@ def test_a_search_that_is_known_to_be_exhausted_is_skipped_without_a_call(
     assert github.count("search") == 0
 
 
-def test_the_last_answer_that_search_had_left_is_remembered_as_such(
-    github: Sandbox, repo: Repository, pull: PullRequest
-) -> None:
+def test_the_last_search_left_is_remembered(github: Sandbox, repo: Repository, pull: PullRequest) -> None:
     while github.limits["search"].remaining > 1:
         github.limits["search"].take()
     assert told(pull) == (0.0, 0, 0, "none")

@@ -184,7 +184,7 @@ def github(box: Sandbox, settings: Settings, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize(("call", "name"), CELLS, ids=lambda value: value if isinstance(value, str) else value.name)
-def test_every_fault_of_every_call_ends_clearly_or_the_run_goes_on_by_itself(
+def test_every_fault_ends_the_run_clearly_or_it_goes_on(
     github: Sandbox, pull: PullRequest, call: Call, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if name == "time-out":

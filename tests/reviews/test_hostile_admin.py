@@ -113,9 +113,7 @@ def test_the_check_itself_sees_what_a_browser_would_run() -> None:
         assert Page(bad).found
 
 
-def test_the_page_after_queueing_hostile_rows_again_shows_them_as_text(
-    admin_client: Client, rows: dict[str, int]
-) -> None:
+def test_requeued_hostile_rows_are_shown_as_text(admin_client: Client, rows: dict[str, int]) -> None:
     answer = admin_client.post(
         "/admin/reviews/delivery/",
         {"action": "queue_again", "_selected_action": [rows["reviews/delivery"]]},

@@ -20,9 +20,7 @@ def test_a_pull_request_that_is_closed_ends_its_waiting_runs(pull: PullRequest) 
     assert pull.reviews == []
 
 
-def test_a_pull_request_that_is_closed_ends_its_running_run_before_it_publishes(
-    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_closing_a_pull_request_ends_its_running_run(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     delivery = admit(pull)
 
     def close() -> None:
@@ -38,9 +36,7 @@ def test_a_pull_request_that_is_closed_ends_its_running_run_before_it_publishes(
     assert RateLimitEvent.objects.count() == Execution.objects.count() == 1
 
 
-def test_a_closing_that_is_heard_of_after_the_reopening_ends_nothing(
-    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_late_closed_event_ends_nothing(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     delivery = admit(pull, "reopened")
     meanwhile(monkeypatch, lambda: admit(pull, "closed"))
 
@@ -73,7 +69,7 @@ def test_a_closing_in_another_repository_costs_a_run_no_call(
     assert github.count("pull") == 1
 
 
-def test_deliveries_about_the_same_commit_cost_a_run_no_call_and_nor_do_earlier_ones(
+def test_deliveries_of_the_same_commit_cost_no_call(
     github: Sandbox, pull: PullRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     admit(pull)
@@ -86,9 +82,7 @@ def test_deliveries_about_the_same_commit_cost_a_run_no_call_and_nor_do_earlier_
     assert github.count("pull") == 1
 
 
-def test_a_push_on_which_nobody_will_act_does_not_keep_a_review_from_being_published(
-    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_ignored_push_does_not_stop_a_review(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     delivery = admit(pull)
 
     def be_pushed_to_by_kodiai() -> None:
@@ -102,9 +96,7 @@ def test_a_push_on_which_nobody_will_act_does_not_keep_a_review_from_being_publi
     assert len(pull.reviews) == 1
 
 
-def test_an_older_push_that_is_heard_of_late_does_not_supersede_the_run_of_the_newest(
-    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_late_older_push_does_not_supersede_the_newest(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     late = webhook_payload(pull, "opened")
     pull.push({"shop.py": "x = 1\n"})
     newest = admit(pull, "synchronize")
@@ -121,7 +113,7 @@ def test_an_older_push_that_is_heard_of_late_does_not_supersede_the_run_of_the_n
     assert len(pull.reviews) == 1
 
 
-def test_an_older_push_whose_newer_one_was_missed_is_answered_with_a_review_of_the_newest(pull: PullRequest) -> None:
+def test_an_older_push_reviews_the_newest_head(pull: PullRequest) -> None:
     older = admit(pull)
     pull.push({"shop.py": "x = 1\n"})
 
@@ -130,7 +122,7 @@ def test_an_older_push_whose_newer_one_was_missed_is_answered_with_a_review_of_t
 
 
 @pytest.mark.ops04
-def test_a_newer_head_commit_supersedes_an_older_run_before_it_begins(pull: PullRequest) -> None:
+def test_a_newer_head_supersedes_a_run_that_waits(pull: PullRequest) -> None:
     old = admit(pull)
     pull.push({"shop.py": "x = 1\n"})
     new = admit(pull, "synchronize")
@@ -141,9 +133,7 @@ def test_a_newer_head_commit_supersedes_an_older_run_before_it_begins(pull: Pull
 
 
 @pytest.mark.ops04
-def test_a_newer_head_commit_supersedes_an_older_run_before_it_publishes(
-    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_newer_head_supersedes_a_run_before_it_publishes(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     old = admit(pull)
 
     def be_pushed_to() -> None:

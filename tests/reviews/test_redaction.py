@@ -37,9 +37,7 @@ def test_what_has_the_form_of_a_secret_is_taken_out(secret: str, around: str) ->
 
 
 @pytest.mark.parametrize("written", [str, lambda s: json.dumps(s)[1:-1], lambda s: repr(s)[1:-1], html.escape, quote])
-def test_a_secret_of_this_installation_is_taken_out_in_whichever_way_it_is_written(
-    settings: Settings, written: object
-) -> None:
+def test_own_secrets_are_redacted_however_they_are_written(settings: Settings, written: object) -> None:
     assert callable(written)
     settings.SECRET_KEY = ODD
     settings.KODIAI_GITHUB_WEBHOOK_SECRET = ["first-secret", "second-secret"]
@@ -78,7 +76,7 @@ def test_a_line_of_json_stays_json() -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("broken", ["in the middle", "without its frame", "another kind"])
-def test_a_private_key_that_cannot_be_read_fails_the_run_and_is_not_repeated(
+def test_an_unreadable_private_key_is_not_repeated(
     github: Sandbox, settings: Settings, caplog: pytest.LogCaptureFixture, broken: str
 ) -> None:
     key = github.private_key

@@ -20,9 +20,7 @@ from tests.support.runs import admit, event_of, execution_of, queued_tasks, run
 pytestmark = pytest.mark.django_db
 
 
-def test_a_delivery_becomes_one_published_review_one_event_and_one_execution(
-    github: Sandbox, pull: PullRequest
-) -> None:
+def test_a_delivery_becomes_one_review_and_one_row_each(github: Sandbox, pull: PullRequest) -> None:
     delivery = admit(pull)
 
     review = run(delivery)
@@ -63,7 +61,7 @@ def test_a_clean_pull_request_gets_a_short_review_too(repo: Repository) -> None:
     assert published["comments"] == []
 
 
-def test_a_pull_request_without_a_file_that_an_engine_reads_gets_a_review_that_says_so(repo: Repository) -> None:
+def test_a_review_says_where_no_engine_reads_a_file(repo: Repository) -> None:
     pull = repo.open_pull_request(changes={"logo.svg": "<svg/>\n"})
 
     run(admit(pull))
@@ -72,7 +70,7 @@ def test_a_pull_request_without_a_file_that_an_engine_reads_gets_a_review_that_s
     assert "1 file without a matching engine" in pull.reviews[0]["body"]
 
 
-def test_a_comment_that_mentions_the_app_is_answered_with_a_review(github: Sandbox, pull: PullRequest) -> None:
+def test_a_comment_that_mentions_the_app_gets_a_review(github: Sandbox, pull: PullRequest) -> None:
     delivery = admit(pull, "created", event="issue_comment", comment_body="@kodiai please review", commenter="octocat")
 
     assert run(delivery).conclusion == Conclusion.SUCCESS
@@ -80,7 +78,7 @@ def test_a_comment_that_mentions_the_app_is_answered_with_a_review(github: Sandb
     assert len(pull.reviews) == 1
 
 
-def test_a_review_requested_of_somebody_else_is_not_a_second_review_of_the_same_commit(pull: PullRequest) -> None:
+def test_a_review_requested_of_others_is_no_second_review(pull: PullRequest) -> None:
     run(admit(pull))
 
     review = run(admit(pull, "review_requested", requested_reviewer="octocat"))
@@ -91,9 +89,7 @@ def test_a_review_requested_of_somebody_else_is_not_a_second_review_of_the_same_
 
 
 @pytest.mark.parametrize("what", ["closed", "gone"])
-def test_a_pull_request_that_is_closed_or_gone_is_skipped_and_owes_no_event(
-    github: Sandbox, pull: PullRequest, what: str
-) -> None:
+def test_a_closed_pull_request_is_skipped_without_an_event(github: Sandbox, pull: PullRequest, what: str) -> None:
     delivery = admit(pull)
     if what == "closed":
         pull.close()
@@ -121,7 +117,7 @@ def test_a_repository_that_turned_telemetry_off_leaves_no_rows(repo: Repository)
     assert not Execution.objects.exists()
 
 
-def test_a_configuration_in_the_pull_request_itself_is_not_obeyed(repo: Repository) -> None:
+def test_a_pull_requests_own_configuration_is_not_used(repo: Repository) -> None:
     pull = repo.open_pull_request(changes={"shop.py": "x = 1\n", ".kodiai.yml": "telemetry:\n  enabled: false\n"})
     delivery = admit(pull)
 
@@ -130,7 +126,7 @@ def test_a_configuration_in_the_pull_request_itself_is_not_obeyed(repo: Reposito
     assert event_of(delivery)
 
 
-def test_a_broken_section_falls_back_to_its_default_and_is_named_in_the_review(repo: Repository) -> None:
+def test_a_broken_section_falls_back_and_is_named(repo: Repository) -> None:
     repo.commit({".kodiai.yml": "telemetry:\n  enabled: maybe\n"})
     pull = repo.open_pull_request(changes={"shop.py": "x = 1\n"})
     delivery = admit(pull)
@@ -154,7 +150,7 @@ def test_a_broken_section_falls_back_to_its_default_and_is_named_in_the_review(r
     ],
     ids=["primary-403", "primary-429", "secondary"],
 )
-def test_a_required_call_that_meets_a_limit_puts_the_run_back_until_the_reset(
+def test_a_limit_of_a_required_call_defers_to_the_reset(
     github: Sandbox, pull: PullRequest, route: str, fault: Fault
 ) -> None:
     delivery = admit(pull)
@@ -175,7 +171,7 @@ def test_a_required_call_that_meets_a_limit_puts_the_run_back_until_the_reset(
     assert pull.reviews == []
 
 
-def test_a_secondary_limit_without_a_hint_puts_the_run_back_for_a_minute(github: Sandbox, pull: PullRequest) -> None:
+def test_a_secondary_limit_without_a_hint_waits_a_minute(github: Sandbox, pull: PullRequest) -> None:
     github.fail("files", Fault(FaultKind.SECONDARY_LIMIT, retry_after=None))
 
     review = run(admit(pull))
@@ -184,9 +180,7 @@ def test_a_secondary_limit_without_a_hint_puts_the_run_back_for_a_minute(github:
     assert timedelta(seconds=50) < review.deferred_until - timezone.now() < timedelta(seconds=65)
 
 
-def test_a_deferred_run_goes_on_after_the_reset_and_asks_search_no_second_time(
-    github: Sandbox, pull: PullRequest
-) -> None:
+def test_a_deferred_run_goes_on_without_a_second_search(github: Sandbox, pull: PullRequest) -> None:
     delivery = admit(pull)
     github.fail("graphql", Fault(FaultKind.SECONDARY_LIMIT, retry_after=0))
     assert run(delivery).delivery.status == DeliveryStatus.QUEUED
@@ -200,9 +194,7 @@ def test_a_deferred_run_goes_on_after_the_reset_and_asks_search_no_second_time(
     assert RateLimitEvent.objects.count() == Execution.objects.count() == 1
 
 
-def test_a_limit_that_lasts_longer_than_a_run_is_put_off_ends_it_with_a_clear_error(
-    github: Sandbox, pull: PullRequest, settings: Settings
-) -> None:
+def test_a_limit_past_the_longest_deferral_ends_the_run(github: Sandbox, pull: PullRequest, settings: Settings) -> None:
     settings.KODIAI_MAX_DEFERRAL = 600
     github.fail("files", Fault(FaultKind.PRIMARY_LIMIT, reset_in=3000))
 
@@ -224,17 +216,13 @@ def test_a_limit_that_lasts_longer_than_a_run_is_put_off_ends_it_with_a_clear_er
     ],
     ids=lambda fault: f"{fault.kind}-{fault.status}",
 )
-def test_a_passing_failure_of_a_reading_call_is_retried_within_the_run(
-    github: Sandbox, pull: PullRequest, fault: Fault
-) -> None:
+def test_a_passing_failure_is_retried_within_the_run(github: Sandbox, pull: PullRequest, fault: Fault) -> None:
     github.fail("files", fault, times=2)
 
     assert run(admit(pull)).conclusion == Conclusion.SUCCESS
 
 
-def test_a_lasting_failure_is_a_failed_attempt_with_a_growing_wait_and_at_last_a_failed_run(
-    github: Sandbox, pull: PullRequest, settings: Settings
-) -> None:
+def test_a_lasting_failure_fails_after_growing_waits(github: Sandbox, pull: PullRequest, settings: Settings) -> None:
     settings.KODIAI_MAX_ATTEMPTS = 2
     delivery = admit(pull)
     github.fail("files", Fault(FaultKind.BROKEN_JSON), times=None)
@@ -250,9 +238,7 @@ def test_a_lasting_failure_is_a_failed_attempt_with_a_growing_wait_and_at_last_a
     assert execution_of(delivery).conclusion == "error"
 
 
-def test_a_failed_run_that_is_delivered_again_goes_on_and_its_execution_tells_the_last_conclusion(
-    github: Sandbox, pull: PullRequest
-) -> None:
+def test_a_redelivered_failed_run_records_its_last_conclusion(github: Sandbox, pull: PullRequest) -> None:
     github.fail("create_review", Fault(FaultKind.STATUS, status=403))
     delivery = admit(pull, delivery_id="again")
     assert run(delivery).delivery.status == DeliveryStatus.FAILED
@@ -274,12 +260,12 @@ def test_a_token_that_was_revoked_is_asked_for_again(github: Sandbox, pull: Pull
     assert github.count("installation_token") == 2
 
 
-def test_a_webhook_without_an_installation_is_reviewed_all_the_same(github: Sandbox, pull: PullRequest) -> None:
+def test_a_webhook_without_an_installation_is_reviewed(github: Sandbox, pull: PullRequest) -> None:
     assert run(admit(pull, installation=None)).conclusion == Conclusion.SUCCESS
     assert github.count("repository_installation") == 1
 
 
-def test_where_graphql_is_not_to_be_had_files_are_fetched_by_rest(github: Sandbox, pull: PullRequest) -> None:
+def test_without_graphql_files_are_fetched_over_rest(github: Sandbox, pull: PullRequest) -> None:
     github.graphql_available = False
 
     assert run(admit(pull)).conclusion == Conclusion.SUCCESS
@@ -313,7 +299,7 @@ def test_the_calls_to_github_do_not_grow_with_the_files(github: Sandbox, repo: R
         ("NONE", 10, AuthorTier.CORE, 1),
     ],
 )
-def test_the_tier_comes_from_the_association_or_from_the_number_of_merged_pull_requests(
+def test_the_tier_comes_from_association_or_merged_work(
     github: Sandbox, repo: Repository, association: str, merged: int, tier: AuthorTier, asked: int
 ) -> None:
     github.merged_pull_requests["octo/demo", "mona"] = merged
@@ -340,7 +326,7 @@ def test_the_tier_is_the_associations_where_search_is_given_up(
     assert run(admit(pull)).author_tier == tier
 
 
-def test_deliveries_of_different_events_with_one_id_are_two_runs_with_two_rows(pull: PullRequest) -> None:
+def test_one_id_with_two_events_is_two_runs_with_two_rows(pull: PullRequest) -> None:
     for action in ("opened", "reopened"):
         run(admit(pull, action, delivery_id="same"))
 
@@ -348,7 +334,7 @@ def test_deliveries_of_different_events_with_one_id_are_two_runs_with_two_rows(p
     assert [len(review_markers(posted["body"])) for posted in pull.reviews] == [2]
 
 
-def test_an_installation_that_is_removed_ends_the_runs_that_wait_there(github: Sandbox, pull: PullRequest) -> None:
+def test_a_removed_installation_ends_its_waiting_runs(github: Sandbox, pull: PullRequest) -> None:
     waiting = admit(pull)
     removal = admit(pull, "deleted", event="installation")
 

@@ -536,7 +536,7 @@ def _into_the_store(record: Callable[..., Any], now: list[Kodiai]) -> Callable[.
 @pytest.mark.ops04
 @pytest.mark.ops05
 @pytest.mark.django_db(transaction=True)
-def test_nothing_is_lost_and_nothing_is_done_twice_whatever_happens_in_whatever_order(
+def test_nothing_is_lost_or_done_twice_in_any_order(
     world: Callable[[], Kodiai], settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings.KODIAI_LEASE_SECONDS, settings.KODIAI_SWEEP_SECONDS, settings.KODIAI_MAX_ATTEMPTS = 60, 15, 5

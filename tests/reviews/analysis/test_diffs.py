@@ -34,7 +34,7 @@ def left_out(report: Report) -> dict[str, LeftOutReason]:
     return {left.path: left.reason for left in report.left_out}
 
 
-def test_only_changed_lines_are_spoken_of_and_the_others_are_counted(github: Sandbox) -> None:
+def test_only_findings_on_changed_lines_are_published(github: Sandbox) -> None:
     repo = github.create_repository("octo/lines", files={"a.py": "import os\nimport sys\n" + TEN})
     pull = repo.open_pull_request(changes={"a.py": "import os\nimport sys\n" + TEN + "import json\n"})
 
@@ -55,7 +55,7 @@ def test_a_renamed_file_is_spoken_of_under_its_new_name(github: Sandbox) -> None
     assert places == [("new.py", 1)]
 
 
-def test_a_file_that_was_only_renamed_is_left_out_with_the_reason(github: Sandbox) -> None:
+def test_a_renamed_file_without_changes_is_left_out(github: Sandbox) -> None:
     repo = github.create_repository("octo/moved", files={"old.py": UNUSED + TEN})
     pull = repo.open_pull_request(renames={"old.py": "new.py"})
 
@@ -96,7 +96,7 @@ def test_binary_empty_and_symbolic_files_do_no_harm(github: Sandbox) -> None:
     assert report.without_engine == 1
 
 
-def test_a_last_line_without_its_newline_is_counted_and_replaced_like_any_other(github: Sandbox) -> None:
+def test_a_last_line_without_newline_is_a_line_like_others(github: Sandbox) -> None:
     repo = github.create_repository("octo/no-newline", files={"a.py": "x = 1\ny = 2"})
     pull = repo.open_pull_request(changes={"a.py": "x = 1\nprint(f'y')"})
 
@@ -108,7 +108,7 @@ def test_a_last_line_without_its_newline_is_counted_and_replaced_like_any_other(
     assert (finding.suggestion.start_line, finding.suggestion.text) == (2, "print('y')")
 
 
-def test_lines_with_carriage_returns_are_counted_right_and_offered_no_suggestion(github: Sandbox) -> None:
+def test_lines_with_carriage_returns_get_no_suggestion(github: Sandbox) -> None:
     repo = github.create_repository("octo/crlf", files={"a.py": "x = 1\r\ny = 2\r\n"})
     pull = repo.open_pull_request(changes={"a.py": "x = 1\r\nimport os\r\ny = 2\r\n"})
 
@@ -131,7 +131,7 @@ def test_a_file_that_is_not_utf_8_is_left_out_with_the_reason(github: Sandbox) -
     assert "latin.py" in pull.reviews[0]["body"]
 
 
-def test_a_file_whose_diff_is_too_large_for_github_is_left_out_with_the_reason(github: Sandbox) -> None:
+def test_a_file_whose_diff_github_omits_is_left_out(github: Sandbox) -> None:
     repo = github.create_repository("octo/large", files={"a.py": "x = 1\n"})
     pull = repo.open_pull_request(changes={"a.py": UNUSED, "large.py": UNUSED + "x = 1\n" * 25_000})
 
@@ -141,7 +141,7 @@ def test_a_file_whose_diff_is_too_large_for_github_is_left_out_with_the_reason(g
     assert left_out(report) == {"large.py": LeftOutReason.NO_DIFF}
 
 
-def test_three_hundred_files_are_all_looked_at_and_ten_comments_are_made(github: Sandbox) -> None:
+def test_three_hundred_files_are_analysed_with_ten_comments(github: Sandbox) -> None:
     repo = github.create_repository("octo/many", files={"a.py": "x = 1\n"})
     pull = repo.open_pull_request(changes={f"m{number:03}.py": UNUSED for number in range(300)})
 
@@ -155,7 +155,7 @@ def test_three_hundred_files_are_all_looked_at_and_ten_comments_are_made(github:
     assert github.count() <= 12
 
 
-def test_a_remark_on_several_lines_stands_on_them_if_they_are_in_one_hunk(github: Sandbox) -> None:
+def test_a_finding_on_several_lines_stays_within_one_hunk(github: Sandbox) -> None:
     repo = github.create_repository("octo/several", files={"a.py": TEN})
     pull = repo.open_pull_request(changes={"a.py": TEN + "try:\n    raise ValueError(\n        'x',\n    )\nexcept KeyError:\n    raise ValueError(\n        'y'\n    )\n"})  # fmt: skip  # noqa: E501
 
@@ -167,7 +167,7 @@ def test_a_remark_on_several_lines_stands_on_them_if_they_are_in_one_hunk(github
     assert (comment["start_line"], comment["line"]) == (16, 18)
 
 
-def test_every_suggestion_applied_gives_a_file_that_still_parses_and_lost_its_finding(github: Sandbox) -> None:
+def test_every_suggestion_applied_removes_its_finding(github: Sandbox) -> None:
     code = (
         "import os\nimport sys, json\n\n\ndef f(a, b=None):\n    if not a in b:\n        print(f'text')\n"
         "    return json.dumps(a)\n"
@@ -190,7 +190,7 @@ def test_every_suggestion_applied_gives_a_file_that_still_parses_and_lost_its_fi
         assert (finding.rule, finding.message) not in {(found.rule, found.message) for found in left}
 
 
-def test_a_fix_that_reaches_outside_of_the_hunk_is_described_and_not_offered(github: Sandbox) -> None:
+def test_a_fix_that_reaches_outside_the_hunk_is_not_offered(github: Sandbox) -> None:
     before = "import os\n" + TEN + TEN.replace("line", "more") + "print(os.name)\n"
     repo = github.create_repository("octo/outside", files={"a.py": before})
     pull = repo.open_pull_request(changes={"a.py": before.replace("import os\n", "import os, sys\n")})
@@ -203,7 +203,7 @@ def test_a_fix_that_reaches_outside_of_the_hunk_is_described_and_not_offered(git
             assert finding.start_line <= finding.end_line <= 4
 
 
-def test_a_file_name_full_of_markup_is_shown_as_it_is_and_mentions_nobody(github: Sandbox) -> None:
+def test_a_file_name_full_of_markup_mentions_nobody(github: Sandbox) -> None:
     repo: Repository = github.create_repository("octo/names", files={"a.py": "x = 1\n"})
     pull = repo.open_pull_request(changes={"a`b@octocat<img src=x>.py": b"\xff\n", "@octocat.py": UNUSED})
 
@@ -222,7 +222,7 @@ def test_the_hunks_of_a_patch_know_the_lines_of_the_head_side() -> None:
     assert parse_hunks(patch) == (Hunk(1, 4, frozenset({2})), Hunk(11, 11, frozenset(), frozenset({"gone"})))
 
 
-def test_characters_that_only_python_takes_for_line_ends_end_no_line() -> None:
+def test_only_newlines_end_a_line() -> None:
     assert parse_hunks("@@ -0,0 +1,2 @@\n+a\x0cb\x85c\u2028d\re\n+two") == (Hunk(1, 2, frozenset({1, 2})),)
 
 
@@ -240,13 +240,11 @@ def test_no_patch_of_any_text_is_more_than_a_bad_patch(patch: str) -> None:
     "path",
     ["/etc/passwd.py", "../a.py", "a/../../b.py", "a\0.py", "", "x" * 300 + ".py", "a/" * 600 + "b.py", "a\\b.py"],
 )
-def test_a_path_that_leads_out_of_the_scratch_directory_is_not_written(path: str) -> None:
+def test_a_path_outside_the_scratch_directory_is_not_written(path: str) -> None:
     assert not safe_path(path)
 
 
-def test_an_analyzer_sees_nothing_of_the_environment_and_no_configuration(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_analyzer_sees_no_environment_and_no_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RUFF_CONFIG", str(tmp_path / "ruff.toml"))
     (tmp_path / "ruff.toml").write_text("lint.ignore = ['F401']\n")
 
@@ -267,7 +265,7 @@ def test_a_syntax_error_is_a_critical_finding_on_its_line() -> None:
     )
 
 
-def test_a_fingerprint_survives_a_moved_line_and_tells_findings_apart() -> None:
+def test_a_fingerprint_survives_a_moved_line() -> None:
     def fingerprint(path: str, text: str, path_in_base: str = "") -> str:
         (found,) = run_analyzers({path: text})[0]
         return fingerprinted(found, path_in_base or path).fingerprint
@@ -278,7 +276,7 @@ def test_a_fingerprint_survives_a_moved_line_and_tells_findings_apart() -> None:
     assert here != fingerprint("a.py", UNUSED.replace("os", "sys"))
 
 
-def test_an_unsafe_fix_is_described_and_never_offered_for_one_click() -> None:
+def test_an_unsafe_fix_is_described_and_never_offered() -> None:
     (found,) = run_analyzers({"a.py": "def f(a):\n    return a == None\n"})[0]
 
     assert (found.rule, found.suggestion) == ("E711", None)
@@ -288,9 +286,7 @@ def test_an_unsafe_fix_is_described_and_never_offered_for_one_click() -> None:
 @pytest.mark.parametrize(
     ("counted", "pages"), [(200, 2), (None, 3), ("200", 3), (-1, 3), (True, 3), (0, 1), (5000, 3)], ids=repr
 )
-def test_no_more_pages_of_files_are_asked_for_than_github_says_there_are_files_for(
-    github: Sandbox, counted: object, pages: int
-) -> None:
+def test_no_more_pages_are_fetched_than_there_are_files(github: Sandbox, counted: object, pages: int) -> None:
     repo = github.create_repository("octo/many", files={"a.py": "x = 1\n"})
     pull = repo.open_pull_request(changes={f"m{number:03}.txt": "a\n" for number in range(200)})
     answer = webhook_payload(pull, "opened")["pull_request"] | {"changed_files": counted}

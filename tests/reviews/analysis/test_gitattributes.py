@@ -37,7 +37,7 @@ UNUSED = "import os\n"
         ("B.py linguist-generated", "b.py", None),
     ],
 )
-def test_a_line_says_something_of_the_files_that_git_holds_it_for(line: str, path: str, said: bool | None) -> None:
+def test_a_pattern_matches_the_files_that_git_matches(line: str, path: str, said: bool | None) -> None:
     assert is_generated(path, parse(f"{line}\n")) is said
 
 
@@ -69,7 +69,7 @@ def outcome(repo: Repository, attributes: str, changes: dict[str, str]) -> tuple
 
 
 @pytest.mark.django_db
-def test_what_the_repository_calls_generated_is_left_out_and_costs_no_call(github: Sandbox, repo: Repository) -> None:
+def test_generated_files_are_left_out_without_a_call(github: Sandbox, repo: Repository) -> None:
     changes = {f"m{number}.py": UNUSED for number in range(99)} | {"api/client.py": UNUSED}
     looked_at, left_out = outcome(repo, "api/* linguist-generated\n", changes)
 
@@ -78,7 +78,7 @@ def test_what_the_repository_calls_generated_is_left_out_and_costs_no_call(githu
 
 
 @pytest.mark.django_db
-def test_what_it_calls_its_own_is_looked_at_whatever_its_name_and_head_say(github: Sandbox, repo: Repository) -> None:
+def test_files_marked_not_generated_are_analysed(github: Sandbox, repo: Repository) -> None:
     text = f"# @generated\n{UNUSED}"
     changes = {"vendor/ours.py": text, "vendor/theirs.py": text, "a_pb2.py": text}
     attributes = "vendor/ours.py -linguist-vendored\n*_pb2.py -linguist-generated\n"

@@ -36,7 +36,7 @@ def files_say(github: Sandbox, *paths: str) -> None:
 
 
 @pytest.mark.django_db
-def test_names_that_mean_something_elsewhere_are_names_of_files_here(github: Sandbox) -> None:
+def test_file_names_with_a_meaning_elsewhere_have_none_here(github: Sandbox) -> None:
     names = {
         "CON.py",
         "nul.py",
@@ -77,9 +77,7 @@ def test_names_that_mean_something_elsewhere_are_names_of_files_here(github: San
     ],
     ids=ascii,
 )
-def test_a_path_that_git_does_not_have_is_left_out_and_named_and_the_others_are_reviewed(
-    github: Sandbox, pull: PullRequest, path: str
-) -> None:
+def test_a_path_that_git_cannot_hold_is_left_out_and_named(github: Sandbox, pull: PullRequest, path: str) -> None:
     assert not safe_path(path)
     files_say(github, path)
 
@@ -90,9 +88,7 @@ def test_a_path_that_git_does_not_have_is_left_out_and_named_and_the_others_are_
 
 
 @pytest.mark.django_db
-def test_paths_that_cannot_lie_in_one_directory_are_left_out_and_the_others_are_reviewed(
-    github: Sandbox, pull: PullRequest
-) -> None:
+def test_paths_that_exclude_each_other_are_left_out(github: Sandbox, pull: PullRequest) -> None:
     files_say(github, "a.py", "a.py/b.py", "Same.py", "same.py", "e\u0301.py", "\u00e9.py")
 
     _, report, commented = reviewed(pull)
@@ -108,7 +104,7 @@ def test_clashes_are_found_at_any_depth_and_nowhere_else() -> None:
     assert clashing(["a/b.py", "a/c.py", "a.py", "b/a.py"]) == set()
 
 
-def test_files_that_the_scratch_directory_cannot_take_lose_only_that_analyzer() -> None:
+def test_files_that_cannot_be_written_cost_one_analyzer() -> None:
     for files in ({"a.py": "", "a.py/b.py": ""}, {"a.py": "\ud800"}):
         with pytest.raises(AnalyzerFailed, match="could not be written"):
             run_analyzer(ANALYZER, files)
@@ -148,7 +144,7 @@ def findings_of(text: str) -> list[Any]:
     return found
 
 
-def test_a_line_of_a_megabyte_and_a_name_as_long_make_findings_of_some_hundred_characters() -> None:
+def test_a_megabyte_line_makes_a_short_finding() -> None:
     name = "n" * 1_000_000
     (finding,) = findings_of(f"print({name})\n")
     assert finding.rule == "F821"
@@ -156,19 +152,19 @@ def test_a_line_of_a_megabyte_and_a_name_as_long_make_findings_of_some_hundred_c
     assert len(finding.snippet) <= MAX_SNIPPET
 
 
-def test_a_fix_on_a_line_of_a_megabyte_is_not_offered_for_one_click() -> None:
+def test_a_fix_on_a_megabyte_line_is_not_offered() -> None:
     (finding,) = findings_of("x = f'" + "a" * 1_000_000 + "'\n")
     assert (finding.rule, finding.suggestion) == ("F541", None)
 
 
-def test_thousands_of_findings_on_one_line_are_read_in_memory_of_the_order_of_the_file() -> None:
+def test_thousands_of_findings_on_a_line_take_little_memory() -> None:
     line = ";".join(["f''"] * 5_000)
     found = findings_of(line + "\n")
     assert len(found) >= 5_000
     assert len(json.dumps(Report(findings=tuple(found)).to_json())) < 1000 * len(found)
 
 
-def test_a_thousand_fixes_on_a_line_of_a_megabyte_do_not_copy_it_a_thousand_times() -> None:
+def test_a_thousand_fixes_do_not_copy_their_line_each_time() -> None:
     line = "x" * 1_000_000
     place = {"row": 1, "column": 1}
     fix = {"applicability": "safe", "edits": [{"content": "y", "location": place, "end_location": place}]}
@@ -185,7 +181,7 @@ def test_a_thousand_fixes_on_a_line_of_a_megabyte_do_not_copy_it_a_thousand_time
     assert peak < 50 * len(line)
 
 
-def test_more_findings_than_anybody_reads_are_a_failure_of_the_analyzer_and_not_of_the_review() -> None:
+def test_too_many_findings_fail_the_analyzer_not_the_review() -> None:
     found, ran, failures = run_analyzers({"a.py": ";".join(["f''"] * 40_000) + "\n"})
     assert found == []
     assert "ruff" not in ran
@@ -193,9 +189,7 @@ def test_more_findings_than_anybody_reads_are_a_failure_of_the_analyzer_and_not_
 
 
 @pytest.mark.django_db
-def test_a_file_with_a_nul_far_inside_is_reviewed_and_stored_on_every_database(
-    github: Sandbox, repo: Repository
-) -> None:
+def test_a_file_with_a_nul_far_inside_is_reviewed(github: Sandbox, repo: Repository) -> None:
     # git calls a file binary for a NUL in its first 8,000 bytes, so this one has a patch. The sandbox would not hand
     # over its text; GitHub may.
     text = "# padding\n" * 1000 + "x = {'a\0': 1, 'a\0': 2}\nimport os\n"
@@ -211,7 +205,7 @@ def test_a_file_with_a_nul_far_inside_is_reviewed_and_stored_on_every_database(
     assert len(pull.reviews) == 1
 
 
-def test_a_carriage_return_alone_moves_no_finding_and_no_suggestion_to_another_line() -> None:
+def test_a_lone_carriage_return_moves_no_finding() -> None:
     # To ruff it ends a line, to git and GitHub it does not.
     text = "x = 1\ry = 2\rz = 3\nimport os\nkeep = 1\nkeep = 2\n"
     ast.parse(text)

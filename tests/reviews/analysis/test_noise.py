@@ -21,7 +21,7 @@ def reviewed(repo: Repository, before: str, after: str, path: str = "notes.md") 
     return Report.from_json(run(admit(pull)).report)
 
 
-def test_of_an_import_that_is_to_go_it_is_not_said_where_it_belongs() -> None:
+def test_an_unused_import_is_not_also_misplaced() -> None:
     text = "print(1)\nimport os\nimport sys\nprint(sys.path)\n"
     assert rules_of("a.py", text) == [("E402", 3), ("F401", 2)]
 
@@ -35,25 +35,25 @@ def test_two_statements_on_a_line_are_taste() -> None:
     assert rules_of("a.py", "x = 1; y = 2\nif x: print(y)\n") == []
 
 
-def test_a_misspelling_that_is_only_moved_or_edited_around_is_not_new(repo: Repository) -> None:
+def test_a_moved_misspelling_is_not_new(repo: Repository) -> None:
     before = "We recieve the goods.\n\nThe end of it.\n"
     report = reviewed(repo, before, "On Mondays we recieve all of the goods.\n\nThe end of it.\n")
     assert (report.findings, report.outside_changes) == ((), 1)
 
 
-def test_a_misspelling_that_is_new_is_said_also_beside_one_that_is_not(repo: Repository) -> None:
+def test_a_new_misspelling_beside_an_old_one_is_reported(repo: Repository) -> None:
     report = reviewed(repo, "We recieve the goods.\n", "We recieve the goods at this adress.\n")
     assert [finding.words for finding in report.findings] == [("recieve", "adress")]
 
 
-def test_a_misspelling_that_was_taken_out_elsewhere_does_not_excuse_a_new_one(repo: Repository) -> None:
+def test_a_removed_misspelling_does_not_excuse_a_new_one(repo: Repository) -> None:
     lines = [f"This is the line of number {number}.\n" for number in range(40)]
     after = ["Here we recieve it.\n", *lines[1:]]
     report = reviewed(repo, "".join([*lines, "We recieve it.\n"]), "".join(after))
     assert [finding.start_line for finding in report.findings] == [1]
 
 
-def test_of_suggestions_for_one_line_the_most_severe_is_offered_and_the_other_told(repo: Repository) -> None:
+def test_the_most_severe_suggestion_for_a_line_is_offered(repo: Repository) -> None:
     report = reviewed(repo, "#!/bin/sh\n", "#!/bin/sh\ncd $1\n", "go.sh")
     offered = {finding.rule: finding.suggestion for finding in report.findings}
     assert sorted(offered) == ["SC2086", "SC2164"]
@@ -63,7 +63,7 @@ def test_of_suggestions_for_one_line_the_most_severe_is_offered_and_the_other_to
     assert other.fix in ('replace with `cd "$1"`', "replace with `cd $1 || exit`")
 
 
-def test_a_severity_that_the_repository_settles_decides_which_suggestion_is_offered(repo: Repository) -> None:
+def test_configured_severities_decide_which_suggestion_wins(repo: Repository) -> None:
     for severe, other in (("SC2086", "SC2164"), ("SC2164", "SC2086")):
         repo.commit({".kodiai.yml": f"severities: {{rules: {{{severe}: critical, {other}: info}}}}\n"})
         report = reviewed(repo, "#!/bin/sh\n", f"#!/bin/sh\ncd $1 # {severe}\n", "go.sh")

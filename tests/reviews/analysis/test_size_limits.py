@@ -16,7 +16,7 @@ def hunks(**lines: int) -> dict[str, list[Hunk]]:
     return {f"{name}.py": [Hunk(1, count, frozenset(range(1, count + 1)))] for name, count in lines.items()}
 
 
-def test_what_runs_with_rights_is_the_riskiest_and_prose_the_least() -> None:
+def test_privileged_code_is_riskiest_and_prose_least() -> None:
     paths = [
         ".github/workflows/ci.yml", "deploy/Dockerfile", "shop/cart.py", "config/settings.toml", "docs/guide.md",
     ]  # fmt: skip
@@ -64,7 +64,7 @@ def test_the_review_says_what_was_not_looked_at_and_why(github: Sandbox, large: 
 
 
 @pytest.mark.django_db
-def test_a_finding_in_a_file_that_is_beyond_the_limit_now_is_not_called_gone(repo: Repository) -> None:
+def test_a_finding_in_a_file_over_the_limit_is_not_resolved(repo: Repository) -> None:
     repo.commit({".kodiai.yml": "limits: {files: 1}\n"})
     pull = repo.open_pull_request(changes={"a.py": "import os\n"}, author="mona")
     run(admit(pull))

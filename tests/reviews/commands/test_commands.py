@@ -67,9 +67,7 @@ def test_help_is_answered_with_the_commands_and_starts_no_review(pull: PullReque
     assert not RateLimitEvent.objects.exists()
 
 
-def test_help_in_a_thread_is_answered_in_the_thread_and_counts_for_everybody(
-    github: Sandbox, pull: PullRequest
-) -> None:
+def test_help_in_a_thread_is_answered_there_for_everybody(github: Sandbox, pull: PullRequest) -> None:
     run(admit(pull))
     first = thread_on(pull, "F401")
     run(say(pull, "@kodiai help", by="stranger", to=first))
@@ -82,7 +80,7 @@ def test_help_in_a_thread_is_answered_in_the_thread_and_counts_for_everybody(
     check_said_once([pull])
 
 
-def test_a_typo_is_answered_with_what_was_meant_and_starts_no_review(github: Sandbox, pull: PullRequest) -> None:
+def test_a_typo_is_answered_with_the_command_that_was_meant(github: Sandbox, pull: PullRequest) -> None:
     review = run(say(pull, "@kodiai reveiw", by="stranger"))
 
     (answer,) = answers(pull)
@@ -114,7 +112,7 @@ def test_who_may_write_is_obeyed(pull: PullRequest, role: str) -> None:
 
 @pytest.mark.parametrize("role", ["triage", "read", "none"])
 @pytest.mark.parametrize("command", sorted(set(Command) - {Command.HELP}))
-def test_who_may_not_is_refused_in_a_sentence_and_nothing_changes(pull: PullRequest, role: str, command: str) -> None:
+def test_a_command_without_write_access_changes_nothing(pull: PullRequest, role: str, command: str) -> None:
     run(admit(pull))
     said = [thread.first["body"] for thread in pull.threads]
     # What GitHub puts into the comment is not what is asked for.
@@ -197,7 +195,7 @@ def test_an_ignore_that_is_killed_at_any_point_is_done_once(pull: PullRequest, p
     assert answers(pull) == []
 
 
-def test_an_answer_of_unknown_outcome_is_looked_for_when_github_has_settled(github: Sandbox, pull: PullRequest) -> None:
+def test_a_reply_of_unknown_outcome_is_looked_for(github: Sandbox, pull: PullRequest) -> None:
     delivery = say(pull, "@kodiai help")
     github.fail("create_comment", Fault(FaultKind.APPLIED_THEN_RESET))
     before = timezone.now()
@@ -221,7 +219,7 @@ def test_a_forged_marker_keeps_no_answer_back(github: Sandbox, pull: PullRequest
     assert len(answers(pull)) == 1
 
 
-def test_an_answer_about_which_a_restored_database_knows_nothing_is_not_given_again(pull: PullRequest) -> None:
+def test_a_restored_database_does_not_reply_again(pull: PullRequest) -> None:
     delivery = say(pull, "@kodiai help")
     run(delivery)
     identity = {"delivery_id": delivery.delivery_id, "event_type": delivery.event_type}
@@ -233,9 +231,7 @@ def test_an_answer_about_which_a_restored_database_knows_nothing_is_not_given_ag
     assert len(answers(pull)) == 1
 
 
-def test_one_that_github_refuses_ends_clearly_and_is_answered_once_when_it_is_queued_again(
-    github: Sandbox, pull: PullRequest
-) -> None:
+def test_a_refused_reply_is_posted_once_when_requeued(github: Sandbox, pull: PullRequest) -> None:
     delivery = say(pull, "@kodiai help")
     github.fail("create_comment", Fault(FaultKind.STATUS, status=403))
     review = run(delivery)
@@ -308,7 +304,7 @@ def test_a_command_ends_no_review_that_waits(pull: PullRequest) -> None:
 # pause and resume
 
 
-def test_a_paused_pull_request_is_reviewed_only_when_somebody_asks_until_it_is_resumed(pull: PullRequest) -> None:
+def test_a_paused_pull_request_is_reviewed_only_on_request(pull: PullRequest) -> None:
     paused = run(say(pull, "@kodiai pause"))
     assert (paused.conclusion, paused.conclusion_reason) == (Conclusion.SKIPPED, "paused by mona")
     assert reactions(pull.comments[0]) == {"total_count": 2, "eyes": 1, "+1": 1}
@@ -342,7 +338,7 @@ def test_a_pause_is_for_one_pull_request(pull: PullRequest, repo: Repository) ->
     assert run(admit(other)).conclusion == Conclusion.SUCCESS
 
 
-def test_of_pause_and_resume_the_later_one_counts_whichever_is_run_first(pull: PullRequest) -> None:
+def test_the_later_of_pause_and_resume_wins(pull: PullRequest) -> None:
     pause, resume = say(pull, "@kodiai pause"), say(pull, "@kodiai resume")
     run(resume)
     run(pause)
@@ -368,9 +364,7 @@ def test_a_pause_outlives_the_retention_of_deliveries(pull: PullRequest, setting
 # ignore
 
 
-def test_what_is_ignored_is_not_said_in_another_pull_request_and_the_summary_counts_it(
-    pull: PullRequest, repo: Repository
-) -> None:
+def test_an_ignored_finding_is_counted_in_other_pull_requests(pull: PullRequest, repo: Repository) -> None:
     run(admit(pull))
     review = run(say(pull, "@kodiai ignore", to=thread_on(pull, "F401")))
     other = repo.open_pull_request(changes={"more.py": "import os\nimport sys\n"}, author="mona")
@@ -391,9 +385,7 @@ def test_what_is_ignored_is_said_in_another_repository(github: Sandbox, pull: Pu
     assert len(other.review_comments) == 1
 
 
-def test_the_thread_of_a_finding_that_is_ignored_in_another_pull_request_is_closed_by_the_next_run(
-    pull: PullRequest, repo: Repository
-) -> None:
+def test_the_next_run_resolves_a_thread_ignored_elsewhere(pull: PullRequest, repo: Repository) -> None:
     other = repo.open_pull_request(changes={"more.py": "import os\n"}, author="mona")
     run(admit(other))
     run(admit(pull))
@@ -427,7 +419,7 @@ def test_a_thread_that_a_person_resolved_stays_theirs(pull: PullRequest) -> None
     assert IgnoredFinding.objects.count() == 1
 
 
-def test_ignore_works_where_no_report_tells_of_the_finding_any_more(pull: PullRequest) -> None:
+def test_ignore_works_after_its_report_was_removed(pull: PullRequest) -> None:
     run(admit(pull))
     Delivery.objects.all().delete()
     run(say(pull, "@kodiai ignore", to=thread_on(pull, "F401")))
@@ -437,9 +429,7 @@ def test_ignore_works_where_no_report_tells_of_the_finding_any_more(pull: PullRe
     assert "### Kodiai: 2 findings" in pull.reviews[-1]["body"]
 
 
-def test_the_admin_lists_what_is_ignored_and_who_deletes_it_hears_it_again(
-    pull: PullRequest, admin_client: Client
-) -> None:
+def test_deleting_an_ignored_finding_reports_it_again(pull: PullRequest, admin_client: Client) -> None:
     run(admit(pull))
     run(say(pull, "@kodiai ignore", to=thread_on(pull, "F401")))
     ignored = IgnoredFinding.objects.get()
@@ -490,9 +480,7 @@ def test_explain_says_so_where_nothing_is_known_any_more(pull: PullRequest) -> N
 
 @pytest.mark.parametrize("command", ["ignore", "explain"])
 @pytest.mark.parametrize("where", ["in the conversation", "in a thread of somebody else"])
-def test_a_command_about_a_finding_that_stands_elsewhere_is_told_where_it_belongs(
-    pull: PullRequest, command: str, where: str
-) -> None:
+def test_a_command_about_a_finding_must_be_in_its_thread(pull: PullRequest, command: str, where: str) -> None:
     run(admit(pull))
     first = thread_on(pull, "F401")
     if where == "in a thread of somebody else":

@@ -41,7 +41,7 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     ],
     ids=range(25),
 )
-def test_what_cannot_be_read_falls_back_to_the_defaults_and_is_named(text: str) -> None:
+def test_an_unreadable_file_falls_back_to_the_defaults(text: str) -> None:
     done = parse(text)
     assert done.telemetry == RepositoryConfig().telemetry
     assert done.problems
@@ -67,7 +67,7 @@ def test_no_regular_expression_of_yaml_is_driven_to_distraction(text: str) -> No
     check_config(text)
 
 
-def test_names_and_values_of_the_file_are_not_repeated_in_the_review() -> None:
+def test_the_review_repeats_nothing_of_the_file() -> None:
     for text in (
         "'@everyone': 1",
         "telemetry: {'@everyone': 1}",

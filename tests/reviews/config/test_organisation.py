@@ -34,7 +34,7 @@ def calls(github: Sandbox) -> int:
     return sum(".github" in call.path or ".github" in str(call.body) for call in github.calls)
 
 
-def test_a_repository_without_a_file_follows_it_and_others_take_it_from_the_cache(
+def test_a_repository_without_a_file_follows_the_organisation(
     github: Sandbox, pull: PullRequest, organisation: Repository
 ) -> None:
     assert "1 finding suppressed by `.kodiai.yml`" in body(run(admit(pull)), pull)
@@ -67,9 +67,7 @@ def test_it_is_not_asked_for_unless_the_operator_says_so(
     assert calls(github) == 0
 
 
-def test_an_organisation_that_has_none_or_did_not_install_the_app_there_is_asked_once(
-    github: Sandbox, pull: PullRequest
-) -> None:
+def test_a_missing_organisation_file_is_asked_for_once(github: Sandbox, pull: PullRequest) -> None:
     for action in ("opened", "reopened"):
         assert "3 findings" in body(run(admit(pull, action)), pull)
     assert calls(github) == 1

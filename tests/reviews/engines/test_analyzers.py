@@ -42,7 +42,7 @@ def rules(findings: list[Finding]) -> set[tuple[str, str, int]]:
     return {(finding.path, finding.rule, finding.start_line) for finding in findings}
 
 
-def test_every_analyzer_is_declared_with_its_licence_and_tried_here() -> None:
+def test_every_analyzer_has_its_licence_and_a_test() -> None:
     assert set(WRONG) == set(BY_NAME)
     assert all(analyzer.licence and analyzer.url for analyzer in ANALYZERS)
 
@@ -206,7 +206,7 @@ def test_a_secret_is_told_and_not_repeated() -> None:
     assert fingerprinted(other, "a.py").fingerprint != fingerprinted(finding, "a.py").fingerprint
 
 
-def test_a_misspelt_word_is_put_right_by_one_click_in_prose_and_only_told_in_source() -> None:
+def test_typos_are_suggestions_in_prose_and_told_in_source() -> None:
     text = "😀 Teh Adress we recieve is seperate.\n"
     found = run_analyzer(BY_NAME["typos"], {"a.md": text, "b.py": f"# {text}"})
     prose, source = sorted(found, key=lambda finding: finding.path)
@@ -215,7 +215,7 @@ def test_a_misspelt_word_is_put_right_by_one_click_in_prose_and_only_told_in_sou
     assert "`recieve` should be `receive`" in source.message
 
 
-def test_a_word_that_may_be_one_of_several_is_told_without_a_suggestion() -> None:
+def test_a_word_with_several_corrections_gets_no_suggestion() -> None:
     [finding] = run_analyzer(BY_NAME["typos"], {"a.md": "It depends on wether.\n"})
     assert finding.suggestion is None
     assert "`weather` or `whether`" in finding.message

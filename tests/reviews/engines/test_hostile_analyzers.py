@@ -92,9 +92,7 @@ def test_one_that_prints_without_end_is_stopped_while_it_prints(
     assert (printed, failures) == (b"", [("hostile", "its output exceeds 100000 bytes")])
 
 
-def test_one_that_complains_without_end_is_stopped_and_its_last_words_are_short(
-    way: Way, hostile: Hostile, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_endless_stderr_is_stopped_and_shortened(way: Way, hostile: Hostile, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(confinement, "OUTPUT_LIMIT", 100_000)
     _, [(name, reason)] = hostile("while True: os.write(2, b'complaint ' * 400)")
     assert name == "hostile"
@@ -102,9 +100,7 @@ def test_one_that_complains_without_end_is_stopped_and_its_last_words_are_short(
     assert len(reason) < 300
 
 
-def test_one_that_takes_memory_without_end_gets_no_more_than_its_limit(
-    way: Way, hostile: Hostile, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_endless_allocation_meets_the_memory_limit(way: Way, hostile: Hostile, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(confinement, "MEMORY_LIMIT", 512 * 1024 * 1024)
     # It stops by itself at twice the limit, so that a broken limit harms no machine.
     _, failures = hostile("kept = [bytearray(16 * 1024 * 1024) for _ in range(64)]")
@@ -113,7 +109,7 @@ def test_one_that_takes_memory_without_end_gets_no_more_than_its_limit(
     assert (name, reason.partition(":")[0]) == ("hostile", "it exited with status 1")
 
 
-def test_one_that_spins_is_ended_when_its_processor_time_is_used_up(
+def test_a_busy_loop_ends_at_its_processor_time_limit(
     way: Way, hostile: Hostile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(confinement, "CPU_LIMIT", 1)
@@ -188,7 +184,7 @@ def test_one_that_goes_to_the_network_gets_nowhere(way: Way, hostile: Hostile) -
     assert "unreachable" in reason
 
 
-def test_where_the_network_cannot_be_denied_it_is_logged_once_and_the_analyzer_runs(
+def test_a_missing_network_namespace_is_logged_once(
     hostile: Hostile, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(confinement, "_PREFIXES", (("unshare", "--no-such-option", "--"), LIMITS))
@@ -203,7 +199,7 @@ def test_where_the_network_cannot_be_denied_it_is_logged_once_and_the_analyzer_r
     ]
 
 
-def test_one_that_looks_for_secrets_finds_no_environment_and_no_open_files(
+def test_an_analyzer_finds_no_secrets_and_no_open_files(
     way: Way, hostile: Hostile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KODIAI_GITHUB_PRIVATE_KEY", "the-key")
@@ -252,7 +248,7 @@ with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryFile() as out, 
 
 
 @pytest.mark.parametrize("way", [BEST, LIMITS], ids=["user", "limits"])
-def test_a_fork_bomb_of_an_unprivileged_worker_meets_the_limit_of_processes(way: Way) -> None:
+def test_a_fork_bomb_meets_the_limit_of_processes(way: Way) -> None:
     # For root the kernel knows no such limit, so the worker of this test is somebody else.
     drop = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"] if os.geteuid() == 0 else []
     if not works((*drop, *way)) or not works((*drop, sys.executable, "-c", "import reviews.engines", "--")):
@@ -335,9 +331,7 @@ def test_the_time_of_a_run_is_one_for_all_analyzers(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.django_db
-def test_the_review_is_published_and_names_the_analyzer_that_failed(
-    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_review_names_the_analyzer_that_failed(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     words = "print('@everyone fixes #1 <img src=x>', file=sys.stderr); sys.exit(3)"
     broken = Analyzer("broken", ("*.py",), (sys.executable, "-c", f"import sys; {words}", "-"), ruff.read)
     monkeypatch.setattr(engines, "ANALYZERS", (broken, ruff.ANALYZER))
@@ -382,9 +376,7 @@ def test_no_configuration_of_the_pull_request_is_obeyed(pull: PullRequest) -> No
     }
 
 
-def test_no_configuration_that_lies_above_the_scratch_directory_is_obeyed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_configuration_above_the_scratch_directory_is_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Anybody may write to /tmp.
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     for name in ("ruff.toml", ".ruff.toml"):

@@ -22,9 +22,7 @@ def said(pull: PullRequest) -> list[str]:
     return [body for body in bodies if llm.NAME in body]
 
 
-def test_a_remark_on_a_changed_line_is_a_comment_and_its_cost_is_in_the_execution_row(
-    github: Sandbox, pull: PullRequest, model: ModelServer
-) -> None:
+def test_a_remark_is_a_comment_and_its_cost_is_recorded(github: Sandbox, pull: PullRequest, model: ModelServer) -> None:
     model.always(Reply({"remarks": [remark(8, suggestion="def label(price, currency):")]}, tokens=(2000, 400)))
     delivery = admit(pull)
 
@@ -88,7 +86,7 @@ def test_it_is_given_the_changed_lines_and_nothing_else(
     ],
     ids=str,
 )
-def test_a_remark_that_is_not_about_changed_lines_or_has_another_form_is_dropped_and_counted(
+def test_a_remark_off_the_changed_lines_is_dropped(
     github: Sandbox, pull: PullRequest, model: ModelServer, discarded: dict[str, object]
 ) -> None:
     model.always(Reply({"remarks": [remark(8) | discarded, remark(8)]}))
@@ -144,7 +142,7 @@ def test_a_suggestion_that_nobody_can_judge_is_not_offered(
     assert "suggestion" not in body
 
 
-def test_what_a_repository_settles_for_the_rule_and_the_engine_counts(github: Sandbox, model: ModelServer) -> None:
+def test_repository_configuration_applies_to_the_model(github: Sandbox, model: ModelServer) -> None:
     files = {"shop.py": "x = 1\n"}
     added = {"shop.py": "x = 1\ny = x + 2\n"}
     model.always(Reply({"remarks": [remark(2)]}))
@@ -181,7 +179,7 @@ MOVED = AFTER.replace("def label", "# moved\ndef label")
 
 
 @pytest.mark.parametrize("again", [[], [remark(9, message="The same line, in other words.")]], ids=["silent", "same"])
-def test_what_was_said_stands_as_long_as_its_line_does_and_is_not_repeated(
+def test_a_remark_stands_as_long_as_its_line_does(
     github: Sandbox, pull: PullRequest, model: ModelServer, again: list[dict[str, object]]
 ) -> None:
     model.always(Reply({"remarks": [remark(8)]}))
@@ -200,9 +198,7 @@ def test_what_was_said_stands_as_long_as_its_line_does_and_is_not_repeated(
     assert gone.startswith("**Resolved**")
 
 
-def test_what_is_said_again_in_other_words_after_a_break_is_the_same_finding(
-    github: Sandbox, pull: PullRequest, model: ModelServer
-) -> None:
+def test_a_remark_in_other_words_is_the_same_finding(github: Sandbox, pull: PullRequest, model: ModelServer) -> None:
     model.always(Reply({"remarks": [remark(8)]}))
     run(admit(pull))
     (before,) = [comment["id"] for comment in pull.review_comments if llm.NAME in comment["body"]]

@@ -56,7 +56,7 @@ def test_a_pull_request_that_is_too_much_for_a_run_is_not_sent(
     assert model.calls == []
 
 
-def test_files_that_do_not_fit_are_left_out_and_the_review_says_so(
+def test_files_over_the_budget_are_left_out_and_named(
     github: Sandbox, repo: Repository, model: ModelServer, settings: Settings
 ) -> None:
     settings.KODIAI_LLM_MAX_TOKENS_PER_RUN = 20_000
@@ -72,7 +72,7 @@ def test_files_that_do_not_fit_are_left_out_and_the_review_says_so(
     assert "- 1 file not sent to the language model: over its budget." in pull.reviews[0]["body"]
 
 
-def test_a_second_try_that_does_not_fit_into_the_budget_of_the_run_is_not_made(
+def test_a_retry_over_the_runs_budget_is_not_made(
     github: Sandbox, pull: PullRequest, model: ModelServer, settings: Settings
 ) -> None:
     settings.KODIAI_LLM_MAX_TOKENS_PER_RUN = 12_000
@@ -90,7 +90,7 @@ def test_a_second_try_that_does_not_fit_into_the_budget_of_the_run_is_not_made(
         ("octo/other", timedelta(hours=1), ""),
     ],
 )
-def test_the_budget_of_a_repository_is_that_of_its_runs_of_24_hours(
+def test_a_repositorys_budget_counts_its_last_24_hours(
     github: Sandbox,
     pull: PullRequest,
     model: ModelServer,
@@ -120,7 +120,7 @@ def test_the_budget_of_all_is_that_of_all_repositories(
     assert model.calls == []
 
 
-def test_a_call_that_just_fits_is_made_and_costs_what_it_did_cost(
+def test_a_call_that_just_fits_is_made(
     github: Sandbox, pull: PullRequest, model: ModelServer, settings: Settings
 ) -> None:
     settings.KODIAI_LLM_MAX_COST_PER_DAY = 1.0
@@ -146,7 +146,7 @@ def test_a_repository_without_telemetry_has_a_budget_too(
     assert failures == ["", "the budget of the installation for 24 hours is used up"]
 
 
-def test_what_a_provider_did_not_tell_counts_as_the_most_that_it_can_have_been(
+def test_an_unreported_cost_counts_as_the_maximum(
     github: Sandbox, pull: PullRequest, model: ModelServer, settings: Settings
 ) -> None:
     settings.KODIAI_LLM_TIMEOUT = 0.5
@@ -181,7 +181,7 @@ def test_a_price_of_ones_own_counts_before_kodiais(
     assert execution_of(delivery).cost_usd == pytest.approx(1000 * 100e-6 + 100 * 1000e-6)
 
 
-def test_of_two_runs_that_would_spend_the_same_money_at_once_none_overdraws(settings: Settings) -> None:
+def test_concurrent_runs_never_overdraw_a_budget(settings: Settings) -> None:
     settings.KODIAI_LLM_MAX_COST_PER_DAY = 1.0
     one, other = spend(0.0), spend(0.0, repo="octo/other")
     LLMBudget(one).reserve(0.6)
@@ -208,7 +208,7 @@ def test_what_an_earlier_attempt_has_used_is_added_to(settings: Settings) -> Non
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("point", ["analysed_at", "published_at", "execution-written"])
-def test_a_run_that_goes_on_after_its_analysis_does_not_ask_again_and_records_the_same(
+def test_a_resumed_run_does_not_ask_the_model_again(
     github: Sandbox, pull: PullRequest, model: ModelServer, point: str
 ) -> None:
     model.always(Reply({"remarks": [remark(8)]}, tokens=(2000, 400)))
@@ -227,9 +227,7 @@ def test_a_run_that_goes_on_after_its_analysis_does_not_ask_again_and_records_th
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_run_that_is_killed_while_it_asks_asks_again_and_has_paid_for_both(
-    github: Sandbox, pull: PullRequest, model: ModelServer
-) -> None:
+def test_a_run_killed_while_it_asks_pays_for_both_calls(github: Sandbox, pull: PullRequest, model: ModelServer) -> None:
     known = threading.Event()
     processes: list[Any] = []
 

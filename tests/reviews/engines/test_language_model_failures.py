@@ -55,7 +55,7 @@ def told(pull: PullRequest, review: Review) -> str:
         (Reply('{"remarks": [', finish="length"), "its answer was longer than 8000 tokens", 1),
     ],
 )
-def test_a_provider_that_fails_or_talks_rubbish_costs_its_own_remarks_only(
+def test_a_failing_provider_costs_its_own_remarks_only(
     github: Sandbox, pull: PullRequest, model: ModelServer, reply: Reply, why: str, calls: int
 ) -> None:
     model.always(reply)
@@ -73,7 +73,7 @@ def test_an_answer_that_is_packed_is_not_unpacked(github: Sandbox, pull: PullReq
     assert told(pull, run(admit(pull))) == UNREAD
 
 
-def test_one_that_gives_no_answer_is_waited_for_as_long_as_is_settled(
+def test_a_silent_provider_is_waited_for_until_the_timeout(
     github: Sandbox, pull: PullRequest, model: ModelServer, settings: Settings
 ) -> None:
     settings.KODIAI_LLM_TIMEOUT = 0.5
@@ -107,7 +107,7 @@ def test_without_the_extra_the_review_says_so(
     assert told(pull, run(admit(pull))) == "the extra `llm` is not installed"
 
 
-def test_an_answer_of_no_use_is_asked_for_once_more_and_both_are_paid(
+def test_a_useless_answer_is_retried_once_and_both_are_paid(
     github: Sandbox, pull: PullRequest, model: ModelServer
 ) -> None:
     model.always(Reply(text="Nothing to say.", tokens=(1000, 10)), Reply({"remarks": [remark(8)]}, tokens=(1000, 100)))
@@ -123,7 +123,7 @@ def test_an_answer_of_no_use_is_asked_for_once_more_and_both_are_paid(
     assert execution.cost_usd == pytest.approx(review.language_model_usage.paid_usd)
 
 
-def test_what_a_provider_says_is_in_the_log_and_not_in_the_review(
+def test_a_providers_message_is_logged_not_published(
     github: Sandbox, pull: PullRequest, model: ModelServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     model.always(Reply(status=503, body=OVERLOADED))
@@ -134,7 +134,7 @@ def test_what_a_provider_says_is_in_the_log_and_not_in_the_review(
     assert "evil.example" not in json.dumps(pull.reviews) + str(review.report) + review.conclusion_reason
 
 
-def test_a_provider_that_repeats_the_key_does_not_get_it_into_the_log_the_review_or_the_database(
+def test_a_provider_that_repeats_the_key_does_not_leak_it(
     github: Sandbox, pull: PullRequest, model: ModelServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     said: list[str] = []
@@ -175,7 +175,7 @@ def test_anthropics_protocol_works_as_openais(
     assert execution.cost_usd == pytest.approx(1000 * 1e-6 + 100 * 5e-6)
 
 
-def test_openai_itself_is_asked_to_keep_nothing_and_others_are_not_asked_what_they_may_not_know(
+def test_only_openai_is_asked_to_store_nothing(
     github: Sandbox, pull: PullRequest, model: ModelServer, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model.always(GOOD)
@@ -204,7 +204,7 @@ def test_azures_way_of_the_same_protocol_works_too(
 @pytest.mark.parametrize(
     "tokens", [("many", None), (-5, -5), (10**30, 10**30), (1.5, 1e400), ([], {}), (True, "7")], ids=str
 )
-def test_what_a_provider_counts_wrongly_breaks_neither_the_review_nor_its_row(
+def test_wrong_token_counts_break_nothing(
     github: Sandbox, pull: PullRequest, model: ModelServer, tokens: tuple[object, object]
 ) -> None:
     model.always(Reply({"remarks": [remark(8)]}, tokens=tokens))

@@ -77,7 +77,7 @@ def obeying(injection: dict[str, Any], path: str, settings: Settings) -> Any:
 
 
 @pytest.mark.parametrize("injection", INJECTIONS, ids=lambda injection: injection["name"])
-def test_nothing_that_an_obedient_model_is_told_to_do_gets_through(
+def test_nothing_that_an_obedient_model_does_gets_through(
     github: Sandbox, model: ModelServer, settings: Settings, injection: dict[str, Any]
 ) -> None:
     pull = opened(github, injection["place"], injection["text"])
@@ -119,15 +119,13 @@ def assert_only_what_kodiai_says(pull: PullRequest, review: Review) -> None:
         assert_tame(check_run["output"]["summary"])
 
 
-def test_there_are_enough_injections_and_they_stand_in_every_place() -> None:
+def test_injections_stand_in_every_place() -> None:
     assert len(INJECTIONS) >= 30
     assert len({injection["name"] for injection in INJECTIONS}) == len(INJECTIONS)
     assert {injection["place"] for injection in INJECTIONS} == {"line", "path", "removed", *UNREAD}
 
 
-def test_a_model_that_is_told_to_find_nothing_silences_no_analyzer(
-    github: Sandbox, pull: PullRequest, model: ModelServer
-) -> None:
+def test_a_silenced_model_silences_no_analyzer(github: Sandbox, pull: PullRequest, model: ModelServer) -> None:
     model.always(Reply({"remarks": []}))
 
     run(admit(pull))

@@ -62,7 +62,7 @@ def applied(text: str, suggestion: Suggestion) -> str:
 
 
 @every
-def test_every_suggestion_applied_gives_a_file_that_parses_and_lost_its_finding(analyzer: Analyzer) -> None:
+def test_every_corpus_suggestion_removes_its_finding(analyzer: Analyzer) -> None:
     files, found = files_of(analyzer.name), measured(analyzer).findings
     unread = {finding.path for finding in found if finding.severity == Severity.CRITICAL}
     offered = [finding for finding in found if finding.suggestion and finding.path not in unread]

@@ -45,7 +45,7 @@ def one(document: bytes, *, fixes: bool = True) -> Finding:
 # As the tools print it
 
 
-def test_codeql_has_its_rules_in_extensions_and_links_in_its_messages() -> None:
+def test_codeql_rules_in_extensions_are_read() -> None:
     rule = {
         "id": "py/code-injection",
         "shortDescription": {"text": "Code injection"},
@@ -90,7 +90,7 @@ def test_codeql_has_its_rules_in_extensions_and_links_in_its_messages() -> None:
     )
 
 
-def test_semgrep_has_its_levels_and_pages_in_its_rules_and_marks_what_is_suppressed() -> None:
+def test_semgrep_levels_and_suppressions_are_read() -> None:
     rule = {
         "id": "python.lang.security.audit.eval-detected",
         "name": "python.lang.security.audit.eval-detected",
@@ -115,7 +115,7 @@ def test_semgrep_has_its_levels_and_pages_in_its_rules_and_marks_what_is_suppres
     assert [(finding.severity, finding.rule_url) for finding in found] == [(Severity.MINOR, rule["helpUri"])] * 2
 
 
-def test_bandit_has_absolute_addresses_and_results_before_its_rules() -> None:
+def test_bandit_absolute_paths_are_read() -> None:
     found = one(
         document(
             {
@@ -179,7 +179,7 @@ def test_names_stand_as_they_are_or_escaped() -> None:
 # Rules
 
 
-def test_a_rule_is_found_by_its_index_its_id_or_the_beginning_of_it() -> None:
+def test_a_rule_is_found_by_index_id_or_id_prefix() -> None:
     rules = [{"id": "A", "helpUri": "https://a"}, {"id": "B", "helpUri": "https://b"}]
     ways = [
         {"ruleId": "B", "ruleIndex": 1},
@@ -223,7 +223,7 @@ def test_an_extension_is_found_by_its_index_or_its_name() -> None:
         ("error", {"properties": {"security-severity": "high"}}, Severity.MAJOR),
     ],
 )
-def test_a_severity_is_that_of_security_else_of_the_result_else_of_the_rule(
+def test_security_severity_comes_before_result_and_rule_levels(
     level: str | None, rule: Json, severity: Severity
 ) -> None:
     said = result() | ({} if level is None else {"level": level})
@@ -328,7 +328,7 @@ def test_only_what_is_wrong_now_is_a_finding() -> None:
     assert len(read(document(result(kind="fail"), result(baselineState="new")), FILES)) == 2
 
 
-def test_several_runs_are_read_and_one_that_did_not_get_to_results_is_none() -> None:
+def test_several_runs_are_read_and_one_without_results_is_none() -> None:
     runs = [*json.loads(document(result()))["runs"], *json.loads(document(result(line=1)))["runs"]]
     runs.append({"tool": {"driver": {"name": "broken"}}})
     log = b"\xef\xbb\xbf" + json.dumps({"version": "2.1.0", "runs": runs}).encode()

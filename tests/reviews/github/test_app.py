@@ -37,7 +37,7 @@ def send(github: Sandbox, pull: PullRequest, count: int) -> list[str]:
     return sent[::-1]
 
 
-def test_every_delivery_is_listed_newest_first_over_as_many_pages_as_it_takes(
+def test_deliveries_are_listed_newest_first_over_all_pages(
     github: Sandbox, pull: PullRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(app_module, "PER_PAGE", 3)
@@ -60,7 +60,7 @@ def test_a_page_holds_as_many_deliveries_as_github_gives(github: Sandbox) -> Non
     assert github.calls[-1].query["per_page"] == "100"
 
 
-def test_the_list_ends_at_the_first_delivery_that_is_older_than_asked_for(
+def test_the_list_ends_at_the_first_delivery_that_is_too_old(
     github: Sandbox, pull: PullRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(app_module, "PER_PAGE", 2)
@@ -102,9 +102,7 @@ def test_what_cannot_be_sent_again_is_refused(github: Sandbox) -> None:
     ],
     ids=["500", "502", "reset"],
 )
-def test_the_list_is_asked_for_again_where_github_fails_and_sending_again_is_not(
-    github: Sandbox, pull: PullRequest, fault: Fault
-) -> None:
+def test_listing_is_retried_and_redelivering_is_not(github: Sandbox, pull: PullRequest, fault: Fault) -> None:
     sent = send(github, pull, 1)
     github.fail("hook_deliveries", fault, times=2)
     github.fail("redeliver", fault)
@@ -187,7 +185,7 @@ def test_the_apps_own_limit_is_told_and_known_from_then_on(
     assert github.count() == 0
 
 
-def test_a_key_that_github_does_not_know_is_told_with_what_to_check(github: Sandbox) -> None:
+def test_a_key_unknown_to_github_says_what_to_check(github: Sandbox) -> None:
     github.fail("hook_deliveries", Fault(FaultKind.STATUS, status=401, message="A JSON web token is not good"))
 
     with pytest.raises(NotConfigured, match=r"JSON web token is not good.*KODIAI_GITHUB_PRIVATE_KEY.*clock"):

@@ -46,9 +46,7 @@ def answer(status: int = 403, **headers: str) -> httpx.Response:
 
 @pytest.mark.parametrize("route", ["pull", "files", "contents", "create_review"])
 @pytest.mark.parametrize("fault", LIMITS, ids=IDS)
-def test_a_limit_is_known_to_the_next_run_of_the_installation_which_makes_no_call(
-    github: Sandbox, pull: PullRequest, fault: Fault, route: str
-) -> None:
+def test_a_known_limit_costs_the_next_run_no_call(github: Sandbox, pull: PullRequest, fault: Fault, route: str) -> None:
     github.fail(route, fault)
     first = run(admit(pull))
     assert first.deferred_until is not None
@@ -79,9 +77,7 @@ def test_runs_of_other_installations_go_on_while_one_is_limited(
 
 
 @pytest.mark.parametrize("fault", LIMITS, ids=IDS)
-def test_a_limit_of_the_app_itself_puts_off_what_needs_a_new_token_and_nothing_else(
-    github: Sandbox, pull: PullRequest, fault: Fault
-) -> None:
+def test_a_limit_of_the_app_defers_only_new_tokens(github: Sandbox, pull: PullRequest, fault: Fault) -> None:
     assert run(admit(pull)).conclusion == Conclusion.SUCCESS
     elsewhere = github.create_repository("acme/shop", files={"shop.py": "x = 1\n"})
     others = [
@@ -109,7 +105,7 @@ def test_a_limit_of_one_resource_is_not_taken_for_one_of_another(github: Sandbox
 
 @pytest.mark.parametrize("fault", LIMITS, ids=IDS)
 @pytest.mark.parametrize("route", ["installation_token", "pull", "files", "contents", "graphql", "create_review"])
-def test_a_run_that_is_put_off_makes_no_noise_on_the_pull_request(
+def test_a_deferred_run_makes_no_noise_on_the_pull_request(
     github: Sandbox, pull: PullRequest, route: str, fault: Fault
 ) -> None:
     github.fail(route, fault, times=None)
@@ -123,9 +119,7 @@ def test_a_run_that_is_put_off_makes_no_noise_on_the_pull_request(
     assert github.count("create_comment") == 0
 
 
-def test_a_limit_that_is_met_again_when_its_wait_is_over_is_waited_for_twice_as_long(
-    github: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_limit_met_again_is_waited_for_twice_as_long(github: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "UNHINTED_WAIT", timedelta(milliseconds=20))
     monkeypatch.setattr(limits, "MIN_GROWTH", timedelta(0))
     waits = []
@@ -143,7 +137,7 @@ def test_a_limit_that_many_meet_at_the_same_time_grows_once(github: Sandbox) -> 
     assert max(waits) - min(waits) < timedelta(seconds=5)
 
 
-def test_a_wait_of_nothing_that_is_asked_for_again_and_again_becomes_one(github: Sandbox) -> None:
+def test_repeated_waits_of_zero_seconds_grow(github: Sandbox) -> None:
     first = limits.register_hit("installation-1", "core", answer(retry_after="0"))
     _until_forgotten("installation-1", "core")
     second = limits.register_hit("installation-1", "core", answer(retry_after="0"))
@@ -192,7 +186,7 @@ RETRIES = (
     + [{"retry_after": value} for value in RETRIES],
     ids=str,
 )
-def test_whatever_the_headers_of_a_limit_say_the_run_is_put_off_or_ends_clearly(
+def test_any_limit_header_defers_the_run_or_ends_it_clearly(
     github: Sandbox, pull: PullRequest, said: dict[str, str]
 ) -> None:
     headers = {name.replace("_", "-"): value.encode().decode("latin-1") for name, value in said.items()}
@@ -208,9 +202,7 @@ def test_whatever_the_headers_of_a_limit_say_the_run_is_put_off_or_ends_clearly(
         assert review.deferred_until - timezone.now() > timedelta(seconds=50)
 
 
-def test_a_limit_that_is_said_to_last_for_ages_is_looked_at_again_after_an_hour(
-    github: Sandbox, pull: PullRequest
-) -> None:
+def test_a_limit_for_ages_is_looked_at_again_after_an_hour(github: Sandbox, pull: PullRequest) -> None:
     github.fail("files", Fault(FaultKind.PRIMARY_LIMIT, headers={"x-ratelimit-reset": "9" * 11}))
     assert run(admit(pull)).conclusion == Conclusion.ERROR
 

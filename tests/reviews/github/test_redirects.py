@@ -45,9 +45,7 @@ class Listening(BaseHTTPRequestHandler):
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_a_redirect_to_another_host_is_not_followed_and_the_token_stays_here(
-    github: Sandbox, pull: PullRequest, status: int
-) -> None:
+def test_a_redirect_to_another_host_is_not_followed(github: Sandbox, pull: PullRequest, status: int) -> None:
     with Stranger() as stranger:
         for route in ("pull", "create_review"):
             github.fail(route, Fault(FaultKind.STATUS, status=status, headers={"Location": stranger.url}))

@@ -28,9 +28,7 @@ def until_published(github: Sandbox, pull: PullRequest) -> Review:
     return review
 
 
-def test_a_head_commit_that_was_pushed_away_supersedes_the_run_whose_review_it_refuses(
-    github: Sandbox, pull: PullRequest
-) -> None:
+def test_a_head_that_was_pushed_away_supersedes_its_run(github: Sandbox, pull: PullRequest) -> None:
     waiting = until_published(github, pull)
     pull.force_push({"shop.py": "x = 1\n"})
     github.fail("create_review", Fault(FaultKind.STATUS, status=422, message=PUSHED_AWAY), times=None)
@@ -45,9 +43,7 @@ def test_a_head_commit_that_was_pushed_away_supersedes_the_run_whose_review_it_r
     assert execution_of(waiting.delivery).conclusion == "superseded"
 
 
-def test_a_commit_more_does_not_keep_a_review_of_the_one_before_from_being_published(
-    github: Sandbox, pull: PullRequest
-) -> None:
+def test_a_later_commit_does_not_stop_a_review(github: Sandbox, pull: PullRequest) -> None:
     waiting = until_published(github, pull)
     pull.push({"other.py": "y = 1\n"})
 
@@ -55,9 +51,7 @@ def test_a_commit_more_does_not_keep_a_review_of_the_one_before_from_being_publi
     assert pull.reviews[0]["commit_id"] == waiting.head_sha
 
 
-def test_a_review_that_is_refused_for_other_reasons_than_its_lines_ends_with_them(
-    github: Sandbox, pull: PullRequest
-) -> None:
+def test_a_review_refused_for_other_reasons_ends_with_them(github: Sandbox, pull: PullRequest) -> None:
     fault = Fault(FaultKind.STATUS, status=422, message="Reviews are not open to you today")
     github.fail("create_review", fault, times=None)
 
@@ -68,7 +62,7 @@ def test_a_review_that_is_refused_for_other_reasons_than_its_lines_ends_with_the
     assert github.count("create_review") == 2
 
 
-def test_a_review_without_comments_that_is_refused_is_not_sent_a_second_time(github: Sandbox, repo: Repository) -> None:
+def test_a_refused_review_without_comments_is_not_resent(github: Sandbox, repo: Repository) -> None:
     pull = repo.open_pull_request(changes={"shop.py": "x = 1\n"}, author="mona")
     github.fail("create_review", Fault(FaultKind.STATUS, status=422))
 
@@ -76,9 +70,7 @@ def test_a_review_without_comments_that_is_refused_is_not_sent_a_second_time(git
     assert github.count("create_review") == 1
 
 
-def test_a_review_that_github_took_and_refused_in_the_same_breath_is_not_sent_a_second_time(
-    github: Sandbox, pull: PullRequest
-) -> None:
+def test_a_review_both_taken_and_refused_is_not_resent(github: Sandbox, pull: PullRequest) -> None:
     github.fail("create_review", Fault(FaultKind.APPLIED_THEN_REPLACED, status=422, body={"message": "No"}))
 
     review = run(admit(pull))
@@ -87,7 +79,7 @@ def test_a_review_that_github_took_and_refused_in_the_same_breath_is_not_sent_a_
     assert [marker(review) in published["body"] for published in pull.reviews] == [True]
 
 
-def test_an_answer_about_another_review_is_no_proof_that_ours_was_taken(github: Sandbox, pull: PullRequest) -> None:
+def test_an_answer_about_another_review_proves_nothing(github: Sandbox, pull: PullRequest) -> None:
     other = {"id": 1, "body": "Looks good to me.", "user": {"login": "kodiai[bot]"}}
     github.fail("create_review", Fault(FaultKind.WRONG_JSON, body=other))
     delivery = admit(pull)
@@ -99,7 +91,7 @@ def test_an_answer_about_another_review_is_no_proof_that_ours_was_taken(github: 
     assert review.github_review_id == pull.reviews[0]["id"]
 
 
-def test_a_review_whose_last_attempt_had_no_answer_is_found_when_the_delivery_comes_again(
+def test_a_review_without_an_answer_is_found_on_redelivery(
     github: Sandbox, pull: PullRequest, settings: Settings
 ) -> None:
     settings.KODIAI_MAX_ATTEMPTS = 1
@@ -114,9 +106,7 @@ def test_a_review_whose_last_attempt_had_no_answer_is_found_when_the_delivery_co
 
 
 @pytest.mark.parametrize("route", ["pull", "files", "contents", "create_review"])
-def test_a_permission_that_is_missing_is_told_with_the_call_that_lacks_it(
-    github: Sandbox, pull: PullRequest, route: str
-) -> None:
+def test_a_missing_permission_is_named_with_its_call(github: Sandbox, pull: PullRequest, route: str) -> None:
     github.fail(route, Fault(FaultKind.STATUS, status=403))
 
     review = run(admit(pull))
@@ -127,9 +117,7 @@ def test_a_permission_that_is_missing_is_told_with_the_call_that_lacks_it(
     assert "permissions" in review.conclusion_reason
 
 
-def test_a_key_that_github_does_not_take_ends_the_run_with_what_to_check(
-    github: Sandbox, pull: PullRequest, settings: Settings
-) -> None:
+def test_a_refused_key_ends_the_run_with_what_to_check(github: Sandbox, pull: PullRequest, settings: Settings) -> None:
     settings.KODIAI_MAX_ATTEMPTS = 2
     github.fail("installation_token", Fault(FaultKind.STATUS, status=401), times=None)
     delivery = admit(pull)
@@ -145,9 +133,7 @@ def test_a_key_that_github_does_not_take_ends_the_run_with_what_to_check(
 
 
 @pytest.mark.parametrize("status", [409, 410, 422, 451])
-def test_a_configuration_that_github_withholds_is_as_one_that_cannot_be_read(
-    github: Sandbox, pull: PullRequest, status: int
-) -> None:
+def test_a_withheld_configuration_is_as_an_unreadable_one(github: Sandbox, pull: PullRequest, status: int) -> None:
     github.fail("contents", Fault(FaultKind.STATUS, status=status))
     delivery = admit(pull)
 
@@ -167,7 +153,7 @@ def test_a_folder_in_place_of_the_configuration_is_as_none(repo: Repository) -> 
 # Contents
 
 
-def test_a_file_that_is_withheld_costs_the_review_that_file_and_no_other(github: Sandbox, repo: Repository) -> None:
+def test_a_withheld_file_costs_the_review_only_that_file(github: Sandbox, repo: Repository) -> None:
     pull = repo.open_pull_request(changes={"a.py": "import os\n", "b.py": "import os\n"}, author="mona")
     github.graphql_available = False
     github.fail("contents", Fault(FaultKind.STATUS, status=451), after=1)

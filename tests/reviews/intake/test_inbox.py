@@ -39,9 +39,7 @@ def failed(client: Client) -> Delivery:
 @pytest.mark.parametrize(
     ("action", "first", "second"), [("opened", "queued", "duplicate"), ("closed", "ignored", "ignored")]
 )
-def test_of_equal_deliveries_at_the_same_time_one_is_let_in_and_the_other_finds_it(
-    client: Client, action: str, first: str, second: str
-) -> None:
+def test_one_of_two_concurrent_deliveries_is_accepted(client: Client, action: str, first: str, second: str) -> None:
     answers: list[str] = []
 
     def let_the_other_in(execute: Callable[..., Any], sql: str, *arguments: Any) -> Any:
@@ -61,7 +59,7 @@ def test_of_equal_deliveries_at_the_same_time_one_is_let_in_and_the_other_finds_
     assert len(queued_tasks()) == (first == "queued")
 
 
-def test_a_failed_delivery_that_is_queued_again_begins_with_all_its_attempts_and_at_once(failed: Delivery) -> None:
+def test_a_requeued_delivery_starts_anew_at_once(failed: Delivery) -> None:
     assert requeue(failed)
 
     delivery, review = Delivery.objects.get(), Review.objects.get()
@@ -72,7 +70,7 @@ def test_a_failed_delivery_that_is_queued_again_begins_with_all_its_attempts_and
     assert queued_tasks()[-1].run_after is None
 
 
-def test_a_failed_delivery_that_may_just_have_posted_is_queued_for_later(failed: Delivery) -> None:
+def test_a_requeued_delivery_that_may_have_posted_waits(failed: Delivery) -> None:
     Review.objects.update(publishing_at=timezone.now())
     earliest = timezone.now() + POST_VISIBILITY_DELAY
 
@@ -84,7 +82,7 @@ def test_a_failed_delivery_that_may_just_have_posted_is_queued_for_later(failed:
     assert queued_tasks()[-1].run_after == until
 
 
-def test_an_installations_delivery_that_failed_is_queued_again_without_a_run(client: Client) -> None:
+def test_an_installation_delivery_is_requeued_without_a_run(client: Client) -> None:
     deliver(client, {"action": "created", "installation": {"id": 5}}, event="installation")
     Delivery.objects.update(status=DeliveryStatus.FAILED)
 

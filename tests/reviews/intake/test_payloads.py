@@ -143,7 +143,7 @@ def test_the_word_after_the_first_mention_is_the_command(text: str, command: str
         ("opened", {"login": "kodiai"}, False),
     ],
 )
-def test_a_review_that_is_requested_of_the_app_itself_addresses_it(action: str, reviewer: Any, addressed: bool) -> None:
+def test_a_review_requested_of_the_app_addresses_it(action: str, reviewer: Any, addressed: bool) -> None:
     parsed = read("pull_request", pull_request_payload(action) | {"requested_reviewer": reviewer})
     assert parsed.addressed is addressed
 

@@ -15,7 +15,7 @@ DIGEST = "0123456789abcdef" * 2
 
 
 @pytest.mark.parametrize("event", ["check_run", "check_suite"])
-def test_a_re_run_is_queued_for_the_pull_request_that_github_names(client: Client, event: str) -> None:
+def test_a_rerun_is_queued_for_the_named_pull_request(client: Client, event: str) -> None:
     answer = deliver(client, check_payload(event), event=event)
 
     assert (answer.status_code, answer.json()["status"]) == (202, "queued")
@@ -27,7 +27,7 @@ def test_a_re_run_is_queued_for_the_pull_request_that_github_names(client: Clien
     assert deliver(client, check_payload(event), event=event).json()["status"] == "duplicate"
 
 
-def test_the_app_s_own_external_id_tells_the_pull_request_of_a_fork(client: Client) -> None:
+def test_the_external_id_names_the_pull_request_of_a_fork(client: Client) -> None:
     deliver(client, check_payload(external_id=f"12:{DIGEST}", pull_requests=[]), event="check_run")
 
     assert Delivery.objects.get().pr_number == 12
@@ -123,7 +123,7 @@ def test_it_ignores_what_it_does_not_act_on_and_says_why(
         ("check_suite", check_payload("check_suite", pull_requests=[{"number": -1}]), "pull_requests[0].number"),
     ],
 )
-def test_a_body_without_what_a_re_run_needs_is_answered_with_400_and_the_reason(
+def test_an_incomplete_rerun_is_answered_with_400(
     client: Client, event: str, payload: dict[str, Any], said: str
 ) -> None:
     answer = deliver(client, payload, event=event)

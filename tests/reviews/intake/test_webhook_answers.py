@@ -25,7 +25,7 @@ def nothing_stored() -> bool:
 
 
 @pytest.mark.parametrize("action", ["opened", "reopened", "ready_for_review", "synchronize", "review_requested"])
-def test_it_queues_a_pull_request_event_with_its_delivery_review_and_task(client: Client, action: str) -> None:
+def test_a_pull_request_event_makes_delivery_review_and_task(client: Client, action: str) -> None:
     answer = deliver(client, pull_request_payload(action, head={"sha": "a" * 40}), delivery_id="abc")
 
     assert answer.status_code == 202
@@ -41,9 +41,7 @@ def test_it_queues_a_pull_request_event_with_its_delivery_review_and_task(client
 
 
 @pytest.mark.parametrize("status", [DeliveryStatus.QUEUED, DeliveryStatus.RUNNING, DeliveryStatus.DONE])
-def test_it_answers_duplicate_and_queues_nothing_when_a_delivery_comes_again(
-    client: Client, status: DeliveryStatus
-) -> None:
+def test_a_repeated_delivery_is_a_duplicate(client: Client, status: DeliveryStatus) -> None:
     deliver(client, pull_request_payload())
     Delivery.objects.update(status=status)
 
@@ -66,7 +64,7 @@ def test_it_requeues_a_delivery_that_failed(client: Client) -> None:
     assert deliver(client, pull_request_payload()).json()["status"] == "duplicate"
 
 
-def test_the_same_delivery_id_with_another_event_type_is_another_delivery(client: Client) -> None:
+def test_one_id_with_two_event_types_is_two_deliveries(client: Client) -> None:
     deliver(client, pull_request_payload("opened"))
 
     assert deliver(client, pull_request_payload("synchronize")).json()["status"] == "queued"
@@ -121,9 +119,7 @@ def test_it_ignores_what_it_does_not_act_on_and_says_why(
     assert deliver(client, payload, event=event).json() == answer.json()
 
 
-def test_an_ignored_delivery_that_comes_again_hears_the_same_whatever_the_settings_have_become(
-    client: Client, settings: Settings
-) -> None:
+def test_an_ignored_delivery_stays_ignored_when_sent_again(client: Client, settings: Settings) -> None:
     payload = pull_request_payload() | {"sender": {"login": "renovate[bot]", "type": "Bot"}}
     answer = deliver(client, payload)
     settings.KODIAI_BOT_ALLOW_LIST = ["renovate"]
@@ -163,9 +159,7 @@ def test_ping_is_answered_with_200_and_not_stored(client: Client) -> None:
 @pytest.mark.parametrize(
     "signature", [None, "sha256=", "sha256=" + "0" * 64, "sha1=" + "0" * 40, "nonsense", "sha256=ü", "sha256=\udcff"]
 )
-def test_a_missing_or_wrong_signature_is_answered_with_401_and_nothing_is_stored(
-    client: Client, signature: str | None
-) -> None:
+def test_a_wrong_signature_is_answered_with_401(client: Client, signature: str | None) -> None:
     assert deliver(client, pull_request_payload(), signature=signature).status_code == 401
     assert nothing_stored()
 
@@ -235,9 +229,7 @@ def test_without_a_secret_every_delivery_is_answered_with_503(client: Client, se
         (pull_request_payload("x" * 101), "longer than"),
     ],
 )
-def test_a_body_without_what_its_event_needs_is_answered_with_400_and_the_reason(
-    client: Client, payload: Any, reason: str
-) -> None:
+def test_an_incomplete_body_is_answered_with_400(client: Client, payload: Any, reason: str) -> None:
     answer = deliver(client, payload)
 
     assert answer.status_code == 400
@@ -268,7 +260,7 @@ def test_a_missing_or_unusable_header_is_answered_with_400(
     assert nothing_stored()
 
 
-def test_a_delivery_id_of_255_characters_that_is_no_uuid_is_accepted(client: Client) -> None:
+def test_a_delivery_id_of_255_characters_is_accepted(client: Client) -> None:
     assert deliver(client, pull_request_payload(), delivery_id="é" * 255).status_code == 202
 
 
@@ -288,7 +280,7 @@ def test_another_method_is_answered_with_405(client: Client, method: str) -> Non
     assert getattr(client, method)("/webhooks/github").status_code == 405
 
 
-def test_a_body_of_25_mib_is_taken_and_one_byte_more_is_answered_with_413(client: Client) -> None:
+def test_a_body_over_25_mib_is_answered_with_413(client: Client) -> None:
     frame = json.dumps(pull_request_payload(body="")).encode()
     largest = frame.replace(b'"body": ""', b'"body": "' + b"x" * (25 * 1024 * 1024 - len(frame)) + b'"')
     assert len(largest) == 25 * 1024 * 1024
@@ -314,9 +306,7 @@ def test_a_body_that_ends_early_is_answered_with_400(client: Client) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_database_that_cannot_be_written_is_answered_with_503_and_nothing_is_half_stored(
-    client: Client, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_unwritable_database_is_answered_with_503(client: Client, caplog: pytest.LogCaptureFixture) -> None:
     """The task's table is away, so that the delivery row is written and its task is not."""
     table = DBTaskResult._meta.db_table
     with connection.cursor() as cursor:
@@ -335,7 +325,7 @@ def test_a_database_that_cannot_be_written_is_answered_with_503_and_nothing_is_h
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="a lock on the whole file is SQLite's")
-def test_a_locked_database_is_answered_with_503_after_a_bounded_wait(client: Client) -> None:
+def test_a_locked_database_is_answered_with_503_in_time(client: Client) -> None:
     connection.ensure_connection()
     connection.connection.execute("PRAGMA busy_timeout = 50")
     other = sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)

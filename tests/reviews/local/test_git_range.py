@@ -55,7 +55,7 @@ def places(report: Report) -> list[tuple[str, int, str]]:
 # What is compared
 
 
-def test_without_a_range_it_is_all_that_the_default_branch_does_not_have(git: Git, directory: Path) -> None:
+def test_the_default_range_is_what_the_default_branch_lacks(git: Git, directory: Path) -> None:
     (directory / "b.py").write_text(UNUSED)
     git("add", ".")
     git("commit", "--quiet", "--message=second")
@@ -64,7 +64,7 @@ def test_without_a_range_it_is_all_that_the_default_branch_does_not_have(git: Gi
     assert places(reviewed(directory)) == [("a.py", 1, "F401"), ("b.py", 1, "F401")]
 
 
-def test_what_came_to_the_default_branch_meanwhile_is_nobodys_change_here(git: Git, directory: Path) -> None:
+def test_later_commits_of_the_default_branch_are_left_out(git: Git, directory: Path) -> None:
     git("checkout", "--quiet", "main")
     (directory / "theirs.py").write_text(UNUSED)
     git("add", ".")
@@ -105,7 +105,7 @@ def test_a_directory_in_no_repository_is_refused(directory: Path) -> None:
         GitRepository(directory)
 
 
-def test_a_repository_without_a_default_branch_asks_what_to_compare(git: Git, directory: Path) -> None:
+def test_without_a_default_branch_it_asks_what_to_compare(git: Git, directory: Path) -> None:
     git("branch", "--quiet", "--move", "main", "trunk")
     with pytest.raises(NotAReview, match="name a range"):
         reviewed(directory)
@@ -152,7 +152,7 @@ def test_files_of_every_kind_are_read_or_left_out_with_a_reason(git: Git, direct
     }
 
 
-def test_nothing_outside_of_the_repository_is_read_through_a_link(git: Git, directory: Path) -> None:
+def test_no_link_leads_out_of_the_repository(git: Git, directory: Path) -> None:
     outside = directory.parent / "outside"
     outside.mkdir()
     (outside / "b.py").write_text(UNUSED)

@@ -61,7 +61,7 @@ def test_in_github_actions_it_annotates(repository: Path) -> None:
     assert done.stdout.startswith("::warning file=")
 
 
-def test_what_cannot_be_reviewed_is_a_sentence_and_another_status(repository: Path) -> None:
+def test_what_cannot_be_reviewed_is_a_sentence_and_a_status(repository: Path) -> None:
     done = call("nowhere", cwd=repository)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "CommandError: unknown revision nowhere\n"
@@ -85,7 +85,7 @@ def test_on_a_terminal_it_is_coloured(repository: Path) -> None:
     assert b"\x1b[31m.py" not in shown
 
 
-def test_the_language_model_is_asked_where_that_is_wished_for_and_not_else(repository: Path) -> None:
+def test_the_language_model_is_asked_only_on_request(repository: Path) -> None:
     remark = {
         "path": "shop.py",
         "start_line": 1,

@@ -61,7 +61,7 @@ def test_it_puts_back_what_a_dead_worker_left(pull: PullRequest) -> None:
     assert delivery.failure.startswith("its worker dead")
 
 
-def test_it_tells_what_waits_what_is_put_off_what_runs_and_what_is_owed(
+def test_it_lists_waiting_deferred_running_and_pending_runs(
     github: Sandbox, pull: PullRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     others = [pull.repository.open_pull_request(changes={"b.py": "x = 1\n"}) for _ in range(3)]
@@ -102,7 +102,7 @@ def test_it_queues_failed_deliveries_again(failed: Delivery, pull: PullRequest, 
     assert len(pull.reviews) == 1
 
 
-def test_an_id_that_is_not_in_the_inbox_is_an_error_and_nothing_is_queued(failed: Delivery) -> None:
+def test_an_unknown_id_is_an_error_and_queues_nothing(failed: Delivery) -> None:
     with pytest.raises(CommandError, match=r"Not in the inbox: unheard-of\. Nothing was requeued\."):
         recover("failed-1", "unheard-of")
     failed.refresh_from_db()

@@ -49,7 +49,7 @@ def wait_for_longer_than_a_lease(settings: Settings) -> None:
     ],
     ids=["ready", "running", "failed", "successful", "gone"],
 )
-def test_a_waiting_delivery_is_queued_again_where_nobody_will_run_its_task(
+def test_a_waiting_delivery_without_a_task_is_queued_again(
     pull: PullRequest, settings: Settings, task: dict[str, Any] | None, lost: bool
 ) -> None:
     delivery = admit(pull)
@@ -73,9 +73,7 @@ def test_a_task_that_was_given_out_a_moment_ago_is_not_lost(pull: PullRequest, s
     assert sweep() == {"runs rescheduled": 0, "deliveries requeued": 0, "tasks of dead workers ended": 0}
 
 
-def test_the_queue_s_row_of_a_dead_worker_is_closed_and_that_of_a_living_one_is_not(
-    pull: PullRequest, settings: Settings
-) -> None:
+def test_only_a_dead_workers_queue_row_is_closed(pull: PullRequest, settings: Settings) -> None:
     delivery = admit(pull)
     DBTaskResult.objects.update(status="RUNNING", started_at=timezone.now())
     wait_for_longer_than_a_lease(settings)
@@ -110,9 +108,7 @@ STEPS = ["loaded_at", "enriched_at", "analysed_at", "publishing_at", "published_
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_database_that_fails_again_while_the_run_is_put_back_costs_no_attempt_either(
-    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failure_while_rescheduling_costs_no_attempt(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The claim is given up and the task queued in one transaction: what fails in its middle is rolled back."""
     delivery = admit(pull)
     monkeypatch.setattr(connection, "close", lambda: None)
@@ -137,7 +133,7 @@ def test_a_database_that_fails_again_while_the_run_is_put_back_costs_no_attempt_
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("step", STEPS)
-def test_a_run_waits_for_a_database_that_fails_and_is_put_back_without_an_attempt_when_it_is_there_again(
+def test_a_database_outage_costs_no_attempt(
     github: Sandbox, pull: PullRequest, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     delivery = admit(pull)
@@ -161,7 +157,7 @@ def test_a_run_waits_for_a_database_that_fails_and_is_put_back_without_an_attemp
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("error", [OperationalError("the disk is full"), InterfaceError("connection already closed")])
-def test_a_worker_that_is_told_to_stop_while_the_database_fails_ends_and_loses_nothing(
+def test_a_worker_stopped_in_an_outage_loses_nothing(
     github: Sandbox, pull: PullRequest, step: str, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def told_to_stop() -> None:
@@ -185,9 +181,7 @@ def test_a_worker_that_is_told_to_stop_while_the_database_fails_ends_and_loses_n
     assert github.count("search") <= 1 + (step == "enriched_at")
 
 
-def test_a_database_that_is_back_at_once_puts_the_run_back_without_an_attempt(
-    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_short_database_failure_costs_no_attempt(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     delivery = admit(pull)
 
     def fail(*args: object) -> None:
@@ -202,7 +196,7 @@ def test_a_database_that_is_back_at_once_puts_the_run_back_without_an_attempt(
     assert run(delivery).conclusion == Conclusion.SUCCESS
 
 
-def test_a_failure_of_another_kind_uses_an_attempt_and_is_kept_in_a_form_that_every_database_takes(
+def test_another_failure_uses_an_attempt_and_is_kept(
     pull: PullRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.KODIAI_MAX_ATTEMPTS = 2
@@ -220,7 +214,7 @@ def test_a_failure_of_another_kind_uses_an_attempt_and_is_kept_in_a_form_that_ev
     assert "in fail" in review.delivery.failure
 
 
-def test_what_is_stored_of_a_strangers_text_is_what_every_database_takes() -> None:
+def test_every_database_takes_what_is_stored_of_a_failure() -> None:
     assert storable("NUL \0, half a pair \ud800, a smile \U0001f600") == (
         "NUL \N{REPLACEMENT CHARACTER}, half a pair \N{REPLACEMENT CHARACTER}, a smile \U0001f600"
     )
@@ -229,9 +223,7 @@ def test_what_is_stored_of_a_strangers_text_is_what_every_database_takes() -> No
 # A post whose outcome is not known
 
 
-def test_a_run_that_may_have_posted_waits_until_github_has_stored_the_review_or_never_will(
-    github: Sandbox, pull: PullRequest
-) -> None:
+def test_a_run_that_may_have_posted_waits_before_a_retry(github: Sandbox, pull: PullRequest) -> None:
     delivery = admit(pull)
     github.fail("create_review", Fault(FaultKind.RESET))
 
@@ -243,9 +235,7 @@ def test_a_run_that_may_have_posted_waits_until_github_has_stored_the_review_or_
     assert DBTaskResult.objects.latest("enqueued_at").run_after == review.deferred_until
 
 
-def test_a_failed_run_that_may_just_have_posted_waits_too_when_it_is_queued_again(
-    github: Sandbox, pull: PullRequest, settings: Settings
-) -> None:
+def test_a_requeued_run_that_may_have_posted_waits_too(github: Sandbox, pull: PullRequest, settings: Settings) -> None:
     settings.KODIAI_MAX_ATTEMPTS = 1
     delivery = admit(pull)
     github.fail("create_review", Fault(FaultKind.APPLIED_THEN_RESET))
@@ -262,9 +252,7 @@ def test_a_failed_run_that_may_just_have_posted_waits_too_when_it_is_queued_agai
     assert len(pull.reviews) == 1
 
 
-def test_a_task_that_comes_too_early_does_not_begin_a_run_that_may_just_have_posted(
-    github: Sandbox, pull: PullRequest
-) -> None:
+def test_an_early_task_does_not_start_a_waiting_run(github: Sandbox, pull: PullRequest) -> None:
     delivery = admit(pull)
     github.fail("create_review", Fault(FaultKind.RESET))
     run(delivery)
@@ -288,7 +276,7 @@ def told_to_stop(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("last", ["load", "enrich_author", "analyse"])
-def test_a_run_whose_worker_is_told_to_stop_is_handed_back_after_the_step_it_is_in(
+def test_a_stopping_worker_releases_its_run_after_the_step(
     github: Sandbox, pull: PullRequest, last: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     delivery = admit(pull)
@@ -324,9 +312,7 @@ def test_a_worker_that_was_told_to_stop_begins_no_run(github: Sandbox, pull: Pul
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_run_that_is_handed_back_in_the_middle_of_a_step_stores_and_publishes_nothing_more(
-    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_released_within_a_step_publishes_nothing(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     delivery = admit(pull)
 
     def be_handed_back() -> None:
@@ -356,9 +342,7 @@ def test_there_is_nothing_to_hand_back_where_no_run_is_under_way(pull: PullReque
 # Telemetry
 
 
-def test_a_run_whose_claim_changes_while_its_event_is_recorded_keeps_no_other_from_being_recorded(
-    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_changing_claim_stops_no_other_event(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(service, "record_rate_limit_event", lambda **values: None)
         for _ in range(2):
@@ -393,7 +377,7 @@ def failing_once_at(step: str, error: Exception, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("error", [OperationalError("the disk is full"), ZeroDivisionError("a bug")], ids=type)
-def test_a_failure_after_a_run_has_ended_neither_queues_it_again_nor_changes_how_it_ended(
+def test_a_failure_after_the_end_changes_nothing(
     pull: PullRequest, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failing_once_at("execution_recorded_at", error, monkeypatch)
@@ -407,9 +391,7 @@ def test_a_failure_after_a_run_has_ended_neither_queues_it_again_nor_changes_how
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_database_that_fails_while_it_ends_a_run_lets_go_of_its_claim_and_uses_no_attempt(
-    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failure_while_finishing_releases_the_claim(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     failing_once_at("finished_at", OperationalError("the disk is full"), monkeypatch)
     delivery = admit(pull)
 
@@ -432,7 +414,7 @@ def test_a_run_that_has_ended_is_not_handed_back(pull: PullRequest, monkeypatch:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_database_that_fails_while_a_run_is_claimed_leaves_no_claim_behind(pull: PullRequest) -> None:
+def test_a_failure_while_claiming_leaves_no_claim(pull: PullRequest) -> None:
     delivery = admit(pull)
 
     def execute(run_it: Any, sql: str, params: Any, many: bool, context: Any) -> Any:

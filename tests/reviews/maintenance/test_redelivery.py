@@ -39,7 +39,7 @@ def redeliver(*arguments: str) -> list[str]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_delivery_that_was_refused_is_asked_for_and_becomes_a_review(
+def test_a_refused_delivery_is_redelivered_and_reviewed(
     github: Sandbox, pull: PullRequest, live_server: LiveServer, settings: Settings
 ) -> None:
     secrets = settings.KODIAI_GITHUB_WEBHOOK_SECRET
@@ -58,9 +58,7 @@ def test_a_delivery_that_was_refused_is_asked_for_and_becomes_a_review(
 
 
 @pytest.mark.django_db
-def test_a_run_that_a_restored_inbox_does_not_know_of_is_made_again_and_published_once(
-    github: Sandbox, pull: PullRequest
-) -> None:
+def test_a_run_unknown_to_a_restored_inbox_publishes_once(github: Sandbox, pull: PullRequest) -> None:
     send(github, pull, "forgotten")
     published = run(admit(pull, delivery_id="forgotten")).github_review_id
     # What a backup of before knows of it.
@@ -78,7 +76,7 @@ def test_a_run_that_a_restored_inbox_does_not_know_of_is_made_again_and_publishe
 
 
 @pytest.mark.django_db
-def test_what_the_inbox_has_is_not_asked_for_whatever_github_was_answered(github: Sandbox, pull: PullRequest) -> None:
+def test_what_the_inbox_has_is_not_redelivered(github: Sandbox, pull: PullRequest) -> None:
     """Its answer may have been lost on the way, or been too late."""
     send(github, pull, "arrived")
     admit(pull, delivery_id="arrived")
@@ -88,7 +86,7 @@ def test_what_the_inbox_has_is_not_asked_for_whatever_github_was_answered(github
 
 
 @pytest.mark.django_db
-def test_another_event_type_with_a_known_id_is_missed_all_the_same(github: Sandbox, pull: PullRequest) -> None:
+def test_another_event_type_of_a_known_id_is_redelivered(github: Sandbox, pull: PullRequest) -> None:
     admit(pull, "synchronize", delivery_id="shared")
     send(github, pull, "shared")
 
@@ -116,7 +114,7 @@ def test_a_delivery_is_asked_for_three_times_at_most(github: Sandbox, pull: Pull
 
 
 @pytest.mark.django_db
-def test_a_delivery_that_was_asked_for_a_moment_ago_is_waited_for(
+def test_a_delivery_just_requested_is_waited_for(
     github: Sandbox, pull: PullRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     send(github, pull, "on-its-way")
@@ -155,7 +153,7 @@ def test_a_list_of_several_pages_is_read_to_its_end(github: Sandbox, pull: PullR
 
 
 @pytest.mark.django_db
-def test_a_limit_ends_the_round_with_a_sentence_and_uses_no_request_up(github: Sandbox, pull: PullRequest) -> None:
+def test_a_limit_ends_the_round_and_uses_no_request_up(github: Sandbox, pull: PullRequest) -> None:
     send(github, pull, "missed")
     github.fail("redeliver", Fault(FaultKind.PRIMARY_LIMIT, reset_in=600))
 
@@ -172,7 +170,7 @@ def test_a_limit_ends_the_round_with_a_sentence_and_uses_no_request_up(github: S
 
 
 @pytest.mark.django_db
-def test_a_refusal_is_told_and_keeps_no_other_from_being_asked_for(github: Sandbox, pull: PullRequest) -> None:
+def test_a_refusal_keeps_no_other_from_being_requested(github: Sandbox, pull: PullRequest) -> None:
     send(github, pull, "too-old")
     send(github, pull, "missed")
     github.fail("redeliver", Fault(FaultKind.STATUS, status=404))
@@ -185,7 +183,7 @@ def test_a_refusal_is_told_and_keeps_no_other_from_being_asked_for(github: Sandb
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("text", ["yesterday", "24", "-1h", "1w", "99999d"])
-def test_a_span_that_cannot_be_read_is_an_error_that_shows_how_to_write_it(text: str) -> None:
+def test_an_unreadable_span_shows_how_to_write_one(text: str) -> None:
     with pytest.raises(CommandError, match=r"is not a duration: use 90m, 24h or 3d"):
         call_command("redeliver", f"--since={text}")
 
@@ -209,9 +207,7 @@ def test_the_periodic_task_asks_for_what_was_missed(github: Sandbox, pull: PullR
 
 
 @pytest.mark.django_db
-def test_an_app_that_was_just_set_up_is_not_asked_to_make_up_for_what_was_before(
-    github: Sandbox, pull: PullRequest
-) -> None:
+def test_a_new_app_asks_for_nothing_older_than_itself(github: Sandbox, pull: PullRequest) -> None:
     send(github, pull, "of-another-time")
     assert request_missed_deliveries() == {"missed": 0, "asked for": 0}
 
@@ -221,7 +217,7 @@ def test_an_app_that_was_just_set_up_is_not_asked_to_make_up_for_what_was_before
 
 
 @pytest.mark.django_db
-def test_it_looks_back_no_further_than_a_little_behind_its_last_look(github: Sandbox, pull: PullRequest) -> None:
+def test_it_looks_back_to_just_before_its_last_look(github: Sandbox, pull: PullRequest) -> None:
     admit(pull, delivery_id="first")
     Delivery.objects.update(received_at=timezone.now() - timedelta(hours=5))
     send(github, pull, "missed")

@@ -34,7 +34,7 @@ def age(**rows: object) -> None:
     MissedDelivery.objects.update(delivered_at=then)
 
 
-def test_by_default_nothing_is_removed_but_the_queue_s_own_old_rows(pull: PullRequest) -> None:
+def test_by_default_only_old_queue_rows_are_removed(pull: PullRequest) -> None:
     run(admit(pull))
     age()
     DBTaskResult.objects.update(status="SUCCESSFUL", finished_at=timezone.now() - timedelta(days=2))
@@ -43,7 +43,7 @@ def test_by_default_nothing_is_removed_but_the_queue_s_own_old_rows(pull: PullRe
     assert Delivery.objects.count() == Review.objects.count() == RateLimitEvent.objects.count() == 1
 
 
-def test_what_is_older_than_the_retention_goes_and_what_is_younger_stays(
+def test_rows_older_than_the_retention_are_removed(
     pull: PullRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.KODIAI_RETENTION_DAYS = 30
@@ -77,9 +77,7 @@ def test_what_waits_or_owes_telemetry_stays_however_old_it_is(pull: PullRequest,
 
 
 @pytest.mark.parametrize(("days", "refused"), [(0, False), (1, True), (7, True), (8, False)])
-def test_a_retention_that_would_let_a_delivery_be_acted_on_twice_is_refused_at_start(
-    settings: Settings, days: int, refused: bool
-) -> None:
+def test_a_retention_below_redelivery_is_refused(settings: Settings, days: int, refused: bool) -> None:
     settings.KODIAI_RETENTION_DAYS = days
 
     assert ("kodiai.E003" in [message.id for message in run_checks()]) is refused

@@ -30,7 +30,7 @@ from tests.support.runs import (
 pytestmark = [pytest.mark.django_db, pytest.mark.ops04]
 
 
-def test_a_sweep_looks_at_the_claimed_runs_only_by_an_index_of_them() -> None:
+def test_a_sweep_reads_claimed_runs_by_their_index() -> None:
     with transaction.atomic():  # as long as SET LOCAL holds, also where the test itself is no transaction
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
@@ -47,9 +47,7 @@ def test_a_sweep_leaves_a_living_worker_alone(pull: PullRequest) -> None:
     assert reschedule() == 0
 
 
-def test_a_sweep_that_dies_while_it_puts_a_run_back_leaves_it_to_the_next(
-    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_sweep_that_dies_leaves_its_run_to_the_next(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     assert claim(admit(pull).pk, "gone")
     let_leases_run_out()
 
@@ -65,9 +63,7 @@ def test_a_sweep_that_dies_while_it_puts_a_run_back_leaves_it_to_the_next(
     assert Review.objects.get().attempts == 1
 
 
-def test_a_run_whose_workers_die_again_and_again_is_given_up_and_can_be_queued_again(
-    pull: PullRequest, settings: Settings
-) -> None:
+def test_a_run_whose_workers_keep_dying_is_abandoned(pull: PullRequest, settings: Settings) -> None:
     settings.KODIAI_MAX_ATTEMPTS = 3
     delivery = admit(pull, delivery_id="unlucky")
     for _ in range(3):
@@ -81,9 +77,7 @@ def test_a_run_whose_workers_die_again_and_again_is_given_up_and_can_be_queued_a
     assert run(admit(pull, delivery_id="unlucky")).conclusion == Conclusion.SUCCESS
 
 
-def test_a_delivery_whose_worker_died_before_it_claimed_the_run_is_queued_again(
-    pull: PullRequest, settings: Settings
-) -> None:
+def test_a_worker_dead_before_its_claim_is_made_up_for(pull: PullRequest, settings: Settings) -> None:
     delivery = admit(pull)
     long_ago = timezone.now() - timedelta(seconds=settings.KODIAI_LEASE_SECONDS + 1)
     take_tasks_and_die(long_ago)
@@ -107,9 +101,7 @@ def test_a_delivery_that_the_queue_forgot_is_queued_again_once(pull: PullRequest
     assert [task.delivery_pk for task in queued_tasks()] == [delivery.pk]
 
 
-def test_a_delivery_whose_task_is_in_the_queue_of_another_setting_is_queued_again(
-    pull: PullRequest, settings: Settings
-) -> None:
+def test_a_task_in_another_queue_is_made_up_for(pull: PullRequest, settings: Settings) -> None:
     delivery = admit(pull)
     forget_tasks()
     long_ago = timezone.now() - timedelta(seconds=settings.KODIAI_LEASE_SECONDS + 1)
@@ -147,7 +139,7 @@ def test_a_post_announced_just_before_the_take_over_is_waited_for(pull: PullRequ
     assert deferred_until >= before + POST_VISIBILITY_DELAY
 
 
-def test_a_run_that_may_be_posted_waits_from_when_its_worker_is_known_to_be_gone(pull: PullRequest) -> None:
+def test_a_run_that_may_be_posted_waits_from_the_sweep_on(pull: PullRequest) -> None:
     """A slow worker may have sent the post long after it stored that it would."""
     delivery = admit(pull)
     assert claim(delivery.pk, "slow")

@@ -42,9 +42,7 @@ def test_a_newcomer_with_nothing_but_nits_has_no_findings(repo: Repository) -> N
     assert only_check_run(pull)["conclusion"] == "success"
 
 
-def test_what_was_kept_back_is_never_called_gone_and_is_said_when_the_author_is_known(
-    github: Sandbox, repo: Repository
-) -> None:
+def test_what_was_hidden_is_reported_to_a_known_author(github: Sandbox, repo: Repository) -> None:
     pull = opened(repo, "FIRST_TIMER", NIT)
     run(admit(pull))
     pull.push({"notes.md": "Done.\n"})
@@ -57,7 +55,7 @@ def test_what_was_kept_back_is_never_called_gone_and_is_said_when_the_author_is_
     assert [comment["path"] for comment in pull.review_comments] == ["more.md"]
 
 
-def test_where_search_was_given_up_nobody_is_taken_for_a_newcomer(github: Sandbox, repo: Repository) -> None:
+def test_without_search_nobody_is_taken_for_a_newcomer(github: Sandbox, repo: Repository) -> None:
     github.limits["search"].exhaust(reset_in=60)
     pull = opened(repo, "NONE", NIT)
 
@@ -66,7 +64,7 @@ def test_where_search_was_given_up_nobody_is_taken_for_a_newcomer(github: Sandbo
     assert (len(posted["comments"]), WELCOME in posted["body"]) == (1, False)
 
 
-def test_where_the_check_run_fails_on_nits_a_newcomer_is_told_them(repo: Repository) -> None:
+def test_a_newcomer_sees_nits_that_fail_the_check(repo: Repository) -> None:
     repo.commit({".kodiai.yml": "check:\n  fail_on: info\n"})
     pull = opened(repo, "FIRST_TIMER", NIT)
     run(admit(pull))

@@ -42,9 +42,7 @@ def reported(review: Review, *findings: Finding, **more: Any) -> Review:
 # What it says
 
 
-def test_a_run_with_findings_is_neutral_and_annotates_them_where_the_review_is_published(
-    github: Sandbox, pull: PullRequest
-) -> None:
+def test_a_run_with_findings_is_neutral_and_annotated(github: Sandbox, pull: PullRequest) -> None:
     review = run(admit(pull))
 
     check_run = only_check_run(pull)
@@ -72,7 +70,7 @@ def test_it_tells_when_the_run_began_and_ended(pull: PullRequest) -> None:
     assert only_check_run(pull)["completed_at"] == f"{review.finished_at:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def test_a_run_without_findings_is_a_success_and_says_what_was_looked_at(repo: Repository) -> None:
+def test_a_run_without_findings_says_what_was_analysed(repo: Repository) -> None:
     pull = repo.open_pull_request(changes=CLEAN)
 
     run(admit(pull))
@@ -82,7 +80,7 @@ def test_a_run_without_findings_is_a_success_and_says_what_was_looked_at(repo: R
     assert only_check_run(pull)["annotations"] == []
 
 
-def test_a_pull_request_that_no_engine_reads_is_a_success_that_says_so(repo: Repository) -> None:
+def test_a_pull_request_that_no_engine_reads_is_a_success(repo: Repository) -> None:
     pull = repo.open_pull_request(changes={"prices.csv": "1,2\n"})
 
     run(admit(pull))
@@ -107,7 +105,7 @@ def test_a_partial_run_says_so_in_its_title(github: Sandbox, repo: Repository) -
     assert "`@kodiai review`" in only_check_run(pull)["output"]["summary"]
 
 
-def test_findings_that_an_engine_which_failed_did_not_make_are_not_known_to_be_none() -> None:
+def test_a_failed_engine_is_no_proof_of_no_findings() -> None:
     report = Report(engine_failures=(("ruff", "took too long"),))
 
     assert conclusion_of(Conclusion.PARTIAL, report) == "neutral"
@@ -134,9 +132,7 @@ def test_it_fails_from_the_severity_on_that_the_repository_says(fail_on: str, co
     assert conclusion_of(Conclusion.TIMEOUT, reports[0], fail_on) == "neutral"
 
 
-def test_the_severity_comes_from_the_base_branch_as_it_was_when_the_run_was_loaded(
-    github: Sandbox, repo: Repository
-) -> None:
+def test_the_severity_comes_from_the_base_branch_at_load(github: Sandbox, repo: Repository) -> None:
     repo.commit({".kodiai.yml": "check:\n  fail_on: major\n"})
     changes = {"shop.py": "def label():\n    return undefined_name\n", ".kodiai.yml": "check:\n  fail_on: never\n"}
     pull = repo.open_pull_request(changes=changes)
@@ -162,9 +158,7 @@ def test_a_section_that_is_not_valid_blocks_nothing_and_is_named(repo: Repositor
     assert "Section `check` of `.kodiai.yml` is invalid" in only_check_run(pull)["output"]["summary"]
 
 
-def test_the_most_severe_findings_are_annotated_and_the_summary_says_that_there_are_more(
-    github: Sandbox, pull: PullRequest
-) -> None:
+def test_the_fifty_most_severe_findings_are_annotated(github: Sandbox, pull: PullRequest) -> None:
     review = run(admit(pull))
     minor = [finding(Severity.MINOR, number) for number in range(2, 62)]
     reported(review, *minor, finding(Severity.CRITICAL, 99))
@@ -225,9 +219,7 @@ def test_a_summary_is_no_longer_than_github_takes(pull: PullRequest) -> None:
 # Runs that published nothing
 
 
-def test_a_run_that_github_ended_is_neutral_and_says_why_and_how_to_run_it_again(
-    github: Sandbox, pull: PullRequest
-) -> None:
+def test_a_run_that_github_ended_says_why(github: Sandbox, pull: PullRequest) -> None:
     github.fail("create_review", Fault(FaultKind.STATUS, status=403))
 
     assert run(admit(pull)).conclusion == Conclusion.ERROR
@@ -242,7 +234,7 @@ def test_a_run_that_github_ended_is_neutral_and_says_why_and_how_to_run_it_again
     assert only_check_run(pull)["annotations"] == []
 
 
-def test_a_run_whose_attempts_are_used_up_is_told_later_and_does_not_show_what_is_inside_of_kodiai(
+def test_a_failed_run_is_reported_without_internals(
     github: Sandbox, pull: PullRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.KODIAI_MAX_ATTEMPTS = 1
@@ -264,9 +256,7 @@ def test_a_run_whose_attempts_are_used_up_is_told_later_and_does_not_show_what_i
     assert "internal" not in json.dumps(only_check_run(pull))
 
 
-def test_a_run_that_never_got_to_know_the_head_commit_is_told_at_that_of_its_event(
-    github: Sandbox, pull: PullRequest, settings: Settings
-) -> None:
+def test_a_run_without_a_head_is_reported_at_its_events(github: Sandbox, pull: PullRequest, settings: Settings) -> None:
     settings.KODIAI_MAX_ATTEMPTS = 1
     github.fail("pull", Fault(FaultKind.BROKEN_JSON), times=None)
     assert run(admit(pull)).head_sha == ""
@@ -275,9 +265,7 @@ def test_a_run_that_never_got_to_know_the_head_commit_is_told_at_that_of_its_eve
     assert only_check_run(pull)["head_sha"] == pull.head_sha
 
 
-def test_a_run_that_is_put_off_for_too_long_is_told_and_a_dead_worker_s_too(
-    github: Sandbox, pull: PullRequest, settings: Settings
-) -> None:
+def test_abandoned_runs_are_reported(github: Sandbox, pull: PullRequest, settings: Settings) -> None:
     settings.KODIAI_MAX_ATTEMPTS, settings.KODIAI_MAX_DEFERRAL = 1, 600
     github.fail("files", Fault(FaultKind.PRIMARY_LIMIT, reset_in=3000))
     run(admit(pull))
@@ -292,9 +280,7 @@ def test_a_run_that_is_put_off_for_too_long_is_told_and_a_dead_worker_s_too(
     assert all("The review failed" in check_run["output"]["summary"] for check_run in pull.repository.check_runs)
 
 
-def test_a_failed_run_that_is_delivered_again_changes_the_check_run_that_it_has(
-    github: Sandbox, pull: PullRequest
-) -> None:
+def test_a_redelivered_run_updates_its_check_run(github: Sandbox, pull: PullRequest) -> None:
     github.fail("create_review", Fault(FaultKind.STATUS, status=403))
     run(admit(pull, delivery_id="again"))
     first = only_check_run(pull)["id"]
@@ -317,7 +303,7 @@ def test_a_failed_run_that_is_delivered_again_changes_the_check_run_that_it_has(
 # Skipped and superseded
 
 
-def test_a_pull_request_that_was_closed_meanwhile_shows_that_it_was_skipped(pull: PullRequest) -> None:
+def test_a_pull_request_closed_meanwhile_is_shown_as_skipped(pull: PullRequest) -> None:
     delivery = admit(pull)
     pull.close()
 
@@ -327,9 +313,7 @@ def test_a_pull_request_that_was_closed_meanwhile_shows_that_it_was_skipped(pull
     assert "the pull request is closed" in only_check_run(pull)["output"]["summary"]
 
 
-def test_one_that_is_closed_before_it_is_published_shows_that_too(
-    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_closed_before_publishing_is_shown_as_skipped(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     delivery = admit(pull)
 
     def close() -> None:
@@ -342,7 +326,7 @@ def test_one_that_is_closed_before_it_is_published_shows_that_too(
     assert only_check_run(pull)["conclusion"] == "skipped"
 
 
-def test_a_check_run_that_was_skipped_hides_none_that_tells_of_a_review(github: Sandbox, pull: PullRequest) -> None:
+def test_a_skipped_run_hides_no_reviewed_one(github: Sandbox, pull: PullRequest) -> None:
     run(admit(pull))
     assert run(admit(pull, "review_requested", requested_reviewer="octocat")).conclusion == Conclusion.SKIPPED
     delivery = admit(pull, "reopened")
@@ -353,7 +337,7 @@ def test_a_check_run_that_was_skipped_hides_none_that_tells_of_a_review(github: 
     assert report_check_runs() == {}
 
 
-def test_a_run_that_was_superseded_or_whose_pull_request_is_gone_gets_none(github: Sandbox, pull: PullRequest) -> None:
+def test_a_superseded_run_gets_no_check_run(github: Sandbox, pull: PullRequest) -> None:
     superseded = admit(pull)
     pull.push({"shop.py": "x = 1\n"})
     admit(pull, "synchronize")
@@ -370,7 +354,7 @@ def test_a_run_that_was_superseded_or_whose_pull_request_is_gone_gets_none(githu
     assert report_check_runs() == {}
 
 
-def test_a_comment_on_a_pull_request_whose_commit_was_never_known_gets_none(github: Sandbox, pull: PullRequest) -> None:
+def test_a_comment_without_a_known_commit_gets_no_check_run(github: Sandbox, pull: PullRequest) -> None:
     github.fail("pull", Fault(FaultKind.STATUS, status=403))
 
     assert run(admit(pull, "created", event="issue_comment")).conclusion == Conclusion.ERROR
@@ -388,7 +372,7 @@ def test_an_installation_that_is_removed_is_not_told(github: Sandbox, pull: Pull
 # Re-run
 
 
-def test_re_run_reviews_the_pull_request_once_more_and_says_nothing_else(github: Sandbox, pull: PullRequest) -> None:
+def test_a_rerun_reviews_once_more(github: Sandbox, pull: PullRequest) -> None:
     github.fail("create_review", Fault(FaultKind.STATUS, status=403))
     run(admit(pull))
     Review.objects.update(publishing_at=timezone.now() - MAX_POST_DURATION - POST_VISIBILITY_DELAY)
@@ -419,7 +403,7 @@ def test_re_run_of_a_commit_that_was_reviewed_is_no_repetition(pull: PullRequest
     assert (len(pull.reviews), len(pull.repository.check_runs)) == (1, 3)
 
 
-def test_re_run_works_for_a_fork_whose_pull_request_github_does_not_name(repo: Repository) -> None:
+def test_a_rerun_works_for_a_fork(repo: Repository) -> None:
     pull = repo.open_pull_request(changes={"shop.py": "import os\n"}, fork=True, author="mona")
     run(admit(pull))
     assert only_check_run(pull)["pull_requests"] == []

@@ -218,7 +218,7 @@ def equal(*names: str) -> str:
     return "".join(EQUAL.format(name=name) for name in names)
 
 
-def test_of_equal_findings_the_thread_of_the_one_that_was_fixed_is_closed(repo: Repository, closed: str) -> None:
+def test_of_equal_findings_the_fixed_ones_thread_is_resolved(repo: Repository, closed: str) -> None:
     # With a suggestion for each, so that each has a comment.
     code = equal("one", "two", "three").replace("missing", 'f"price"')
     pull = repo.open_pull_request(changes={"a.py": code}, author="mona")
@@ -255,9 +255,7 @@ def fixed(code: str, *which: int) -> str:
     return "\n".join(lines)
 
 
-def test_equal_findings_are_one_comment_that_stands_until_the_last_of_them_is_gone(
-    repo: Repository, closed: str
-) -> None:
+def test_a_grouped_comment_stands_until_all_are_fixed(repo: Repository, closed: str) -> None:
     code = equal("one", "two", "three")
     pull = repo.open_pull_request(changes={"a.py": code}, author="mona")
     review(pull, "opened")
@@ -279,7 +277,7 @@ def test_equal_findings_are_one_comment_that_stands_until_the_last_of_them_is_go
     assert len(pull.reviews) == 1
 
 
-def test_who_ignores_a_comment_on_several_lines_hears_of_none_of_them_again(repo: Repository, closed: str) -> None:
+def test_ignoring_a_grouped_comment_ignores_all_of_it(repo: Repository, closed: str) -> None:
     code = "def f():\n    return 1 == missing\n\n\ndef g():\n    return 2, missing\n"
     pull = repo.open_pull_request(changes={"shop.py": code}, author="mona")
     review(pull, "opened")
@@ -294,9 +292,7 @@ def test_who_ignores_a_comment_on_several_lines_hears_of_none_of_them_again(repo
     assert "2 findings ignored on request" in pull.reviews[0]["body"]
 
 
-def test_what_comes_back_after_the_others_of_its_comment_is_said_there_or_in_the_summary(
-    repo: Repository, closed: str
-) -> None:
+def test_a_grouped_finding_that_returns_is_reported(repo: Repository, closed: str) -> None:
     code = equal("one", "two", "three")
     pull = repo.open_pull_request(changes={"a.py": code}, author="mona")
     review(pull, "opened")
@@ -313,7 +309,7 @@ def test_what_comes_back_after_the_others_of_its_comment_is_said_there_or_in_the
     assert ("a.py:" in summary["body"]) == (closed == "gone")
 
 
-def test_what_was_folded_is_not_said_again_by_who_knows_github_only(repo: Repository, closed: str) -> None:
+def test_a_grouped_finding_is_not_repeated_from_github_alone(repo: Repository, closed: str) -> None:
     pull = repo.open_pull_request(changes={"a.py": equal("one", "two", "three")}, author="mona")
     review(pull, "opened")
     Review.objects.update(report=None)

@@ -9,7 +9,7 @@ def finding(line: int, **values: object) -> Finding:
     return Finding(start_line=line, end_line=line, **(given | values))  # type: ignore[arg-type]
 
 
-def test_findings_that_say_the_same_of_one_file_are_one_remark_at_the_first() -> None:
+def test_equal_findings_in_a_file_are_one_at_the_first() -> None:
     others = [
         finding(2, path="b.py"),
         finding(3, rule="F822"),
@@ -27,7 +27,7 @@ def test_a_line_is_named_once_and_the_first_not_at_all() -> None:
     assert remark.other_lines == [8, 9]
 
 
-def test_a_finding_with_a_suggestion_stays_alone_where_suggestions_are_offered() -> None:
+def test_a_finding_with_a_suggestion_stays_alone() -> None:
     fixable = [finding(line, suggestion=Suggestion(line, line, "y")) for line in (1, 2)]
     plain = [finding(line) for line in (3, 4)]
     shown = [[found.start_line for found in remark.findings] for remark in group_findings([*fixable, *plain])]

@@ -48,7 +48,7 @@ def test_a_suggestion_is_byte_for_byte_the_fix_or_is_not_offered(text: str) -> N
         assert f"suggestion\n{text}\n" in comment_body(Remark(hostile))
 
 
-def test_what_an_engine_puts_between_backticks_is_code_and_the_rest_can_be_read() -> None:
+def test_text_between_backticks_is_code() -> None:
     html = MarkdownIt("commonmark").renderInline(prose("`os.path` imported but unused; 1 < 2 & a*b*c | $x$"))
     assert html == "<code>os.path</code> imported but unused; 1 &lt; 2 &amp; a*b*c | $x$"
 
@@ -66,7 +66,7 @@ def test_a_comment_says_how_its_rule_is_silenced() -> None:
     assert repository.parse(f"severities:\n  rules:\n    {key}\n").severities.rules == {"eslint(no-debugger)": "never"}
 
 
-def test_code_shows_a_sign_for_every_character_that_cannot_be_seen() -> None:
+def test_code_shows_invisible_characters() -> None:
     for (
         unseen
     ) in "\n\t\x1b\x7f\x85\xad\u034f\u061c\u115f\u180e\u200b\u200f\u2028\u202e\u2066\u3164\ufe0f\ufeff\U000e0041":
@@ -136,7 +136,7 @@ FORGED = "<!-- kodiai:review {digest} -->"
 
 
 @pytest.mark.django_db
-def test_a_marker_in_a_file_name_or_message_is_not_taken_for_kodiais_own(github: Sandbox, pull: PullRequest) -> None:
+def test_a_forged_marker_is_not_kodiais_own(github: Sandbox, pull: PullRequest) -> None:
     """The worst case: the App's own earlier review holds the marker of this very run, in the name of a file."""
     delivery = admit(pull)
     forged = FORGED.format(digest=delivery.identity_digest)

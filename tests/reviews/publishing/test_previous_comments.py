@@ -75,7 +75,7 @@ def test_a_long_conversation_is_read_page_by_page(github: Sandbox, repo: Reposit
 # What is said
 
 
-def test_where_nothing_is_new_the_marker_of_the_run_joins_those_of_the_summary(pull: PullRequest) -> None:
+def test_without_news_the_runs_marker_joins_the_summary(pull: PullRequest) -> None:
     first = run(admit(pull))
     later = follow_up(pull)
     last = follow_up(pull, AFTER)
@@ -110,7 +110,7 @@ def test_somebody_who_asks_by_name_is_answered_in_one_sentence(pull: PullRequest
     assert "### Kodiai: 2 findings" in summary["body"]
 
 
-def test_a_partial_follow_up_says_so_where_it_speaks_and_in_the_summary(github: Sandbox, pull: PullRequest) -> None:
+def test_a_partial_follow_up_says_so(github: Sandbox, pull: PullRequest) -> None:
     github.limits["search"].exhaust(reset_in=600)
     run(admit(pull))
     assert follow_up(pull, AFTER + "\n\nvalue = unknown\n").conclusion == Conclusion.PARTIAL
@@ -118,7 +118,7 @@ def test_a_partial_follow_up_says_so_where_it_speaks_and_in_the_summary(github: 
     assert all(PARTIAL in posted["body"] for posted in pull.reviews)
 
 
-def test_findings_beyond_the_comments_stand_in_the_summary_and_are_not_said_later(repo: Repository) -> None:
+def test_findings_beyond_the_comments_stand_in_the_summary(repo: Repository) -> None:
     lines = [f"def f{number}():\n    return missing_{number}\n\n\n" for number in range(12)]
     pull = repo.open_pull_request(changes={"shop.py": "".join(lines)}, author="mona")
     run(admit(pull))
@@ -132,7 +132,7 @@ def test_findings_beyond_the_comments_stand_in_the_summary_and_are_not_said_late
     assert "1 earlier finding resolved" in summary["body"]
 
 
-def test_what_stood_in_the_summary_only_is_not_said_later_under_another_name_of_the_file(repo: Repository) -> None:
+def test_a_summary_finding_survives_a_renamed_file(repo: Repository) -> None:
     lines = [f"def f{number}():\n    return missing_{number}\n\n\n" for number in range(12)]
     pull = repo.open_pull_request(changes={"old.py": "".join(lines)}, author="mona")
     run(admit(pull))
@@ -202,7 +202,7 @@ def test_where_an_engine_failed_nothing_is_taken_for_gone(pull: PullRequest, mon
     assert "gone" not in pull.reviews[0]["body"]
 
 
-def test_of_a_file_that_was_not_looked_at_nothing_is_taken_for_gone(pull: PullRequest) -> None:
+def test_nothing_is_resolved_in_a_file_not_analysed(pull: PullRequest) -> None:
     run(admit(pull))
     pull.max_patch_lines = 3
     follow_up(pull)
@@ -214,7 +214,7 @@ def test_of_a_file_that_was_not_looked_at_nothing_is_taken_for_gone(pull: PullRe
 # Where GitHub does not play along
 
 
-def test_new_findings_whose_lines_github_refuses_stand_in_the_summary(github: Sandbox, pull: PullRequest) -> None:
+def test_findings_on_refused_lines_stand_in_the_summary(github: Sandbox, pull: PullRequest) -> None:
     run(admit(pull))
     github.reject_line("shop.py", 12)
     assert follow_up(pull, AFTER + "\n\nvalue = unknown\n").conclusion == Conclusion.SUCCESS
@@ -228,9 +228,7 @@ def test_new_findings_whose_lines_github_refuses_stand_in_the_summary(github: Sa
 
 
 @pytest.mark.parametrize("gone", ["the list has none", "the update finds none"])
-def test_where_the_summary_is_gone_a_whole_review_is_posted_without_a_repeated_comment(
-    github: Sandbox, pull: PullRequest, gone: str
-) -> None:
+def test_a_missing_summary_is_posted_without_repeated_comments(github: Sandbox, pull: PullRequest, gone: str) -> None:
     run(admit(pull))
     if gone == "the list has none":
         pull.reviews.clear()
@@ -245,7 +243,7 @@ def test_where_the_summary_is_gone_a_whole_review_is_posted_without_a_repeated_c
     assert (whole["comments"], len(pull.review_comments)) == ([], 3)
 
 
-def test_a_database_that_knows_no_earlier_review_posts_a_whole_one(pull: PullRequest) -> None:
+def test_without_an_earlier_review_a_whole_one_is_posted(pull: PullRequest) -> None:
     delivery = run(admit(pull)).delivery
     delivery.delete()
     run(admit(pull))
@@ -253,7 +251,7 @@ def test_a_database_that_knows_no_earlier_review_posts_a_whole_one(pull: PullReq
     assert [len(posted["comments"]) for posted in pull.reviews] == [3, 3]
 
 
-def test_without_graphql_nothing_is_repeated_and_no_thread_is_touched(github: Sandbox, pull: PullRequest) -> None:
+def test_without_graphql_nothing_is_repeated(github: Sandbox, pull: PullRequest) -> None:
     run(admit(pull))
     pull.resolve_thread(pull.review_comments[0]["id"], by="mona")
     github.graphql_available = False
@@ -278,7 +276,7 @@ def test_without_graphql_nothing_is_repeated_and_no_thread_is_touched(github: Sa
     ids=lambda fault: fault.kind.value,
 )
 @pytest.mark.parametrize("route", ["graphql", "update_comment"])
-def test_closing_threads_is_politeness_whose_failure_costs_the_run_nothing(
+def test_a_failure_to_resolve_threads_costs_nothing(
     github: Sandbox, pull: PullRequest, settings: Settings, route: str, fault: Fault
 ) -> None:
     if route == "graphql":
@@ -357,7 +355,7 @@ def test_a_worker_whose_claim_was_taken_does_nothing_more(
 
 
 @pytest.mark.parametrize("by_graphql", [True, False])
-def test_thumbs_down_are_counted_for_each_rule_as_of_the_last_run(
+def test_thumbs_down_are_counted_by_rule(
     github: Sandbox, pull: PullRequest, admin_client: Browser, by_graphql: bool
 ) -> None:
     if not by_graphql:

@@ -23,7 +23,7 @@ def published(pull: PullRequest) -> dict[str, Any]:
 # What is posted
 
 
-def test_a_comment_stands_on_all_lines_of_its_finding_in_the_head_commit(repo: Repository) -> None:
+def test_a_comment_stands_on_all_lines_of_its_finding(repo: Repository) -> None:
     pull = repo.open_pull_request(changes={"a.py": "import os\n", "b.py": RAISED})
 
     comments = published(pull)["comments"]
@@ -36,7 +36,7 @@ def test_a_comment_stands_on_all_lines_of_its_finding_in_the_head_commit(repo: R
     ]
 
 
-def test_the_most_severe_findings_are_commented_on_and_the_others_told_in_the_summary(repo: Repository) -> None:
+def test_the_most_severe_findings_are_comments(repo: Repository) -> None:
     unused = {f"m{number:02}.py": "import os\n" for number in range(11)}
     pull = repo.open_pull_request(changes={**unused, "z.py": "print(undefined)\n"})
 
@@ -50,7 +50,7 @@ def test_the_most_severe_findings_are_commented_on_and_the_others_told_in_the_su
     assert [path for path in unused if f"`{path}:1`" in review["body"]] == ["m09.py", "m10.py"]
 
 
-def test_findings_of_one_severity_are_in_the_order_of_their_places(repo: Repository) -> None:
+def test_findings_of_one_severity_are_ordered_by_place(repo: Repository) -> None:
     pull = repo.open_pull_request(changes={"b.py": "import os\nimport re\n", "a.py": "import os\n"})
 
     comments = published(pull)["comments"]
@@ -97,17 +97,13 @@ def test_a_review_whose_address_github_does_not_tell_has_none(github: Sandbox, p
 # By what it is known again
 
 
-def test_a_review_is_posted_without_a_look_at_the_others_where_it_cannot_be_there_yet(
-    github: Sandbox, pull: PullRequest
-) -> None:
+def test_a_first_post_does_not_list_reviews(github: Sandbox, pull: PullRequest) -> None:
     run(admit(pull))
 
     assert github.count("list_reviews") == 0
 
 
-def test_a_review_is_known_again_among_those_of_others_and_with_a_line_break_at_its_end(
-    github: Sandbox, pull: PullRequest
-) -> None:
+def test_a_review_is_recognised_among_others(github: Sandbox, pull: PullRequest) -> None:
     delivery = admit(pull)
     add_review(pull, "somebody who is gone", "Looks good to me.")["user"] = None
     add_review(pull, "kodiai[bot]", "The review of another run.")

@@ -35,9 +35,7 @@ pytestmark = pytest.mark.django_db
 @pytest.mark.ops04
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("point", OF_A_RUN)
-def test_a_run_that_is_killed_at_any_point_and_run_again_leaves_one_review_one_check_run_and_one_row_each(
-    github: Sandbox, pull: PullRequest, point: str
-) -> None:
+def test_a_run_killed_at_any_point_publishes_once(github: Sandbox, pull: PullRequest, point: str) -> None:
     delivery = admit(pull)
     run_in_a_process_that_is_killed(delivery, point)
 
@@ -83,9 +81,7 @@ def go_on_after_the_kill(delivery: Delivery) -> Review:
         *((LESS, point) for point in ("publishing_at", "summary-updated", "published_at", "comment-edited")),
     ],
 )
-def test_a_follow_up_that_is_killed_at_any_point_and_run_again_says_everything_once(
-    pull: PullRequest, code: str, point: str
-) -> None:
+def test_a_follow_up_killed_at_any_point_reports_once(pull: PullRequest, code: str, point: str) -> None:
     first = run(admit(pull))
     pull.push({"shop.py": code})
     delivery = admit(pull, "synchronize")
@@ -107,7 +103,7 @@ def test_a_follow_up_that_is_killed_at_any_point_and_run_again_says_everything_o
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_follow_up_that_is_killed_while_it_resolves_threads_resolves_them_all(
+def test_a_follow_up_killed_resolving_threads_resolves_all(
     github: Sandbox, pull: PullRequest, settings: Settings
 ) -> None:
     settings.KODIAI_RESOLVE_THREADS = True
@@ -124,7 +120,7 @@ def test_a_follow_up_that_is_killed_while_it_resolves_threads_resolves_them_all(
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("point", ["publishing_at", "review-posted"])
-def test_a_run_that_comes_before_one_that_was_killed_goes_on_repeats_nothing(pull: PullRequest, point: str) -> None:
+def test_a_run_before_a_killed_ones_retry_repeats_nothing(pull: PullRequest, point: str) -> None:
     """The first run has posted and could not store that it has; a later delivery is worked on before it goes on."""
     killed = admit(pull)
     run_in_a_process_that_is_killed(killed, point)
@@ -147,9 +143,7 @@ def test_a_run_that_comes_before_one_that_was_killed_goes_on_repeats_nothing(pul
     assert f"at commit {pull.head_sha[:12]}" in pull.reviews[0]["body"]
 
 
-def test_a_forged_marker_of_somebody_else_does_not_keep_a_review_from_being_published(
-    github: Sandbox, pull: PullRequest
-) -> None:
+def test_a_forged_marker_does_not_stop_a_review(github: Sandbox, pull: PullRequest) -> None:
     delivery = admit(pull)
     github.fail("create_review", Fault(FaultKind.STATUS, status=502))
     review = run(delivery)
@@ -160,9 +154,7 @@ def test_a_forged_marker_of_somebody_else_does_not_keep_a_review_from_being_publ
 
 
 @pytest.mark.parametrize("kind", [FaultKind.APPLIED_THEN_RESET])
-def test_a_review_that_github_took_without_an_answer_is_not_posted_again(
-    github: Sandbox, pull: PullRequest, kind: FaultKind
-) -> None:
+def test_a_review_without_an_answer_is_not_posted_again(github: Sandbox, pull: PullRequest, kind: FaultKind) -> None:
     delivery = admit(pull)
     github.fail("create_review", Fault(kind))
     assert run(delivery).delivery.status == DeliveryStatus.QUEUED

@@ -66,9 +66,7 @@ def test_a_claim_lasts_for_one_lease(pull: PullRequest, settings: Settings) -> N
     assert before + lease_time <= claimed.lease_expires_at <= timezone.now() + lease_time
 
 
-def test_what_is_stored_of_one_run_that_nobody_claimed_is_not_stored_of_another(
-    pull: PullRequest, repo: Repository
-) -> None:
+def test_a_stamp_changes_no_other_unclaimed_run(pull: PullRequest, repo: Repository) -> None:
     mine = Review.objects.get(delivery=admit(pull))
     other = Review.objects.get(delivery=admit(repo.open_pull_request(changes={"b.py": "x = 1\n"})))
 
@@ -89,7 +87,7 @@ def test_what_is_stored_of_one_run_that_nobody_claimed_is_not_stored_of_another(
         (True, True, True, True),
     ],
 )
-def test_only_a_run_that_may_just_have_posted_is_kept_from_being_claimed_before_its_time(
+def test_only_a_run_that_may_have_posted_is_claimed_late(
     pull: PullRequest, posting: bool, posted: bool, put_off: bool, claimed: bool
 ) -> None:
     delivery, now = admit(pull), timezone.now()
@@ -117,7 +115,7 @@ def test_a_pull_request_has_one_claimed_run_at_a_time(pull: PullRequest) -> None
         claim(second.pk, "two")
 
 
-def test_a_run_that_finds_another_of_its_pull_request_comes_after_it(pull: PullRequest) -> None:
+def test_a_run_comes_after_another_of_its_pull_request(pull: PullRequest) -> None:
     first, second = admit(pull), admit(pull, "reopened")
     claimed = claim(first.pk, "one")
     assert claimed is not None
@@ -131,7 +129,7 @@ def test_a_run_that_finds_another_of_its_pull_request_comes_after_it(pull: PullR
     assert run(second).conclusion == Conclusion.SUCCESS
 
 
-def test_a_worker_whose_run_was_taken_over_publishes_nothing_and_writes_nothing(pull: PullRequest) -> None:
+def test_a_worker_that_lost_its_run_writes_nothing(pull: PullRequest) -> None:
     delivery = admit(pull)
     stale = claim(delivery.pk, "stopped for a while")
     assert stale is not None
@@ -148,9 +146,7 @@ def test_a_worker_whose_run_was_taken_over_publishes_nothing_and_writes_nothing(
     assert RateLimitEvent.objects.count() == Execution.objects.count() == 1
 
 
-def test_a_worker_that_loses_its_run_right_before_it_publishes_does_not_publish(
-    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_worker_that_lost_its_run_does_not_publish(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     delivery = admit(pull)
     stale = claim(delivery.pk, "slow")
     assert stale is not None
@@ -182,7 +178,7 @@ def is_renewed(before: datetime | None) -> bool:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_lease_is_renewed_again_and_again_while_its_worker_works(pull: PullRequest, settings: Settings) -> None:
+def test_a_lease_is_renewed_while_its_worker_works(pull: PullRequest, settings: Settings) -> None:
     settings.KODIAI_LEASE_SECONDS = 3.6
     review = claim(admit(pull).pk, "at work")
     assert review is not None
@@ -196,7 +192,7 @@ def test_a_lease_is_renewed_again_and_again_while_its_worker_works(pull: PullReq
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_worker_goes_on_when_the_renewal_that_is_under_way_has_ended_and_closed_its_connection(
+def test_the_end_of_a_renewal_closes_its_connection(
     pull: PullRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.KODIAI_LEASE_SECONDS = 0.3
@@ -221,7 +217,7 @@ def test_a_worker_goes_on_when_the_renewal_that_is_under_way_has_ended_and_close
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_worker_whose_run_was_taken_over_renews_nobodys_lease_any_more(pull: PullRequest, settings: Settings) -> None:
+def test_a_worker_that_lost_its_run_renews_no_lease(pull: PullRequest, settings: Settings) -> None:
     settings.KODIAI_LEASE_SECONDS = 0.3
     review = claim(admit(pull).pk, "stopped for a while")
     assert review is not None
@@ -234,7 +230,7 @@ def test_a_worker_whose_run_was_taken_over_renews_nobodys_lease_any_more(pull: P
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_lease_that_the_database_did_not_take_is_renewed_soon_after(
+def test_a_failed_renewal_is_tried_again_soon(
     pull: PullRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.KODIAI_LEASE_SECONDS = 3.0
@@ -292,9 +288,7 @@ def take_over_during(github: Sandbox, delivery: Delivery, route: str, conclusion
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("route", ["pull", "search", "graphql", "create_review"])
-def test_a_worker_that_was_stopped_past_its_lease_during_a_call_goes_on_without_a_second_review(
-    github: Sandbox, pull: PullRequest, route: str
-) -> None:
+def test_a_worker_stopped_past_its_lease_posts_no_second_review(github: Sandbox, pull: PullRequest, route: str) -> None:
     delivery = admit(pull)
     take_over_during(github, delivery, route, Conclusion.SUCCESS)
 
@@ -305,9 +299,7 @@ def test_a_worker_that_was_stopped_past_its_lease_during_a_call_goes_on_without_
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("route", ["react", "create_comment"])
-def test_a_worker_that_was_stopped_past_its_lease_in_a_command_goes_on_without_a_second_answer(
-    github: Sandbox, pull: PullRequest, route: str
-) -> None:
+def test_a_worker_stopped_past_its_lease_posts_no_second_reply(github: Sandbox, pull: PullRequest, route: str) -> None:
     delivery = say(pull, "@kodiai help")
     take_over_during(github, delivery, route, Conclusion.SKIPPED)
 
@@ -315,9 +307,7 @@ def test_a_worker_that_was_stopped_past_its_lease_in_a_command_goes_on_without_a
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_worker_that_lost_its_run_while_github_refused_its_lines_does_not_post_again_without_them(
-    github: Sandbox, pull: PullRequest
-) -> None:
+def test_a_worker_that_lost_its_run_does_not_post_without_lines(github: Sandbox, pull: PullRequest) -> None:
     delivery = admit(pull)
     for number, _ in enumerate(AFTER.splitlines(), 1):
         github.reject_line("shop.py", number)
@@ -329,9 +319,7 @@ def test_a_worker_that_lost_its_run_while_github_refused_its_lines_does_not_post
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("point", [point for point in UNTIL_PUBLISHED if point != "publishing_at"])
-def test_a_worker_that_was_stopped_past_its_lease_between_two_steps_goes_on_without_a_second_review(
-    pull: PullRequest, point: str
-) -> None:
+def test_a_worker_stopped_between_steps_posts_no_second_review(pull: PullRequest, point: str) -> None:
     """`analysed_at` is right before the worker publishes, `review-posted` before it can say that it has."""
     delivery = admit(pull)
     stopped = run_in_a_process_that_is_stopped(delivery, point)
@@ -350,9 +338,7 @@ def test_a_worker_that_was_stopped_past_its_lease_between_two_steps_goes_on_with
     assert RateLimitEvent.objects.count() == Execution.objects.count() == 1
 
 
-def test_a_delivery_that_was_done_while_its_worker_was_stopped_is_not_queued_again(
-    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_delivery_done_meanwhile_is_not_queued_again(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = admit(pull), admit(pull, "reopened")
     claimed = claim(first.pk, "one")
     assert claimed is not None

@@ -38,7 +38,7 @@ IN_A_RUN = [failure for failure in FAILURES if failure is not same_identity_not_
 
 
 @pytest.mark.parametrize("failure", IN_A_RUN)
-def test_a_review_is_published_as_ever_while_the_store_fails_and_its_row_is_there_after_the_repair(
+def test_a_broken_store_stops_no_review_and_gets_its_row_later(
     pull: PullRequest, failure: Failure, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The store is in the reviews' own database, so it fails for as long as the event is recorded, and no longer."""
@@ -104,9 +104,7 @@ def test_the_execution_that_could_not_be_recorded_is_owed_too(
     assert flush_outbox() == 0
 
 
-def test_rows_that_can_never_be_stored_do_not_keep_the_others_from_being_recorded(
-    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unstorable_row_keeps_no_other_from_being_stored(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(service, "record_rate_limit_event", lambda **values: None)
         for _ in range(5):
