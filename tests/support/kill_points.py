@@ -96,7 +96,8 @@ def watch(reach: Callable[..., None], replace: Callable[[Any, str, object], None
     def after(function: Callable[..., Any], point: str) -> Callable[..., Any]:
         def watched(*args: Any, **kwargs: Any) -> Any:
             result = function(*args, **kwargs)
-            reach(point, *args, *kwargs.values())
+            if point != "claimed" or result is not None:
+                reach(point, *args, *kwargs.values())
             return result
 
         return watched
