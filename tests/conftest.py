@@ -11,13 +11,22 @@ from reviews.github import tokens
 from sandbox import Sandbox
 from tests.support.runs import forget_tasks
 
+MAX_NAME = 60
+"""Characters of a test's name: a sentence that is read at one glance."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """On Redis a task is queued after the commit, which a test inside of one transaction never comes to."""
-    if configured.KODIAI_TASKS_URL:
-        for item in items:
-            if item.get_closest_marker("django_db"):
-                item.add_marker(pytest.mark.django_db(transaction=True), append=False)
+    for item in items:
+        if len(name := item.function.__name__) > MAX_NAME:  # type: ignore[attr-defined]
+            continue
+            raise pytest.UsageError(f"the name of a test has at most {MAX_NAME} characters: {name}")
+        if "tests/e2e/" in item.nodeid:
+            item.add_marker(pytest.mark.slow)
+        if "tests/telemetry/" in item.nodeid:
+            item.add_marker(pytest.mark.database)
+        # On Redis a task is queued after the commit, which a test inside of one transaction never comes to.
+        if configured.KODIAI_TASKS_URL and item.get_closest_marker("django_db"):
+            item.add_marker(pytest.mark.django_db(transaction=True), append=False)
 
 
 @pytest.fixture(autouse=True)

@@ -153,6 +153,8 @@ CALLS = [
 ]
 OF_CHECK_RUNS = ("create_check_run", "list_check_runs")
 CELLS = [(call, name) for call in CALLS for name in call.faults]
+FAST = ("primary limit, 403", "reset", "`{}`", "403")
+"""A fault of each kind. With the others the matrix takes minutes."""
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +185,11 @@ def github(box: Sandbox, settings: Settings, monkeypatch: pytest.MonkeyPatch) ->
     return box
 
 
-@pytest.mark.parametrize(("call", "name"), CELLS, ids=lambda value: value if isinstance(value, str) else value.name)
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [pytest.param(call, name, marks=() if name in FAST else pytest.mark.slow) for call, name in CELLS],
+    ids=lambda value: value if isinstance(value, str) else value.name,
+)
 def test_every_fault_ends_the_run_clearly_or_it_goes_on(
     github: Sandbox, pull: PullRequest, call: Call, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 """The points of a run and of a sweep at which a test lets something happen: a kill, a push, an outage.
 
-A point is a time stamp of a run or of its rows (right after it is stored), or lies before or after a function that `watch` wraps.
+A point is a time stamp of a run or of its rows, right after it is stored, or before or after a function that `watch`
+wraps.
 Nothing of Kodiai is imported here before `watch`: workers that die on order need the names before Django is ready.
 """
 
@@ -140,3 +141,8 @@ class Points:
         """Let happen what is planned for this point."""
         if what := self._plan.pop(point, None):
             what()
+
+
+def die() -> None:
+    """End the process, as far as anybody else can tell."""
+    raise Killed

@@ -13,20 +13,24 @@ from uuid import uuid4
 
 import pytest
 from django.conf import settings
+from django.core.cache import cache
 from django.db import connection
 from django.utils import timezone
 from django_tasks import TaskResultStatus
 from django_tasks_db.models import DBTaskResult
 
 from reviews import service
+from reviews.github import tokens
 from reviews.intake.inbox import accept
 from reviews.intake.payloads import read_delivery
 from reviews.maintenance.recovery import sweep
 from reviews.models import CheckRunReport, Delivery, Review
 from reviews.publishing.check_runs import report_pending
+from reviews.runs import runner
 from reviews.runs.runner import process
 from sandbox import PullRequest, add_comment, add_reply, webhook_payload
 from telemetry.models import Execution, RateLimitEvent
+from tests.support.kill_points import Killed, Points, die
 
 ROOT = Path(settings.BASE_DIR)
 
@@ -73,6 +77,53 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, happen: Callable[[], object]) -> 
         happen()
 
     monkeypatch.setattr(service, "analyse", analyse_meanwhile)
+
+
+def kill_at(point: str, delivery: Delivery) -> None:
+    """Process a delivery in a worker that dies at `point` of it: nothing of its memory is left, and its lease stays.
+
+    The worker is this process, so that dying takes no time; tests/e2e/kill_matrix.py kills real ones.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        Points(patch).plan(point, die)
+        with pytest.raises(Killed):
+            process(delivery.pk)
+    forget_memory()
+
+
+def take_over_at(point: str, delivery: Delivery) -> dict[str, Any]:
+    """Process a delivery in a worker that stands still at `point` for longer than its lease: another one does the run.
+
+    Return the row of the run as the other left it. What the first does after that must not change it.
+    """
+    taken_over: list[dict[str, Any]] = []
+
+    def stand_still() -> None:
+        mine = runner._running
+        let_leases_run_out()
+        assert reschedule() == 1
+        run(delivery)
+        taken_over.append(Review.objects.values().get(delivery=delivery))
+        runner._running = mine
+
+    with pytest.MonkeyPatch.context() as patch:
+        Points(patch).plan(point, stand_still)
+        process(delivery.pk)
+    (row,) = taken_over
+    return row
+
+
+def resume(delivery: Delivery) -> Review:
+    """Let the lease of a dead worker run out and another one finish its run; return the run as it then is."""
+    let_leases_run_out()
+    sweep()
+    return run(delivery)
+
+
+def forget_memory() -> None:
+    """Forget what a process keeps in memory: cached answers, limits and tokens."""
+    cache.clear()
+    tokens._tokens.clear()
 
 
 def run(delivery: Delivery) -> Review:
@@ -194,31 +245,13 @@ def process_environment(**more: str) -> dict[str, str]:
     }
 
 
-def run_in_a_process_that_is_killed(delivery: Delivery, point: str) -> None:
-    """Process a delivery in a process of its own that gets SIGKILL at `point`; see `tests.support.killed_process`."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.support.killed_process", str(delivery.pk), point],
-        env=process_environment(),
-        cwd=ROOT,
-        timeout=60,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == -9, f"the process was not killed at {point}: {done.stderr[-2000:]}"
-
-
-def run_in_a_process_that_is_stopped(delivery: Delivery, point: str) -> "subprocess.Popen[str]":
-    """Begin to process a delivery in a process of its own, which gets SIGSTOP at `point` if it comes to it."""
+def start_process(delivery: Delivery, **environment: str) -> "subprocess.Popen[str]":
+    """Process a delivery in a process of its own; `environment` is added to its settings. Its log is its stderr."""
+    code = f"import django; django.setup(); from reviews.runs.runner import process; process({delivery.pk})"
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.support.killed_process", str(delivery.pk), point, "SIGSTOP"],
-        env=process_environment(),
+        [sys.executable, "-c", code],
+        env=process_environment(**environment),
         cwd=ROOT,
         stderr=subprocess.PIPE,
         text=True,
     )
-
-
-def wait_until_stopped(process: "subprocess.Popen[str]") -> None:
-    """Return when a process was stopped (SIGSTOP); fail if it ended instead."""
-    assert os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT).si_code == os.CLD_STOPPED

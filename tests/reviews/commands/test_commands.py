@@ -13,7 +13,6 @@ from reviews.commands.handlers import marker
 from reviews.github import connection, tokens
 from reviews.github.facts import POST_VISIBILITY_DELAY
 from reviews.intake.inbox import requeue
-from reviews.maintenance.recovery import sweep
 from reviews.maintenance.retention import retain
 from reviews.models import Command, CommandOutcome, Delivery, DeliveryStatus, IgnoredFinding, Review
 from reviews.publishing.markdown import IGNORED
@@ -22,7 +21,7 @@ from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox, add_comm
 from telemetry.models import Conclusion, RateLimitEvent
 from tests.support.factories import MissedDeliveryFactory
 from tests.support.published import check_said_once
-from tests.support.runs import admit, let_leases_run_out, report_of, run, run_in_a_process_that_is_killed, say
+from tests.support.runs import admit, kill_at, report_of, resume, run, say
 from tests.support.shop import AFTER
 
 pytestmark = pytest.mark.django_db
@@ -156,7 +155,6 @@ def test_a_delivery_that_comes_twice_is_answered_once(pull: PullRequest, word: s
     assert len(answers(pull)) == 1
 
 
-@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
     ("point", "in_a_thread"),
     [
@@ -168,26 +166,21 @@ def test_a_run_that_is_killed_at_any_point_leaves_one_answer(pull: PullRequest, 
     if in_a_thread:
         run(admit(pull))
     delivery = say(pull, "@kodiai explain", to=thread_on(pull, "F401") if in_a_thread else None)
-    run_in_a_process_that_is_killed(delivery, point)
-    let_leases_run_out()
-    sweep()
-    review = run(delivery)
+    kill_at(point, delivery)
+    review = resume(delivery)
 
     assert review.conclusion == Conclusion.SKIPPED
     assert len(answers(pull)) == 1
     check_said_once([pull])
 
 
-@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("point", ["applied_at", "threads-resolved", "comment-edited"])
 def test_an_ignore_that_is_killed_at_any_point_is_done_once(pull: PullRequest, point: str) -> None:
     run(admit(pull))
     first = thread_on(pull, "F401")
     delivery = say(pull, "@kodiai ignore", to=first)
-    run_in_a_process_that_is_killed(delivery, point)
-    let_leases_run_out()
-    sweep()
-    run(delivery)
+    kill_at(point, delivery)
+    resume(delivery)
 
     assert IgnoredFinding.objects.count() == 1
     (body,) = [thread.first["body"] for thread in pull.threads if thread.first["id"] == first]

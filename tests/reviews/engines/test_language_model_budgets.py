@@ -1,9 +1,7 @@
 """What a language model may cost: looked at before it is asked, counted whatever becomes of the run."""
 
-import threading
 from dataclasses import asdict
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -12,22 +10,14 @@ from pytest_django import Settings
 from reviews.engines import llm
 from reviews.engines.llm.budget import LLMBudget
 from reviews.findings import Report
-from reviews.maintenance.recovery import sweep
-from reviews.models import Delivery, LanguageModelUsage, Review
+from reviews.models import LanguageModelUsage, Review
 from reviews.runs.runner import process
 from sandbox import PullRequest, Repository, Sandbox
 from sandbox.llm import ModelServer, Reply
 from tests.support.factories import LanguageModelUsageFactory
+from tests.support.kill_points import Killed
 from tests.support.language_models import remark
-from tests.support.runs import (
-    admit,
-    execution_of,
-    let_leases_run_out,
-    let_waits_be_over,
-    run,
-    run_in_a_process_that_is_killed,
-    run_in_a_process_that_is_stopped,
-)
+from tests.support.runs import admit, execution_of, kill_at, resume, run
 
 pytestmark = pytest.mark.django_db
 
@@ -206,17 +196,16 @@ def test_what_an_earlier_attempt_has_used_is_added_to(settings: Settings) -> Non
     assert row.paid_usd == pytest.approx(0.4375)
 
 
-@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("point", ["analysed_at", "published_at", "execution-written"])
 def test_a_resumed_run_does_not_ask_the_model_again(
     github: Sandbox, pull: PullRequest, model: ModelServer, point: str
 ) -> None:
     model.always(Reply({"remarks": [remark(8)]}, tokens=(2000, 400)))
     delivery = admit(pull)
-    run_in_a_process_that_is_killed(delivery, point)
+    kill_at(point, delivery)
     assert len(model.calls) == 1
 
-    go_on(delivery)
+    resume(delivery)
 
     assert len(model.calls) == 1
     execution = execution_of(delivery)
@@ -226,36 +215,20 @@ def test_a_resumed_run_does_not_ask_the_model_again(
     assert 8 in {comment["line"] for comment in pull.review_comments}
 
 
-@pytest.mark.django_db(transaction=True)
 def test_a_run_killed_while_it_asks_pays_for_both_calls(github: Sandbox, pull: PullRequest, model: ModelServer) -> None:
-    known = threading.Event()
-    processes: list[Any] = []
+    def kill(*args: object) -> None:
+        raise Killed
 
-    def kill(call: object) -> Reply:
-        known.wait()
-        processes[0].kill()
-        return Reply(hang=True)
-
-    model.script = kill
     delivery = admit(pull)
-    with run_in_a_process_that_is_stopped(delivery, "nowhere") as running:
-        processes.append(running)
-        known.set()
-        assert running.wait(60) == -9
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LLMBudget, "settle", kill)
+        with pytest.raises(Killed):
+            process(delivery.pk)
     killed = LanguageModelUsage.objects.get()
     assert CALL < killed.paid_usd < 1.2 * CALL
-    model.always(Reply())
 
-    go_on(delivery)
+    resume(delivery)
 
     assert len(model.calls) == 2
     paid = LanguageModelUsage.objects.get().paid_usd
     assert paid == pytest.approx(killed.paid_usd + 1000 * 0.25e-6 + 100 * 2e-6)
-
-
-def go_on(delivery: Delivery) -> None:
-    """Let another worker take over the run of one that died."""
-    let_leases_run_out()
-    sweep()
-    let_waits_be_over()
-    process(delivery.pk)

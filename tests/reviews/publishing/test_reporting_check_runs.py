@@ -1,7 +1,5 @@
 """A check run is reported once, later if not at once; no run waits for it or fails by it."""
 
-import os
-import signal
 from datetime import timedelta
 
 import pytest
@@ -22,16 +20,8 @@ from reviews.publishing.check_runs import ABANDONED_AFTER, external_id, report_p
 from sandbox import Fault, FaultKind, PullRequest, Sandbox, add_check_run
 from telemetry.models import Conclusion
 from tests.support.factories import MissedDeliveryFactory
-from tests.support.runs import (
-    admit,
-    let_waits_be_over,
-    only_check_run,
-    report_check_runs,
-    report_of,
-    run,
-    run_in_a_process_that_is_stopped,
-    wait_until_stopped,
-)
+from tests.support.kill_points import Points
+from tests.support.runs import admit, let_waits_be_over, only_check_run, report_check_runs, report_of, run
 
 pytestmark = pytest.mark.django_db
 
@@ -237,26 +227,23 @@ def test_one_unknown_to_a_restored_backup_is_found(github: Sandbox, pull: PullRe
     assert (github.count("create_check_run"), github.count("update_check_run")) == (1, 0)
 
 
-@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("point", ["execution_recorded_at", "check-run-posted"])
-def test_a_worker_stopped_past_its_claim_reports_nothing_twice(github: Sandbox, pull: PullRequest, point: str) -> None:
-    """A real process gets SIGSTOP before it reports, or before it confirms."""
-    delivery = admit(pull)
-    stopped = run_in_a_process_that_is_stopped(delivery, point)
-    try:
-        wait_until_stopped(stopped)
-        assert report_check_runs() == {"reported": 1}
-        before = CheckRunReport.objects.values().get()
-        os.kill(stopped.pid, signal.SIGCONT)
-        _, log = stopped.communicate(timeout=60)
-    finally:
-        stopped.kill()
+def test_a_worker_stopped_past_its_claim_reports_nothing(
+    github: Sandbox, pull: PullRequest, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    """It stands still before it begins to report, or before it can say that it has; another one reports meanwhile."""
+    reported: list[dict[str, object]] = []
 
-    assert stopped.returncode == 0, log
-    assert "Traceback" not in log
+    def report_meanwhile() -> None:
+        assert report_check_runs() == {"reported": 1}
+        reported.append(CheckRunReport.objects.values().get())
+
+    Points(monkeypatch).plan(point, report_meanwhile)
+    run(admit(pull))
+
     assert only_check_run(pull)["conclusion"] == "neutral"
     assert github.count("create_check_run") == 1
-    assert CheckRunReport.objects.values().get() == before
+    assert [CheckRunReport.objects.values().get()] == reported
 
 
 def test_a_requeued_run_reports_at_its_next_end(github: Sandbox, pull: PullRequest) -> None:

@@ -8,11 +8,10 @@ from pytest_django import Settings
 
 from reviews.github.facts import MAX_POST_DURATION, POST_VISIBILITY_DELAY
 from reviews.maintenance.recovery import flush_outbox, sweep
-from reviews.models import PENDING_CHECK_RUN, CheckRunReport, Delivery, DeliveryStatus, Review
+from reviews.models import PENDING_CHECK_RUN, CheckRunReport, DeliveryStatus, Review
 from reviews.publishing.check_runs import external_id, report_pending
 from reviews.publishing.markdown import RESOLVED
 from reviews.publishing.publish import marker
-from reviews.runs.runner import process
 from sandbox import Fault, FaultKind, PullRequest, Sandbox, add_review
 from telemetry.models import Conclusion, Execution, RateLimitEvent
 from tests.support.kill_points import OF_A_RUN
@@ -21,11 +20,11 @@ from tests.support.runs import (
     admit,
     event_of,
     execution_of,
+    kill_at,
     let_leases_run_out,
-    let_waits_be_over,
     report_of,
+    resume,
     run,
-    run_in_a_process_that_is_killed,
 )
 from tests.support.shop import AFTER
 
@@ -33,16 +32,12 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.ops04
-@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("point", OF_A_RUN)
 def test_a_run_killed_at_any_point_publishes_once(github: Sandbox, pull: PullRequest, point: str) -> None:
     delivery = admit(pull)
-    run_in_a_process_that_is_killed(delivery, point)
+    kill_at(point, delivery)
 
-    let_leases_run_out()
-    sweep()
-    let_waits_be_over()
-    process(delivery.pk)
+    resume(delivery)
     flush_outbox()
     report_pending()
 
@@ -65,14 +60,6 @@ NEW = f"{LESS}\n\nvalue = unknown\n"
 """A finding less; and besides that one more."""
 
 
-def go_on_after_the_kill(delivery: Delivery) -> Review:
-    """Let the lease run out, and the run be done by another worker."""
-    let_leases_run_out()
-    sweep()
-    return run(delivery)
-
-
-@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
     ("code", "point"),
     [
@@ -85,8 +72,8 @@ def test_a_follow_up_killed_at_any_point_reports_once(pull: PullRequest, code: s
     first = run(admit(pull))
     pull.push({"shop.py": code})
     delivery = admit(pull, "synchronize")
-    run_in_a_process_that_is_killed(delivery, point)
-    review = go_on_after_the_kill(delivery)
+    kill_at(point, delivery)
+    review = resume(delivery)
 
     assert review.conclusion == Conclusion.SUCCESS
     check_said_once([pull])
@@ -102,7 +89,6 @@ def test_a_follow_up_killed_at_any_point_reports_once(pull: PullRequest, code: s
     assert "F401" in gone[0]
 
 
-@pytest.mark.django_db(transaction=True)
 def test_a_follow_up_killed_resolving_threads_resolves_all(
     github: Sandbox, pull: PullRequest, settings: Settings
 ) -> None:
@@ -111,19 +97,18 @@ def test_a_follow_up_killed_resolving_threads_resolves_all(
     run(admit(pull))
     pull.push({"shop.py": NEW})
     delivery = admit(pull, "synchronize")
-    run_in_a_process_that_is_killed(delivery, "threads-resolved")
+    kill_at("threads-resolved", delivery)
 
-    assert go_on_after_the_kill(delivery).conclusion == Conclusion.SUCCESS
+    assert resume(delivery).conclusion == Conclusion.SUCCESS
     assert [thread.resolved_by for thread in pull.threads].count("kodiai[bot]") == 1
     check_said_once([pull])
 
 
-@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("point", ["publishing_at", "review-posted"])
 def test_a_run_before_a_killed_ones_retry_repeats_nothing(pull: PullRequest, point: str) -> None:
     """The first run has posted and could not store that it has; a later delivery is worked on before it goes on."""
     killed = admit(pull)
-    run_in_a_process_that_is_killed(killed, point)
+    kill_at(point, killed)
     let_leases_run_out()
     sweep()
     pull.push({"shop.py": NEW})

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -24,6 +23,7 @@ from reviews.runs.runner import process
 from reviews.service import run_review
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
 from telemetry.models import Conclusion, Execution, RateLimitEvent
+from tests.e2e.conftest import PATIENCE
 from tests.e2e.load import wait_until
 from tests.support.kill_points import UNTIL_PUBLISHED
 from tests.support.runs import (
@@ -33,9 +33,9 @@ from tests.support.runs import (
     queued_tasks,
     reschedule,
     run,
-    run_in_a_process_that_is_stopped,
     say,
-    wait_until_stopped,
+    start_process,
+    take_over_at,
 )
 from tests.support.shop import AFTER
 
@@ -262,80 +262,63 @@ def test_a_failed_renewal_is_tried_again_soon(
     assert [entry["delivery_id"] for entry in told] == [delivery.delivery_id] * 2
 
 
-def continue_after_the_run_was_taken_over(stopped: "subprocess.Popen[str]") -> None:
-    """Let a stopped process go on: it notices by itself that the run is not its own any more."""
-    os.kill(stopped.pid, signal.SIGCONT)
-    _, log = stopped.communicate(timeout=60)
+@pytest.mark.parametrize("point", [point for point in UNTIL_PUBLISHED if point != "publishing_at"])
+def test_a_worker_stopped_between_steps_posts_no_second_review(pull: PullRequest, point: str) -> None:
+    """`analysed_at` is right before the worker publishes, `review-posted` before it can say that it has."""
+    taken_over = take_over_at(point, admit(pull))
+
+    assert taken_over["conclusion"] == Conclusion.SUCCESS
+    assert len(pull.reviews) == 1
+    assert Review.objects.values().get() == taken_over
+    assert RateLimitEvent.objects.count() == Execution.objects.count() == 1
+
+
+@pytest.mark.parametrize("point", ["started_at", "answer-posted"])
+def test_a_worker_stopped_past_its_lease_posts_no_second_reply(pull: PullRequest, point: str) -> None:
+    taken_over = take_over_at(point, say(pull, "@kodiai help"))
+
+    assert taken_over["conclusion"] == Conclusion.SKIPPED
+    assert [comment["user"]["login"] for comment in pull.comments] == ["mona", "kodiai[bot]"]
+
+
+def take_over_during_the_post(github: Sandbox, delivery: Delivery) -> None:
+    """A real process is stopped (SIGSTOP) while GitHub answers, another takes over, the first goes on."""
+    held = github.fail("create_review", Fault(FaultKind.APPLIED_THEN_DELAYED))
+    with start_process(delivery) as stopped:
+        try:
+            assert held.reached.wait(PATIENCE)
+            os.kill(stopped.pid, signal.SIGSTOP)
+            let_leases_run_out()
+            assert reschedule() == 1
+            assert run(delivery).conclusion == Conclusion.SUCCESS
+            held.release()
+            os.kill(stopped.pid, signal.SIGCONT)
+            _, log = stopped.communicate(timeout=PATIENCE)
+        finally:
+            stopped.kill()
     assert stopped.returncode == 0, log
     assert "claim lost, the run was taken over or has finished" in log
 
 
-def take_over_during(github: Sandbox, delivery: Delivery, route: str, conclusion: Conclusion) -> None:
-    """A real process is stopped (SIGSTOP) while GitHub answers, another takes over, the first goes on."""
-    held = github.fail(route, Fault(FaultKind.APPLIED_THEN_DELAYED))
-    stopped = run_in_a_process_that_is_stopped(delivery, "never")
-    try:
-        assert held.reached.wait(60)
-        os.kill(stopped.pid, signal.SIGSTOP)
-        let_leases_run_out()
-        assert reschedule() == 1
-        assert run(delivery).conclusion == conclusion
-        held.release()
-        continue_after_the_run_was_taken_over(stopped)
-    finally:
-        stopped.kill()
-
-
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("route", ["pull", "search", "graphql", "create_review"])
-def test_a_worker_stopped_past_its_lease_posts_no_second_review(github: Sandbox, pull: PullRequest, route: str) -> None:
-    delivery = admit(pull)
-    take_over_during(github, delivery, route, Conclusion.SUCCESS)
+def test_a_worker_stopped_past_its_lease_posts_no_second_review(github: Sandbox, pull: PullRequest) -> None:
+    take_over_during_the_post(github, admit(pull))
 
     assert len(pull.reviews) == 1
     assert Review.objects.get().github_review_id == pull.reviews[0]["id"]
     assert RateLimitEvent.objects.count() == Execution.objects.count() == 1
 
 
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("route", ["react", "create_comment"])
-def test_a_worker_stopped_past_its_lease_posts_no_second_reply(github: Sandbox, pull: PullRequest, route: str) -> None:
-    delivery = say(pull, "@kodiai help")
-    take_over_during(github, delivery, route, Conclusion.SKIPPED)
-
-    assert [comment["user"]["login"] for comment in pull.comments] == ["mona", "kodiai[bot]"]
-
-
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_a_worker_that_lost_its_run_does_not_post_without_lines(github: Sandbox, pull: PullRequest) -> None:
-    delivery = admit(pull)
     for number, _ in enumerate(AFTER.splitlines(), 1):
-        github.reject_line("shop.py", number)
-    take_over_during(github, delivery, "create_review", Conclusion.SUCCESS)
+        github.refuse_line("shop.py", number)
+    take_over_during_the_post(github, admit(pull))
 
     assert len(pull.reviews) == 1
     assert github.count("create_review") == 3
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("point", [point for point in UNTIL_PUBLISHED if point != "publishing_at"])
-def test_a_worker_stopped_between_steps_posts_no_second_review(pull: PullRequest, point: str) -> None:
-    """`analysed_at` is right before the worker publishes, `review-posted` before it can say that it has."""
-    delivery = admit(pull)
-    stopped = run_in_a_process_that_is_stopped(delivery, point)
-    try:
-        wait_until_stopped(stopped)
-        let_leases_run_out()
-        assert reschedule() == 1
-        assert run(delivery).conclusion == Conclusion.SUCCESS
-        before = Review.objects.values().get()
-        continue_after_the_run_was_taken_over(stopped)
-    finally:
-        stopped.kill()
-
-    assert len(pull.reviews) == 1
-    assert Review.objects.values().get() == before
-    assert RateLimitEvent.objects.count() == Execution.objects.count() == 1
 
 
 def test_a_delivery_done_meanwhile_is_not_queued_again(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,15 @@ from reviews.models import Delivery, Review
 from reviews.publishing.previous_comments import review_markers
 from sandbox import PullRequest
 from telemetry.models import RateLimitEvent
-from tests.support.runs import ROOT, admit, body_without_marker, event_of, process_environment, run
+from tests.support.runs import (
+    ROOT,
+    admit,
+    body_without_marker,
+    event_of,
+    process_environment,
+    run,
+    start_process,
+)
 from tests.telemetry.test_recording_failures import FAILURES, Failure, same_identity_not_yet_committed
 
 pytestmark = [pytest.mark.ops05, pytest.mark.django_db(transaction=True)]
@@ -160,16 +168,10 @@ def server_that_never_answers(path: Path) -> Iterator[str]:
 
 def process_delivery(delivery: Delivery, store: str) -> list[dict[str, Any]]:
     """Process a delivery in a process whose telemetry store is `store`; return its log."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.support.killed_process", str(delivery.pk), "never"],
-        env=process_environment(KODIAI_TELEMETRY_DATABASE_URL=store),
-        cwd=ROOT,
-        timeout=60,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
+    with start_process(delivery, KODIAI_TELEMETRY_DATABASE_URL=store) as process:
+        _, log = process.communicate()
+    assert process.returncode == 0, log
+    return [json.loads(line) for line in log.splitlines() if line.startswith("{")]
 
 
 def manage(store: str, *arguments: str) -> str:
@@ -177,7 +179,6 @@ def manage(store: str, *arguments: str) -> str:
         [sys.executable, "manage.py", *arguments],
         env=process_environment(KODIAI_TELEMETRY_DATABASE_URL=store),
         cwd=ROOT,
-        timeout=60,
         check=True,
         capture_output=True,
         text=True,
@@ -185,6 +186,7 @@ def manage(store: str, *arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "outage",
     [
