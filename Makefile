@@ -6,8 +6,12 @@ STAMP := $(VENV)/.installed
 # One package has no wheel. What builds it is locked too.
 WHEELS := --only-binary :all: --no-binary crontab --build-constraints requirements/build.txt
 
+# Servers of the tests. Each process of pytest empties a Redis database of its own: this one and the next.
+POSTGRES_URL = $(or $(KODIAI_TEST_POSTGRES_URL),postgresql://postgres@127.0.0.1:5432/postgres)
+TASKS_URL = $(or $(KODIAI_TEST_TASKS_URL),redis://127.0.0.1:6379/4)
+
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test lint format generated fault-matrix corpus samples schema precision \
+.PHONY: help install run demo test test-all lint format generated fault-matrix corpus samples schema precision \
 	stateful kill-matrix storm bench fuzz mutation openapi lock audit
 
 help: ## List the targets
@@ -30,9 +34,19 @@ run: install ## Start web server, worker and periodic tasks (HOST, PORT, KODIAI_
 demo: install ## Review a pull request in a local sandbox, no configuration (ONCE=1: check and exit)
 	@$(BIN)/python manage.py demo $(if $(ONCE),--once)
 
-test: install ## Run the test suite on SQLite (KODIAI_TEST_POSTGRES_URL=…: on PostgreSQL)
-	@$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
-	@test -n "$(KODIAI_TEST_POSTGRES_URL)" || echo "PostgreSQL was skipped: set KODIAI_TEST_POSTGRES_URL to run the suite on it too."
+test: install ## Test all behaviour on SQLite, in two minutes (KODIAI_TEST_POSTGRES_URL=…: on PostgreSQL)
+	@$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow" $(PYTEST_ARGS)
+
+test-all: install ## Also real kills, load, PostgreSQL, Redis and the whole corpora (KODIAI_TEST_POSTGRES_URL, KODIAI_TEST_TASKS_URL)
+	@echo "== Fast tests, more examples, on SQLite"
+	@KODIAI_TEST_POSTGRES_URL= $(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow" --hypothesis-profile=thorough
+	@echo "== Slow tests, on SQLite"
+	@KODIAI_TEST_POSTGRES_URL= $(BIN)/python -m pytest -q -n 4 --dist worksteal -m slow
+	@echo "== What depends on the database, on PostgreSQL"
+	@KODIAI_TEST_POSTGRES_URL=$(POSTGRES_URL) $(BIN)/python -m pytest -q -n 4 --dist worksteal -m database
+	@echo "== What depends on the queue, on Redis"
+	@KODIAI_TEST_POSTGRES_URL=$(POSTGRES_URL) KODIAI_TEST_TASKS_URL=$(TASKS_URL) \
+		$(BIN)/python -m pytest -q -n 2 --dist loadfile -m queue
 
 lint: install ## Check format, lint, types, imports, migrations, OpenAPI, deployment settings
 	@$(BIN)/ruff format --check .

@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterator
 
+import hypothesis
 import pytest
 from django.conf import settings as configured
 from django.core.cache import cache
@@ -11,6 +12,17 @@ from reviews.github import tokens
 from sandbox import Sandbox
 from tests.support.runs import forget_tasks
 
+hypothesis.settings.register_profile("fast", max_examples=30)
+hypothesis.settings.register_profile("thorough", max_examples=200)
+hypothesis.settings.load_profile("fast")
+
+FOLDERS = {
+    "tests/e2e/": [pytest.mark.slow],
+    "tests/telemetry/": [pytest.mark.database],
+    "tests/reviews/maintenance/": [pytest.mark.database],
+    "tests/reviews/runs/": [pytest.mark.database, pytest.mark.queue],
+}
+"""Markers of all tests in a folder: pyproject.toml says what they mean."""
 MAX_NAME = 60
 """Characters of a test's name: a sentence that is read at one glance."""
 
@@ -18,12 +30,11 @@ MAX_NAME = 60
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if len(name := item.function.__name__) > MAX_NAME:  # type: ignore[attr-defined]
-            continue
             raise pytest.UsageError(f"the name of a test has at most {MAX_NAME} characters: {name}")
-        if "tests/e2e/" in item.nodeid:
-            item.add_marker(pytest.mark.slow)
-        if "tests/telemetry/" in item.nodeid:
-            item.add_marker(pytest.mark.database)
+        for folder, marks in FOLDERS.items():
+            if item.nodeid.startswith(folder):
+                for mark in marks:
+                    item.add_marker(mark)
         # On Redis a task is queued after the commit, which a test inside of one transaction never comes to.
         if configured.KODIAI_TASKS_URL and item.get_closest_marker("django_db"):
             item.add_marker(pytest.mark.django_db(transaction=True), append=False)

@@ -15,7 +15,8 @@ from sandbox import PullRequest
 from tests.corpus import pulls as pulls
 from tests.corpus.declarations import DECLARED
 from tests.e2e import load
-from tests.e2e.conftest import POSTGRES_URL, Kodiai, eventually, running_kodiai
+from tests.support.running_kodiai import POSTGRES_URL, Kodiai, running_kodiai
+from tests.support.waiting import eventually
 
 NAMES = ("python-unused-imports", "ten-files", "three-hundred-files")
 

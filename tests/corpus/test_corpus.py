@@ -30,7 +30,17 @@ _published: dict[str, Published] = {}
 """What was published, by name: values that no test can change. A run for each property would show nothing more."""
 
 
-@pytest.fixture(scope="module", params=DECLARED.values(), ids=DECLARED.keys())
+FIRST = {declared.opened.__module__: declared.name for declared in reversed(DECLARED.values())}.values()
+"""The first pull request of each subject. The others are slow, as there are many of them."""
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(declared, id=name, marks=() if name in FIRST else pytest.mark.slow)
+        for name, declared in DECLARED.items()
+    ],
+)
 def declared(request: pytest.FixtureRequest) -> Declared:
     """Of the whole module, so that the tests of one pull request follow each other."""
     return request.param

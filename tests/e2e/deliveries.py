@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from itertools import cycle
 
 from sandbox import PullRequest
-from tests.e2e.conftest import Kodiai, eventually
+from tests.support.running_kodiai import Kodiai
+from tests.support.waiting import eventually
 
 SENDERS = 8
 PAUSE_SECONDS = 0.3

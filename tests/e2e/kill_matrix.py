@@ -15,14 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from sandbox import PullRequest
-from tests.e2e import conftest, load
-from tests.e2e.conftest import Kodiai
+from tests.e2e import load
 from tests.e2e.killable import LOG, POINTS, order_path
 from tests.support.kill_points import AFTER_THE_END, IN_PUBLISH_WINDOW, OF_THE_CHECK_RUN
-
-PATIENCE = 180.0
-"""Seconds for one run to end, or one process to start. Far longer than lease, settling and backoff together: the
-machine may have other work to do."""
+from tests.support.running_kodiai import POSTGRES_URL, Kodiai
+from tests.support.waiting import wait_until
 
 
 @dataclass(frozen=True)
@@ -79,7 +76,7 @@ def run_matrix(
             pending = sum(order.name != LOG for order in orders.iterdir())
             return len(load.at_work(kodiai)) - pending > workers // 2 and load.unfinished(kodiai) < workers * 2
 
-        assert load.wait_until(room, PATIENCE, every=0.3), _stuck(kodiai)
+        assert wait_until(room, every=0.3), _stuck(kodiai)
 
     have_room()
     deliver("unharmed")
@@ -97,8 +94,8 @@ def run_matrix(
         else:
             # A sweep finds only runs whose worker has died before.
             deliver(f"{point}-{number}", *(("claimed", point) if point == "swept" else (point,)))
-    assert load.wait_until(lambda: not load.unfinished(kodiai), PATIENCE), _stuck(kodiai)
-    left = load.wait_until(lambda: not load.tasks_left(kodiai), PATIENCE)
+    assert wait_until(lambda: not load.unfinished(kodiai)), _stuck(kodiai)
+    left = wait_until(lambda: not load.tasks_left(kodiai))
 
     deaths += [Death(entry["delivery"], entry["point"], entry["at"]) for entry in load.logged(kodiai, "kill")]
     wrong = load.violations(kodiai, sent) + _searched_again(kodiai, sent, deaths)
@@ -110,7 +107,7 @@ def run_matrix(
 
 def _time_of(kodiai: Kodiai, delivery_id: str) -> float:
     """Wait for the end of a run; return the seconds that it took from its claim."""
-    assert load.wait_until(lambda: not load.unfinished(kodiai), PATIENCE), _stuck(kodiai)
+    assert wait_until(lambda: not load.unfinished(kodiai)), _stuck(kodiai)
     (claimed,) = (entry["at"] for entry in load.logged(kodiai, "claim") if entry["delivery"] == delivery_id)
     (ended,) = (run.execution_recorded_at for run in load.runs(kodiai) if run.delivery_id == delivery_id)
     assert ended is not None
@@ -123,7 +120,7 @@ def _kill_at_random(kodiai: Kodiai, delivery_id: str, after: float) -> list[Deat
     def claims() -> list[dict[str, Any]]:
         return [entry for entry in load.logged(kodiai, "claim") if entry["delivery"] == delivery_id]
 
-    assert load.wait_until(claims, PATIENCE, every=0.02), _stuck(kodiai)
+    assert wait_until(claims), _stuck(kodiai)
     # Not a wait for a condition: the moment is what is drawn.
     time.sleep(after)
     pid = claims()[-1]["pid"]
@@ -195,13 +192,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--each-point", type=int, default=10, help="runs for each of the points (default %(default)s)")
     parser.add_argument("--random", type=int, default=80, help="runs killed at random moments (default %(default)s)")
-    parser.add_argument("--workers", type=int, default=4 if conftest.POSTGRES_URL else 2)
+    parser.add_argument("--workers", type=int, default=4 if POSTGRES_URL else 2)
     parser.add_argument("--lease", type=float, default=5, help="KODIAI_LEASE_SECONDS (default %(default)s)")
     parser.add_argument("--longest", type=float, default=3600, help="seconds after which it sends no more runs")
     parser.add_argument("--redis", action="store_true", help="the queue on a Redis that is started for this")
     options = parser.parse_args()
     seed, chance = load.seeded()
-    conftest.PATIENCE = PATIENCE
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         environment = {"KODIAI_TASKS_URL": stack.enter_context(load.redis_server(folder))} if options.redis else {}
@@ -215,7 +211,7 @@ def main() -> int:
             chance=chance,
             longest=options.longest,
         )
-    where = ("PostgreSQL" if conftest.POSTGRES_URL else "SQLite") + (" and RQ on Redis" if options.redis else "")
+    where = ("PostgreSQL" if POSTGRES_URL else "SQLite") + (" and RQ on Redis" if options.redis else "")
     outcome.show(f"Kill matrix: {where}, {options.workers} workers, lease {options.lease:g} s, SEED={seed}")
     return bool(outcome.violations)
 

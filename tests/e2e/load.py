@@ -7,9 +7,8 @@ import random
 import signal
 import statistics
 import subprocess
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,9 +20,10 @@ from rich.console import Console
 from rich.table import Table
 
 from sandbox import PullRequest
-from tests.e2e.conftest import Kodiai, free_port, running_kodiai
 from tests.e2e.killable import LOG
 from tests.support.published import check_said_once
+from tests.support.running_kodiai import Kodiai, free_port, running_kodiai
+from tests.support.waiting import wait_until
 
 # `python -m tests.e2e.storm` and its like are started without pytest, which names the settings by itself.
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
@@ -37,16 +37,6 @@ def seeded() -> tuple[int, random.Random]:
     """A source of chance, and the seed that brings it back (`SEED` in the environment)."""
     seed = int(os.environ.get("SEED") or random.randrange(2**32))
     return seed, random.Random(seed)
-
-
-def wait_until(condition: Callable[[], Any], seconds: float, every: float = 0.1) -> bool:
-    """Return whether the condition came true in time; it is looked at `every` so many seconds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(every)
-    return True
 
 
 # Processes
@@ -133,7 +123,7 @@ def redis_server(folder: Path) -> Iterator[str]:
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
         try:
             with redis.Redis(port=port) as client:
-                assert wait_until(lambda: _pings(client), 60), "Redis does not answer"
+                assert wait_until(lambda: _pings(client)), "Redis does not answer"
             yield f"redis://127.0.0.1:{port}/0"
         finally:
             server.terminate()

@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 
 from sandbox import Fault, FaultKind, PullRequest, Repository
-from tests.e2e.conftest import Kodiai, eventually
+from tests.support.running_kodiai import Kodiai
+from tests.support.waiting import PATIENCE, eventually
 
 
 @dataclass
@@ -45,7 +46,7 @@ class Deliveries:
         """Deliver a pull request whose run is held at a call to GitHub, and return when it is there."""
         held = self.kodiai.github.fail(route, Fault(FaultKind.APPLIED_THEN_DELAYED))
         assert self.send() == 202
-        assert held.reached.wait(60), f"no run came to {route}"
+        assert held.reached.wait(PATIENCE), f"no run came to {route}"
         return held
 
     def send_refused_again(self) -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.e2e.conftest import PATIENCE, eventually, free_port
+from tests.support.running_kodiai import free_port
+from tests.support.waiting import PATIENCE, eventually
 
 FAST, IMMEDIATE = signal.SIGINT, signal.SIGQUIT
 """How PostgreSQL is told to cut its connections and end: in good order, or at once, as after a crash. Source: its

@@ -20,7 +20,8 @@ from urllib.parse import urlsplit
 
 from sandbox import PullRequest, WebhookRequest, webhook_payload
 from tests.e2e import load
-from tests.e2e.conftest import POSTGRES_URL, Kodiai
+from tests.support.running_kodiai import POSTGRES_URL, Kodiai
+from tests.support.waiting import wait_until
 
 ACTIONS = ("opened", "synchronize", "reopened", "ready_for_review")
 DELIVERIES_PER_PULL = 12
@@ -116,15 +117,13 @@ def run_storm(
         _send_all(kodiai, sent, order, senders, sendings, start + longest)
         intake = time.monotonic() - start
         # Seldom: with thousands of runs the question is work for the database too.
-        ended = load.wait_until(
-            lambda: not load.unfinished(kodiai), max(0.0, start + longest - time.monotonic()), every=1
-        )
+        ended = wait_until(lambda: not load.unfinished(kodiai), max(0.0, start + longest - time.monotonic()), every=1)
         whole = time.monotonic() - start
     finally:
         over.set()
         for thread in beside:
             thread.join()
-    left = load.wait_until(lambda: not load.tasks_left(kodiai), 60)
+    left = wait_until(lambda: not load.tasks_left(kodiai))
     wrong = list(sendings.wrong)
     if not ended:
         wrong.append(f"{load.unfinished(kodiai)} runs had not ended after {longest:.0f} s")

@@ -8,7 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.conftest import ROOT, Kodiai, eventually, running_kodiai
+from tests.support.running_kodiai import ROOT, Kodiai, running_kodiai
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.xdist_group("e2e")
 

@@ -17,8 +17,9 @@ import yaml
 from django.conf import settings
 
 from sandbox import Sandbox, webhook_payload
-from tests.e2e.conftest import POSTGRES_URL, ROOT, eventually
 from tests.support.container_image import Image, build, can_isolate, stages
+from tests.support.running_kodiai import POSTGRES_URL, ROOT
+from tests.support.waiting import PATIENCE, eventually
 
 pytestmark = [pytest.mark.xdist_group("e2e")]
 START_SECONDS = 120.0
@@ -108,7 +109,7 @@ def test_redis_takes_its_password_from_the_secret(tmp_path: Path) -> None:
         assert said.startswith("NOAUTH")
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait(PATIENCE)
 
 
 # What it does

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from sandbox import Fault, FaultKind
-from tests.e2e.conftest import Kodiai, eventually, running_kodiai
 from tests.e2e.deliveries import all_are_done_once, pulls_of, stream
+from tests.support.running_kodiai import Kodiai, running_kodiai
+from tests.support.waiting import PATIENCE, eventually
 
-pytestmark = [pytest.mark.ops04, pytest.mark.xdist_group("e2e")]
+pytestmark = [pytest.mark.ops04, pytest.mark.xdist_group("e2e"), pytest.mark.database]
 
 MAX = 200
 """Pull requests of a stream."""
@@ -48,7 +49,7 @@ def test_processes_are_replaced_under_load_without_a_loss(tmp_path: Path) -> Non
 def test_an_open_connection_survives_a_replacement(tmp_path: Path) -> None:
     with running_kodiai(tmp_path) as kodiai:
         first = kodiai.web_servers()
-        with socket.create_connection(("127.0.0.1", int(kodiai.url.rpartition(":")[2])), timeout=60) as opened:
+        with socket.create_connection(("127.0.0.1", int(kodiai.url.rpartition(":")[2])), timeout=PATIENCE) as opened:
             replace_all(kodiai)
             eventually(lambda: not set(first) & set(kodiai.web_servers()), "the first web server has ended")
 
@@ -64,7 +65,7 @@ def test_what_was_accepted_before_a_stop_is_done_after_it(tmp_path: Path) -> Non
         held = kodiai.github.fail("graphql", Fault(FaultKind.APPLIED_THEN_DELAYED))
 
         with stream(kodiai, "stopped", pulls) as sent:
-            assert held.reached.wait(30)
+            assert held.reached.wait(PATIENCE)
             eventually(lambda: len(sent.accepted) > 20, "deliveries come")
             status = kodiai.end()
         held.release()

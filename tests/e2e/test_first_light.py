@@ -7,9 +7,10 @@ import httpx
 import pytest
 
 from sandbox import Fault, FaultKind
-from tests.e2e.conftest import Kodiai, eventually
+from tests.support.running_kodiai import Kodiai
+from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.ops04, pytest.mark.xdist_group("e2e")]
+pytestmark = [pytest.mark.ops04, pytest.mark.xdist_group("e2e"), pytest.mark.database, pytest.mark.queue]
 
 
 def count(kodiai: Kodiai, table: str, delivery_id: str) -> int:

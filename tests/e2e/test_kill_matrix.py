@@ -8,7 +8,7 @@ from tests.e2e import load
 from tests.e2e.kill_matrix import run_matrix
 from tests.e2e.killable import POINTS
 
-pytestmark = [pytest.mark.ops04, pytest.mark.xdist_group("e2e")]
+pytestmark = [pytest.mark.ops04, pytest.mark.xdist_group("e2e"), pytest.mark.database, pytest.mark.queue]
 
 RANDOM_KILLS = 8
 

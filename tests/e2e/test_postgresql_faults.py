@@ -10,10 +10,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.e2e.conftest import POSTGRES_URL, Kodiai, eventually, running_kodiai
 from tests.e2e.disks import filled, small_disk
 from tests.e2e.outages import Deliveries, alive, ready
 from tests.e2e.servers import FAST, IMMEDIATE, PostgresServer, running_postgres
+from tests.support.running_kodiai import POSTGRES_URL, Kodiai, running_kodiai
+from tests.support.waiting import eventually
 
 pytestmark = [
     pytest.mark.ops04,

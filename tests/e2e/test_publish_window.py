@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from sandbox import Fault, FaultKind, PullRequest
-from tests.e2e.conftest import Kodiai, eventually, running_kodiai
+from tests.support.running_kodiai import Kodiai, running_kodiai
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.ops04, pytest.mark.xdist_group("e2e")]
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.conftest import Kodiai, eventually, running_kodiai
 from tests.e2e.outages import Deliveries
 from tests.e2e.test_redis_queue import RedisServer
+from tests.support.running_kodiai import Kodiai, running_kodiai
+from tests.support.waiting import eventually
 
 pytestmark = [
     pytest.mark.ops04,

@@ -12,8 +12,9 @@ import pytest
 import redis
 
 from sandbox import Fault, FaultKind
-from tests.e2e.conftest import Kodiai, eventually, free_port, running_kodiai
 from tests.e2e.deliveries import all_are_done_once, pulls_of, send_all
+from tests.support.running_kodiai import Kodiai, free_port, running_kodiai
+from tests.support.waiting import PATIENCE, eventually
 
 pytestmark = [
     pytest.mark.ops04,
@@ -94,7 +95,7 @@ def test_redis_that_is_emptied_loses_nothing(kodiai: Kodiai, server: RedisServer
     pulls = pulls_of(kodiai, "emptied", 30)
     held = kodiai.github.fail("files", Fault(FaultKind.APPLIED_THEN_DELAYED))
     assert send_all(kodiai, "emptied", pulls) == [202] * 30
-    assert held.reached.wait(30)
+    assert held.reached.wait(PATIENCE)
     assert server.client().llen(f"{kodiai.environment['RQ_KEY_PREFIX']}:queue:default") == 29
 
     server.client().flushdb()
@@ -129,7 +130,7 @@ def test_a_run_whose_worker_is_killed_is_done_by_another(kodiai: Kodiai) -> None
     pulls = pulls_of(kodiai, "killed", 3)
     held = kodiai.github.fail("graphql", Fault(FaultKind.APPLIED_THEN_DELAYED))
     assert send_all(kodiai, "killed", pulls) == [202] * 3
-    assert held.reached.wait(30)
+    assert held.reached.wait(PATIENCE)
 
     for pid in kodiai.workers():
         os.kill(pid, signal.SIGKILL)

@@ -14,9 +14,10 @@ import psycopg
 import pytest
 
 from sandbox import Fault, FaultKind, PullRequest
-from tests.e2e.conftest import POSTGRES_URL, ROOT, Kodiai, eventually, running_kodiai
+from tests.support.running_kodiai import POSTGRES_URL, ROOT, Kodiai, running_kodiai
+from tests.support.waiting import PATIENCE, eventually
 
-pytestmark = pytest.mark.xdist_group("e2e")
+pytestmark = [pytest.mark.xdist_group("e2e"), pytest.mark.database]
 
 PAGE = (ROOT / "docs" / "runbook.md").read_text()
 KIND = "postgresql" if POSTGRES_URL else "sqlite"
@@ -76,7 +77,7 @@ class Shell:
                 output = self.run_worker(self._nothing_waits)
             else:
                 process = self.start(command.line)
-                output, errors = process.communicate(timeout=60)
+                output, errors = process.communicate(timeout=PATIENCE)
                 assert process.returncode == 0, f"$ {command.line}\nended with {process.returncode}: {output}{errors}"
             said = f"$ {command.line}\nprinted:\n{output}\nand the page says:\n{command.prints}"
             assert command.matches(output), said
@@ -94,7 +95,7 @@ class Shell:
             eventually(until, "the worker has done what it was started for")
         finally:
             process.send_signal(signal.SIGTERM)
-            _, errors = process.communicate(timeout=60)
+            _, errors = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, errors
         return next(line for line in errors.splitlines(keepends=True) if "worker started" in line)
 
@@ -159,7 +160,7 @@ def test_workers_died(without_workers: Kodiai) -> None:
     held = without_workers.github.fail("files", Fault(FaultKind.APPLIED_THEN_DELAYED))
     without_workers.send(pull)
     worker = Shell(without_workers).start(f"exec {WORKER}")
-    assert held.reached.wait(30)
+    assert held.reached.wait(PATIENCE)
     worker.kill()
     worker.communicate()
     held.release()

@@ -21,9 +21,10 @@ import pytest
 
 from sandbox import Fault, FaultKind, Sandbox, webhook_payload
 from sandbox.state.tokens import Tokens
-from tests.e2e.conftest import POSTGRES_URL, ROOT, eventually
+from tests.support.running_kodiai import POSTGRES_URL, ROOT
+from tests.support.waiting import PATIENCE, eventually
 
-pytestmark = [pytest.mark.xdist_group("e2e")]
+pytestmark = [pytest.mark.xdist_group("e2e"), pytest.mark.database]
 
 SECRETS = {
     "the secret key": "S3cretKey-0f1e2d3c4b5a69788796a5b4c3d2e1f0",
@@ -72,7 +73,7 @@ class Watched:
             cwd=self.log.parent,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
         self.said.append(done.stdout + done.stderr)
@@ -189,7 +190,7 @@ def kodiai(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
         finally:
             process.send_signal(signal.SIGTERM)
             try:
-                process.wait(30)
+                process.wait(PATIENCE)
             finally:
                 process.kill()
                 if POSTGRES_URL:

@@ -14,8 +14,11 @@ from reviews.models import Delivery, DeliveryStatus
 from reviews.worker import LEAVING_SECONDS
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
 from telemetry.models import Conclusion, Execution, RateLimitEvent
-from tests.e2e.conftest import ROOT, eventually
+from tests.support.running_kodiai import ROOT
 from tests.support.runs import admit, process_environment, queued_tasks, run
+from tests.support.waiting import PATIENCE, eventually
+
+pytestmark = [pytest.mark.database, pytest.mark.queue]
 
 MAX_SIGNALS = 5_000
 
@@ -57,11 +60,11 @@ def test_a_step_past_the_grace_period_releases_the_run(github: Sandbox, pull: Pu
     held = github.fail("graphql", Fault(FaultKind.APPLIED_THEN_DELAYED))
     log = tmp_path / "log"
     with worker(log, KODIAI_GRACE_SECONDS=str(LEAVING_SECONDS + 0.5)) as process:
-        assert held.reached.wait(30)
+        assert held.reached.wait(PATIENCE)
 
         process.terminate()
 
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE) == 0
     held.release()
     assert "step exceeds the grace period, releasing its run" in log.read_text()
     is_handed_back(delivery)
@@ -74,13 +77,14 @@ def test_a_run_is_handed_back_between_two_steps(github: Sandbox, pull: PullReque
     delivery = admit(pull)
     held = github.fail("graphql", Fault(FaultKind.APPLIED_THEN_DELAYED))
     log = tmp_path / "log"
-    with worker(log) as process:
-        assert held.reached.wait(30)
+    # Longer than any step, however slow the machine is.
+    with worker(log, KODIAI_GRACE_SECONDS=str(PATIENCE)) as process:
+        assert held.reached.wait(PATIENCE)
 
         process.terminate()
         held.release()
 
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE) == 0
     assert "worker stopping, run released" in log.read_text()
     is_handed_back(delivery)
     assert len(pull.reviews) == 1
@@ -98,5 +102,5 @@ def test_an_idle_worker_survives_many_signals_at_once(tmp_path: Path) -> None:
                     break
                 os.kill(process.pid, signal.SIGTERM)
             # Python gives signals back to the system at its very end: one that comes even later ends the process.
-            assert process.wait(30) in (0, -signal.SIGTERM)
+            assert process.wait(PATIENCE) in (0, -signal.SIGTERM)
         assert "worker stopped" in log.read_text()

@@ -7,7 +7,7 @@ import pytest
 from tests.e2e import load
 from tests.e2e.storm import run_storm
 
-pytestmark = [pytest.mark.ops04, pytest.mark.xdist_group("e2e")]
+pytestmark = [pytest.mark.ops04, pytest.mark.xdist_group("e2e"), pytest.mark.database]
 
 MAX_GROWTH = 100
 """MiB by which the web server may grow while it takes the deliveries. One body of each would be 6 MiB."""

@@ -17,6 +17,8 @@ from kodiai import health
 from reviews.models import DeliveryStatus
 from tests.support.factories import DeliveryFactory
 
+pytestmark = pytest.mark.database
+
 
 @pytest.fixture(autouse=True)
 def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +98,6 @@ def test_a_start_without_a_secret_key_says_how_to_make_one() -> None:
         cwd=settings.BASE_DIR,
         capture_output=True,
         text=True,
-        timeout=60,
         check=False,
     )
 

@@ -115,19 +115,17 @@ print(settings.KODIAI_LLM_API_KEY)
 """
 
 
-@pytest.mark.parametrize("model", ["", "openai:gpt-5-mini"])
 @pytest.mark.django_db
-def test_the_extra_is_imported_only_when_a_model_is_asked(tmp_path: Path, model: str) -> None:
+def test_the_extra_is_imported_only_when_a_model_is_asked(tmp_path: Path) -> None:
     key = tmp_path / "key"
     key.write_text("sk-the-key-in-the-file\n")
 
     done = subprocess.run(
         [sys.executable, "-c", IMPORTS],
-        env=process_environment(KODIAI_LLM_MODEL=model, KODIAI_LLM_API_KEY_FILE=str(key)),
+        env=process_environment(KODIAI_LLM_MODEL="openai:gpt-5-mini", KODIAI_LLM_API_KEY_FILE=str(key)),
         cwd=configured.BASE_DIR,
         capture_output=True,
         text=True,
-        timeout=60,
         check=False,
     )
 

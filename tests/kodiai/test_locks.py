@@ -63,7 +63,7 @@ def test_a_package_whose_hash_is_not_the_locked_one_is_refused(tmp_path: Path, c
     done = subprocess.run(
         [UV, "pip", "sync", "--offline", "--no-index", "--find-links", tmp_path, "--no-cache", "--require-hashes",
          "--target", tmp_path / "target", "--python", sys.executable, lock],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
 
     assert (done.returncode != 0) is changed, done.stderr
@@ -71,6 +71,7 @@ def test_a_package_whose_hash_is_not_the_locked_one_is_refused(tmp_path: Path, c
     assert (tmp_path / "target" / "kodiai_probe.py").exists() is not changed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lock", ["requirements/base.txt", "requirements/llm.txt"])
 @pytest.mark.parametrize("platform", ["x86_64-manylinux_2_36", "aarch64-manylinux_2_36"])
 def test_the_image_needs_no_compiler(tmp_path: Path, platform: str, lock: str) -> None:
@@ -85,7 +86,7 @@ def test_the_image_needs_no_compiler(tmp_path: Path, platform: str, lock: str) -
         [UV, "pip", "install", "--dry-run", "--require-hashes", "--only-binary", ":all:", "--no-binary", options[1],
          "--python-version", python[1], "--python-platform", platform, "--target", tmp_path,
          "-r", lock],
-        cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
+        cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
     if "error sending request" in done.stderr or "Failed to fetch" in done.stderr:

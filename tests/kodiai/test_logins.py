@@ -17,6 +17,8 @@ from pytest_django import Settings
 from kodiai.logins import MAX_FAILURES, WAIT_SECONDS, Throttle, client_address
 from tests.support.webhooks import deliver, pull_request_payload
 
+pytestmark = pytest.mark.database
+
 PASSWORD = "correct horse battery"
 
 

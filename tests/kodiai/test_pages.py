@@ -206,7 +206,6 @@ def start(*command: str, **environment: str) -> "subprocess.CompletedProcess[str
         cwd=settings.BASE_DIR,
         capture_output=True,
         text=True,
-        timeout=60,
         check=False,
     )
 

@@ -29,7 +29,7 @@ def test_the_database_queue_loads_nothing_of_redis() -> None:
     assert run_python(LIBRARIES, "redis://127.0.0.1:1/0").stdout == "['django_rq', 'redis', 'rq']\n"
 
 
-@pytest.mark.parametrize("url", ["amqp://user:hush@host", "redis.example.org:6379", "redis://:hush@host:port/0"])
+@pytest.mark.parametrize("url", ["amqp://user:hush@host", "redis://:hush@host:port/0"])
 def test_a_bad_address_is_refused_without_its_password(url: str) -> None:
     refused = run_python("import kodiai.settings", url)
 

@@ -7,6 +7,7 @@ from sandbox import PullRequest, Repository, Sandbox
 from sandbox.llm import ModelServer
 from tests.support.language_models import KEY
 from tests.support.shop import AFTER, BEFORE
+from tests.support.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -31,5 +32,5 @@ def model(settings: Settings) -> Iterator[ModelServer]:
         settings.KODIAI_LLM_MODEL = "openai:gpt-5-mini"
         settings.KODIAI_LLM_BASE_URL = f"{server.url}/v1"
         settings.KODIAI_LLM_API_KEY = KEY
-        settings.KODIAI_LLM_TIMEOUT = 30
+        settings.KODIAI_LLM_TIMEOUT = PATIENCE
         yield server

@@ -10,7 +10,7 @@ from django_tasks_db.models import DBTaskResult
 from reviews.models import Delivery, DeliveryStatus, Review
 from tests.support.webhooks import deliver, pull_request_payload
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
 HOSTILE = "<script>alert(1)</script>"
 

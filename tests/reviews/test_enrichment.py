@@ -12,6 +12,7 @@ from reviews.models import AuthorTier
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
 from telemetry.models import Conclusion, DegradationPath
 from tests.support.runs import admit, event_of, run
+from tests.support.waiting import PATIENCE
 
 pytestmark = [pytest.mark.django_db, pytest.mark.ops04]
 
@@ -166,7 +167,7 @@ def test_equal_lookups_at_the_same_time_make_one_call(github: Sandbox, repo: Rep
     threads = [threading.Thread(target=look_up) for _ in range(8)]
     for thread in threads:
         thread.start()
-    assert held.reached.wait(10)
+    assert held.reached.wait(PATIENCE)
     held.release()
     for thread in threads:
         thread.join(10)

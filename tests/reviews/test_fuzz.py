@@ -17,7 +17,7 @@ from tests.support.webhooks import check_payload, comment_payload, pull_request_
 ROOT = "/scratch"
 FILES = {"a.py": "import os\nx = f'a'\n\n", "cr.py": "x = 1\rimport os\r\n\ty = 2", "b/c.py": ""}
 
-fuzzed = settings(max_examples=200, deadline=None)
+fuzzed = settings(deadline=None)
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from reviews.findings import Finding, LeftOut, LeftOutReason, Report, Severity
 from reviews.models import DeliveryStatus
 from tests.support.factories import DeliveryFactory, ExecutionFactory, RateLimitEventFactory, ReviewFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
 ATTACK = "\"'></a></td><script>alert(1)</script><img src=x onerror=alert(1)><svg/onload=alert(1)>{{7*7}}{% debug %}"
 

@@ -7,7 +7,7 @@ from sandbox import PullRequest, Sandbox, webhook_payload
 from telemetry.models import Conclusion, Execution, RateLimitEvent
 from tests.support.runs import admit, meanwhile, run
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
 
 def test_a_pull_request_that_is_closed_ends_its_waiting_runs(pull: PullRequest) -> None:

@@ -11,6 +11,8 @@ from reviews.redaction import REDACTED, redact
 from sandbox import Sandbox
 from tests.support.runs import admit, run
 
+pytestmark = pytest.mark.database
+
 ODD = 'pass"w\\ord <&> é'
 
 

@@ -17,7 +17,7 @@ from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
 from telemetry.models import Conclusion, Execution, RateLimitEvent
 from tests.support.runs import admit, event_of, execution_of, queued_tasks, run
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.database, pytest.mark.queue]
 
 
 def test_a_delivery_becomes_one_review_and_one_row_each(github: Sandbox, pull: PullRequest) -> None:

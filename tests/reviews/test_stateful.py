@@ -59,6 +59,8 @@ from tests.support.published import check_said_once
 from tests.support.webhooks import deliver
 from tests.telemetry.stores import default_store
 
+pytestmark = pytest.mark.database
+
 EXAMPLES = int(os.environ.get("KODIAI_TEST_STATEFUL_EXAMPLES") or 0)
 START = datetime(2030, 1, 1, tzinfo=UTC)
 MAX_EXAMPLE = timedelta(days=10)

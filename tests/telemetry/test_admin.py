@@ -25,9 +25,7 @@ def queries(client: Client, address: str) -> tuple[str, list[str]]:
 
 
 @pytest.mark.parametrize(("name", "factory"), PAGES)
-def test_a_page_costs_the_same_queries_for_two_rows_and_for_sixty(
-    admin_client: Client, name: str, factory: Any
-) -> None:
+def test_a_page_costs_the_same_for_two_rows_and_for_sixty(admin_client: Client, name: str, factory: Any) -> None:
     factory.create_batch(2)
     _, few = queries(admin_client, f"/admin/telemetry/{name}/")
     factory.create_batch(58)

@@ -14,7 +14,7 @@ from tests.telemetry.stores import Store
 
 @pytest.mark.ops04
 @pytest.mark.usefixtures("django_db_blocker")
-def test_sixteen_processes_that_write_the_same_identities_at_once_leave_one_row_each(store: Store) -> None:
+def test_sixteen_processes_leave_one_row_for_each_identity(store: Store) -> None:
     environment = os.environ | {
         "DJANGO_SETTINGS_MODULE": "kodiai.settings",
         "DATABASE_URL": store.url,

@@ -117,9 +117,7 @@ def test_a_lock_in_the_store_is_given_up_by_the_store_itself(
     assert error.startswith("OperationalError: ")
 
 
-def test_a_store_that_hangs_holds_one_thread_and_is_written_to_again_once_that_has_ended(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_hanging_store_holds_one_thread_and_recovers(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with store_that_never_answers():
         assert record_rate_limit_event(**event_values()) is None
         [hung] = writing()
@@ -139,7 +137,7 @@ def test_a_store_that_hangs_holds_one_thread_and_is_written_to_again_once_that_h
         assert len(store.rows("rate_limit_events")) == 1
 
 
-def test_all_waits_of_a_write_together_stay_under_the_second_that_is_promised() -> None:
+def test_all_waits_of_a_write_stay_under_a_second() -> None:
     assert 3 * timeouts.POSTGRES_TIMEOUT_MS < 1000
     assert timeouts.SQLITE_BUSY_TIMEOUT_MS < 1000
     assert timeouts.OWN_STORE_TIMEOUT_S < 1

@@ -96,7 +96,7 @@ def test_it_always_writes_a_row_for_a_run_without_a_delivery(record: Any, model:
 @pytest.mark.django_db
 @pytest.mark.parametrize(("record", "model", "values", "kind"), BOTH)
 @pytest.mark.parametrize("error", [RuntimeError("out of luck"), MemoryError(), RecursionError(), ValueError("NUL")])
-def test_it_logs_one_warning_with_the_whole_event_whatever_is_raised(
+def test_any_failure_is_one_warning_with_the_whole_event(
     record: Any,
     model: Any,
     values: Any,
@@ -137,9 +137,7 @@ def test_it_lets_through_what_ends_the_process(interrupt: type[BaseException], m
 @pytest.mark.ops05
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("delivery_id", ["bad", None])
-def test_a_failure_takes_nothing_of_the_callers_transaction_with_it(
-    delivery_id: str | None, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_failure_keeps_the_callers_transaction(delivery_id: str | None, caplog: pytest.LogCaptureFixture) -> None:
     with transaction.atomic():
         RateLimitEventFactory(delivery_id="before")
         assert record_rate_limit_event(**event_values(delivery_id=delivery_id, cache_hit_rate=2.0)) is None
@@ -190,7 +188,7 @@ def test_it_leaves_the_time_outs_of_the_connection_as_they_were(values: dict[str
 
 @pytest.mark.ops05
 @pytest.mark.django_db(transaction=True)
-def test_it_fails_quietly_in_a_transaction_that_is_already_broken() -> None:
+def test_it_fails_quietly_in_a_broken_transaction() -> None:
     with transaction.atomic():
         transaction.set_rollback(True)
         assert record_rate_limit_event(**event_values()) is None

@@ -120,7 +120,7 @@ FAILURES = ANYWHERE + (
 
 @pytest.mark.parametrize("failure", FAILURES)
 @pytest.mark.parametrize("in_transaction", [False, True], ids=["alone", "in-transaction"])
-def test_it_returns_none_soon_and_stores_one_row_once_the_store_is_well(
+def test_it_returns_none_and_stores_the_row_after_the_repair(
     failure: Failure, in_transaction: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     if in_transaction and not POSTGRES_URL and failure in (file_locked, read_only):
@@ -146,7 +146,7 @@ def test_it_returns_none_soon_and_stores_one_row_once_the_store_is_well(
 
 
 @pytest.mark.skipif(not POSTGRES_URL, reason="SQLite has no such thing as a row lock")
-def test_the_callers_writes_before_and_after_a_lock_time_out_are_kept() -> None:
+def test_the_callers_writes_around_a_lock_timeout_are_kept() -> None:
     locked = other_holds_the_lock("BEGIN", "LOCK TABLE rate_limit_events")
     with locked, transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("CREATE TEMPORARY TABLE note (text text) ON COMMIT PRESERVE ROWS")

@@ -19,7 +19,7 @@ from tests.support.kill_points import Killed
 from tests.support.language_models import remark
 from tests.support.runs import admit, execution_of, kill_at, resume, run
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
 CALL = 8_000 * 2e-6
 """Dollars for the longest answer of gpt-5-mini: a call is taken to cost a little more."""

@@ -26,6 +26,8 @@ from tests.support.runs import admit, run
 pytestmark = pytest.mark.django_db
 
 INJECTIONS: list[dict[str, Any]] = json.loads(Path(__file__).with_name("injections.json").read_text())
+FIRST = [*{injection["place"]: injection for injection in reversed(INJECTIONS)}.values()]
+"""One for each place."""
 BEFORE = "first = 1\nold = 2  # {removed}\nlast = 3\n"
 UNREAD = ("title", "body")
 """Places of a pull request that the model is not given."""
@@ -76,7 +78,13 @@ def obeying(injection: dict[str, Any], path: str, settings: Settings) -> Any:
     return script
 
 
-@pytest.mark.parametrize("injection", INJECTIONS, ids=lambda injection: injection["name"])
+@pytest.mark.parametrize(
+    "injection",
+    [
+        pytest.param(injection, id=injection["name"], marks=() if injection in FIRST else pytest.mark.slow)
+        for injection in INJECTIONS
+    ],
+)
 def test_nothing_that_an_obedient_model_does_gets_through(
     github: Sandbox, model: ModelServer, settings: Settings, injection: dict[str, Any]
 ) -> None:

@@ -15,7 +15,7 @@ from reviews.models import Delivery, DeliveryStatus, Review
 from tests.support.runs import queued_tasks
 from tests.support.webhooks import deliver, pull_request_payload
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from pytest_django import Settings
 from reviews.models import Delivery, DeliveryStatus, IgnoreReason, Review
 from tests.support.webhooks import comment_payload, deliver, pull_request_payload, reply_payload, sign, without
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
 EXAMPLES = Path(django_settings.BASE_DIR).parent / "shared" / "data" / "webhooks"
 

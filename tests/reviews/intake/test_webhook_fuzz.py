@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.support.webhooks import check_payload, comment_payload, deliver, pull_request_payload, reply_payload
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
 ANSWERS = {200, 202, 400, 401, 413, 415}
 
@@ -34,9 +34,7 @@ events = st.sampled_from(
         "push",
     ]
 )
-relaxed = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

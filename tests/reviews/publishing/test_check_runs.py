@@ -23,7 +23,7 @@ from telemetry.models import Conclusion
 from tests.support.kill_points import Points
 from tests.support.runs import admit, conclusion_and_title, only_check_run, report_check_runs, report_of, run
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
 CLEAN = {"shop.py": "def total(prices):\n    return sum(prices) or 0\n"}
 

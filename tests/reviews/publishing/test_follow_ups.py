@@ -17,7 +17,7 @@ from tests.support.published import check_said_once
 from tests.support.runs import admit, run, say
 from tests.support.shop import AFTER
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
 UNUSED, UNDEFINED, PLACEHOLDER = "shop.py F401", "shop.py F821", "shop.py F541"
 FIXED = AFTER.replace("import os\n\n\n", "")

@@ -23,7 +23,7 @@ from tests.support.factories import MissedDeliveryFactory
 from tests.support.kill_points import Points
 from tests.support.runs import admit, let_waits_be_over, only_check_run, report_check_runs, report_of, run
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
 
 # Politeness

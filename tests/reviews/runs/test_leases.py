@@ -23,8 +23,6 @@ from reviews.runs.runner import process
 from reviews.service import run_review
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
 from telemetry.models import Conclusion, Execution, RateLimitEvent
-from tests.e2e.conftest import PATIENCE
-from tests.e2e.load import wait_until
 from tests.support.kill_points import UNTIL_PUBLISHED
 from tests.support.runs import (
     admit,
@@ -38,6 +36,7 @@ from tests.support.runs import (
     take_over_at,
 )
 from tests.support.shop import AFTER
+from tests.support.waiting import PATIENCE, wait_until
 
 pytestmark = [pytest.mark.django_db, pytest.mark.ops04]
 
@@ -187,7 +186,7 @@ def test_a_lease_is_renewed_while_its_worker_works(pull: PullRequest, settings: 
         [thread] = renewing()
         assert thread.daemon  # must not keep a worker from ending
         for _ in range(2):
-            assert wait_until(partial(is_renewed, expiry()), 10)
+            assert wait_until(partial(is_renewed, expiry()))
     assert not renewing()
 
 
@@ -205,12 +204,12 @@ def test_the_end_of_a_renewal_closes_its_connection(
         under_way.set()
         connection.ensure_connection()
         opened.append(connections["default"])  # that of this thread
-        ended.wait(10)
+        ended.wait(PATIENCE)
         return until
 
     monkeypatch.setattr(lease, "_expiry", take_a_while)
     with renewed(review):
-        assert under_way.wait(10)
+        assert under_way.wait(PATIENCE)
         threading.Timer(0.2, ended.set).start()
     assert ended.is_set()
     assert [each.connection for each in opened] == [None]
@@ -225,7 +224,7 @@ def test_a_worker_that_lost_its_run_renews_no_lease(pull: PullRequest, settings:
     Review.objects.update(lease_owner="another", lease_expires_at=until)
 
     with renewed(review):
-        assert wait_until(lambda: not renewing(), 10)
+        assert wait_until(lambda: not renewing())
     assert expiry() == until
 
 
@@ -257,7 +256,7 @@ def test_a_failed_renewal_is_tried_again_soon(
 
     monkeypatch.setattr(lease, "_expiry", expiry_of_a_database_that_fails_twice)
     with renewed(review):
-        assert wait_until(partial(is_renewed, first), 10)
+        assert wait_until(partial(is_renewed, first))
     told = [vars(entry) for entry in caplog.records if entry.message == "lease not renewed"]
     assert [entry["delivery_id"] for entry in told] == [delivery.delivery_id] * 2
 
