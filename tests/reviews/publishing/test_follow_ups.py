@@ -1,7 +1,7 @@
-"""Later reviews of a pull request: a finding is said once, whatever is pushed, and there is one summary.
+"""Later reviews of a pull request: a finding is reported once, whatever is pushed, and there is one summary.
 
-Each scenario is pushed to a real repository and reviewed twice: by an App that may resolve threads, and by one that may
-not, as it is by default, and marks its comments instead.
+Scenarios in which a thread is resolved run twice: with an App that may resolve threads, and with one that may not, as
+by default, and edits its comments instead.
 """
 
 import re
@@ -68,7 +68,7 @@ def test_fix_one_of_three(pull: PullRequest, closed: str) -> None:
     assert f"at commit {pull.head_sha[:12]}" in summary["body"]
 
 
-def test_move_code(repo: Repository, closed: str) -> None:
+def test_move_code(repo: Repository) -> None:
     """The message of F811 quotes the number of another line, which moves too."""
     code = "def label(price):\n    return price\n\n\ndef label(price, tax):\n    return price + tax\n"
     pull = repo.open_pull_request(changes={"label.py": code}, author="mona")
@@ -116,7 +116,7 @@ def test_force_push(pull: PullRequest, closed: str) -> None:
     assert "### Kodiai: 3 findings (1 critical, 2 minor)" in summary["body"]
 
 
-def test_rebase(pull: PullRequest, repo: Repository, closed: str) -> None:
+def test_rebase(pull: PullRequest, repo: Repository) -> None:
     review(pull, "opened")
     repo.commit({"other.py": "import sys\n"})
     pull.rebase()
@@ -153,7 +153,7 @@ def test_reintroduce(pull: PullRequest, closed: str) -> None:
     assert "gone" not in summary["body"]
 
 
-def test_merge_base(pull: PullRequest, repo: Repository, closed: str) -> None:
+def test_merge_base(pull: PullRequest, repo: Repository) -> None:
     review(pull, "opened")
     repo.commit({"other.py": "import sys\n"})
     pull.merge_base_branch()
@@ -163,7 +163,7 @@ def test_merge_base(pull: PullRequest, repo: Repository, closed: str) -> None:
     assert len(pull.reviews) == 1
 
 
-def test_resolve_by_hand(pull: PullRequest, closed: str) -> None:
+def test_resolve_by_hand(pull: PullRequest) -> None:
     """What a person resolved stays as it is: while it is there, when it is gone, and when it is back."""
     review(pull, "opened")
     first = next(comment for comment in pull.review_comments if "F401" in comment["body"])
@@ -230,7 +230,7 @@ def test_of_equal_findings_the_fixed_ones_thread_is_resolved(repo: Repository, c
     assert list(state_of(pull).values()) == [closed, "open", "open"]
 
 
-def test_one_more_of_equal_findings_is_said_where_it_is(repo: Repository, closed: str) -> None:
+def test_one_more_of_equal_findings_is_said_where_it_is(repo: Repository) -> None:
     pull = repo.open_pull_request(changes={"a.py": equal("one")}, author="mona")
     review(pull, "opened")
     pull.push({"a.py": equal("zero", "one")})
@@ -309,7 +309,7 @@ def test_a_grouped_finding_that_returns_is_reported(repo: Repository, closed: st
     assert ("a.py:" in summary["body"]) == (closed == "gone")
 
 
-def test_a_grouped_finding_is_not_repeated_from_github_alone(repo: Repository, closed: str) -> None:
+def test_a_grouped_finding_is_not_repeated_from_github_alone(repo: Repository) -> None:
     pull = repo.open_pull_request(changes={"a.py": equal("one", "two", "three")}, author="mona")
     review(pull, "opened")
     Review.objects.update(report=None)
@@ -323,7 +323,7 @@ def test_a_grouped_finding_is_not_repeated_from_github_alone(repo: Repository, c
     assert "The same" not in pull.review_comments[1]["body"]
 
 
-def test_what_was_folded_survives_moved_lines_and_a_new_name(repo: Repository, closed: str) -> None:
+def test_what_was_folded_survives_moved_lines_and_a_new_name(repo: Repository) -> None:
     long = "".join(f"line_{number} = {number}\n" for number in range(40))
     repo.commit({"old.py": long})
     pull = repo.open_pull_request(changes={"old.py": long + equal("one", "two")}, author="mona")

@@ -264,18 +264,16 @@ def test_without_graphql_nothing_is_repeated(github: Sandbox, pull: PullRequest)
 
 
 @pytest.mark.parametrize(
-    "fault",
+    ("route", "fault"),
     [
-        Fault(FaultKind.PRIMARY_LIMIT),
-        Fault(FaultKind.SECONDARY_LIMIT),
-        Fault(FaultKind.STATUS, status=403),
-        Fault(FaultKind.STATUS, status=502),
-        Fault(FaultKind.RESET),
-        Fault(FaultKind.WRONG_JSON),
+        ("graphql", Fault(FaultKind.PRIMARY_LIMIT)),
+        ("graphql", Fault(FaultKind.STATUS, status=403)),
+        ("graphql", Fault(FaultKind.RESET)),
+        ("update_comment", Fault(FaultKind.SECONDARY_LIMIT)),
+        ("update_comment", Fault(FaultKind.STATUS, status=502)),
+        ("update_comment", Fault(FaultKind.WRONG_JSON)),
     ],
-    ids=lambda fault: fault.kind.value,
 )
-@pytest.mark.parametrize("route", ["graphql", "update_comment"])
 def test_a_failure_to_resolve_threads_costs_nothing(
     github: Sandbox, pull: PullRequest, settings: Settings, route: str, fault: Fault
 ) -> None:
