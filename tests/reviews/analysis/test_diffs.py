@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reviews.engines import run_analyzers
 from reviews.findings import Report, fingerprinted
 from reviews.github.patches import BadPatch, Hunk, parse_hunks
 from reviews.models import Review

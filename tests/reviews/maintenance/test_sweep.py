@@ -124,7 +124,7 @@ def test_a_deferred_run_is_not_forgotten(github: Sandbox, pull: PullRequest, set
     assert reschedule() == 0
 
 
-def test_a_post_announced_just_before_the_take_over_is_waited_for(pull: PullRequest) -> None:
+def test_a_post_announced_before_the_take_over_is_waited_for(pull: PullRequest) -> None:
     """The sweep has read the run, and its worker, which is only slow, goes on before the sweep takes the claim."""
     assert claim(admit(pull).pk, "slow")
     let_leases_run_out()
