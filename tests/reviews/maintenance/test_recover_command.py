@@ -39,8 +39,8 @@ def recover(*arguments: str) -> str:
 
 def test_it_says_that_all_is_well(pull: PullRequest) -> None:
     assert recover().splitlines() == [
-        "Runs put back: 0",
-        "Deliveries queued again: 0",
+        "Runs rescheduled: 0",
+        "Deliveries requeued: 0",
         "Tasks of dead workers ended: 0",
         "Deliveries waiting: 0",
         "Running: 0",
@@ -55,10 +55,10 @@ def test_it_puts_back_what_a_dead_worker_left(pull: PullRequest) -> None:
     claim(delivery.pk, "dead")
     let_leases_run_out()
 
-    assert "Runs put back: 1" in recover()
+    assert "Runs rescheduled: 1" in recover()
     delivery.refresh_from_db()
     assert delivery.status == DeliveryStatus.QUEUED
-    assert delivery.failure.startswith("its worker dead")
+    assert delivery.failure.startswith("the lease of its worker dead")
 
 
 def test_it_lists_waiting_deferred_running_and_pending_runs(
@@ -85,10 +85,10 @@ def test_it_lists_waiting_deferred_running_and_pending_runs(
 
 
 def test_it_tells_what_failed_and_why_and_keeps_the_traceback(failed: Delivery, pull: PullRequest) -> None:
-    told = recover()
+    output = recover()
 
-    assert "Failed: failed-1 pull_request.opened of octo/demo#1: given up after 1 attempts: Unavailable: GitHub" in told
-    assert "manage.py recover --failed" in told
+    assert "Failed: failed-1 pull_request.opened of octo/demo#1: abandoned after 1 attempts: Unavailable: " in output
+    assert "manage.py recover --failed" in output
     failed.refresh_from_db()
     assert failed.failure.startswith("Traceback (most recent call last):")
     assert "reviews.github.errors.Unavailable: GitHub answered 502" in failed.failure

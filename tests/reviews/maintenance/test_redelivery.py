@@ -49,7 +49,7 @@ def test_a_refused_delivery_is_redelivered_and_reviewed(
 
     (line, total) = redeliver()
 
-    assert " refused pull_request.opened, answered with 401: GitHub is asked to send it again" in line
+    assert " refused pull_request.opened, answered with 401: redelivery requested" in line
     assert total == "1 missed, 1 requested."
     github.wait_for_redeliveries()
     assert run(Delivery.objects.get(delivery_id="refused")).conclusion == "success"
@@ -109,7 +109,7 @@ def test_a_delivery_is_asked_for_three_times_at_most(github: Sandbox, pull: Pull
     said = [redeliver()[0].rpartition(": ")[2] for _ in range(5)]
     github.wait_for_redeliveries()
 
-    assert said == ["GitHub is asked to send it again"] * 3 + ["GitHub was asked 3 times, and no more"] * 2
+    assert said == ["redelivery requested"] * 3 + ["redelivery requested 3 times before, not again"] * 2
     assert github.count("redeliver") == MissedDelivery.objects.get().requests == 3
 
 
@@ -122,7 +122,7 @@ def test_a_delivery_just_requested_is_waited_for(
     github.wait_for_redeliveries()
     MissedDelivery.objects.update(requested_at=timezone.now() + timedelta(seconds=60))
 
-    assert redeliver()[0].endswith(": GitHub was asked a moment ago")
+    assert redeliver()[0].endswith(": redelivery requested a moment ago")
     assert github.count("redeliver") == 1
 
 
@@ -177,7 +177,7 @@ def test_a_refusal_keeps_no_other_from_being_requested(github: Sandbox, pull: Pu
 
     said = redeliver()
 
-    assert said[0].endswith(": GitHub refuses to send it again")
+    assert said[0].endswith(": redelivery refused by GitHub")
     assert said[-1] == "2 missed, 1 requested."
 
 
@@ -201,7 +201,7 @@ def test_the_periodic_task_asks_for_what_was_missed(github: Sandbox, pull: PullR
     Delivery.objects.update(received_at=timezone.now() - timedelta(hours=5))
     send(github, pull, "missed")
 
-    assert request_missed_deliveries() == {"missed": 1, "asked for": 1}
+    assert request_missed_deliveries() == {"missed": 1, "requested": 1}
     github.wait_for_redeliveries()
     assert MissedDelivery.objects.get().requests == 1
 
@@ -209,11 +209,11 @@ def test_the_periodic_task_asks_for_what_was_missed(github: Sandbox, pull: PullR
 @pytest.mark.django_db
 def test_a_new_app_asks_for_nothing_older_than_itself(github: Sandbox, pull: PullRequest) -> None:
     send(github, pull, "of-another-time")
-    assert request_missed_deliveries() == {"missed": 0, "asked for": 0}
+    assert request_missed_deliveries() == {"missed": 0, "requested": 0}
 
     admit(pull, delivery_id="first")
     Delivery.objects.update(received_at=timezone.now() + timedelta(seconds=2))
-    assert request_missed_deliveries() == {"missed": 0, "asked for": 0}
+    assert request_missed_deliveries() == {"missed": 0, "requested": 0}
 
 
 @pytest.mark.django_db
@@ -223,7 +223,7 @@ def test_it_looks_back_to_just_before_its_last_look(github: Sandbox, pull: PullR
     send(github, pull, "missed")
     PeriodicTaskFactory(name=redelivery.TASK, finished_at=timezone.now() + redelivery.OVERLAP + timedelta(seconds=5))
 
-    assert request_missed_deliveries() == {"missed": 0, "asked for": 0}
+    assert request_missed_deliveries() == {"missed": 0, "requested": 0}
 
 
 @pytest.mark.django_db
@@ -235,5 +235,5 @@ def test_a_look_that_failed_is_made_up_for_by_the_next(github: Sandbox, pull: Pu
 
     assert "404" in str(request_missed_deliveries())
     assert PeriodicTask.objects.get(name=redelivery.TASK).finished_at is None
-    assert request_missed_deliveries() == {"missed": 1, "asked for": 1}
+    assert request_missed_deliveries() == {"missed": 1, "requested": 1}
     github.wait_for_redeliveries()
