@@ -388,9 +388,9 @@ where this page says something else. A call meets a fault once, or each time tha
 `retry-after` says 5. What is put off of a check run is tried again for a day.
 
 In every cell: at most one review on the pull request, one check run, no comment outside of the review, and none twice;
-one row in `executions`; one row in `rate_limit_events` if the author's history was looked up, or the look-up was abandoned; else none;
-Search asked at most twice, and never again once its outcome is stored; no lease left behind; the delivery `done`, or
-`failed` where it says error.
+one row in `executions`; one row in `rate_limit_events` if the author's history was looked up or the look-up abandoned,
+else none; Search asked at most twice, and never again once its outcome is stored; no lease left behind; the delivery
+`done`, or `failed` where it says error.
 """
 
 SAME = "the same"

@@ -1,5 +1,6 @@
 """A run from its delivery to its published review, and what becomes of runs that cannot end at once."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -36,6 +37,37 @@ def test_a_delivery_becomes_one_review_and_one_row_each(github: Sandbox, pull: P
     assert (event.repo, event.pr_number, event.degradation_path) == ("octo/demo", pull.number, "none")
     execution = execution_of(delivery)
     assert (execution.conclusion, execution.pr_author, execution.model) == ("success", "mona", "analyzers")
+
+
+def test_a_delivery_that_was_run_is_not_run_again(github: Sandbox, pull: PullRequest) -> None:
+    delivery = admit(pull)
+    run(delivery)
+    github.reset_calls()
+
+    process(delivery.pk)
+
+    assert github.count() == 0
+    assert len(pull.reviews) == 1
+
+
+def test_a_clean_pull_request_gets_a_short_review_too(repo: Repository) -> None:
+    pull = repo.open_pull_request(changes={"shop.py": "def total(prices):\n    return sum(prices) or 0\n"})
+
+    run(admit(pull))
+
+    (published,) = pull.reviews
+    assert "no findings" in published["body"]
+    assert "Analysed 1 of 1 changed file with ruff" in published["body"]
+    assert published["comments"] == []
+
+
+def test_a_review_says_where_no_engine_reads_a_file(repo: Repository) -> None:
+    pull = repo.open_pull_request(changes={"logo.svg": "<svg/>\n"})
+
+    run(admit(pull))
+
+    assert "nothing to analyse" in pull.reviews[0]["body"]
+    assert "1 file without a matching engine" in pull.reviews[0]["body"]
 
 
 def test_a_comment_that_mentions_the_app_gets_a_review(github: Sandbox, pull: PullRequest) -> None:
@@ -85,15 +117,38 @@ def test_a_repository_that_turned_telemetry_off_leaves_no_rows(repo: Repository)
     assert not Execution.objects.exists()
 
 
+def test_a_pull_requests_own_configuration_is_not_used(repo: Repository) -> None:
+    pull = repo.open_pull_request(changes={"shop.py": "x = 1\n", ".kodiai.yml": "telemetry:\n  enabled: false\n"})
+    delivery = admit(pull)
+
+    run(delivery)
+
+    assert event_of(delivery)
+
+
+def test_a_broken_section_falls_back_and_is_named(repo: Repository) -> None:
+    repo.commit({".kodiai.yml": "telemetry:\n  enabled: maybe\n"})
+    pull = repo.open_pull_request(changes={"shop.py": "x = 1\n"})
+    delivery = admit(pull)
+
+    run(delivery)
+
+    assert "Section `telemetry` of `.kodiai.yml` is invalid" in pull.reviews[0]["body"]
+    assert event_of(delivery)
+
+
 # Limits of required calls
 
 
+@pytest.mark.parametrize("route", ["installation_token", "pull", "files", "contents", "graphql", "create_review"])
 @pytest.mark.parametrize(
-    ("route", "fault"),
+    "fault",
     [
-        ("installation_token", Fault(FaultKind.PRIMARY_LIMIT, reset_in=1800)),
-        ("create_review", Fault(FaultKind.SECONDARY_LIMIT, retry_after=1800)),
+        Fault(FaultKind.PRIMARY_LIMIT, reset_in=1800),
+        Fault(FaultKind.PRIMARY_LIMIT, status=429, reset_in=1800),
+        Fault(FaultKind.SECONDARY_LIMIT, retry_after=1800),
     ],
+    ids=["primary-403", "primary-429", "secondary"],
 )
 def test_a_limit_of_a_required_call_defers_to_the_reset(
     github: Sandbox, pull: PullRequest, route: str, fault: Fault
@@ -116,6 +171,15 @@ def test_a_limit_of_a_required_call_defers_to_the_reset(
     assert pull.reviews == []
 
 
+def test_a_secondary_limit_without_a_hint_waits_a_minute(github: Sandbox, pull: PullRequest) -> None:
+    github.fail("files", Fault(FaultKind.SECONDARY_LIMIT, retry_after=None))
+
+    review = run(admit(pull))
+
+    assert review.deferred_until is not None
+    assert timedelta(seconds=50) < review.deferred_until - timezone.now() < timedelta(seconds=65)
+
+
 def test_a_deferred_run_goes_on_without_a_second_search(github: Sandbox, pull: PullRequest) -> None:
     delivery = admit(pull)
     github.fail("graphql", Fault(FaultKind.SECONDARY_LIMIT, retry_after=0))
@@ -130,7 +194,32 @@ def test_a_deferred_run_goes_on_without_a_second_search(github: Sandbox, pull: P
     assert RateLimitEvent.objects.count() == Execution.objects.count() == 1
 
 
+def test_a_limit_past_the_longest_deferral_ends_the_run(github: Sandbox, pull: PullRequest, settings: Settings) -> None:
+    settings.KODIAI_MAX_DEFERRAL = 600
+    github.fail("files", Fault(FaultKind.PRIMARY_LIMIT, reset_in=3000))
+
+    review = run(admit(pull))
+
+    assert (review.conclusion, review.delivery.status) == (Conclusion.ERROR, DeliveryStatus.FAILED)
+    assert "KODIAI_MAX_DEFERRAL" in review.conclusion_reason
+
+
 # Failures
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(FaultKind.STATUS, status=500),
+        Fault(FaultKind.STATUS, status=502),
+        Fault(FaultKind.RESET),
+    ],
+    ids=lambda fault: f"{fault.kind}-{fault.status}",
+)
+def test_a_passing_failure_is_retried_within_the_run(github: Sandbox, pull: PullRequest, fault: Fault) -> None:
+    github.fail("files", fault, times=2)
+
+    assert run(admit(pull)).conclusion == Conclusion.SUCCESS
 
 
 def test_a_lasting_failure_fails_after_growing_waits(github: Sandbox, pull: PullRequest, settings: Settings) -> None:
@@ -169,6 +258,18 @@ def test_a_token_that_was_revoked_is_asked_for_again(github: Sandbox, pull: Pull
 
     assert run(admit(pull, "synchronize")).conclusion == Conclusion.SUCCESS
     assert github.count("installation_token") == 2
+
+
+def test_a_webhook_without_an_installation_is_reviewed(github: Sandbox, pull: PullRequest) -> None:
+    assert run(admit(pull, installation=None)).conclusion == Conclusion.SUCCESS
+    assert github.count("repository_installation") == 1
+
+
+def test_without_graphql_files_are_fetched_over_rest(github: Sandbox, pull: PullRequest) -> None:
+    github.graphql_available = False
+
+    assert run(admit(pull)).conclusion == Conclusion.SUCCESS
+    assert len(pull.reviews[0]["comments"]) == 3
 
 
 @pytest.mark.parametrize("files", [1, 10, 100])
@@ -243,3 +344,10 @@ def test_a_removed_installation_ends_its_waiting_runs(github: Sandbox, pull: Pul
     assert (review.conclusion, review.delivery.status) == (Conclusion.SKIPPED, DeliveryStatus.DONE)
     removal.refresh_from_db()
     assert removal.status == DeliveryStatus.DONE
+
+
+def test_what_is_stored_of_a_report_can_be_read_again(pull: PullRequest) -> None:
+    review = run(admit(pull))
+
+    assert json.loads(json.dumps(review.report)) == review.report
+    assert len(review.report["findings"]) == 3

@@ -63,9 +63,11 @@ def test_file_names_with_a_meaning_elsewhere_have_none_here(github: Sandbox) -> 
     [
         "/etc/cron.d/evil.py",
         "../../evil.py",
+        "a/../../evil.py",
         "a\0.py",
         "a\\..\\evil.py",
         "a//b.py",
+        "./a.py",
         "a/./b.py",
         "x" * 300 + ".py",
         "a/" * 600 + "b.py",
@@ -155,6 +157,13 @@ def test_a_fix_on_a_megabyte_line_is_not_offered() -> None:
     assert (finding.rule, finding.suggestion) == ("F541", None)
 
 
+def test_thousands_of_findings_on_a_line_take_little_memory() -> None:
+    line = ";".join(["f''"] * 5_000)
+    found = findings_of(line + "\n")
+    assert len(found) >= 5_000
+    assert len(json.dumps(Report(findings=tuple(found)).to_json())) < 1000 * len(found)
+
+
 def test_a_thousand_fixes_do_not_copy_their_line_each_time() -> None:
     line = "x" * 1_000_000
     place = {"row": 1, "column": 1}
@@ -203,3 +212,15 @@ def test_a_lone_carriage_return_moves_no_finding() -> None:
     found = findings_of(text)
     assert {(finding.rule, finding.start_line) for finding in found} == {("F401", 2)}
     assert [finding.suggestion for finding in found] == [None]
+
+
+def test_a_name_that_is_not_unicode_is_no_safe_path() -> None:
+    assert not safe_path("\ud800.py")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/etc/passwd.py", "../a.py", "a/../../b.py", "a\0.py", "", "x" * 300 + ".py", "a/" * 600 + "b.py", "a\\b.py"],
+)
+def test_a_path_outside_the_scratch_directory_is_not_written(path: str) -> None:
+    assert not safe_path(path)

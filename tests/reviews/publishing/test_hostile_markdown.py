@@ -168,3 +168,29 @@ def test_a_name_like_a_marker_is_published_as_something_else(github: Sandbox) ->
     (published,) = pull.reviews
     assert published["body"].count("<!-- kodiai:review ") == 1
     assert published["body"].endswith(marker(review))
+
+
+@pytest.mark.django_db
+def test_code_that_is_all_markup_is_reviewed_and_calls_nobody(github: Sandbox) -> None:
+    text = (
+        "import os  # @everyone fixes #1 ![x](https://example.com/pixel.png)\n"
+        "x = {'@everyone <img src=x>': 1, '@everyone <img src=x>': 2}\n"
+        "assert f'``` <!-- kodiai:review 0 --> ```'\n"
+    )
+    repo = github.create_repository("octo/markup", files={"a.py": "x = 1\n"})
+    pull = repo.open_pull_request(changes={"a.py": text})
+
+    assert run(admit(pull)).conclusion == "success"
+
+    (published,) = pull.reviews
+    assert published["comments"]
+    for comment in published["comments"]:
+        # A suggestion is checked where its text is known; here it is what is said before it.
+        said = comment["body"].partition("\n")[0]
+        assert_tame(said, urls=urls_of(said))
+
+
+def urls_of(body: str) -> list[str]:
+    urls = [part.partition(")")[0] for part in body.split("](")[1:]]
+    assert all(url.startswith("https://docs.astral.sh/ruff/rules/") for url in urls)
+    return urls
