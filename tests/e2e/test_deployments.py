@@ -12,7 +12,7 @@ from tests.e2e.deliveries import all_are_done_once, pulls_of, stream
 from tests.support.running_kodiai import Kodiai, running_kodiai
 from tests.support.waiting import PATIENCE, eventually
 
-pytestmark = [pytest.mark.ops04, pytest.mark.xdist_group("e2e"), pytest.mark.database]
+pytestmark = [pytest.mark.ops04, pytest.mark.xdist_group("e2e")]
 
 MAX = 200
 """Pull requests of a stream."""

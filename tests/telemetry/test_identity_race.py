@@ -12,6 +12,7 @@ from tests.telemetry.race_writer import IDENTITIES, PROCESSES, write_all
 from tests.telemetry.stores import Store
 
 
+@pytest.mark.slow
 @pytest.mark.ops04
 @pytest.mark.usefixtures("django_db_blocker")
 def test_sixteen_processes_leave_one_row_for_each_identity(store: Store) -> None:

@@ -36,7 +36,14 @@ def works(way: Way) -> bool:
     return subprocess.run([*way, "true"], capture_output=True, check=False).returncode == 0
 
 
-@pytest.fixture(params=[BEST, AS_ROOT, LIMITS, NO_UTIL_LINUX], ids=["user", "root", "limits", "no-util-linux"])
+@pytest.fixture(
+    params=[
+        pytest.param(BEST, id="user"),
+        pytest.param(AS_ROOT, id="root", marks=pytest.mark.slow),
+        pytest.param(LIMITS, id="limits"),
+        pytest.param(NO_UTIL_LINUX, id="no-util-linux", marks=pytest.mark.slow),
+    ]
+)
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Way:
     """Each way of holding an analyzer in that this system has: what one machine cannot do, another can."""
     if not works(request.param):

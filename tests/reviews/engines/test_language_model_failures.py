@@ -152,6 +152,7 @@ def test_a_provider_that_repeats_the_key_does_not_leak_it(
     assert KEY not in log + str(stored) + json.dumps([pull.reviews, pull.review_comments, pull.repository.check_runs])
 
 
+@pytest.mark.slow
 def test_anthropics_protocol_works_as_openais(
     github: Sandbox, pull: PullRequest, model: ModelServer, settings: Settings
 ) -> None:

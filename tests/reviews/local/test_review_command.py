@@ -82,6 +82,7 @@ def test_on_a_terminal_it_is_coloured(repository: Path) -> None:
     assert b"\x1b[31m.py" not in shown
 
 
+@pytest.mark.slow
 def test_the_language_model_is_asked_only_on_request(repository: Path) -> None:
     remark = {
         "path": "shop.py",

@@ -33,8 +33,6 @@ pytestmark = [pytest.mark.django_db, pytest.mark.database]
     "fault",
     [
         Fault(FaultKind.STATUS, status=502),
-        Fault(FaultKind.RESET),
-        Fault(FaultKind.BROKEN_JSON),
         Fault(FaultKind.PRIMARY_LIMIT, reset_in=600),
         Fault(FaultKind.SECONDARY_LIMIT, retry_after=300),
         Fault(FaultKind.STATUS, status=401),
