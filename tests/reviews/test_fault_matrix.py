@@ -385,12 +385,12 @@ HEAD = """# What Kodiai does when GitHub fails
 Written by `make fault-matrix` from what a run of the tests saw (`tests/reviews/test_fault_matrix.py`); the tests fail
 where this page says something else. A call meets a fault once, or each time that it is made. In these runs
 `KODIAI_MAX_ATTEMPTS` is 2 and `KODIAI_MAX_DEFERRAL` 15 minutes; primary limits reset after 10 minutes, and
-`retry-after` says 5. What is put off of a check run is tried again for a day.
+`retry-after` says 5. A deferred check run is retried for a day.
 
 In every cell: at most one review on the pull request, one check run, no comment outside of the review, and none twice;
-one row in `executions`; one row in `rate_limit_events` if the author's history was looked up or the look-up abandoned,
-else none; Search asked at most twice, and never again once its outcome is stored; no lease left behind; the delivery
-`done`, or `failed` where it says error.
+one row in `executions`; one row in `rate_limit_events` if the author was looked up, with or without an answer, else
+none; at most two calls to Search, and none once its outcome is stored; no lease left behind; the delivery `done`, or
+`failed` where it says error.
 """
 
 SAME = "the same"
