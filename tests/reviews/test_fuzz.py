@@ -285,5 +285,5 @@ def test_a_summary_holds_no_markup_but_our_own(found: list[Finding], names: list
 
 def test_a_patch_larger_than_any_of_githubs_is_refused() -> None:
     for patch in ("@@ -0,0 +1,60000 @@" + "\n+" * 60_000, "@@ -0,0 +1 @@\n+" + "x" * 3_000_000):
-        with pytest.raises(BadPatch, match="longer than GitHub's"):
+        with pytest.raises(BadPatch, match="exceeds GitHub's limits"):
             parse_hunks(patch)

@@ -45,7 +45,7 @@ def answer(status: int = 403, **headers: str) -> httpx.Response:
 
 
 @pytest.mark.parametrize(
-    ("fault", "route"), zip(LIMITS, ("pull", "files", "contents", "create_review"), strict=True), ids=IDS
+    ("fault", "route"), list(zip(LIMITS, ("pull", "files", "contents", "create_review"), strict=True)), ids=IDS
 )
 def test_a_known_limit_costs_the_next_run_no_call(github: Sandbox, pull: PullRequest, fault: Fault, route: str) -> None:
     github.fail(route, fault)
