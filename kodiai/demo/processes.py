@@ -49,11 +49,11 @@ class RunningKodiai:
     def wait_until(self, condition: Callable[[], bool], seconds: float = 20) -> bool:
         """Wait for a condition; return False after `seconds`. Raises DemoError if Kodiai ends."""
         deadline = time.monotonic() + seconds
-        while not (met := condition()) and time.monotonic() < deadline:
+        while not (value := condition()) and time.monotonic() < deadline:
             if self.process.poll() is not None:
                 self.wait_for_exit()
             time.sleep(POLL_SECONDS)
-        return met
+        return value
 
     def wait_for_exit(self) -> NoReturn:
         """Wait until Kodiai ends, then raise DemoError."""

@@ -169,8 +169,8 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _unsupported(what: str, place: Any) -> yaml.MarkedYAMLError:
-    return yaml.MarkedYAMLError(problem=f"{what} are not supported", problem_mark=place.start_mark)
+def _unsupported(what: str, location: Any) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=f"{what} are not supported", problem_mark=location.start_mark)
 
 
 def parse(text: str | None) -> RepositoryConfig:
@@ -185,7 +185,7 @@ def parse(text: str | None) -> RepositoryConfig:
         document = yaml.load(text, Loader=_Loader)  # noqa: S506  # a SafeLoader
     except (yaml.YAMLError, RecursionError, ValueError, OverflowError) as error:
         # ValueError and OverflowError: impossible dates and numbers.
-        return RepositoryConfig(problems=(f"`{PATH}` is not valid YAML{_place(error)}; the defaults were used.",))
+        return RepositoryConfig(problems=(f"`{PATH}` is not valid YAML{_location(error)}; the defaults were used.",))
     if document is None:
         return RepositoryConfig()
     if not isinstance(document, dict):
@@ -208,12 +208,12 @@ def parse(text: str | None) -> RepositoryConfig:
 def _describe(detail: Any) -> str:
     # Unknown names are not quoted: they are untrusted text.
     known = [str(part) if isinstance(part, int) or part in _NAMES else "…" for part in detail["loc"]]
-    place = ".".join(known) if detail["type"] != "extra_forbidden" else "an unknown key"
+    location = ".".join(known) if detail["type"] != "extra_forbidden" else "an unknown key"
     # pydantic would show the regular expression.
     what = "invalid format" if detail["type"] == "string_pattern_mismatch" else detail["msg"]
-    return f"{place}: {what}" if place else what
+    return f"{location}: {what}" if location else what
 
 
-def _place(error: Exception) -> str:
+def _location(error: Exception) -> str:
     mark = getattr(error, "problem_mark", None)
     return f" (line {mark.line + 1})" if mark is not None else ""

@@ -50,7 +50,7 @@ def as_sarif(report: Report) -> str:
 
 
 def _result(finding: Finding) -> dict[str, Any]:
-    place = {"uri": quote(finding.path)}
+    location = {"uri": quote(finding.path)}
     result: dict[str, Any] = {
         "ruleId": finding.rule,
         "level": _SARIF_LEVELS[finding.severity],
@@ -58,7 +58,7 @@ def _result(finding: Finding) -> dict[str, Any]:
         "locations": [
             {
                 "physicalLocation": {
-                    "artifactLocation": place,
+                    "artifactLocation": location,
                     "region": {"startLine": finding.start_line, "endLine": finding.end_line},
                 }
             }
@@ -81,7 +81,7 @@ def _result(finding: Finding) -> dict[str, Any]:
         result["fixes"] = [
             {
                 "description": {"text": finding.fix or "Suggested replacement"},
-                "artifactChanges": [{"artifactLocation": place, "replacements": [replacement]}],
+                "artifactChanges": [{"artifactLocation": location, "replacements": [replacement]}],
             }
         ]
     return result

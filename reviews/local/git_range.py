@@ -63,9 +63,9 @@ class GitRepository:
             return Range(self._commit(base or "HEAD"), self._commit(head or "HEAD"), text)
         return Range(self._commit(text), None, f"{text}..(working tree)")
 
-    def changed_files(self, compared: Range) -> list[ChangedFile]:
+    def changed_files(self, revisions: Range) -> list[ChangedFile]:
         """Return the changed files with their hunks, as GitHub shows them."""
-        ends = [compared.base] if compared.head is None else [compared.base, compared.head]
+        ends = [revisions.base] if revisions.head is None else [revisions.base, revisions.head]
         raw = self._git("diff", "--raw", "-z", "--no-abbrev", *_DIFF, *ends, "--").decode("utf-8", "replace")
         patches = self._git("diff", "--patch", *_DIFF, *ends, "--").decode("utf-8", "replace")
         hunks = [_hunks(patch) for patch in ("\n" + patches).split("\ndiff --git ")[1:]]
@@ -83,9 +83,9 @@ class GitRepository:
         """Return the files at `paths` of a commit, or of the working tree (None)."""
         return {path: blob for path in paths if (blob := self._blob(commit, path)) is not None}
 
-    def config(self, compared: Range) -> repository.RepositoryConfig:
+    def config(self, revisions: Range) -> repository.RepositoryConfig:
         """Return the configuration of the base."""
-        blob = self._blob(compared.base, repository.PATH)
+        blob = self._blob(revisions.base, repository.PATH)
         return repository.parse(blob.text if blob else None)
 
     def _blob(self, commit: str | None, path: str) -> Blob | None:
@@ -168,16 +168,16 @@ class UnlimitedBudget:
 
 
 def review(
-    repository: GitRepository, compared: Range, files: Sequence[ChangedFile], budget: UnlimitedBudget | None = None
+    repository: GitRepository, revisions: Range, files: Sequence[ChangedFile], budget: UnlimitedBudget | None = None
 ) -> Report:
     """Review the changed files of a range like a pull request; `budget` limits the language model."""
     return analyse_files(
         files,
         contents=lambda paths, in_base: (
-            repository.contents(compared.head, paths),
-            repository.contents(compared.base, in_base),
+            repository.contents(revisions.head, paths),
+            repository.contents(revisions.base, in_base),
         ),
-        config=repository.config(compared),
+        config=repository.config(revisions),
         ask=None if budget is None else lambda changes: llm.analyse(changes, budget),
     )
 

@@ -298,8 +298,8 @@ def _table(findings: Sequence[Finding], refused: bool) -> str:
 
 
 def _where(remark: Remark) -> str:
-    place = code(f"{storable(remark.finding.path, MAX_PATH)}:{remark.finding.start_line}")
-    return f"{place}, {also}" if (also := _also(remark)) else place
+    location = code(f"{storable(remark.finding.path, MAX_PATH)}:{remark.finding.start_line}")
+    return f"{location}, {also}" if (also := _also(remark)) else location
 
 
 def _also(remark: Remark) -> str:

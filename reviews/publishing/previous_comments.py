@@ -122,7 +122,7 @@ def read(client: Client, review: Review) -> PreviousComments:
     own = [submitted for submitted in reviews if is_app_login(submitted.author)]
     published = review.others().filter(published_at__isnull=False).order_by("-published_at")[:MAX_REPORTS]
     rows = list(published.values_list("head_sha", "report"))
-    compared = compare_with_posted(
+    comparison = compare_with_posted(
         report,
         posted=list(posted_findings(threads)),
         earlier=[Report.from_json(stored) for _, stored in rows if stored is not None],
@@ -130,9 +130,9 @@ def read(client: Client, review: Review) -> PreviousComments:
         since=rows[0][0] if rows else "",
     )
     return replace(
-        compared,
-        new=author_tier.filter_for_author(review, compared.new),
-        resolved=author_tier.filter_for_author(review, compared.resolved),
+        comparison,
+        new=author_tier.filter_for_author(review, comparison.new),
+        resolved=author_tier.filter_for_author(review, comparison.resolved),
     )
 
 

@@ -241,8 +241,8 @@ def rows(schema_editor: Editor, model: type[Model]) -> QuerySet[Model]:
 
 def move_duplicates(rows: QuerySet[Model], identity: Sequence[str]) -> None:
     """Leave an identity to the earliest row that has it; move the delivery id of the others to `legacy_delivery_id`."""
-    place = Window(RowNumber(), partition_by=list(identity), order_by=[F("created_at").asc(), F("id").asc()])
-    later = rows.filter(delivery_id__isnull=False).annotate(place=place).filter(place__gt=1).order_by()
+    rank = Window(RowNumber(), partition_by=list(identity), order_by=[F("created_at").asc(), F("id").asc()])
+    later = rows.filter(delivery_id__isnull=False).annotate(rank=rank).filter(rank__gt=1).order_by()
     # Read before anything is locked: it takes seconds on a million rows.
     pks = list(later.values_list("pk", flat=True))
     for start in range(0, len(pks), BATCH):

@@ -139,7 +139,7 @@ def still_valid(previous: Iterable[Finding], changes: Mapping[str, Change]) -> l
         lines = change.text.split("\n")
         places = [line for hunk in change.hunks for line in hunk.added if _has_text(lines, line, finding.snippet)]
         if places:
-            line = min(places, key=lambda place: abs(place - finding.start_line))
+            line = min(places, key=lambda location: abs(location - finding.start_line))
             kept.append(replace(finding, start_line=line, end_line=line, suggestion=None))
     return kept
 

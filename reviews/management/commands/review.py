@@ -69,22 +69,22 @@ class Command(BaseCommand):
 
             try:
                 repository = GitRepository(directory)
-                compared = repository.range(range)
-                files = repository.changed_files(compared)
+                revisions = repository.range(range)
+                files = repository.changed_files(revisions)
             except NotAReview as problem:
                 raise CommandError(str(problem), returncode=2) from problem
         noun = "file" if len(files) == 1 else "files"
-        beside.print(f"{compared.name}: {len(files)} changed {noun}", markup=False)
+        beside.print(f"{revisions.name}: {len(files)} changed {noun}", markup=False)
         started = time.monotonic()
         with beside.status(f"Analysing {len(files)} {noun}…"):
             budget = UnlimitedBudget() if language_model else None
-            report = review(repository, compared, files, budget)
+            report = review(repository, revisions, files, budget)
         if budget and (used := budget.usage):
             beside.print(
                 f"{used.model}: {used.input_tokens} tokens in, {used.output_tokens} out, ${used.cost_usd:.4f}",
                 markup=False,
             )
-        for ignored in repository.config(compared).problems:
+        for ignored in repository.config(revisions).problems:
             beside.print(ignored, style="yellow", markup=False)
         self._write(report, format, no_color)
         if format == "text":
