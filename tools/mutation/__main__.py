@@ -155,7 +155,8 @@ def watched_run(target: Target, out: Path) -> dict[str, Any]:
         from django.conf import settings
 
         settings.DATABASES["default"] |= {"TEST": {"NAME": database_name(out, "template")}}
-        options = [*QUIET, "--create-db", "--reuse-db", "-k", f"not ({target.deselected})"]
+        options = [*QUIET, "--create-db", "--reuse-db", "-m", "not slow"]
+        options += ["-k", f"not ({target.deselected})"] if target.deselected else []
         started = time.process_time()
         ended = pytest.main([*options, f"--basetemp={out / 'tmp'}", *target.tests], plugins=[watch])
         modules = [name for name in sys.modules if name.partition(".")[0] not in OWN]

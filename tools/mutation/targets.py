@@ -10,8 +10,8 @@ class Target:
     path: str
     tests: tuple[str, ...]
     functions: tuple[str, ...] = ()
-    deselected: str = "stopped_past or lost_its_run_while or own_may_fail or killed_at_any_point"
-    """Tests that start processes take too long, and a mutant would not reach those processes."""
+    deselected: str = ""
+    """Beside the slow tests, which start processes that no mutant reaches."""
 
     @property
     def module(self) -> str:
