@@ -70,7 +70,7 @@ def test_the_review_is_the_one_that_is_filed(outcome: Published) -> None:
     assert not difference, f"{HINT}\n{difference}"
 
 
-def test_nothing_is_said_of_lines_that_git_does_not_call_changed(outcome: Published) -> None:
+def test_every_finding_is_on_a_changed_line(outcome: Published) -> None:
     for comment in outcome.comments:
         assert comment["side"] == "RIGHT"
         assert not outcome.changed_lines[comment["path"]].isdisjoint(lines_of(comment)), comment
@@ -109,7 +109,7 @@ def test_every_finding_is_judged(outcome: Published) -> None:
         assert {label.judgement for label in mine} <= {labels.WANTED, labels.NOISE}, "judge it in labels.txt"
 
 
-def test_nothing_is_said_of_what_is_good(outcome: Published) -> None:
+def test_clean_code_gets_no_finding(outcome: Published) -> None:
     if outcome.declared.name.startswith("clean-"):
         assert outcome.report.findings == ()
 

@@ -21,7 +21,7 @@ from rich.table import Table
 
 from sandbox import PullRequest
 from tests.e2e.killable import LOG
-from tests.support.published import check_said_once
+from tests.support.published import check_reported_once
 from tests.support.running_kodiai import Kodiai, free_port, running_kodiai
 from tests.support.waiting import wait_until
 
@@ -258,7 +258,7 @@ def violations(kodiai: Kodiai, sent: Mapping[str, PullRequest]) -> list[str]:
                     f"{executions[run.delivery_id]}, events {events[run.delivery_id]}"
                 )
     try:
-        check_said_once({id(pull): pull for pull in sent.values()}.values())
+        check_reported_once({id(pull): pull for pull in sent.values()}.values())
     except AssertionError as twice:
         wrong.append(str(twice))
     if len(events) < sum(events.values()) or len(executions) < sum(executions.values()):

@@ -1,4 +1,4 @@
-"""The API does what its OpenAPI description says: Schemathesis looks for what does not, on the real web server."""
+"""The API matches its OpenAPI description, checked with Schemathesis against the real web server."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The container image and compose.yaml: what they copy, what they run, and what that may do."""
+"""The container image and compose.yaml: contents, commands and privileges."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Deployments under load: processes are replaced, or stopped and started, and no delivery is refused or lost."""
+"""Deployments under load: processes are replaced or restarted, and no delivery is refused or lost."""
 
 import signal
 import socket

@@ -1,4 +1,4 @@
-"""A small kill matrix: a run for each point, and some killed at random moments. `make kill-matrix` runs the whole."""
+"""A small kill matrix: a run for each point, and some killed at random. `make kill-matrix` runs all of it."""
 
 from pathlib import Path
 

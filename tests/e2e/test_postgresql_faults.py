@@ -1,4 +1,4 @@
-"""PostgreSQL fails in every way that an operator meets, under a Kodiai that goes on by itself after the repair."""
+"""PostgreSQL fails in the ways that operators meet, and Kodiai goes on by itself after the repair."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""The publish window: a worker dies between the post of a review and the moment in which it knows that it is there."""
+"""The publish window: a worker dies between the post of a review and storing that it was posted."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Redis as the cache is killed, away, and started again: a broken cache is a miss, and reviews go on."""
+"""Redis as the cache is killed, away and restarted: a broken cache is a miss, and reviews go on."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""The queue on Redis: emptied, away, hanging and restarted, with workers killed; nothing is lost and nothing twice."""
+"""Redis as the queue is emptied, away, hanging and restarted: no delivery is lost or run twice."""
 
 import os
 import shutil
@@ -79,7 +79,7 @@ def test_what_is_done_leaves_nothing_in_redis(kodiai: Kodiai, server: RedisServe
     assert [key.decode() for key in server.client().scan_iter()] == [f"{prefix}:queues"]
 
 
-def test_a_run_that_is_put_off_is_run_when_its_time_has_come(kodiai: Kodiai) -> None:
+def test_a_deferred_run_starts_when_it_is_due(kodiai: Kodiai) -> None:
     [pull] = pulls = pulls_of(kodiai, "deferred", 1)
     kodiai.github.fail("files", Fault(FaultKind.PRIMARY_LIMIT, reset_in=2))
 

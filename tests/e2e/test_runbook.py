@@ -1,4 +1,4 @@
-"""docs/runbook.md: every command of it is run, in the situation that it is for, and prints what the page says."""
+"""docs/runbook.md: each command runs in its situation and prints what the page shows."""
 
 import re
 import signal

@@ -1,4 +1,4 @@
-"""SQLite's file is locked for long, and its disk is full, under a whole Kodiai that goes on by itself afterwards."""
+"""SQLite's file is locked for long and its disk is full, and Kodiai goes on by itself afterwards."""
 
 import os
 import sqlite3

@@ -1,4 +1,4 @@
-"""A worker that is told to stop stops, however often and whenever it is told, and its run goes on elsewhere."""
+"""A worker stops on any number of signals, and its run goes on in another."""
 
 import os
 import signal
@@ -73,7 +73,7 @@ def test_a_step_past_the_grace_period_releases_the_run(github: Sandbox, pull: Pu
 
 @pytest.mark.ops04
 @pytest.mark.django_db(transaction=True)
-def test_a_run_is_handed_back_between_two_steps(github: Sandbox, pull: PullRequest, tmp_path: Path) -> None:
+def test_a_run_is_released_between_two_steps(github: Sandbox, pull: PullRequest, tmp_path: Path) -> None:
     delivery = admit(pull)
     held = github.fail("graphql", Fault(FaultKind.APPLIED_THEN_DELAYED))
     log = tmp_path / "log"

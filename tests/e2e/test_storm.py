@@ -1,4 +1,4 @@
-"""A small storm. `make storm` is the whole one: ten thousand deliveries."""
+"""A small storm. `make storm` sends ten thousand deliveries."""
 
 from pathlib import Path
 

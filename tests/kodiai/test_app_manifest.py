@@ -1,4 +1,4 @@
-"""The App asks for no more than a run needs: the manifest, the tokens, the intake and README say the same."""
+"""Permissions and events of the App: manifest, tokens, intake and README agree, and ask for no more than runs need."""
 
 import json
 import re

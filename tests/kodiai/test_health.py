@@ -1,4 +1,4 @@
-"""Whether Kodiai is alive, ready, and rightly set up."""
+"""Health, readiness and system checks."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What a stranger wrote neither forges a line of the log nor makes a terminal do anything."""
+"""Untrusted text forges no log line and controls no terminal."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""The settings of the language model: told at start where they are wrong, and no cost where there is none."""
+"""Settings of the language model: errors are reported at start, and without a model nothing is imported."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ def problems() -> list[tuple[str | None, str]]:
     return [(message.id, f"{message.msg} {message.hint}") for message in found]
 
 
-def test_nothing_is_said_where_all_is_well_or_there_is_none(settings: Settings) -> None:
+def test_a_valid_model_and_no_model_pass_the_checks(settings: Settings) -> None:
     assert problems() == []
     settings.KODIAI_LLM_MODEL = "anthropic:claude-sonnet-4-6"
     settings.KODIAI_LLM_MAX_COST_PER_DAY = 5.0
@@ -31,9 +31,7 @@ def test_nothing_is_said_where_all_is_well_or_there_is_none(settings: Settings) 
     assert problems() == []
 
 
-def test_an_extra_that_is_not_installed_is_told_with_what_to_do(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_extra_is_reported_with_what_to_do(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.KODIAI_LLM_MODEL = "openai:gpt-5-mini"
     monkeypatch.setattr(checks, "find_spec", lambda name: None)
 
@@ -56,7 +54,7 @@ def test_a_budget_in_dollars_needs_a_price(settings: Settings, budget: str) -> N
 
 
 @pytest.mark.parametrize("name", ["gpt-5", ":gpt-5", "openai:"])
-def test_a_model_without_a_provider_is_told(settings: Settings, name: str) -> None:
+def test_a_model_without_a_provider_is_reported(settings: Settings, name: str) -> None:
     settings.KODIAI_LLM_MODEL = name
 
     assert [code for code, _ in problems()] == ["kodiai.E005"]
@@ -65,7 +63,7 @@ def test_a_model_without_a_provider_is_told(settings: Settings, name: str) -> No
 @pytest.mark.parametrize(
     "entry", ["", "x", "a:b", "a:b=1", "a:b=1/", "a:b=one/two", "a:b=-1/2", "a:b=nan/1", "a:b=1/inf", "b=1/2"]
 )
-def test_a_price_that_is_none_is_told(settings: Settings, entry: str) -> None:
+def test_an_invalid_price_is_reported(settings: Settings, entry: str) -> None:
     settings.KODIAI_LLM_MODEL = "openai:gpt-5-mini"
     settings.KODIAI_LLM_PRICES = [entry]
 

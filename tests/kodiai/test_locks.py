@@ -1,4 +1,4 @@
-"""What is installed is what was locked, to the byte."""
+"""Installed packages are the locked ones, by hash."""
 
 import base64
 import hashlib

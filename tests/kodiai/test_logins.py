@@ -1,4 +1,4 @@
-"""The admin's log-in gives nobody many tries."""
+"""The admin limits failed logins."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""What browsers get: a strict policy on every page, nothing that it forbids, and errors that reveal nothing."""
+"""Security headers and error pages: a strict policy that every page holds, and errors that reveal nothing."""
 
 import json
 import os

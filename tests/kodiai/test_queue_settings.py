@@ -1,4 +1,4 @@
-"""Which queue is used, by `KODIAI_TASKS_URL`."""
+"""The choice of the queue by `KODIAI_TASKS_URL`."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The web server's start, where it cannot."""
+"""The web server fails at start with a clear message."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""Deliveries and runs in the admin: to be read, found, and queued again where they failed."""
+"""Deliveries and runs in the admin: read, searched, and requeued where they failed."""
 
 import pytest
 from django.contrib.auth.models import Permission, User

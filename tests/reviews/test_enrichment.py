@@ -1,4 +1,4 @@
-"""What Search costs a run, and what its rate-limit event says of it."""
+"""Search calls of a run, and its rate-limit event."""
 
 import threading
 

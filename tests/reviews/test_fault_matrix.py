@@ -32,8 +32,8 @@ from reviews.publishing.publish import marker
 from reviews.runs.runner import process
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
 from telemetry.models import Conclusion, Execution, RateLimitEvent
-from tests.support.published import check_said_once
-from tests.support.runs import admit, let_waits_be_over, report_of
+from tests.support.published import check_reported_once
+from tests.support.runs import admit, end_waits, report_of
 from tests.support.shop import AFTER, BEFORE
 
 pytestmark = pytest.mark.django_db
@@ -288,7 +288,7 @@ def _live(github: Sandbox, delivery: Delivery) -> list[str]:
         enriched = Review.objects.filter(delivery=delivery, enriched_at__isnull=False).exists()
         searches = github.count("search")
         now = timezone.now()
-        let_waits_be_over()
+        end_waits()
         process(delivery.pk)
         review = Review.objects.select_related("delivery").get(delivery=delivery)
         assert review.lease_owner == "", "nothing is left leased"
@@ -323,7 +323,7 @@ def _check(github: Sandbox, pull: PullRequest, review: Review) -> None:
     ours = [kept for kept in pull.reviews if marker(review) in kept["body"]]
     assert len(ours) <= 1, "nothing is published twice"
     assert len(pull.reviews) <= 1, "one review is enough"
-    check_said_once([pull])
+    check_reported_once([pull])
     if review.conclusion in (Conclusion.SUCCESS, Conclusion.PARTIAL):
         assert len(ours) == 1
         assert review.github_review_id == ours[0]["id"]

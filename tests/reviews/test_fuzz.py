@@ -1,4 +1,4 @@
-"""Whatever a stranger sends, each reader answers as it says it does. `make fuzz` looks further than these."""
+"""Parsers of untrusted input read it or refuse it. `make fuzz` searches further."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""Rows full of hostile text are shown as text on every page of the admin."""
+"""Hostile text is shown as text on every page of the admin."""
 
 import re
 from html.parser import HTMLParser

@@ -1,4 +1,4 @@
-"""Deliveries that come late, twice removed, or in another order than things happened: GitHub says what is true."""
+"""Deliveries that arrive late, twice or out of order: GitHub's state decides."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What counts as a secret in a text, in whichever way it is written there."""
+"""Secrets are redacted from any text, however they are written."""
 
 import html
 import json

@@ -1,4 +1,4 @@
-"""A run from its delivery to its published review, and what becomes of runs that cannot end at once."""
+"""A run from its delivery to its published review, and runs that cannot end at once."""
 
 import json
 from datetime import timedelta
@@ -251,7 +251,7 @@ def test_a_redelivered_failed_run_records_its_last_conclusion(github: Sandbox, p
     assert execution_of(delivery).conclusion == "success"
 
 
-def test_a_token_that_was_revoked_is_asked_for_again(github: Sandbox, pull: PullRequest) -> None:
+def test_a_revoked_token_is_requested_again(github: Sandbox, pull: PullRequest) -> None:
     run(admit(pull))
     github.expire_tokens()
     pull.push({"other.py": "y = 1\n"})
@@ -317,7 +317,7 @@ def test_the_tier_comes_from_association_or_merged_work(
         ("NONE", AuthorTier.FIRST_TIME),
     ],
 )
-def test_the_tier_is_the_associations_where_search_is_given_up(
+def test_the_tier_is_the_associations_without_search(
     github: Sandbox, repo: Repository, association: str, tier: AuthorTier
 ) -> None:
     github.limits["search"].exhaust(reset_in=60)

@@ -1,9 +1,8 @@
-"""Whatever happens, in whatever order: nothing is lost, nothing is published twice, every run has its rows.
+"""Any events in any order: nothing is lost, nothing is published twice, every run has its telemetry rows.
 
 A state machine delivers, kills, pushes, limits, locks and lets time pass, on the real database, the real intake and
-the sandbox; after every step the invariants of `tests.support.invariants` hold, and in the end
-everything comes to rest.
-Time stands still but for what the machine lets pass. By itself the test is bounded and always the same.
+the sandbox. The invariants of `tests.support.invariants` hold after every step, and in the end all runs finish. Only
+the machine moves the clock. By default the test is bounded and always the same.
 `KODIAI_TEST_STATEFUL_EXAMPLES=2000` makes it search at random, for that many examples.
 """
 
@@ -55,7 +54,7 @@ from telemetry import timeouts
 from telemetry.models import Execution, RateLimitEvent
 from tests.support.invariants import Memory, check_always, check_at_rest, state
 from tests.support.kill_points import IN_A_RUN, IN_A_SWEEP, Killed, Points
-from tests.support.published import check_said_once
+from tests.support.published import check_reported_once
 from tests.support.webhooks import deliver
 from tests.telemetry.stores import default_store
 
@@ -440,7 +439,7 @@ class Kodiai(RuleBasedStateMachine):
             now = state(self.pulls)
             self.seen.check(now)
             check_always(now, self.abandoned)
-            check_said_once(self.pulls)
+            check_reported_once(self.pulls)
         except BaseException:
             self.at_rest = True
             raise

@@ -13,7 +13,7 @@ from reviews.models import PENDING_CHECK_RUN, CheckRunReport, Delivery, Delivery
 from reviews.publishing.check_runs import check_run_of, external_id
 from sandbox import PullRequest
 from telemetry.models import Conclusion, Execution, RateLimitEvent
-from tests.support.published import MARKER, app_answers, app_reviews, check_said_once
+from tests.support.published import MARKER, app_answers, app_reviews, check_reported_once
 
 ENDED_BEFORE_PUBLISHING = (Conclusion.SKIPPED, Conclusion.SUPERSEDED)
 EXECUTION_FINAL = ("created_at", "delivery_id", "event_type", "repo", "pr_number")
@@ -183,7 +183,7 @@ def check_at_rest(pulls: Iterable[PullRequest]) -> None:
         assert conclusions == [review.conclusion] * recorded, f"{conclusions}, not {review.conclusion}: {review}"
         if review.conclusion in (Conclusion.SUCCESS, Conclusion.PARTIAL):
             assert len(published[review.delivery.identity_digest]) == 1, f"not published: {review}"
-    check_said_once(pulls)
+    check_reported_once(pulls)
     for pull in pulls:
         _check_head_is_reviewed(pull)
 

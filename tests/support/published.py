@@ -35,8 +35,8 @@ def app_answers(pulls: Iterable[PullRequest]) -> dict[str, list[dict[str, Any]]]
     return found
 
 
-def check_said_once(pulls: Iterable[PullRequest]) -> None:
-    """No finding is said twice on the lines of a pull request, and there is one summary."""
+def check_reported_once(pulls: Iterable[PullRequest]) -> None:
+    """Check that no finding is reported twice on a pull request, and that it has one summary."""
     for pull in pulls:
         begun = [comment for comment in pull.review_comments if "in_reply_to_id" not in comment]
         said = [FINDING.findall(comment["body"]) for comment in begun]

@@ -51,14 +51,14 @@ def say(pull: PullRequest, text: str, by: str = "mona", to: int | None = None) -
     return admit(pull, "created", event="pull_request_review_comment", comment=reply)
 
 
-def let_waits_be_over() -> None:
-    """Let the time have come for whatever was put off."""
+def end_waits() -> None:
+    """Make everything due that was deferred."""
     Review.objects.filter(deferred_until__gt=timezone.now()).update(deferred_until=timezone.now())
     CheckRunReport.objects.filter(due_at__gt=timezone.now()).update(due_at=timezone.now())
 
 
-def let_leases_run_out() -> None:
-    """Let every worker have been silent for longer than its lease."""
+def expire_leases() -> None:
+    """Expire every lease, as if its worker had died long ago."""
     Review.objects.exclude(lease_owner="").update(lease_expires_at=timezone.now() - timedelta(seconds=1))
 
 
@@ -100,7 +100,7 @@ def take_over_at(point: str, delivery: Delivery) -> dict[str, Any]:
 
     def stand_still() -> None:
         mine = runner._running
-        let_leases_run_out()
+        expire_leases()
         assert reschedule() == 1
         run(delivery)
         taken_over.append(Review.objects.values().get(delivery=delivery))
@@ -115,7 +115,7 @@ def take_over_at(point: str, delivery: Delivery) -> dict[str, Any]:
 
 def resume(delivery: Delivery) -> Review:
     """Let the lease of a dead worker run out and another one finish its run; return the run as it then is."""
-    let_leases_run_out()
+    expire_leases()
     sweep()
     return run(delivery)
 
@@ -128,7 +128,7 @@ def forget_memory() -> None:
 
 def run(delivery: Delivery) -> Review:
     """Process a delivery as a worker does when its time has come, and return its review as it then is."""
-    let_waits_be_over()
+    end_waits()
     process(delivery.pk)
     return Review.objects.select_related("delivery").get(delivery=delivery)
 
@@ -209,7 +209,7 @@ def conclusion_and_title(pull: PullRequest) -> tuple[str, str]:
 
 def report_check_runs() -> dict[str, int]:
     """A round of `report_pending`, with everything due; return its counts that are not zero."""
-    let_waits_be_over()
+    end_waits()
     return {what: count for what, count in report_pending().items() if count}
 
 

@@ -1,4 +1,4 @@
-"""Findings, suggestions and lines on the diffs that real pull requests have."""
+"""Findings, suggestions and lines on the diffs of real pull requests."""
 
 import pytest
 from hypothesis import given

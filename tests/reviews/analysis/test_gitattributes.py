@@ -1,4 +1,4 @@
-"""`.gitattributes` of the base branch says which files nobody wrote."""
+"""`.gitattributes` of the base branch marks generated files."""
 
 import pytest
 
@@ -49,7 +49,7 @@ def test_the_last_line_counts_for_each_attribute() -> None:
 @pytest.mark.parametrize(
     "text", [None, "", "\0", "*", "* -", "* !", "linguist-generated", "[attr]x linguist-generated"]
 )
-def test_what_is_no_rule_says_nothing(text: str | None) -> None:
+def test_an_invalid_attribute_line_is_ignored(text: str | None) -> None:
     assert parse(text) == ()
 
 
@@ -96,7 +96,7 @@ def test_the_attributes_of_the_pull_request_itself_do_not_count(repo: Repository
 
 
 @pytest.mark.django_db
-def test_who_wants_generated_files_looked_at_is_told_of_all(repo: Repository) -> None:
+def test_generated_files_on_request_get_all_findings(repo: Repository) -> None:
     repo.commit({".kodiai.yml": "paths: {generated: true}\n"})
     assert outcome(repo, "* linguist-generated\n", {"a.py": UNUSED, "vendor/b.py": UNUSED})[1] == {}
 

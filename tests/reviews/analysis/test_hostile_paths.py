@@ -1,4 +1,4 @@
-"""File names and contents of a hostile pull request: whatever they are, the others' findings are published."""
+"""Hostile file names and contents: findings of the other files are published."""
 
 import ast
 import json

@@ -1,4 +1,4 @@
-"""What is not said because it is said already, is not new, or would undo what is said beside it."""
+"""Findings that are suppressed: repeated, not new, or in conflict with a neighbour."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Which files nobody wrote, and how patterns of paths are matched."""
+"""Generated files by their paths, and how path patterns match."""
 
 import time
 

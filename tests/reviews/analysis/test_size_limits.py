@@ -1,4 +1,4 @@
-"""Of a pull request that is too large for one review, the riskiest files are looked at, and the others named."""
+"""Of a pull request over the limits, the riskiest files are analysed and the others named."""
 
 import pytest
 
@@ -49,7 +49,7 @@ def large(repo: Repository) -> PullRequest:
 
 
 @pytest.mark.django_db
-def test_the_review_says_what_was_not_looked_at_and_why(github: Sandbox, large: PullRequest) -> None:
+def test_the_review_names_what_was_skipped_and_why(github: Sandbox, large: PullRequest) -> None:
     report = Report.from_json(run(admit(large)).report)
 
     assert report.analysed_files == (".github/workflows/ci.yml", "b.py")

@@ -1,4 +1,4 @@
-"""What people tell Kodiai in comments: each command, who may give it, and that none is obeyed or answered twice."""
+"""Commands in comments: their effects, their permissions, and each applied and answered once."""
 
 from datetime import timedelta
 from typing import Any
@@ -20,7 +20,7 @@ from reviews.runs.runner import process
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox, add_comment
 from telemetry.models import Conclusion, RateLimitEvent
 from tests.support.factories import MissedDeliveryFactory
-from tests.support.published import check_said_once
+from tests.support.published import check_reported_once
 from tests.support.runs import admit, kill_at, report_of, resume, run, say
 from tests.support.shop import AFTER
 
@@ -76,7 +76,7 @@ def test_help_in_a_thread_is_answered_there_for_everybody(github: Sandbox, pull:
     assert (answer["user"]["login"], reactions(asked)) == ("kodiai[bot]", {"total_count": 1, "eyes": 1})
     assert pull.comments == []
     assert github.count("permission") == 0
-    check_said_once([pull])
+    check_reported_once([pull])
 
 
 def test_a_typo_is_answered_with_the_command_that_was_meant(github: Sandbox, pull: PullRequest) -> None:
@@ -100,7 +100,7 @@ def test_nothing_of_a_comment_is_repeated(pull: PullRequest, word: str) -> None:
 # Who may command
 
 
-def test_who_may_write_is_obeyed(pull: PullRequest) -> None:
+def test_a_command_of_who_may_write_is_applied(pull: PullRequest) -> None:
     pull.repository.roles["lisa"] = "write"
     run(say(pull, "@kodiai review", by="lisa"))
 
@@ -176,7 +176,7 @@ def test_a_run_that_is_killed_at_any_point_leaves_one_answer(pull: PullRequest, 
 
     assert review.conclusion == Conclusion.SKIPPED
     assert len(answers(pull)) == 1
-    check_said_once([pull])
+    check_reported_once([pull])
 
 
 @pytest.mark.parametrize("point", ["applied_at", "threads-resolved", "comment-edited"])
@@ -321,7 +321,7 @@ def test_a_paused_pull_request_is_reviewed_only_on_request(pull: PullRequest) ->
     assert answers(pull) == []
 
 
-def test_a_re_run_of_a_paused_pull_request_is_asked_for(pull: PullRequest) -> None:
+def test_a_rerun_of_a_paused_pull_request_counts_as_a_request(pull: PullRequest) -> None:
     run(admit(pull))
     run(say(pull, "@kodiai pause"))
 
@@ -373,7 +373,7 @@ def test_an_ignored_finding_is_counted_in_other_pull_requests(pull: PullRequest,
     assert "1 finding ignored on request (`ignore`)." in other.reviews[0]["body"]
 
 
-def test_what_is_ignored_is_said_in_another_repository(github: Sandbox, pull: PullRequest) -> None:
+def test_an_ignored_finding_is_reported_in_another_repository(github: Sandbox, pull: PullRequest) -> None:
     run(admit(pull))
     run(say(pull, "@kodiai ignore", to=thread_on(pull, "F401")))
     other = github.create_repository("octo/other").open_pull_request(changes={"a.py": "import os\n"}, author="mona")
@@ -440,13 +440,13 @@ def test_deleting_an_ignored_finding_reports_it_again(pull: PullRequest, admin_c
 
     assert "### Kodiai: 3 findings" in pull.reviews[0]["body"]
     assert not any(IGNORED in thread.first["body"] for thread in pull.threads)
-    check_said_once([pull])
+    check_reported_once([pull])
 
 
 # explain
 
 
-def test_explain_tells_what_is_known_and_how_to_silence_it(pull: PullRequest) -> None:
+def test_explain_shows_the_rule_and_how_to_suppress_it(pull: PullRequest) -> None:
     run(admit(pull))
     run(say(pull, "@kodiai explain", to=thread_on(pull, "F401")))
 
@@ -457,7 +457,7 @@ def test_explain_tells_what_is_known_and_how_to_silence_it(pull: PullRequest) ->
     assert "suggestion" not in answer
 
 
-def test_the_way_to_silence_a_rule_is_a_valid_configuration(pull: PullRequest, repo: Repository) -> None:
+def test_the_way_to_suppress_a_rule_is_valid_configuration(pull: PullRequest, repo: Repository) -> None:
     run(admit(pull))
     run(say(pull, "@kodiai explain", to=thread_on(pull, "F401")))
     line = answers(pull)[0].partition("in the whole repository: `")[2].partition("`")[0]

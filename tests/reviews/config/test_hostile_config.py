@@ -1,4 +1,4 @@
-"""A hostile `.kodiai.yml` costs some milliseconds, falls back to the defaults, and the review says so."""
+"""A hostile `.kodiai.yml` is read in milliseconds, falls back to the defaults, and the review says so."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What an organisation settles for its repositories in `.kodiai.yml` of its `.github` repository."""
+"""The configuration of an organisation: `.kodiai.yml` of its `.github` repository."""
 
 import pytest
 from django.core.cache import cache
@@ -58,7 +58,7 @@ def test_a_repository_with_a_file_follows_that_alone(
     assert calls(github) == 0
 
 
-def test_it_is_not_asked_for_unless_the_operator_says_so(
+def test_it_is_fetched_only_where_the_operator_allows_it(
     github: Sandbox, pull: PullRequest, organisation: Repository, settings: Settings
 ) -> None:
     settings.KODIAI_ORGANISATION_DEFAULTS = False
@@ -67,7 +67,7 @@ def test_it_is_not_asked_for_unless_the_operator_says_so(
     assert calls(github) == 0
 
 
-def test_a_missing_organisation_file_is_asked_for_once(github: Sandbox, pull: PullRequest) -> None:
+def test_a_missing_organisation_file_is_requested_once(github: Sandbox, pull: PullRequest) -> None:
     for action in ("opened", "reopened"):
         assert "3 findings" in body(run(admit(pull, action)), pull)
     assert calls(github) == 1

@@ -1,4 +1,4 @@
-"""What a repository settles in `.kodiai.yml`, and what becomes of it in a review."""
+"""The configuration of a repository, `.kodiai.yml`, and its effect on a review."""
 
 import json
 from pathlib import Path
@@ -100,7 +100,7 @@ def test_an_engine_that_is_disabled_does_not_run(repo: Repository) -> None:
     assert "names one that Kodiai does not have" not in body
 
 
-def test_an_engine_that_kodiai_does_not_have_is_told(repo: Repository) -> None:
+def test_an_unknown_engine_is_reported(repo: Repository) -> None:
     _, body = settle(repo, "engines: {disable: [rough]}", {"shop.py": "import os\n"})
     assert "`engines` of `.kodiai.yml` names one that Kodiai does not have; it has `ruff`" in body
     assert "1 finding" in body
@@ -124,7 +124,7 @@ GENERATED = {
 }
 
 
-def test_what_nobody_wrote_is_left_out_and_named(repo: Repository) -> None:
+def test_generated_files_are_skipped_and_named(repo: Repository) -> None:
     _, body = settle(repo, "", GENERATED | {"shop.py": "import os\n"})
     assert "1 finding" in body
     assert "5 files skipped" in body
@@ -179,7 +179,7 @@ def test_who_asks_by_name_gets_a_review_whatever_triggers_one(repo: Repository) 
         ("limits: {comments: many}\n", "Section `limits` of `.kodiai.yml` is invalid"),
     ],
 )
-def test_a_change_of_the_configuration_is_judged_and_not_obeyed(repo: Repository, text: str, told: str) -> None:
+def test_a_changed_configuration_is_validated_and_not_used(repo: Repository, text: str, told: str) -> None:
     pull = repo.open_pull_request(changes={".kodiai.yml": text, "shop.py": "import os\nimport re\n"})
     run(admit(pull))
     assert len(pull.reviews[0]["comments"]) == 2

@@ -1,4 +1,4 @@
-"""Each analyzer as it is installed: it finds what is wrong, obeys nothing of the pull request, counts as git does."""
+"""Each analyzer finds its kind of fault, ignores the pull request's configuration, and counts lines as git does."""
 
 import json
 import re
@@ -100,7 +100,7 @@ SILENCE = {
 
 
 @every
-def test_no_configuration_among_the_files_is_obeyed(name: str) -> None:
+def test_no_configuration_among_the_files_is_used(name: str) -> None:
     path, text, rule, line = WRONG[name]
     files = {path: text, **SILENCE}
     mine = {each: files[each] for each in files if BY_NAME[name].reads(each)}
@@ -108,7 +108,7 @@ def test_no_configuration_among_the_files_is_obeyed(name: str) -> None:
 
 
 @every
-def test_no_configuration_beside_or_above_the_files_is_obeyed(
+def test_no_configuration_beside_or_above_the_files_is_used(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, text, rule, line = WRONG[name]
@@ -140,7 +140,7 @@ HOOK = "export function A(p) {\n  if (p.x) {\n    useState(1);\n  }\n}\n"
         ("ruff", "a.py", "f'{x}'\n", "F821"),
     ],
 )
-def test_a_finding_says_how_it_is_silenced_and_so_it_is(name: str, path: str, text: str, rule: str) -> None:
+def test_a_finding_says_how_to_suppress_it_and_that_works(name: str, path: str, text: str, rule: str) -> None:
     found = run_analyzer(BY_NAME[name], {path: text})
     (finding,) = (finding for finding in found if finding.rule == rule)
     (comment,) = re.findall("`(.+)`", finding.suppression)
@@ -198,7 +198,7 @@ def test_files_in_which_nothing_can_be_read_are_no_harm(name: str) -> None:
             assert all(finding.path == path for finding in found)
 
 
-def test_a_secret_is_told_and_not_repeated() -> None:
+def test_a_secret_is_reported_and_not_repeated() -> None:
     [finding] = run_analyzer(BY_NAME["secrets"], {"a.py": f"\nname, key = 'x', '{TOKEN}'\n"})
     assert (finding.start_line, finding.severity) == (2, Severity.CRITICAL)
     assert TOKEN[6:] not in repr(finding)
@@ -206,7 +206,7 @@ def test_a_secret_is_told_and_not_repeated() -> None:
     assert fingerprinted(other, "a.py").fingerprint != fingerprinted(finding, "a.py").fingerprint
 
 
-def test_typos_are_suggestions_in_prose_and_told_in_source() -> None:
+def test_typos_are_suggestions_in_prose_and_only_named_in_source() -> None:
     text = "😀 Teh Adress we recieve is seperate.\n"
     found = run_analyzer(BY_NAME["typos"], {"a.md": text, "b.py": f"# {text}"})
     prose, source = sorted(found, key=lambda finding: finding.path)
@@ -221,7 +221,7 @@ def test_a_word_with_several_corrections_gets_no_suggestion() -> None:
     assert "`weather` or `whether`" in finding.message
 
 
-def test_a_script_with_windows_line_ends_is_told_so_once() -> None:
+def test_windows_line_ends_are_reported_once() -> None:
     found = run_analyzer(BY_NAME["shellcheck"], {"a.sh": "#!/bin/sh\r\necho a\r\necho b\r\n", "b.sh": "\r\n"})
     told = [(finding.path, finding.start_line) for finding in found if finding.rule == "SC1017"]
     assert sorted(told) == [("a.sh", 1), ("b.sh", 1)]
@@ -256,7 +256,7 @@ def test_an_analyzer_reads_files_by_their_names(path: str, reading: str) -> None
     assert engines.readable(path) == bool(reading)
 
 
-def test_a_rule_that_is_not_chosen_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rule_that_is_not_selected_is_not_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     dockerfile = "FROM debian\nRUN apt-get update && apt-get install -y curl\n"
     every_rule = replace(BY_NAME["hadolint"], rules=None)
     assert {finding.rule for finding in run_analyzer(every_rule, {"Dockerfile": dockerfile})} > {"DL3008", "DL3009"}

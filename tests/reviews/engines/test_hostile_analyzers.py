@@ -356,7 +356,7 @@ SILENCE = "extend-exclude = ['*.py']\nlint.per-file-ignores = {'*' = ['ALL']}\n"
 
 
 @pytest.mark.django_db
-def test_no_configuration_of_the_pull_request_is_obeyed(pull: PullRequest) -> None:
+def test_no_configuration_of_the_pull_request_is_used(pull: PullRequest) -> None:
     repo = pull.repository
     repo.commit({".kodiai.yml": "paths: {generated: true}\n"})
     silent = repo.open_pull_request(

@@ -1,4 +1,4 @@
-"""The language model as an engine of a run: what it is given, what becomes of its answers and of its failures."""
+"""The language model as an engine: its input, its remarks and its failures."""
 
 import pytest
 from django.test import override_settings
@@ -158,9 +158,7 @@ def test_repository_configuration_applies_to_the_model(github: Sandbox, model: M
     assert told == {"heavier": (["**critical**"], 1), "never": ([], 1), "disabled": ([], 0)}
 
 
-def test_it_is_not_asked_where_there_is_nothing_to_ask_about(
-    github: Sandbox, repo: Repository, model: ModelServer
-) -> None:
+def test_it_is_not_called_without_changed_lines(github: Sandbox, repo: Repository, model: ModelServer) -> None:
     repo.commit({"old.py": "a = 1\nb = 2\n", "deploy/.env": "A=1\n"})
     pull = repo.open_pull_request(changes={"old.py": "a = 1\n", "deploy/.env": "A=2\n"})
 

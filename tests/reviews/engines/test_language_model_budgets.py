@@ -1,4 +1,4 @@
-"""What a language model may cost: looked at before it is asked, counted whatever becomes of the run."""
+"""Budgets of the language model: checked before each call, counted whatever becomes of the run."""
 
 from dataclasses import asdict
 from datetime import timedelta
@@ -150,7 +150,7 @@ def test_an_unreported_cost_counts_as_the_maximum(
     assert execution_of(delivery).cost_usd == 0
 
 
-def test_a_price_that_nobody_knows_is_no_reason_to_spend(
+def test_a_model_of_unknown_price_is_not_called(
     github: Sandbox, pull: PullRequest, model: ModelServer, settings: Settings
 ) -> None:
     settings.KODIAI_LLM_MODEL = "openai:a-model-of-next-year"

@@ -1,4 +1,4 @@
-"""Whatever a language model or its provider does costs the review that engine's remarks, and nothing else."""
+"""A failing language model or provider costs the review that engine's remarks, and nothing else."""
 
 import gzip
 import json

@@ -133,7 +133,7 @@ def test_injections_stand_in_every_place() -> None:
     assert {injection["place"] for injection in INJECTIONS} == {"line", "path", "removed", *UNREAD}
 
 
-def test_a_silenced_model_silences_no_analyzer(github: Sandbox, pull: PullRequest, model: ModelServer) -> None:
+def test_a_silenced_model_suppresses_no_analyzer(github: Sandbox, pull: PullRequest, model: ModelServer) -> None:
     model.always(Reply({"remarks": []}))
 
     run(admit(pull))

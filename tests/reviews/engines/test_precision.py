@@ -1,4 +1,4 @@
-"""What analyzers say of a labelled corpus is what a careful engineer would want said; docs/analyzers.md tells it."""
+"""Analyzers on a labelled corpus find what a careful engineer would report. docs/analyzers.md has the figures."""
 
 import ast
 from functools import cache
@@ -34,7 +34,7 @@ def test_a_label_is_about_a_line_that_is_there(analyzer: Analyzer) -> None:
 
 
 @every
-def test_at_most_a_tenth_of_what_an_analyzer_says_is_noise(analyzer: Analyzer) -> None:
+def test_at_most_a_tenth_of_an_analyzers_findings_is_noise(analyzer: Analyzer) -> None:
     found = measured(analyzer)
     assert found.share_of_noise <= precision.MAX_NOISE, found.noise
     assert len(found.missed) < len(found.wanted) / 3, found.missed
@@ -46,7 +46,7 @@ def test_the_page_says_what_is_measured() -> None:
     assert table in page, "run make precision"
 
 
-def test_noise_and_what_was_missed_are_told_apart() -> None:
+def test_noise_and_misses_are_counted_apart() -> None:
     def finding(line: int, end: int) -> Finding:
         return Finding("a", line, end, Severity.INFO, "R", "m")
 

@@ -1,4 +1,4 @@
-"""SARIF as each tool prints it becomes findings on the right lines, and nothing else does."""
+"""SARIF of each tool becomes findings on the right lines; everything else is refused."""
 
 import json
 from typing import Any

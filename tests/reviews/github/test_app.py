@@ -1,4 +1,4 @@
-"""What Kodiai asks GitHub as the App itself: the list of webhook deliveries, and to send one again."""
+"""Calls as the App itself: listing webhook deliveries and requesting their redelivery."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -114,7 +114,7 @@ def test_listing_is_retried_and_redelivering_is_not(github: Sandbox, pull: PullR
     assert (github.count("hook_deliveries"), github.count("redeliver")) == (3, 1)
 
 
-def test_a_lasting_failure_of_the_list_is_told_after_three_tries(github: Sandbox) -> None:
+def test_a_lasting_failure_of_the_list_ends_after_three_tries(github: Sandbox) -> None:
     github.fail("hook_deliveries", Fault(FaultKind.STATUS, status=500), times=None)
 
     with pytest.raises(Unavailable, match="500"):
@@ -122,7 +122,7 @@ def test_a_lasting_failure_of_the_list_is_told_after_three_tries(github: Sandbox
     assert github.count("hook_deliveries") == connection.MAX_TRIES
 
 
-def test_silence_is_waited_for_no_longer_than_the_time_out(github: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_server_is_waited_for_until_the_timeout(github: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "TIMEOUT", httpx.Timeout(0.05, connect=5))
     github.fail("hook_deliveries", Fault(FaultKind.TIMEOUT), times=None)
 
@@ -164,7 +164,7 @@ def test_a_list_whose_pages_lead_in_a_circle_ends(github: Sandbox, pull: PullReq
     ids=["primary-403", "primary-429", "secondary", "secondary-unhinted"],
 )
 @pytest.mark.parametrize("route", ["hook_deliveries", "redeliver"])
-def test_the_apps_own_limit_is_told_and_known_from_then_on(
+def test_the_apps_own_limit_is_raised_and_remembered(
     github: Sandbox, pull: PullRequest, route: str, fault: Fault
 ) -> None:
     send(github, pull, 1)
@@ -198,7 +198,7 @@ def test_a_key_unknown_to_github_says_what_to_check(github: Sandbox) -> None:
     ["", "not a key", "-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n"],
     ids=["none", "text", "broken"],
 )
-def test_a_key_that_is_none_is_told_before_anything_is_sent(github: Sandbox, settings: Settings, key: str) -> None:
+def test_an_invalid_key_is_reported_before_any_call(github: Sandbox, settings: Settings, key: str) -> None:
     settings.KODIAI_GITHUB_PRIVATE_KEY = key
 
     with pytest.raises(NotConfigured, match="KODIAI_GITHUB_PRIVATE_KEY") as told:

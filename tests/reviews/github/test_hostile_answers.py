@@ -1,4 +1,4 @@
-"""GitHub's answers as an enemy would write them: each ends a run clearly, or costs it what it cannot do without."""
+"""Hostile responses of GitHub end a run clearly, or cost it only what they withhold."""
 
 import base64
 import gzip

@@ -1,4 +1,4 @@
-"""What Kodiai makes of GitHub's limits, and of what GitHub says about them."""
+"""GitHub's rate limits: how they are read, remembered and respected."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -89,7 +89,7 @@ def test_a_limit_of_the_app_defers_only_new_tokens(github: Sandbox, pull: PullRe
     assert run(admit(pull, "reopened")).conclusion == Conclusion.SUCCESS
 
 
-def test_a_limit_of_one_resource_is_not_taken_for_one_of_another(github: Sandbox, pull: PullRequest) -> None:
+def test_a_limit_of_one_resource_is_not_one_of_another(github: Sandbox, pull: PullRequest) -> None:
     github.fail("graphql", Fault(FaultKind.GRAPHQL_RATE_LIMITED, reset_in=600))
     assert run(admit(pull)).delivery.status == DeliveryStatus.QUEUED
 
@@ -137,7 +137,7 @@ def test_a_limit_grows_to_an_hour_and_no_further(github: Sandbox) -> None:
 
 
 def _until_forgotten(owner: str, resource: str) -> None:
-    """Return when a limit is over, as a run that was put off does."""
+    """Return when a limit is over, as a deferred run does."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         try:

@@ -1,4 +1,4 @@
-"""Where GitHub's answers lead: a renamed repository is found, and nothing goes to another host."""
+"""Redirects: a renamed repository is found, and nothing is sent to another host."""
 
 from http.server import BaseHTTPRequestHandler
 

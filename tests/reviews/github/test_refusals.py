@@ -1,4 +1,4 @@
-"""What becomes of a run when GitHub says no: a clear conclusion, and nothing read into it that was not said."""
+"""Refusals of GitHub end a run with a clear conclusion."""
 
 import pytest
 from django.core.cache import cache
@@ -18,7 +18,7 @@ PUT_OFF = Fault(FaultKind.SECONDARY_LIMIT, retry_after=0)
 
 
 def until_published(github: Sandbox, pull: PullRequest) -> Review:
-    """Run a delivery up to its post, which is put off; return the run."""
+    """Run a delivery up to its post, which is deferred; return the run."""
     github.fail("create_review", PUT_OFF)
     review = run(admit(pull, delivery_id="one"))
     assert review.delivery.status == DeliveryStatus.QUEUED

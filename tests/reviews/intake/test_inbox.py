@@ -1,4 +1,4 @@
-"""The inbox: of equal deliveries one is let in, and one that failed begins anew."""
+"""The inbox: of equal deliveries one is accepted, and a failed one starts anew."""
 
 from collections.abc import Callable
 from datetime import timedelta

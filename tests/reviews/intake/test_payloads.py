@@ -1,4 +1,4 @@
-"""What is kept of a body, field by field. The answers to it are in test_webhook_answers.py."""
+"""Parsing of webhook bodies, field by field. test_webhook_answers.py has the answers to them."""
 
 import json
 from dataclasses import asdict

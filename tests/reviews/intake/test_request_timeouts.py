@@ -1,4 +1,4 @@
-"""How long requests wait for the database, and that nothing else does. Under real faults: tests/e2e."""
+"""Requests wait for the database for a bounded time, and nothing else does. tests/e2e has real faults."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""Webhooks of a re-run: which of them start a run, of which pull request, and what is wrong with the others."""
+"""Re-run webhooks: which start a run, for which pull request, and which are refused."""
 
 from typing import Any
 
@@ -50,7 +50,7 @@ def test_the_external_id_names_the_pull_request_of_a_fork(client: Client) -> Non
     ],
     ids=repr,
 )
-def test_an_external_id_of_another_form_tells_nothing(client: Client, external_id: Any) -> None:
+def test_an_external_id_of_another_form_is_ignored(client: Client, external_id: Any) -> None:
     payload = check_payload(external_id=external_id)
 
     assert deliver(client, payload, event="check_run").json()["status"] == "queued"

@@ -1,4 +1,4 @@
-"""No body and no header makes the intake fail: every answer is one of its table."""
+"""No body and no header makes the intake fail: every answer is in its table."""
 
 import json
 from typing import Any

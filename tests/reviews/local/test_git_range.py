@@ -1,4 +1,4 @@
-"""Reviews of git ranges on one's own machine: real repositories, read by git, and nothing else needed."""
+"""Local reviews of git ranges, on real repositories."""
 
 import json
 import os
@@ -112,7 +112,7 @@ def test_without_a_default_branch_it_asks_what_to_compare(git: Git, directory: P
     assert reviewed(directory, "trunk").changed_files == 0
 
 
-def test_branches_without_a_commit_in_common_are_told_so(git: Git, directory: Path) -> None:
+def test_unrelated_branches_are_refused_with_a_sentence(git: Git, directory: Path) -> None:
     git("checkout", "--quiet", "--orphan", "other")
     git("commit", "--quiet", "--message=other")
     with pytest.raises(NotAReview, match="have no common ancestor"):
@@ -225,7 +225,7 @@ def test_sarif_places_each_finding_and_brings_its_fix(report: Report) -> None:
     }
 
 
-def test_annotations_escape_what_github_actions_would_obey(report: Report) -> None:
+def test_annotations_escape_workflow_commands(report: Report) -> None:
     assert export.as_annotations(report).splitlines()[0] == (
         "::warning file=a%2C b%3Ac%25.py,line=1,endLine=1,title=F401 (minor)::`os` imported but unused"
     )

@@ -1,4 +1,4 @@
-"""`manage.py review` as somebody calls it: no settings, no database, a repository and a terminal or none."""
+"""`manage.py review` from a shell: no settings, no database, with a terminal or without."""
 
 import os
 import pty

@@ -1,4 +1,4 @@
-"""`manage.py recover`: what dead workers left goes on, what has failed is told and can be queued again."""
+"""`manage.py recover` resumes runs of dead workers, lists failures and requeues them."""
 
 import io
 
@@ -11,7 +11,7 @@ from reviews import service
 from reviews.models import Delivery, DeliveryStatus
 from reviews.runs.lease import claim
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
-from tests.support.runs import admit, let_leases_run_out, run
+from tests.support.runs import admit, expire_leases, run
 
 pytestmark = pytest.mark.django_db
 
@@ -53,7 +53,7 @@ def test_it_says_that_all_is_well(pull: PullRequest) -> None:
 def test_it_puts_back_what_a_dead_worker_left(pull: PullRequest) -> None:
     delivery = admit(pull)
     claim(delivery.pk, "dead")
-    let_leases_run_out()
+    expire_leases()
 
     assert "Runs rescheduled: 1" in recover()
     delivery.refresh_from_db()
@@ -84,7 +84,7 @@ def test_it_lists_waiting_deferred_running_and_pending_runs(
     assert waiting.status == DeliveryStatus.QUEUED
 
 
-def test_it_tells_what_failed_and_why_and_keeps_the_traceback(failed: Delivery, pull: PullRequest) -> None:
+def test_it_lists_failures_with_their_tracebacks(failed: Delivery, pull: PullRequest) -> None:
     output = recover()
 
     assert "Failed: failed-1 pull_request.opened of octo/demo#1: abandoned after 1 attempts: Unavailable: " in output

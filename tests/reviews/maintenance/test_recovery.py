@@ -1,4 +1,4 @@
-"""What workers, queue and database left undone is put back; a run pays an attempt only for what may be its fault."""
+"""Recovery after failures of workers, queue and database; a run uses an attempt only for its own faults."""
 
 import threading
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ from reviews.runs.runner import process, release
 from reviews.shutdown import WorkerStopping
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
 from telemetry.models import Conclusion, Execution, RateLimitEvent
-from tests.support.runs import admit, let_leases_run_out, meanwhile, run
+from tests.support.runs import admit, expire_leases, meanwhile, run
 
 pytestmark = [pytest.mark.django_db, pytest.mark.ops04]
 
@@ -80,7 +80,7 @@ def test_only_a_dead_workers_queue_row_is_closed(pull: PullRequest, settings: Se
     claim(delivery.pk, "alive, and long at work")
 
     assert sweep()["tasks of dead workers ended"] == 0
-    let_leases_run_out()
+    expire_leases()
     assert sweep() == {"runs rescheduled": 1, "deliveries requeued": 0, "tasks of dead workers ended": 1}
 
 
@@ -177,7 +177,7 @@ def test_a_worker_stopped_in_an_outage_loses_nothing(
         process(delivery.pk)
     monkeypatch.undo()
     # The lease of the run could not be given up either. It runs out.
-    let_leases_run_out()
+    expire_leases()
     sweep()
 
     assert run(delivery).conclusion == Conclusion.SUCCESS
@@ -307,7 +307,7 @@ def test_a_stopping_worker_releases_its_run_after_the_step(
 
 
 @pytest.mark.usefixtures("told_to_stop")
-def test_a_worker_that_was_told_to_stop_begins_no_run(github: Sandbox, pull: PullRequest) -> None:
+def test_a_stopping_worker_begins_no_run(github: Sandbox, pull: PullRequest) -> None:
     delivery = admit(pull)
 
     assert run(delivery).loaded_at is None
@@ -409,7 +409,7 @@ def test_a_failure_while_finishing_releases_the_claim(pull: PullRequest, monkeyp
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_run_that_has_ended_is_not_handed_back(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_finished_run_is_not_released(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "record_execution", lambda **values: release())
 
     review = run(admit(pull))

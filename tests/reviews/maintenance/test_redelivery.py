@@ -1,4 +1,4 @@
-"""Deliveries that never arrived: found in GitHub's list, asked for again at most three times, and then acted on."""
+"""Missed deliveries are found in GitHub's list, requested at most three times, and run."""
 
 import io
 from datetime import timedelta
@@ -103,7 +103,7 @@ def test_a_dry_run_asks_for_nothing_and_keeps_nothing(github: Sandbox, pull: Pul
 
 
 @pytest.mark.django_db
-def test_a_delivery_is_asked_for_three_times_at_most(github: Sandbox, pull: PullRequest) -> None:
+def test_a_delivery_is_redelivered_three_times_at_most(github: Sandbox, pull: PullRequest) -> None:
     send(github, pull, "never-comes")
 
     said = [redeliver()[0].rpartition(": ")[2] for _ in range(5)]
@@ -137,7 +137,7 @@ def test_an_attempt_that_may_still_be_under_way_is_left_alone(
 
 
 @pytest.mark.django_db
-def test_pings_are_never_asked_for(github: Sandbox, pull: PullRequest) -> None:
+def test_pings_are_never_redelivered(github: Sandbox, pull: PullRequest) -> None:
     github.send_webhook(NOBODY, "ping", webhook_payload(github.app, None, "ping"), delivery_id="ping")
 
     assert redeliver() == ["No delivery was missed."]

@@ -1,4 +1,4 @@
-"""Retention: only what is old, has ended and owes nothing is removed, and only where an operator asked for it."""
+"""Retention removes only what is old, finished and fully reported, and only where configured."""
 
 import io
 from datetime import timedelta
@@ -61,7 +61,7 @@ def test_rows_older_than_the_retention_are_removed(
     assert not MissedDelivery.objects.exists()
 
 
-def test_what_waits_or_owes_telemetry_stays_however_old_it_is(pull: PullRequest, settings: Settings) -> None:
+def test_what_waits_or_has_pending_telemetry_is_kept(pull: PullRequest, settings: Settings) -> None:
     settings.KODIAI_RETENTION_DAYS = 30
     waiting = admit(pull)
     owing_event, pending_execution = admit(pull), admit(pull)

@@ -1,4 +1,4 @@
-"""The periodic tasks: due in time, never twice at once, and seen where an operator looks."""
+"""Periodic tasks run when due, once at a time, and their state is visible to operators."""
 
 import io
 from collections.abc import Mapping
@@ -118,7 +118,7 @@ def test_the_sweep_is_due_when_the_next_lease_runs_out(pull: PullRequest, settin
     assert PeriodicTask.objects.get(name="sweep").due_at == Review.objects.get().lease_expires_at
 
 
-def test_maintain_says_what_each_task_did(pull: PullRequest) -> None:
+def test_maintain_prints_what_each_task_did(pull: PullRequest) -> None:
     run(admit(pull))
     output = io.StringIO()
 

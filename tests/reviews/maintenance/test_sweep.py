@@ -1,4 +1,4 @@
-"""The sweep: what dead workers and a forgetful queue left is put back, once, and the living are left alone."""
+"""The sweep requeues what dead workers and a forgetful queue left, once, and leaves the living alone."""
 
 from datetime import timedelta
 from uuid import uuid4
@@ -19,8 +19,8 @@ from sandbox import Fault, FaultKind, PullRequest, Sandbox
 from telemetry.models import Conclusion
 from tests.support.runs import (
     admit,
+    expire_leases,
     forget_tasks,
-    let_leases_run_out,
     queued_tasks,
     reschedule,
     run,
@@ -49,7 +49,7 @@ def test_a_sweep_leaves_a_living_worker_alone(pull: PullRequest) -> None:
 
 def test_a_sweep_that_dies_leaves_its_run_to_the_next(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     assert claim(admit(pull).pk, "gone")
-    let_leases_run_out()
+    expire_leases()
 
     def die(*args: object) -> None:
         raise SystemExit
@@ -68,7 +68,7 @@ def test_a_run_whose_workers_keep_dying_is_abandoned(pull: PullRequest, settings
     delivery = admit(pull, delivery_id="unlucky")
     for _ in range(3):
         assert claim(delivery.pk, "short-lived")
-        let_leases_run_out()
+        expire_leases()
         assert reschedule() == 1
 
     review = Review.objects.select_related("delivery").get(delivery=delivery)
@@ -127,7 +127,7 @@ def test_a_deferred_run_is_not_forgotten(github: Sandbox, pull: PullRequest, set
 def test_a_post_announced_before_the_take_over_is_waited_for(pull: PullRequest) -> None:
     """The sweep has read the run, and its worker, which is only slow, goes on before the sweep takes the claim."""
     assert claim(admit(pull).pk, "slow")
-    let_leases_run_out()
+    expire_leases()
     read = Review.objects.select_related("delivery").get()
     Review.objects.update(publishing_at=timezone.now())
     before = timezone.now()
@@ -144,7 +144,7 @@ def test_a_run_that_may_be_posted_waits_from_the_sweep_on(pull: PullRequest) -> 
     delivery = admit(pull)
     assert claim(delivery.pk, "slow")
     Review.objects.update(publishing_at=timezone.now() - POST_VISIBILITY_DELAY)
-    let_leases_run_out()
+    expire_leases()
     gone = timezone.now()
 
     assert reschedule() == 1

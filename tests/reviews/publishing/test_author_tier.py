@@ -1,4 +1,4 @@
-"""What a review says to an author who is new here, and to one of the core."""
+"""Reviews for new authors and for the core team."""
 
 import pytest
 
@@ -55,7 +55,7 @@ def test_what_was_hidden_is_reported_to_a_known_author(github: Sandbox, repo: Re
     assert [comment["path"] for comment in pull.review_comments] == ["more.md"]
 
 
-def test_without_search_nobody_is_taken_for_a_newcomer(github: Sandbox, repo: Repository) -> None:
+def test_without_search_nobody_counts_as_a_newcomer(github: Sandbox, repo: Repository) -> None:
     github.limits["search"].exhaust(reset_in=60)
     pull = opened(repo, "NONE", NIT)
 

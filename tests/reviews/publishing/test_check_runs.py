@@ -1,4 +1,4 @@
-"""What the check run of a run says, which runs get one, and how one is asked to run again."""
+"""Check runs: their contents, which runs have one, and re-runs."""
 
 import json
 from datetime import timedelta
@@ -61,7 +61,7 @@ def test_a_run_with_findings_is_neutral_and_annotated(github: Sandbox, pull: Pul
     assert report_check_runs() == {}
 
 
-def test_it_tells_when_the_run_began_and_ended(pull: PullRequest) -> None:
+def test_it_shows_when_the_run_began_and_ended(pull: PullRequest) -> None:
     review = run(admit(pull))
 
     assert review.started_at is not None
@@ -122,7 +122,7 @@ def test_a_failed_engine_is_no_proof_of_no_findings() -> None:
         ("info", "failure failure failure failure"),
     ],
 )
-def test_it_fails_from_the_severity_on_that_the_repository_says(fail_on: str, conclusions: str) -> None:
+def test_it_fails_from_the_configured_severity_on(fail_on: str, conclusions: str) -> None:
     reports = [Report(findings=(finding(Severity.INFO), finding(severity))) for severity in Severity]
 
     assert [conclusion_of(Conclusion.SUCCESS, report, fail_on) for report in reports] == conclusions.split()
@@ -362,7 +362,7 @@ def test_a_comment_without_a_known_commit_gets_no_check_run(github: Sandbox, pul
     assert github.count("create_check_run") == 0
 
 
-def test_an_installation_that_is_removed_is_not_told(github: Sandbox, pull: PullRequest) -> None:
+def test_a_removed_installation_gets_no_check_run(github: Sandbox, pull: PullRequest) -> None:
     admit(pull)
     process(admit(pull, "deleted", event="installation").pk)
 
@@ -417,7 +417,7 @@ def test_a_rerun_works_for_a_fork(repo: Repository) -> None:
 # Around it
 
 
-def test_the_admin_shows_when_it_was_told(admin_client: Browser, pull: PullRequest) -> None:
+def test_the_admin_shows_when_it_was_reported(admin_client: Browser, pull: PullRequest) -> None:
     review = run(admit(pull))
 
     page = admin_client.get(f"/admin/reviews/review/{review.pk}/change/").content.decode()

@@ -13,7 +13,7 @@ from reviews.models import Review
 from reviews.publishing.markdown import IGNORED, RESOLVED
 from sandbox import PullRequest, Repository, Sandbox
 from telemetry.models import Conclusion
-from tests.support.published import check_said_once
+from tests.support.published import check_reported_once
 from tests.support.runs import admit, run, say
 from tests.support.shop import AFTER
 
@@ -37,7 +37,7 @@ def closed(request: pytest.FixtureRequest, github: Sandbox, settings: Settings) 
 def review(pull: PullRequest, action: str = "synchronize") -> None:
     """Let the pull request be reviewed as it is now; check what always holds."""
     assert run(admit(pull, action)).conclusion == Conclusion.SUCCESS
-    check_said_once([pull])
+    check_reported_once([pull])
 
 
 def state_of(pull: PullRequest) -> dict[str, str]:
@@ -230,7 +230,7 @@ def test_of_equal_findings_the_fixed_ones_thread_is_resolved(repo: Repository, c
     assert list(state_of(pull).values()) == [closed, "open", "open"]
 
 
-def test_one_more_of_equal_findings_is_said_where_it_is(repo: Repository) -> None:
+def test_one_more_equal_finding_is_reported_on_its_line(repo: Repository) -> None:
     pull = repo.open_pull_request(changes={"a.py": equal("one")}, author="mona")
     review(pull, "opened")
     pull.push({"a.py": equal("zero", "one")})
@@ -323,7 +323,7 @@ def test_a_grouped_finding_is_not_repeated_from_github_alone(repo: Repository) -
     assert "The same" not in pull.review_comments[1]["body"]
 
 
-def test_what_was_folded_survives_moved_lines_and_a_new_name(repo: Repository) -> None:
+def test_a_grouped_finding_survives_moved_lines_and_a_new_name(repo: Repository) -> None:
     long = "".join(f"line_{number} = {number}\n" for number in range(40))
     repo.commit({"old.py": long})
     pull = repo.open_pull_request(changes={"old.py": long + equal("one", "two")}, author="mona")

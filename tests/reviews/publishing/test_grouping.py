@@ -1,4 +1,4 @@
-"""Equal remarks on lines of one file are one."""
+"""Equal findings in one file become one comment."""
 
 from reviews.findings import Finding, Severity, Suggestion
 from reviews.publishing.grouping import MAX_GROUP, group_findings

@@ -1,4 +1,4 @@
-"""Nothing that comes from a pull request breaks out of the text it stands in, on GitHub or in the admin."""
+"""No text of a pull request breaks out of its place, on GitHub or in the admin."""
 
 import re
 
@@ -53,7 +53,7 @@ def test_text_between_backticks_is_code() -> None:
     assert html == "<code>os.path</code> imported but unused; 1 &lt; 2 &amp; a*b*c | $x$"
 
 
-def test_a_comment_says_how_its_rule_is_silenced() -> None:
+def test_a_comment_says_how_to_suppress_its_rule() -> None:
     by_comment = finding(suppression="`# noqa: F401` at the end of the line")
     assert comment_body(Remark(by_comment)).endswith(
         "\n\n<sub>To suppress: `# noqa: F401` at the end of the line.</sub>"
@@ -171,7 +171,7 @@ def test_a_name_like_a_marker_is_published_as_something_else(github: Sandbox) ->
 
 
 @pytest.mark.django_db
-def test_code_that_is_all_markup_is_reviewed_and_calls_nobody(github: Sandbox) -> None:
+def test_code_full_of_markup_is_reviewed_and_mentions_nobody(github: Sandbox) -> None:
     text = (
         "import os  # @everyone fixes #1 ![x](https://example.com/pixel.png)\n"
         "x = {'@everyone <img src=x>': 1, '@everyone <img src=x>': 2}\n"

@@ -1,4 +1,4 @@
-"""What is said to whom in later reviews, what is not said, and what happens where GitHub does not play along."""
+"""Later reviews: what is reported, what is not repeated, and what happens when GitHub fails."""
 
 from collections.abc import Callable
 from typing import Any
@@ -97,7 +97,7 @@ def test_where_something_is_new_the_run_has_a_review_of_its_own(pull: PullReques
     assert "`unknown`" in comment["body"]
 
 
-def test_somebody_who_asks_by_name_is_answered_in_one_sentence(pull: PullRequest) -> None:
+def test_a_mention_is_answered_in_one_sentence(pull: PullRequest) -> None:
     run(admit(pull))
     sha = pull.head_sha[:7]
     run(admit(pull, "created", event="issue_comment", comment_body="@kodiai please"))
@@ -164,7 +164,7 @@ def test_the_longest_summary_keeps_its_markers_and_is_taken(
 # Whose words count
 
 
-def test_only_the_apps_own_comments_count_as_said(github: Sandbox, pull: PullRequest) -> None:
+def test_only_the_apps_own_comments_count_as_posted(github: Sandbox, pull: PullRequest) -> None:
     report = run(admit(pull)).report
     for comment in pull.review_comments:
         comment["user"] = comment["user"] | {"login": "mallory", "type": "User"}
@@ -189,7 +189,7 @@ def test_a_user_who_has_the_apps_name_is_not_the_app(pull: PullRequest) -> None:
 # What an engine did not see
 
 
-def test_where_an_engine_failed_nothing_is_taken_for_gone(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_engine_resolves_nothing(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     run(admit(pull))
 
     def fail(*_: object) -> None:

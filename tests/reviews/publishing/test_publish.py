@@ -1,4 +1,4 @@
-"""What is posted as the one review of a run, and by what it is known again."""
+"""The one review of a run: its contents, and how it is recognised."""
 
 from typing import Any
 
@@ -84,7 +84,7 @@ def test_the_run_knows_the_id_and_the_address_of_its_review(pull: PullRequest) -
     assert (review.github_review_id, review.github_review_url) == (pull.reviews[0]["id"], pull.reviews[0]["html_url"])
 
 
-def test_a_review_whose_address_github_does_not_tell_has_none(github: Sandbox, pull: PullRequest) -> None:
+def test_a_review_without_an_address_from_github_has_none(github: Sandbox, pull: PullRequest) -> None:
     delivery = admit(pull)
     body = {"id": 5, "body": f"\n\n<!-- kodiai:review {delivery.identity_digest} -->", "user": None}
     github.fail("create_review", Fault(FaultKind.APPLIED_THEN_REPLACED, body=body))

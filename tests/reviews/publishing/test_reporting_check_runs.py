@@ -21,7 +21,7 @@ from sandbox import Fault, FaultKind, PullRequest, Sandbox, add_check_run
 from telemetry.models import Conclusion
 from tests.support.factories import MissedDeliveryFactory
 from tests.support.kill_points import Points
-from tests.support.runs import admit, let_waits_be_over, only_check_run, report_check_runs, report_of, run
+from tests.support.runs import admit, end_waits, only_check_run, report_check_runs, report_of, run
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
@@ -68,7 +68,7 @@ def test_a_limit_defers_it_until_the_reset(github: Sandbox, pull: PullRequest) -
 
     assert due is not None
     assert timedelta(seconds=590) < due - timezone.now() < timedelta(seconds=605)
-    let_waits_be_over()
+    end_waits()
     github.reset_calls()
     assert report_check_runs() == {"deferred": 1}
     assert github.count() == 0, "a limit that is known is respected"
@@ -127,7 +127,7 @@ def test_one_on_which_kodiai_fails_does_not_block_others(github: Sandbox, pull: 
     pull.push({"shop.py": "x = 1\n"})
     run(admit(pull, "synchronize"))
     Review.objects.filter(pk=broken.pk).update(report={"findings": "none"})
-    let_waits_be_over()
+    end_waits()
 
     with pytest.raises(ValidationError):
         report_pending()
@@ -272,7 +272,7 @@ def test_periodic_tasks_report_what_is_pending(
 ) -> None:
     github.fail("create_check_run", Fault(FaultKind.STATUS, status=502))
     run(admit(pull))
-    let_waits_be_over()
+    end_waits()
 
     call_command("maintain")
 

@@ -1,4 +1,4 @@
-"""Runs that were interrupted, at any point of them, and go on: nothing twice, nothing lost."""
+"""Runs that are interrupted at any point go on: nothing is published twice, nothing is lost."""
 
 from datetime import timedelta
 
@@ -15,13 +15,13 @@ from reviews.publishing.publish import marker
 from sandbox import Fault, FaultKind, PullRequest, Sandbox, add_review
 from telemetry.models import Conclusion, Execution, RateLimitEvent
 from tests.support.kill_points import OF_A_RUN
-from tests.support.published import app_reviews, check_said_once
+from tests.support.published import app_reviews, check_reported_once
 from tests.support.runs import (
     admit,
     event_of,
     execution_of,
+    expire_leases,
     kill_at,
-    let_leases_run_out,
     report_of,
     resume,
     run,
@@ -76,7 +76,7 @@ def test_a_follow_up_killed_at_any_point_reports_once(pull: PullRequest, code: s
     review = resume(delivery)
 
     assert review.conclusion == Conclusion.SUCCESS
-    check_said_once([pull])
+    check_reported_once([pull])
     published = app_reviews([pull])
     assert {digest: len(posted) for digest, posted in published.items()} == {
         first.delivery.identity_digest: 1,
@@ -101,7 +101,7 @@ def test_a_follow_up_killed_resolving_threads_resolves_all(
 
     assert resume(delivery).conclusion == Conclusion.SUCCESS
     assert [thread.resolved_by for thread in pull.threads].count("kodiai[bot]") == 1
-    check_said_once([pull])
+    check_reported_once([pull])
 
 
 @pytest.mark.parametrize("point", ["publishing_at", "review-posted"])
@@ -109,7 +109,7 @@ def test_a_run_before_a_killed_ones_retry_repeats_nothing(pull: PullRequest, poi
     """The first run has posted and could not store that it has; a later delivery is worked on before it goes on."""
     killed = admit(pull)
     kill_at(point, killed)
-    let_leases_run_out()
+    expire_leases()
     sweep()
     pull.push({"shop.py": NEW})
     later = admit(pull, "synchronize")
@@ -123,7 +123,7 @@ def test_a_run_before_a_killed_ones_retry_repeats_nothing(pull: PullRequest, poi
     last = run(killed)
 
     assert last.conclusion == (Conclusion.SUCCESS if point == "review-posted" else Conclusion.SUPERSEDED)
-    check_said_once([pull])
+    check_reported_once([pull])
     assert {len(posted) for posted in app_reviews([pull]).values()} == {1}
     assert f"at commit {pull.head_sha[:12]}" in pull.reviews[0]["body"]
 

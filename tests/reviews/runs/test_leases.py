@@ -1,4 +1,4 @@
-"""Leases and the sweep: a run belongs to one worker at a time, and to nobody for long after its worker died."""
+"""Leases: a run belongs to one worker at a time, and to none for long after its worker died."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ from telemetry.models import Conclusion, Execution, RateLimitEvent
 from tests.support.kill_points import UNTIL_PUBLISHED
 from tests.support.runs import (
     admit,
-    let_leases_run_out,
+    expire_leases,
     meanwhile,
     queued_tasks,
     reschedule,
@@ -132,7 +132,7 @@ def test_a_worker_that_lost_its_run_writes_nothing(pull: PullRequest) -> None:
     delivery = admit(pull)
     stale = claim(delivery.pk, "stopped for a while")
     assert stale is not None
-    let_leases_run_out()
+    expire_leases()
     assert reschedule() == 1
     assert run(delivery).conclusion == Conclusion.SUCCESS
     before = Review.objects.values().get(delivery=delivery)
@@ -151,7 +151,7 @@ def test_a_worker_that_lost_its_run_does_not_publish(pull: PullRequest, monkeypa
     assert stale is not None
 
     def be_taken_for_dead() -> None:
-        let_leases_run_out()
+        expire_leases()
         sweep()
 
     with monkeypatch.context() as patch:
@@ -287,7 +287,7 @@ def take_over_during_the_post(github: Sandbox, delivery: Delivery) -> None:
         try:
             assert held.reached.wait(PATIENCE)
             os.kill(stopped.pid, signal.SIGSTOP)
-            let_leases_run_out()
+            expire_leases()
             assert reschedule() == 1
             assert run(delivery).conclusion == Conclusion.SUCCESS
             held.release()

@@ -1,4 +1,4 @@
-"""What a worker does with the queue on Redis when something goes wrong around a task."""
+"""A worker on the Redis queue when something fails around a task."""
 
 from datetime import timedelta
 
@@ -104,7 +104,7 @@ def test_a_task_that_redis_threw_out_is_queued_again(pull: PullRequest, settings
     assert Review.objects.get(delivery=delivery).conclusion == Conclusion.SUCCESS
 
 
-def test_a_worker_that_was_told_to_stop_takes_no_task(pull: PullRequest) -> None:
+def test_a_stopping_worker_takes_no_task(pull: PullRequest) -> None:
     delivery = admit(pull)
 
     work(told_to_stop=True)

@@ -1,4 +1,4 @@
-"""A broken telemetry store never stops a review: it is published as ever, and its row is there after the repair."""
+"""A broken telemetry store never stops a review, and its row is stored after the repair."""
 
 import json
 import socket
@@ -100,9 +100,7 @@ def test_an_exception_of_any_other_kind_does_not_stop_a_review(
     assert event_of(delivery)
 
 
-def test_the_execution_that_could_not_be_recorded_is_owed_too(
-    pull: PullRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unrecorded_execution_is_pending_too(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     delivery = admit(pull)
     with monkeypatch.context() as patch:
         patch.setattr(service, "record_execution", lambda **values: None)
