@@ -9,13 +9,17 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
+from reviews.commands import handlers
 from reviews.commands.handlers import marker
+from reviews.exceptions import LeaseLost
 from reviews.github import connection, tokens
+from reviews.github.client import Client as GitHubClient
 from reviews.github.facts import POST_VISIBILITY_DELAY
 from reviews.intake.inbox import requeue
 from reviews.maintenance.retention import retain
 from reviews.models import Command, CommandOutcome, Delivery, DeliveryStatus, IgnoredFinding, Review
 from reviews.publishing.markdown import IGNORED
+from reviews.runs.lease import claim
 from reviews.runs.runner import process
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox, add_comment
 from telemetry.models import Conclusion, RateLimitEvent
@@ -205,6 +209,19 @@ def test_a_reply_of_unknown_outcome_is_looked_for(github: Sandbox, pull: PullReq
 
     assert run(delivery).command_outcome.answered_at is not None
     assert len(answers(pull)) == github.count("list_comments") == 1
+
+
+def test_a_worker_that_lost_its_run_does_not_answer(pull: PullRequest) -> None:
+    delivery = say(pull, "@kodiai help")
+    mine = claim(delivery.pk, "slow")
+    assert mine is not None
+    Review.objects.update(lease_owner="another")
+
+    with GitHubClient(mine.repo, delivery.installation_id) as github, pytest.raises(LeaseLost):
+        handlers.post(github, mine, "The commands")
+
+    assert answers(pull) == []
+    assert CommandOutcome.objects.get().answering_at is None
 
 
 def test_a_forged_marker_keeps_no_answer_back(github: Sandbox, pull: PullRequest) -> None:

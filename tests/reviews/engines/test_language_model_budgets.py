@@ -9,6 +9,7 @@ from pytest_django import Settings
 
 from reviews.engines import llm
 from reviews.engines.llm.budget import LLMBudget
+from reviews.exceptions import LeaseLost
 from reviews.findings import Report
 from reviews.models import LanguageModelUsage, Review
 from reviews.runs.runner import process
@@ -180,6 +181,15 @@ def test_concurrent_runs_never_overdraw_a_budget(settings: Settings) -> None:
         LLMBudget(other).reserve(0.6)
     paid = {row.review_id: row.paid_usd for row in LanguageModelUsage.objects.all()}
     assert paid == {one.pk: 0.6, other.pk: 0.0}
+
+
+def test_a_worker_that_lost_its_run_spends_nothing(settings: Settings) -> None:
+    budget = LLMBudget(spend(0.0))
+    Review.objects.update(lease_owner="another")
+
+    with pytest.raises(LeaseLost):
+        budget.reserve(0.5)
+    assert LanguageModelUsage.objects.get().paid_usd == 0
 
 
 def test_what_an_earlier_attempt_has_used_is_added_to(settings: Settings) -> None:

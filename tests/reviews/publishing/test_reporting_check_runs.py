@@ -214,6 +214,19 @@ def test_a_process_that_lost_its_claim_posts_nothing(github: Sandbox, pull: Pull
     assert only_check_run(pull)["external_id"] == external_id(review)
 
 
+def test_one_that_another_process_has_claimed_is_not_posted(github: Sandbox, pull: PullRequest) -> None:
+    github.fail("create_check_run", Fault(FaultKind.STATUS, status=502))
+    review = run(admit(pull))
+    mine, other = report_of(review), report_of(review)
+    other.store(due_at=timezone.now() + timedelta(minutes=1))
+
+    with github_client.Client(review.repo, review.delivery.installation_id) as client, pytest.raises(LeaseLost):
+        check_runs.post(client, mine, None)
+
+    assert pull.repository.check_runs == []
+    assert report_of(review).due_at == other.due_at
+
+
 def test_one_unknown_to_a_restored_backup_is_found(github: Sandbox, pull: PullRequest) -> None:
     review = run(admit(pull))
     identity = {"delivery_id": review.delivery.delivery_id, "event_type": review.delivery.event_type}

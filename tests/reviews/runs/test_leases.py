@@ -313,7 +313,7 @@ def test_a_worker_stopped_past_its_lease_posts_no_second_review(github: Sandbox,
 @pytest.mark.django_db(transaction=True)
 def test_a_worker_that_lost_its_run_does_not_post_without_lines(github: Sandbox, pull: PullRequest) -> None:
     for number, _ in enumerate(AFTER.splitlines(), 1):
-        github.refuse_line("shop.py", number)
+        github.reject_line("shop.py", number)
     take_over_during_the_post(github, admit(pull))
 
     assert len(pull.reviews) == 1
