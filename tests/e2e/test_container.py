@@ -193,7 +193,7 @@ def test_the_images_commands_turn_a_webhook_into_a_review(
         def healthy_or_ended() -> bool:
             return installation.healthy() or any(process.poll() is not None for process in processes)
 
-        eventually(healthy_or_ended, "it is healthy", START_SECONDS)
+        eventually(healthy_or_ended, "it is healthy")
         assert [process.poll() for process in processes] == [None] * len(processes), installation.log.read_text()
         repo = github.create_repository("octo/contained", files={"a.py": "x = 1\n"})
         pull = repo.open_pull_request(changes={"a.py": "import os\nx = 1\n"}, author="mona")

@@ -110,7 +110,7 @@ def test_deliveries_during_a_redis_outage_are_done_after_it(kodiai: Kodiai, serv
 
     assert send_all(kodiai, "away", pulls) == [202] * 10
 
-    assert kodiai.rows("SELECT count(*) FROM reviews_delivery WHERE task_id IS NULL AND status = 'queued'") == [(10,)]
+    assert kodiai.rows("SELECT count(*) FROM reviews_delivery WHERE task_id = '' AND status = 'queued'") == [(10,)]
     server.start()
     all_are_done_once(kodiai, "away", pulls)
 

@@ -184,7 +184,7 @@ def kodiai(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
         )  # fmt: skip
         watched = Watched(f"http://127.0.0.1:{port}", database, environment, process, github, log, credentials)
         try:
-            eventually(lambda: _answers(watched.url) or process.poll() is not None, "the web server answers", SECONDS)
+            eventually(lambda: _answers(watched.url) or process.poll() is not None, "the web server answers")
             assert process.poll() is None, log.read_text()
             yield watched
         finally:
@@ -244,7 +244,7 @@ def test_no_secret_is_found_in_anything_that_kodiai_gives_out(kodiai: Watched) -
         assert sent.status_code == 202
         kodiai.said.append(sent.text)
         query = f"SELECT status FROM reviews_delivery WHERE delivery_id = '{delivery_id}'"
-        eventually(lambda: kodiai.rows(query) in ([("done",)], [("failed",)]), f"{delivery_id} ends", SECONDS)
+        eventually(lambda: kodiai.rows(query) in ([("done",)], [("failed",)]), f"{delivery_id} ends")
 
     run("octo/healthy", "healthy")
     for what, (route, fault) in FAULTS.items():
