@@ -334,7 +334,7 @@ def _run_commands_that_fail(kodiai: Watched) -> None:
         (
             ("check",),
             {"DATABASE_URL": f"postgresql://kodiai:{password}/x@db:5432/kodiai"},
-            "DATABASE_URL is not an addr",
+            "DATABASE_URL is not a valid URL",
         ),
         (
             ("check",),
@@ -346,7 +346,7 @@ def _run_commands_that_fail(kodiai: Watched) -> None:
             {"KODIAI_CACHE_URL": f"redis://:{SECRETS['password of the cache']}/@cache:1/0"},
             "KODIAI_CACHE_URL",
         ),
-        (("check",), {"KODIAI_CACHE_URL": f"nonsense://:{password}@cache/0"}, "KODIAI_CACHE_URL is not an address"),
+        (("check",), {"KODIAI_CACHE_URL": f"nonsense://:{password}@cache/0"}, "KODIAI_CACHE_URL is not a valid URL"),
         (
             ("check",),
             {"KODIAI_TASKS_URL": f"redis://:{SECRETS['password of the queue']}/@queue:1/0"},
