@@ -13,6 +13,7 @@ from sandbox.rest.check_runs import add_check_run
 from sandbox.rest.posts import add_comment, add_reply, add_review
 from sandbox.sandbox import Sandbox
 from sandbox.state.git import Executable, GitError, Submodule, Symlink
+from sandbox.state.merge_queue import MergeGroup, create_merge_group
 from sandbox.state.repository import PullRequest, Repository
 from sandbox.state.state import Call
 from sandbox.webhooks import HookDelivery, WebhookRequest, WebhookResponse, sign
@@ -25,6 +26,7 @@ __all__ = [
     "FaultKind",
     "GitError",
     "HookDelivery",
+    "MergeGroup",
     "PullRequest",
     "Repository",
     "Sandbox",
@@ -36,6 +38,7 @@ __all__ = [
     "add_comment",
     "add_reply",
     "add_review",
+    "create_merge_group",
     "sign",
     "webhook_payload",
 ]

@@ -21,12 +21,13 @@ PERMISSIONS = {
     "checks": "write",
     "contents": "read",
     "issues": "write",
+    "merge_queues": "read",
     "metadata": "read",
     "pull_requests": "write",
 }
 """The permissions that the App requests."""
 
-EVENTS = ["check_run", "check_suite", "issue_comment", "pull_request", "pull_request_review_comment"]
+EVENTS = ["check_run", "check_suite", "issue_comment", "merge_group", "pull_request", "pull_request_review_comment"]
 """The events that the App subscribes to."""
 
 
@@ -65,7 +66,16 @@ def key_pair() -> tuple[str, str]:
 
 def account_id(login: str) -> int:
     """Return the id of a login, whatever its letter case: GitHub's logins are case-insensitive."""
-    return zlib.crc32(login.lower().encode()) & 0x7FFFFFFF
+    return zlib.crc32(_FIRST_LOGINS.get(login.lower(), login.lower()).encode()) & 0x7FFFFFFF
+
+
+_FIRST_LOGINS: dict[str, str] = {}
+"""Login of a renamed account to its first login, in lower case: the id stays."""
+
+
+def keep_account_id(former: str, login: str) -> None:
+    """Let a login have the id of the account's former login."""
+    _FIRST_LOGINS[login.lower()] = _FIRST_LOGINS.get(former.lower(), former.lower())
 
 
 def installation_id(owner: str) -> int:

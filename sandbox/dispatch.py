@@ -1,14 +1,16 @@
 """Answer a request as GitHub does: authentication, permissions, rate limits, then the endpoint."""
 
 import traceback
+from urllib.parse import quote, urlencode
 
 from sandbox.app import timestamp
 from sandbox.http import ApiError, Request, Response
 from sandbox.limits import RateLimit
 from sandbox.routes import Auth, Route
-from sandbox.state.state import State
+from sandbox.state.state import SUSPENDED, State
 from sandbox.state.tokens import authenticate_app
 
+OLDEST_API_VERSION = "2022-11-28"
 LIMITS_URL = "https://docs.github.com/rest/overview/rate-limits-for-the-rest-api"
 
 
@@ -52,16 +54,48 @@ def graphql_limit_response(message: str, error_type: str) -> Response:
     return Response(200, {"errors": [{"type": error_type, "message": message}]})
 
 
+def _check_headers(request: Request) -> None:
+    """Raise ApiError for a request without a user agent, or for a version of the API before the oldest one.
+
+    Source: GitHub REST docs, "Getting started" (User-Agent) and "API versions".
+    """
+    if not request.headers.get("user-agent"):
+        raise ApiError(403, "Request forbidden by administrative rules. Please make sure it has a User-Agent header.")
+    version = request.headers.get("x-github-api-version", OLDEST_API_VERSION)
+    if version < OLDEST_API_VERSION:
+        raise ApiError(400, f'"{version}" is not a supported version of the REST API.')
+
+
+def _redirect(state: State, request: Request) -> None:
+    """Raise ApiError 301 or 307 for a repository that was renamed or transferred.
+
+    Source: GitHub REST docs, "Best practices", redirects: 307 where the method must be kept.
+    """
+    if "owner" not in request.parameters:
+        return
+    name = f"{request.parameters['owner']}/{request.parameters['repo']}"
+    repo = state.renamed_to(name)
+    if repo is not None:
+        rest = quote(request.path.removeprefix(f"/repos/{name}"))
+        query = f"?{urlencode(request.query)}" if request.query else ""
+        location = {"Location": f"{state.app.api_url}/repositories/{repo.id}{rest}{query}"}
+        raise ApiError(301 if request.method == "GET" else 307, "Moved Permanently", headers=location)
+
+
 def _respond(state: State, route: Route, request: Request) -> Response:
+    _check_headers(request)
+    _redirect(state, request)
     if route.auth is Auth.APP:
         authenticate_app(state.app, request)
     elif route.auth is Auth.INSTALLATION:
         token = state.tokens.authenticate(request)
         if token.installation_id in state.removed_installations:
             raise ApiError(401, "Bad credentials")
+        if token.installation_id in state.suspended_installations:
+            raise ApiError(403, SUSPENDED)
         if "owner" in request.parameters:
             repo = state.repository(f"{request.parameters['owner']}/{request.parameters['repo']}")
-            if not token.reaches(repo.full_name, repo.installation_id):
+            if not token.reaches(repo.id, repo.installation_id):
                 raise ApiError(404, "Not Found")
         if not route.permits(token.permissions):
             raise ApiError(403, "Resource not accessible by integration")

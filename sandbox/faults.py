@@ -63,6 +63,8 @@ class Fault:
     body: Any = field(default_factory=lambda: [1, 2, 3])
     headers: Mapping[str, str] = field(default_factory=dict)
     """Headers that replace GitHub's of the same names, for every kind that sends another response."""
+    dropped: frozenset[str] = frozenset()
+    """Names in the request's JSON that APPLIED_THEN_REPLACED drops first: a review is stored without its comments."""
     error_type: str = "RATE_LIMITED"
     """`errors[0].type` of GRAPHQL_RATE_LIMITED; GitHub has sent RATE_LIMIT as well (githubkit issue 271)."""
     reached: threading.Event = field(default_factory=threading.Event, repr=False)

@@ -5,6 +5,7 @@ from typing import Any
 
 from sandbox.app import EVENTS, App, Json, account, installation_json, node_id, timestamp
 from sandbox.rest import check_runs, posts, resources
+from sandbox.state.merge_queue import MergeGroup
 from sandbox.state.repository import PullRequest, Repository
 
 WEBHOOK_URL = "https://example.com/webhooks/github"
@@ -12,7 +13,7 @@ WEBHOOK_URL = "https://example.com/webhooks/github"
 
 
 def webhook_payload(
-    subject: PullRequest | Repository | App,
+    subject: PullRequest | MergeGroup | Repository | App,
     action: str | None,
     event: str = "pull_request",
     *,
@@ -28,8 +29,9 @@ def webhook_payload(
     """Build the body of a webhook, `installation` and `sender` included.
 
     Events about a pull request: `pull_request` with any action, `issue_comment`, `pull_request_review_comment` (with
-    `comment`), `check_run`, `check_suite`. Events about a repository, or the one of a pull request: `installation`,
-    `installation_repositories`. About the App: `ping`, whose action is None.
+    `comment`), `check_run`, `check_suite`. About a merge group: `merge_group`, `check_run`, `check_suite`. About a
+    repository, or the one of a pull request: `installation`, `installation_repositories`. About the App: `ping`, whose
+    action is None.
 
     `sender`, `requested_reviewer` and `commenter` are logins. `comment` is a stored comment; without one,
     `issue_comment` makes one of `comment_body`. `check_run` is a stored check run, by default the newest of the head
@@ -48,13 +50,15 @@ def webhook_payload(
     body: Json = {"action": action} if action else {}
     if event in _ABOUT_PULL_REQUESTS and isinstance(subject, PullRequest):
         body |= _ABOUT_PULL_REQUESTS[event](subject, action, details)
-    elif event in _ABOUT_REPOSITORIES and not isinstance(subject, App):
+    elif event in _ABOUT_MERGE_GROUPS and isinstance(subject, MergeGroup):
+        body |= _ABOUT_MERGE_GROUPS[event](subject, action, details)
+    elif event in _ABOUT_REPOSITORIES and isinstance(subject, PullRequest | Repository):
         repo = subject.repository if isinstance(subject, PullRequest) else subject
         body |= _ABOUT_REPOSITORIES[event](repo, action)
     elif event == "ping":
         body |= _ping(app)
     else:
-        events = ", ".join(sorted({*_ABOUT_PULL_REQUESTS, *_ABOUT_REPOSITORIES, "ping"}))
+        events = ", ".join(sorted({*_ABOUT_PULL_REQUESTS, *_ABOUT_MERGE_GROUPS, *_ABOUT_REPOSITORIES, "ping"}))
         raise ValueError(f"no payload for {event!r} about a {type(subject).__name__}; events are {events}")
     if sender:
         body["sender"] = account(sender, app.api_url)
@@ -78,7 +82,7 @@ def _pull_request(pull: PullRequest, action: str | None, details: Json) -> Json:
     if action == "synchronize":
         body |= {"before": details["before"] or pull.before_sha, "after": pull.head_sha}
     elif action == "edited":
-        body["changes"] = {}
+        body["changes"] = pull.changes
     elif action in ("review_requested", "review_request_removed"):
         reviewer = details["requested_reviewer"] or app.bot_login
         body["requested_reviewer"] = account(reviewer, app.api_url)
@@ -103,14 +107,30 @@ def _review_comment(pull: PullRequest, action: str | None, details: Json) -> Jso
     return body | _context(pull.repository, comment["user"]["login"])
 
 
-def _check_run(pull: PullRequest, action: str | None, details: Json) -> Json:
-    repo = pull.repository
-    stored = details["check_run"] or next(run for run in reversed(repo.check_runs) if run["head_sha"] == pull.head_sha)
-    return {"check_run": check_runs.in_webhook(repo, stored)} | _context(repo, pull.author)
+def _check_run(subject: PullRequest | MergeGroup, action: str | None, details: Json) -> Json:
+    repo, sha = subject.repository, subject.head_sha
+    stored = details["check_run"] or next(run for run in reversed(repo.check_runs) if run["head_sha"] == sha)
+    return {"check_run": check_runs.in_webhook(repo, stored)} | _context(repo, repo.owner)
 
 
-def _check_suite(pull: PullRequest, action: str | None, details: Json) -> Json:
-    return {"check_suite": check_runs.suite(pull.repository, pull.head_sha)} | _context(pull.repository, pull.author)
+def _check_suite(subject: PullRequest | MergeGroup, action: str | None, details: Json) -> Json:
+    repo = subject.repository
+    return {"check_suite": check_runs.suite(repo, subject.head_sha)} | _context(repo, repo.owner)
+
+
+def _merge_group(group: MergeGroup, action: str | None, details: Json) -> Json:
+    body: Json = {
+        "merge_group": {
+            "head_sha": group.head_sha,
+            "head_ref": f"refs/heads/{group.branch}",
+            "base_sha": group.base_sha,
+            "base_ref": f"refs/heads/{group.base_ref}",
+            "head_commit": check_runs.head_commit(group.repository, group.head_sha),
+        }
+    }
+    if action == "destroyed":
+        body["reason"] = "invalidated"
+    return body | _context(group.repository, "github-merge-queue[bot]")
 
 
 def _installation(repo: Repository, action: str | None) -> Json:
@@ -166,6 +186,12 @@ _ABOUT_PULL_REQUESTS: dict[str, Callable[[PullRequest, str | None, Json], Json]]
     "pull_request": _pull_request,
     "issue_comment": _issue_comment,
     "pull_request_review_comment": _review_comment,
+    "check_run": _check_run,
+    "check_suite": _check_suite,
+}
+
+_ABOUT_MERGE_GROUPS: dict[str, Callable[[MergeGroup, str | None, Json], Json]] = {
+    "merge_group": _merge_group,
     "check_run": _check_run,
     "check_suite": _check_suite,
 }

@@ -11,8 +11,9 @@ from enum import StrEnum
 from sandbox.app import Json
 from sandbox.graphql import resolvers
 from sandbox.http import Request, Response, not_found
-from sandbox.rest import apps, check_runs, comments, pull_requests, reviews
-from sandbox.rest.contents import contents
+from sandbox.rest import apps, check_runs, comments, manifests, pull_requests, reviews
+from sandbox.rest.compare import compare
+from sandbox.rest.contents import contents, tree
 from sandbox.rest.search import search
 from sandbox.state.state import State
 from sandbox.state.tokens import allows
@@ -68,6 +69,10 @@ def _app_route(name: str, method: str, pattern: str, endpoint: Endpoint) -> Rout
     return Route(name, method, re.compile(pattern), Auth.APP, "app", endpoint)
 
 
+def _open_route(name: str, pattern: str, endpoint: Endpoint) -> Route:
+    return Route(name, "POST", re.compile(pattern), Auth.NONE, None, endpoint)
+
+
 def _route(
     name: str,
     method: str,
@@ -90,7 +95,11 @@ _READ_ISSUE, _WRITE_ISSUE = ("issues:read", "pull_requests:read"), ("issues:writ
 _READ_CHECKS, _WRITE_CHECKS = ("checks:read",), ("checks:write",)
 
 ROUTES = (
+    _open_route("register_app", r"(?:/organizations/(?P<org>[^/]+))?/settings/apps/new", manifests.register),
+    _open_route("convert_manifest", r"/app-manifests/(?P<code>[^/]+)/conversions", manifests.convert),
     _app_route("app", "GET", "/app", apps.app),
+    _app_route("installations", "GET", "/app/installations", apps.installations),
+    _app_route("hook_config", "GET", "/app/hook/config", apps.hook_config),
     _app_route("hook_deliveries", "GET", "/app/hook/deliveries", apps.hook_deliveries),
     _app_route("redeliver", "POST", r"/app/hook/deliveries/(?P<id>\d+)/attempts", apps.redeliver),
     _app_route("installation_token", "POST", r"/app/installations/(?P<id>\d+)/access_tokens", apps.installation_token),
@@ -126,6 +135,8 @@ ROUTES = (
         _READ_CHECKS,
     ),
     _route("contents", "GET", _REPO + r"/contents(?:/(?P<path>[\s\S]*))?", contents, ("contents:read",)),
+    _route("tree", "GET", _REPO + r"/git/trees/(?P<ref>[\s\S]+)", tree, ("contents:read",)),
+    _route("compare", "GET", _REPO + r"/compare/(?P<base>.+)\.\.\.(?P<head>.+)", compare, ("contents:read",)),
     _route("graphql", "POST", "/graphql", resolvers.graphql, ("contents:read",), limit="graphql"),
     _route("search", "GET", "/search/issues", search, limit="search"),
     _route("rate_limit", "GET", "/rate_limit", apps.rate_limit, limit=None),

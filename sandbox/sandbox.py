@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sandbox.app import App, Json, installation_id, key_pair
+from sandbox.app import App, Json, installation_id, keep_account_id, key_pair
 from sandbox.faults import Fault
 from sandbox.routes import ROUTE_NAMES
 from sandbox.server import Server
@@ -109,6 +109,33 @@ class Sandbox(State):
             self.repositories[full_name.lower()] = repo
             return repo
 
+    def rename_repository(self, repo: Repository, full_name: str) -> None:
+        """Rename or transfer a repository; the App is installed on the new owner's account too.
+
+        REST redirects the former name, GraphQL follows it. Raises ValueError if the new name is taken.
+        """
+        with self.lock:
+            if full_name.lower() in self.repositories:
+                raise ValueError(f"{full_name} already exists")
+            former = repo.full_name.lower()
+            self.former_names[former] = repo.id
+            self.repositories[full_name.lower()] = self.repositories.pop(former)
+            repo.move(full_name)
+
+    def rename_app(self, slug: str) -> None:
+        """Rename the App: its bot keeps its id, and everything that it has posted shows its new login."""
+        with self.lock:
+            former, login = self.app.bot_login, f"{slug}[bot]"
+            keep_account_id(former, login)
+            object.__setattr__(self.app, "slug", slug)
+            for repo in self.repositories.values():
+                for pull in repo.pulls.values():
+                    for posted in (*pull.reviews, *pull.review_comments, *pull.comments):
+                        if posted["user"]["login"] == former:
+                            posted["user"]["login"] = login
+                    for thread in pull.threads:
+                        thread.resolved_by = login if thread.resolved_by == former else thread.resolved_by
+
     def fail(self, route: str, fault: Fault, times: int | None = 1, after: int = 0) -> Fault:
         """Inject a fault into the next `times` requests of a route (None: until cleared; "*": of any route).
 
@@ -130,6 +157,16 @@ class Sandbox(State):
         """Uninstall the App from an account: its repositories are not found, its tokens are invalid."""
         with self.lock:
             self.removed_installations.add(installation_id(owner))
+
+    def suspend_installation(self, owner: str) -> None:
+        """Suspend the App's installation on an account: it gets no token, and no call is answered."""
+        with self.lock:
+            self.suspended_installations.add(installation_id(owner))
+
+    def remove_repository(self, full_name: str) -> None:
+        """Remove a repository from its installation, or delete it: to the App that is the same."""
+        with self.lock:
+            self.removed_repositories.add(full_name.lower())
 
     def withhold_permission(self, owner: str, name: str) -> None:
         """Withhold a permission that the App requests from its installation on an account."""

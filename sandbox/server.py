@@ -1,13 +1,16 @@
 """The HTTP server of the sandbox: reads requests, sends responses, and injects faults."""
 
 import contextlib
+import json
 import os
+import re
 import socket
 import struct
 import sys
 import threading
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -15,11 +18,13 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from sandbox import dispatch
 from sandbox.fault_responses import fault_response, request_id
 from sandbox.faults import Fault, FaultKind
-from sandbox.http import Request, Response
+from sandbox.http import ApiError, Request, Response
 from sandbox.local_server import LocalServer
 from sandbox.routes import Route, find_route
 from sandbox.state.state import State
 
+_BY_ID = re.compile(r"/repositories/(\d+)(/.*)?", re.DOTALL)
+"""Where GitHub redirects calls about a renamed repository to."""
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -120,6 +125,9 @@ class Handler(BaseHTTPRequestHandler):
         raw = self.rfile.read(int(length) if length.isdecimal() else 0)
         parts = urlsplit(self.path)
         path = unquote(parts.path)
+        if by_id := _BY_ID.fullmatch(path):
+            with contextlib.suppress(ApiError):  # Then no route has this path.
+                path = f"/repos/{state.repository_with_id(int(by_id[1])).full_name}{by_id[2]}"
         route, parameters = find_route(self.command, path)
         request = Request(
             method=self.command,
@@ -138,11 +146,13 @@ class Handler(BaseHTTPRequestHandler):
         self._send(response)
 
     def _record(self, state: State, route: Route, request: Request, status: int | None) -> None:
-        state.record(request.method, route.name, request.path, dict(request.query), status, request.json)
+        state.record(route.name, request, status)
 
     def _send(self, response: Response, write: Callable[[bytes], None] | None = None) -> None:
         content = response.content
-        self.send_response(response.status)
+        self.send_response_only(response.status)
+        if "Date" not in response.headers:
+            self.send_header("Date", self.date_time_string())
         if content:
             self.send_header("Content-Type", response.content_type)
         self.send_header("Content-Length", str(len(content)))
@@ -194,7 +204,8 @@ class Handler(BaseHTTPRequestHandler):
         self._reset_connection()
 
     def _applied_then_replaced(self, state: State, route: Route, request: Request, fault: Fault) -> None:
-        dispatch.respond(state, route, request)
+        kept = {name: value for name, value in (request.json or {}).items() if name not in fault.dropped}
+        dispatch.respond(state, route, replace(request, raw=json.dumps(kept).encode()))
         self._respond_with_fault(state, route, request, fault)
 
     def _huge_body(self, state: State, route: Route, request: Request, fault: Fault) -> None:

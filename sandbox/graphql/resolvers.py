@@ -1,16 +1,17 @@
 """Endpoint of GitHub's GraphQL API, and its resolvers: files, review threads, reviews, resolving threads.
 
-Source of the fields: GitHub GraphQL docs, objects `Blob`, `PullRequest`, `PullRequestReviewThread`,
-`PullRequestReview`, mutations `resolveReviewThread` and `unresolveReviewThread`.
+Source of the fields: GitHub GraphQL docs, objects `Commit`, `TreeEntry`, `Blob`, `PullRequest`,
+`PullRequestReviewThread`, `PullRequestReview`, mutations `resolveReviewThread` and `unresolveReviewThread`.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from sandbox.app import Json
+from sandbox.app import Json, account_id
 from sandbox.graphql.document import DocumentError, Field, Operation, parse
 from sandbox.graphql.selection import GraphQLError, select, undefined_field
 from sandbox.http import ApiError, Request, Response, not_found
-from sandbox.state.git import SUBMODULE_MODE
+from sandbox.state.git import SUBMODULE_MODE, TreeEntry
 from sandbox.state.repository import PullRequest, Repository
 from sandbox.state.state import State
 from sandbox.state.threads import Thread
@@ -57,12 +58,18 @@ def _query(state: State, token: Token, operation: Operation) -> tuple[Json, list
     data: Json = {}
     errors = []
     for field in operation.fields:
+        if field.name == "viewer":
+            # A User, even for an App, whose login here ends with `[bot]`. Source: fullsend-ai/fullsend, pull 1953.
+            viewer = {"__typename": "User", "login": state.app.bot_login, "databaseId": account_id(state.app.bot_login)}
+            data[field.alias] = select(viewer, field.fields, "User")
+            continue
         if field.name != "repository":
             raise undefined_field(field, "Query")
         owner, name = (_text(field, argument) for argument in ("owner", "name"))
         try:
-            repo = state.repository(f"{owner}/{name}")
-            if not token.reaches(repo.full_name, repo.installation_id):
+            # Renames are followed: the argument `followRenames` is true by default.
+            repo = state.renamed_to(f"{owner}/{name}") or state.repository(f"{owner}/{name}")
+            if not token.reaches(repo.id, repo.installation_id):
                 raise not_found()
         except ApiError:
             message = f"Could not resolve to a Repository with the name '{owner}/{name}'."
@@ -76,11 +83,11 @@ def _query(state: State, token: Token, operation: Operation) -> tuple[Json, list
 def _repository(repo: Repository, field: Field, token: Token) -> Json:
     if not field.fields:
         raise GraphQLError("Field must have selections (field 'repository' returns Repository)")
-    blobs = _blobs(repo, [child for child in field.fields if child.name == "object"])
+    objects = _objects(repo, [child for child in field.fields if child.name == "object"])
     result: Json = {}
     for child in field.fields:
         if child.name == "object":
-            result[child.alias] = blobs[child.alias]
+            result[child.alias] = objects[child.alias]
         elif child.name == "pullRequest":
             result[child.alias] = _pull_request(repo, child, token)
         else:
@@ -91,32 +98,70 @@ def _repository(repo: Repository, field: Field, token: Token) -> Json:
 # Files
 
 
-def _blobs(repo: Repository, fields: Sequence[Field]) -> Json:
-    oids = {field.alias: _find(repo, _text(field, "expression")) for field in fields}
-    contents = repo.store.blobs([oid for oid in oids.values() if oid])
+def _objects(repo: Repository, fields: Sequence[Field]) -> Json:
+    """Resolve objects by expression: commits by `rev`, blobs by `rev:path`."""
+    found = {field.alias: _find(repo, _text(field, "expression")) for field in fields}
+    wanted = [entry for one in found.values() for entry in ([one] if isinstance(one, TreeEntry) else ())]
+    in_commits = {
+        (field.alias, child.alias): repo.store.tree(sha).get(_text(child, "path"))
+        for field in fields
+        if isinstance(sha := found[field.alias], str)
+        for child in field.fields
+        if child.on == "Commit" and child.name == "file"
+    }
+    wanted += [entry for entry in in_commits.values() if entry is not None]
+    contents = repo.store.blobs([entry.oid for entry in wanted if entry.mode != SUBMODULE_MODE])
     result: Json = {}
     for field in fields:
-        oid = oids[field.alias]
-        if oid is None:
-            result[field.alias] = None
+        one = found[field.alias]
+        if one is None or one is _DIRECTORY:
+            result[field.alias] = None if one is None else select(_TREE, field.fields, "GitObject")
+        elif isinstance(one, TreeEntry):
+            result[field.alias] = select(_blob(one.oid, contents[one.oid]), field.fields, "GitObject")
         else:
-            node = _blob(oid, contents[oid]) if oid else {"__typename": "Tree", "oid": "", "abbreviatedOid": ""}
-            result[field.alias] = select(node, field.fields, "GitObject")
+            result[field.alias] = {
+                child.alias: _entry_in_commit(child, in_commits.get((field.alias, child.alias)), contents, one)
+                for child in field.fields
+                if child.on in ("", "Commit")
+            }
     return result
 
 
-def _find(repo: Repository, expression: str) -> str | None:
-    """Return the object id of the blob at `rev:path`, "" for a directory, None if there is neither."""
+def _entry_in_commit(field: Field, entry: TreeEntry | None, contents: Mapping[str, bytes], sha: str) -> Any:
+    """Resolve a field of a commit."""
+    if field.name != "file":
+        return select({"__typename": "Commit", "oid": sha}, [field], "Commit")[field.alias]
+    if entry is None:
+        return None
+    is_submodule = entry.mode == SUBMODULE_MODE
+    # GitHub gives the mode as a decimal number. The commit of a submodule is an object of another repository.
+    node = {
+        "__typename": "TreeEntry",
+        "mode": int(entry.mode, 8),
+        "type": "commit" if is_submodule else "blob",
+        "oid": entry.oid,
+        "size": entry.size,
+        "object": None if is_submodule else _blob(entry.oid, contents[entry.oid]),
+    }
+    return select(node, field.fields, "TreeEntry")
+
+
+_DIRECTORY = object()
+_TREE: Json = {"__typename": "Tree", "oid": "", "abbreviatedOid": ""}
+
+
+def _find(repo: Repository, expression: str) -> Any:
+    """Return the sha of a commit, the entry of a file at `rev:path`, `_DIRECTORY`, or None if there is none."""
     revision, colon, path = expression.partition(":")
     sha = repo.resolve(revision)
     if sha is None or not colon:
-        return None
+        return sha
     tree = repo.store.tree(sha)
     if path in tree:
         # The commit of a submodule is an object of another repository.
-        return None if tree[path].mode == SUBMODULE_MODE else tree[path].oid
+        return None if tree[path].mode == SUBMODULE_MODE else tree[path]
     folder = path.rstrip("/")
-    return "" if not folder or any(name.startswith(f"{folder}/") for name in tree) else None
+    return _DIRECTORY if not folder or any(name.startswith(f"{folder}/") for name in tree) else None
 
 
 def _blob(oid: str, raw: bytes) -> Json:

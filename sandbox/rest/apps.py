@@ -2,10 +2,10 @@
 
 from urllib.parse import urlencode
 
-from sandbox.app import Json, app_json, installation_json, timestamp
+from sandbox.app import Json, account, app_json, installation_id, installation_json, timestamp
 from sandbox.http import DEFAULT_PER_PAGE, MAX_PER_PAGE, ApiError, Request, Response, not_found
 from sandbox.rest import lookups, resources
-from sandbox.state.state import State
+from sandbox.state.state import SUSPENDED, State
 from sandbox.state.tokens import allows
 
 
@@ -14,10 +14,24 @@ def app(state: State, request: Request) -> Response:
     return Response(body=app_json(state.app, len(state.installations())))
 
 
+def installations(state: State, request: Request) -> Response:
+    """List the App's installations, by pages."""
+    per_page = request.positive_int("per_page", DEFAULT_PER_PAGE, MAX_PER_PAGE)
+    first = (request.positive_int("page", 1) - 1) * per_page
+    owners = [owner for _, owner in sorted(state.installations().items())]
+    return Response(body=[_installation(state, owner) for owner in owners[first : first + per_page]])
+
+
 def repository_installation(state: State, request: Request) -> Response:
     """Answer GET /repos/{owner}/{repo}/installation."""
-    repo = lookups.repository(state, request)
-    return Response(body=installation_json(state.app, repo.owner, state.permissions_of(repo.installation_id)))
+    return Response(body=_installation(state, lookups.repository(state, request).owner))
+
+
+def hook_config(state: State, request: Request) -> Response:
+    """Answer GET /app/hook/config: the address of the last webhook, since the sandbox is told it when it sends one."""
+    deliveries = state.hook.deliveries
+    url = deliveries[0].url if deliveries else state.webhook_url
+    return Response(body={"content_type": "json", "insecure_ssl": "0", "secret": "********", "url": url})
 
 
 def installation_token(state: State, request: Request) -> Response:
@@ -25,6 +39,8 @@ def installation_token(state: State, request: Request) -> Response:
     number = int(request.parameters["id"])
     if number not in state.installations():
         raise not_found()
+    if number in state.suspended_installations:
+        raise ApiError(403, SUSPENDED)
     body = request.json_object()
     granted = state.permissions_of(number)
     permissions = body.get("permissions") or granted
@@ -32,7 +48,8 @@ def installation_token(state: State, request: Request) -> Response:
     for name, level in permissions.items():
         if not allows(granted, f"{name}:{level}"):
             raise ApiError(422, "The permissions requested are not granted to this installation.")
-    token = state.tokens.issue(number, {"metadata": "read"} | permissions, names)
+    ids = None if names is None else frozenset(state.repositories[name].id for name in names)
+    token = state.tokens.issue(number, {"metadata": "read"} | permissions, ids)
     answer: Json = {
         "token": token.value,
         "expires_at": timestamp(token.expires_at),
@@ -79,6 +96,14 @@ def rate_limit(state: State, request: Request) -> Response:
         if key != "app"
     }
     return Response(body={"resources": limits, "rate": limits["core"]})
+
+
+def _installation(state: State, owner: str) -> Json:
+    number = installation_id(owner)
+    body = installation_json(state.app, owner, state.permissions_of(number))
+    if number in state.suspended_installations:
+        body |= {"suspended_at": timestamp(), "suspended_by": account(owner, state.app.api_url)}
+    return body
 
 
 def _repository_names(state: State, installation_id: int, body: Json) -> frozenset[str] | None:

@@ -82,7 +82,7 @@ def suite(repo: Repository, sha: str, app: Json | None = None) -> Json:
     return {
         "id": number,
         "node_id": node_id("CS", number),
-        "head_branch": pulls[0].head_ref if pulls else None,
+        "head_branch": next((name for name, at in repo.branches.items() if at == sha), None),
         "head_sha": sha,
         "status": "completed" if runs else "queued",
         "conclusion": runs[-1]["conclusion"] if runs else None,
@@ -97,14 +97,19 @@ def suite(repo: Repository, sha: str, app: Json | None = None) -> Json:
         "runs_rerequestable": True,
         "latest_check_runs_count": len(runs),
         "check_runs_url": f"{url}/check-runs",
-        "head_commit": {
-            "id": sha,
-            "tree_id": sha,
-            "message": "Change files",
-            "timestamp": timestamp(),
-            "author": {"name": repo.owner, "email": f"{repo.owner}@users.noreply.github.com"},
-            "committer": {"name": "GitHub", "email": "noreply@github.com"},
-        },
+        "head_commit": head_commit(repo, sha),
+    }
+
+
+def head_commit(repo: Repository, sha: str) -> Json:
+    """Return a commit as check suites and merge groups show it."""
+    return {
+        "id": sha,
+        "tree_id": sha,
+        "message": "Change files",
+        "timestamp": timestamp(),
+        "author": {"name": repo.owner, "email": f"{repo.owner}@users.noreply.github.com"},
+        "committer": {"name": "GitHub", "email": "noreply@github.com"},
     }
 
 

@@ -31,7 +31,7 @@ def update_review_comment(state: State, request: Request) -> Response:
 
 def reply(state: State, request: Request) -> Response:
     """Reply in a thread. A thread begins with a review only: this endpoint refuses a comment that begins one."""
-    pull, body = lookups.pull_request(state, request), _comment_body(request)
+    pull, body = lookups.unlocked_pull_request(state, request), _comment_body(request)
     to = int(request.json_object().get("in_reply_to") or 0)
     try:
         return Response(201, posts.add_reply(pull, state.app.bot_login, body, to))
@@ -49,7 +49,7 @@ def list_issue_comments(state: State, request: Request) -> Response:
 
 def create_issue_comment(state: State, request: Request) -> Response:
     """Post a comment on a pull request outside its diff."""
-    pull, body = lookups.pull_request(state, request), _comment_body(request)
+    pull, body = lookups.unlocked_pull_request(state, request), _comment_body(request)
     return Response(201, posts.add_comment(pull, state.app.bot_login, body))
 
 

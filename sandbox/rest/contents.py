@@ -1,4 +1,4 @@
-"""Files of a commit: GET /repos/{owner}/{repo}/contents/{path}."""
+"""Files of a commit: GET /repos/{owner}/{repo}/contents/{path} and …/git/trees/{sha}."""
 
 import base64
 import configparser
@@ -18,6 +18,9 @@ MAX_INLINE_BYTES = 1024 * 1024
 
 Source: GitHub REST docs, "Get repository content".
 """
+
+MAX_TREE_ENTRIES = 100_000
+"""Source: GitHub REST docs, "Get a tree"."""
 
 MAX_DIRECTORY_ENTRIES = 1000
 """Source: GitHub REST docs, "Get repository content"."""
@@ -53,6 +56,29 @@ def contents(state: State, request: Request) -> Response:
     if ".raw" in request.headers.get("accept", ""):
         return Response(body=raw, content_type="application/vnd.github.raw; charset=utf-8")
     return Response(body=_file(repo, ref, path, entry, raw))
+
+
+def tree(state: State, request: Request) -> Response:
+    """Answer all files of a commit: always recursive, which is all that Kodiai asks for."""
+    repo = lookups.repository(state, request)
+    ref = request.parameters["ref"]
+    sha = repo.resolve(ref)
+    if sha is None:
+        raise not_found()
+    entries = [
+        {
+            "path": path.encode("utf-8", "surrogateescape").decode("utf-8", "replace"),
+            "mode": entry.mode,
+            "type": "commit" if entry.mode == SUBMODULE_MODE else "blob",
+            "sha": entry.oid,
+        }
+        | ({} if entry.mode == SUBMODULE_MODE else {"size": entry.size})
+        for path, entry in sorted(repo.store.tree(sha).items())
+    ]
+    shown = entries[:MAX_TREE_ENTRIES]
+    url = f"{repo.app.api_url}/repos/{repo.full_name}/git/trees/{sha}"
+    body = {"sha": sha, "url": url, "tree": shown, "truncated": len(shown) < len(entries)}
+    return Response(body=body)
 
 
 def _file(repo: Repository, ref: str, path: str, entry: TreeEntry, raw: bytes) -> Json:

@@ -1,7 +1,7 @@
 """Find the resource that a request names. Every function raises ApiError 404 where there is none."""
 
 from sandbox.app import Json
-from sandbox.http import Request, not_found
+from sandbox.http import ApiError, Request, not_found
 from sandbox.state.repository import PullRequest, Repository
 from sandbox.state.state import State
 
@@ -16,6 +16,14 @@ def pull_request(state: State, request: Request) -> PullRequest:
     pull = repository(state, request).pulls.get(int(request.parameters["number"]))
     if pull is None:
         raise not_found()
+    return pull
+
+
+def unlocked_pull_request(state: State, request: Request) -> PullRequest:
+    """Return the pull request in the path, to post there. Raises ApiError 403 if its conversation is locked."""
+    pull = pull_request(state, request)
+    if pull.locked:
+        raise ApiError(403, "Unable to create comment because issue is locked.")
     return pull
 
 

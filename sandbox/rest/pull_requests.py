@@ -15,10 +15,20 @@ def pull_request(state: State, request: Request) -> Response:
 
 
 def files(state: State, request: Request) -> Response:
-    """List the changed files of a pull request."""
+    """List the changed files of a pull request, without the patches that exceed the lines of a page."""
     pull = lookups.pull_request(state, request)
     page, headers = paginate(request, state.app.api_url, pull.files()[:MAX_FILES])
-    return Response(body=[resources.changed_file(pull, file) for file in page], headers=headers)
+    commits = (pull.repository, pull.base_sha, pull.head_sha)
+    lines = 0
+    entries = []
+    for file in page:
+        entry = resources.changed_file(*commits, file)
+        lines += entry.get("patch", "").count("\n") + 1
+        if "patch" in entry and lines > pull.max_page_lines:
+            del entry["patch"]
+            entry |= {"additions": 0, "deletions": 0, "changes": 0}
+        entries.append(entry)
+    return Response(body=entries, headers=headers)
 
 
 def permission(state: State, request: Request) -> Response:

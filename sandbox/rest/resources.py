@@ -131,7 +131,7 @@ def pull_request(pull: PullRequest) -> Json:
         "issue_url": issue_url,
         "number": pull.number,
         "state": pull.state,
-        "locked": False,
+        "locked": pull.locked,
         "title": pull.title,
         "user": account(pull.author, api_url),
         "body": pull.body,
@@ -144,7 +144,7 @@ def pull_request(pull: PullRequest) -> Json:
         "assignees": [],
         "requested_reviewers": [account(login, api_url) for login in pull.requested_reviewers],
         "requested_teams": [],
-        "labels": [],
+        "labels": [label(repo, name) for name in pull.labels],
         "milestone": None,
         "draft": pull.draft,
         "commits_url": links["commits"],
@@ -185,10 +185,24 @@ def pull_request(pull: PullRequest) -> Json:
     }
 
 
-def changed_file(pull: PullRequest, file: ChangedFile) -> Json:
+def label(repo: Repository, name: str) -> Json:
+    """Return a label of a repository."""
+    number = installation_id(f"label {repo.full_name} {name}")
+    return {
+        "id": number,
+        "node_id": node_id("LA", number),
+        "url": f"{repo.app.api_url}/repos/{repo.full_name}/labels/{quote(name)}",
+        "name": name,
+        "color": "ededed",
+        "default": False,
+        "description": None,
+    }
+
+
+def changed_file(repo: Repository, base_sha: str, head_sha: str, file: ChangedFile) -> Json:
     """Return an entry of "List pull requests files", without `patch` and `previous_filename` where there is none."""
-    full_name = pull.repository.full_name
-    sha = pull.base_sha if file.status is FileStatus.REMOVED else pull.head_sha
+    full_name = repo.full_name
+    sha = base_sha if file.status is FileStatus.REMOVED else head_sha
     path = quote(file.path)
     entry: Json = {
         "sha": file.oid,
@@ -199,7 +213,7 @@ def changed_file(pull: PullRequest, file: ChangedFile) -> Json:
         "changes": file.additions + file.deletions,
         "blob_url": f"{WEB_URL}/{full_name}/blob/{sha}/{quote(file.path, safe='')}",
         "raw_url": f"{WEB_URL}/{full_name}/raw/{sha}/{quote(file.path, safe='')}",
-        "contents_url": f"{pull.app.api_url}/repos/{full_name}/contents/{path}?ref={sha}",
+        "contents_url": f"{repo.app.api_url}/repos/{full_name}/contents/{path}?ref={sha}",
     }
     if file.patch is not None:
         entry["patch"] = file.patch
@@ -225,9 +239,9 @@ def issue(pull: PullRequest) -> Json:
         "number": pull.number,
         "title": pull.title,
         "user": account(pull.author, api_url),
-        "labels": [],
+        "labels": [label(repo, name) for name in pull.labels],
         "state": pull.state,
-        "locked": False,
+        "locked": pull.locked,
         "assignee": None,
         "assignees": [],
         "milestone": None,

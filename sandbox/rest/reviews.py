@@ -41,7 +41,7 @@ def list_reviews(state: State, request: Request) -> Response:
 
 def create_review(state: State, request: Request) -> Response:
     """Check and store a review of the App."""
-    pull, body, author = lookups.pull_request(state, request), request.json_object(), state.app.bot_login
+    pull, body, author = lookups.unlocked_pull_request(state, request), request.json_object(), state.app.bot_login
     _check_review(pull, body, author)
     event, commit_id, posted = body.get("event"), body.get("commit_id") or pull.head_sha, body.get("comments") or []
     # GitHub does not document how it treats a path whose bytes it had to replace; here no file has that name.
@@ -68,7 +68,7 @@ def create_review(state: State, request: Request) -> Response:
 
 def update_review(state: State, request: Request) -> Response:
     """Change the body of a review of the App itself."""
-    review = lookups.with_id(lookups.pull_request(state, request).reviews, request)
+    review = lookups.with_id(lookups.unlocked_pull_request(state, request).reviews, request)
     if review["user"]["login"] != state.app.bot_login:
         raise ApiError(403, "Resource not accessible by integration")
     review["body"] = new_body(request.json_object())

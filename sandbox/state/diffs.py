@@ -13,6 +13,12 @@ GitHub leaves out the patch of large files, and does not document from which siz
 file's diff is 20,000 lines (GitHub docs, repository limits). This one is an assumption.
 """
 
+MAX_PAGE_LINES = 20_000
+"""Lines of patches on one page of the list of files, about; files beyond have no `patch`, and their numbers are 0.
+
+GitHub does not document it: it was seen with `per_page=100`, where smaller pages show the same patches.
+"""
+
 _HUNK = re.compile(r"@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@")
 
 

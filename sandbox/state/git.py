@@ -17,6 +17,11 @@ SYMLINK_MODE = "120000"
 SUBMODULE_MODE = "160000"
 
 _SHA = re.compile(r"[0-9a-f]{7,40}")
+_OPTIONS = (
+    *("-c", "core.autocrlf=false"),
+    # Repositories last as long as a test: nothing has to survive a power cut, or be unpacked into a file per object.
+    *("-c", "core.fsync=none", "-c", "fastimport.unpackLimit=1"),
+)
 
 
 @dataclass(frozen=True)
@@ -58,18 +63,28 @@ class GitError(RuntimeError):
     """A git command failed. The message is git's."""
 
 
+# Of all repositories of the process: what an object id, or a command that names only such, stands for never differs.
+_COMMITS: dict[bytes, str] = {}
+"""The input of `git fast-import` to the sha of the commit."""
+_TREES: dict[str, dict[str, TreeEntry]] = {}
+_BLOBS: dict[str, bytes] = {}
+_OUTPUTS: dict[tuple[str, ...], bytes] = {}
+
+
 class GitStore:
-    """A bare repository in `folder`. What was read is cached: commits, trees and blobs never change."""
+    """A bare repository in `folder`. What was read is cached: commits, trees and blobs never change.
+
+    A commit whose sha is known from a repository with the same history is written only when git is needed.
+    """
 
     def __init__(self, folder: Path, home: Path, *, label: str) -> None:
         self.folder = folder
         self._label = label
         self._commits = 0
-        self._known_commits: set[str] = set()
-        self._trees: dict[str, dict[str, TreeEntry]] = {}
-        self._blobs: dict[str, bytes] = {}
-        self._merge_bases: dict[tuple[str, str], str] = {}
-        self._ranges: dict[tuple[str, str], list[str]] = {}
+        self._parents: dict[str, list[str]] = {}
+        """Every commit with its parents, oldest first."""
+        self._unwritten: list[bytes] = []
+        """Input of `git fast-import` for commits that the repository does not have yet."""
         self._lock = threading.RLock()
         self._environment = {
             "PATH": os.environ.get("PATH", os.defpath),
@@ -80,14 +95,30 @@ class GitStore:
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_TERMINAL_PROMPT": "0",
         }
-        # All that a bare repository needs (gitrepository-layout), without the time that `git init` takes.
-        for part in ("objects", "refs"):
-            (folder / part).mkdir(parents=True)
-        (folder / "HEAD").write_text("ref: refs/heads/main\n", encoding="ascii")
 
     def run(self, *arguments: str, stdin: bytes = b"") -> bytes:
         """Run a git command and return its output. Raises GitError if it fails."""
-        command = ["git", "-c", "core.autocrlf=false", *arguments]
+        with self._lock:
+            self._write()
+        return self._run(*arguments, stdin=stdin)
+
+    def _write(self) -> None:
+        """Make the repository what it should be."""
+        if not self.folder.exists():
+            # All that a bare repository needs (gitrepository-layout), without the time that `git init` takes.
+            for part in ("objects", "refs"):
+                (self.folder / part).mkdir(parents=True)
+            (self.folder / "HEAD").write_text("ref: refs/heads/main\n", encoding="ascii")
+        if self._unwritten:
+            # Only what is in a finished pack can be a parent.
+            self._import(b"checkpoint\n\n".join(self._unwritten))
+            self._unwritten.clear()
+
+    def _import(self, commits: bytes) -> bytes:
+        return self._run("fast-import", "--quiet", "--force", "--done", stdin=commits + b"done\n")
+
+    def _run(self, *arguments: str, stdin: bytes = b"") -> bytes:
+        command = ["git", *_OPTIONS, *arguments]
         done = subprocess.run(
             command, cwd=self.folder, env=self._environment, input=stdin, capture_output=True, check=False
         )
@@ -96,6 +127,13 @@ class GitStore:
             message = (done.stderr.strip() or done.stdout.strip()).decode("utf-8", "replace")
             raise GitError(f"git {arguments[0]}: {message}")
         return done.stdout
+
+    def read(self, *arguments: str) -> bytes:
+        """Return the output of a command that reads objects by their ids: run once, as it stays the same."""
+        with self._lock:
+            if arguments not in _OUTPUTS:
+                _OUTPUTS[arguments] = self.run(*arguments)
+            return _OUTPUTS[arguments]
 
     def commit(
         self,
@@ -134,14 +172,21 @@ class GitStore:
             for path, content in changes.items():
                 lines.append(_file_command(path, content))
             lines.append(b"\nget-mark :1\n")
-            output = self.run("fast-import", "--quiet", "--force", "--done", stdin=b"".join(lines) + b"done\n")
-            sha = output.decode("ascii").strip()
-            self._known_commits.add(sha)
+            commit = b"".join(lines)
+            if commit in _COMMITS:
+                self._unwritten.append(commit)
+            else:
+                self._write()
+                _COMMITS[commit] = self._import(commit).decode("ascii").strip()
+            sha = _COMMITS[commit]
+            self._parents[sha] = [parent for parent in (parent, merged) if parent]
             return sha
 
     def parent(self, sha: str) -> str:
         """Return the first parent of a commit. Raises GitError for the first commit."""
-        return self.run("rev-parse", "--verify", "--quiet", f"{sha}^").decode("ascii").strip()
+        if not self._parents[sha]:
+            raise GitError(f"{sha} is the first commit")
+        return self._parents[sha][0]
 
     def merge(self, ours: str, theirs: str) -> str:
         """Merge two commits and return the tree. Raises GitError if they conflict."""
@@ -160,11 +205,11 @@ class GitStore:
 
     def is_merge(self, sha: str) -> bool:
         """Return whether a commit is a merge."""
-        return len(self.run("rev-list", "--no-walk", "--parents", sha).split()) > 2
+        return len(self._parents[sha]) > 1
 
     def find_commit(self, sha: str) -> str | None:
         """Return the full sha of a commit, given by at least seven digits; None if the repository does not have it."""
-        if sha in self._known_commits:
+        if sha in self._parents:
             return sha
         if not _SHA.fullmatch(sha):
             return None
@@ -176,33 +221,41 @@ class GitStore:
 
     def merge_base(self, one: str, other: str) -> str:
         """Return the best common ancestor of two commits."""
-        with self._lock:
-            if (one, other) not in self._merge_bases:
-                self._merge_bases[one, other] = self.run("merge-base", one, other).decode("ascii").strip()
-            return self._merge_bases[one, other]
+        if one in self._history(other):
+            return one
+        return self.read("merge-base", one, other).decode("ascii").strip()
 
     def commits_between(self, base: str, head: str) -> list[str]:
         """Return the commits reachable from `head` and not from `base`, newest first."""
-        with self._lock:
-            if (base, head) not in self._ranges:
-                self._ranges[base, head] = self.run("rev-list", f"{base}..{head}").decode("ascii").split()
-            return self._ranges[base, head]
+        between = self._history(head) - self._history(base)
+        return [sha for sha in reversed(self._parents) if sha in between]
+
+    def _history(self, sha: str) -> set[str]:
+        """Return a commit and all commits before it."""
+        found: set[str] = set()
+        unread = [sha]
+        while unread:
+            sha = unread.pop()
+            if sha not in found:
+                found.add(sha)
+                unread += self._parents[sha]
+        return found
 
     def tree(self, sha: str) -> dict[str, TreeEntry]:
         """Return every file of a commit: path (see `Changes`) to entry."""
         with self._lock:
-            if sha not in self._trees:
-                self._trees[sha] = dict(_entries(self.run("ls-tree", "-r", "-l", "-z", sha)))
-            return self._trees[sha]
+            if sha not in _TREES:
+                _TREES[sha] = dict(_entries(self.run("ls-tree", "-r", "-l", "-z", sha)))
+            return _TREES[sha]
 
     def blobs(self, oids: list[str]) -> dict[str, bytes]:
         """Return the contents of several blobs, read by one git process."""
         with self._lock:
-            missing = [oid for oid in dict.fromkeys(oids) if oid not in self._blobs]
+            missing = [oid for oid in dict.fromkeys(oids) if oid not in _BLOBS]
             if missing:
                 output = self.run("cat-file", "--batch", stdin="\n".join(missing).encode() + b"\n")
-                self._blobs.update(zip(missing, _batch(output), strict=True))
-            return {oid: self._blobs[oid] for oid in oids}
+                _BLOBS.update(zip(missing, _batch(output), strict=True))
+            return {oid: _BLOBS[oid] for oid in oids}
 
     def blob(self, oid: str) -> bytes:
         """Return the content of a blob."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sandbox.app import WEB_URL, App, Json, installation_id, timestamp
-from sandbox.state.diffs import MAX_PATCH_LINES, ChangedFile, Side, changed_files
+from sandbox.state.diffs import MAX_PAGE_LINES, MAX_PATCH_LINES, ChangedFile, Side, changed_files
 from sandbox.state.git import Changes, Content, GitError, GitStore
 from sandbox.state.threads import Thread, moved_line
 
@@ -20,11 +20,9 @@ class Repository:
 
     def __init__(self, app: App, full_name: str, files: Mapping[str, Content], *, private: bool, folder: Path) -> None:
         self.app = app
-        self.full_name = full_name
-        self.owner, self.name = full_name.split("/")
+        self.move(full_name)
         self.private = private
         self.id = app.next_id()
-        self.installation_id = installation_id(self.owner)
         self.created_at = timestamp()
         self.pulls: dict[int, PullRequest] = {}
         self.check_runs: list[Json] = []
@@ -37,6 +35,12 @@ class Repository:
         first = self.store.commit(DEFAULT_BRANCH, dict(files), parent=None, message="First commit", author=self.owner)
         self.branches = {DEFAULT_BRANCH: first}
         self._numbers = itertools.count(1)
+
+    def move(self, full_name: str) -> None:
+        """Give the repository its name, and its owner's installation; the id stays."""
+        self.full_name = full_name
+        self.owner, self.name = full_name.split("/")
+        self.installation_id = installation_id(self.owner)
 
     @property
     def default_branch(self) -> str:
@@ -66,9 +70,10 @@ class Repository:
         renames: Mapping[str, str] | None = None,
         base_ref: str = DEFAULT_BRANCH,
         head_ref: str | None = None,
+        head_sha: str | None = None,
         fork: bool = False,
     ) -> PullRequest:
-        """Open a pull request whose head is one commit on top of the base branch.
+        """Open a pull request whose head is one commit on top of the base branch, or the existing commit `head_sha`.
 
         `renames` (old path to new path) apply before `changes`. With `fork` the head is in the author's fork; its
         commits are stored here all the same, as in GitHub's refs/pull.
@@ -78,7 +83,7 @@ class Repository:
             base_sha = self.branches[base_ref]
             head_ref = head_ref or f"change-{number}"
             branch = f"pull-{number}-{head_ref}" if fork else head_ref
-            head_sha = self.store.commit(
+            head_sha = head_sha or self.store.commit(
                 branch, changes or {}, parent=base_sha, message=title, author=author, renames=renames
             )
             if not fork:
@@ -162,10 +167,14 @@ class PullRequest:
         self.fork = fork
         self.state = "open"
         self.merged = False
+        self.locked = False
+        """Whether the conversation is locked: the App may then post and edit nothing in it."""
         self.created_at = self.updated_at = timestamp()
         self.closed_at: str | None = None
         self.before_sha = base_sha
         """The head before the last push."""
+        self.changes: Json = {}
+        """What the last edit changed, as the webhook `edited` shows it."""
         self.commits = [head_sha]
         """Every commit that the pull request has had, oldest first, those that a force push dropped included."""
         self.reviews: list[Json] = []
@@ -173,8 +182,11 @@ class PullRequest:
         self.threads: list[Thread] = []
         self.comments: list[Json] = []
         self.requested_reviewers: list[str] = []
+        self.labels: list[str] = []
         self.max_patch_lines = MAX_PATCH_LINES
         """Files with a longer patch have no patch; see `sandbox.state.diffs.MAX_PATCH_LINES`."""
+        self.max_page_lines = MAX_PAGE_LINES
+        """Lines of patches on a page of the list of files; files beyond have no patch, and `changes: 0`."""
         self._branch = branch
         self._files: dict[tuple[str, str, int], list[ChangedFile]] = {}
 
@@ -248,6 +260,18 @@ class PullRequest:
         """End the draft."""
         with self.repository.lock:
             self.draft, self.updated_at = False, timestamp()
+
+    def convert_to_draft(self) -> None:
+        """Make the pull request a draft."""
+        with self.repository.lock:
+            self.draft, self.updated_at = True, timestamp()
+
+    def retarget(self, base_ref: str) -> None:
+        """Change the base branch; the head stays."""
+        with self.repository.lock:
+            self.changes = {"base": {"ref": {"from": self.base_ref}, "sha": {"from": self.base_sha}}}
+            self.base_ref, self.base_sha = base_ref, self.repository.branches[base_ref]
+            self.updated_at = timestamp()
 
     def files(self, head_sha: str | None = None) -> list[ChangedFile]:
         """Return the changed files at the head, or at an earlier commit of the pull request."""

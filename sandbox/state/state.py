@@ -2,16 +2,20 @@
 
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sandbox.app import PERMISSIONS, App, Json
 from sandbox.faults import FaultPlan
-from sandbox.http import not_found
+from sandbox.http import Request, not_found
 from sandbox.limits import LIMITS, RateLimit
 from sandbox.state.repository import Repository
 from sandbox.state.tokens import Token, Tokens
 from sandbox.webhooks import Hook
+
+SUSPENDED = "This installation has been suspended"
+"""GitHub's answer to calls of a suspended installation. Source: answers quoted in public issues."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,7 @@ class Call:
     """A request that the sandbox received.
 
     `status` is None if no response was sent. `at` is the value of time.monotonic(). `body` is JSON, None if empty.
+    `headers` have names in lower case.
     """
 
     method: str
@@ -28,6 +33,7 @@ class Call:
     status: int | None
     at: float
     body: Any
+    headers: Mapping[str, str]
 
 
 class State:
@@ -38,7 +44,12 @@ class State:
         self.lock = threading.RLock()
         self.repositories: dict[str, Repository] = {}
         """By full name in lower case: GitHub's names are case-insensitive."""
+        self.former_names: dict[str, int] = {}
+        """Former full name in lower case to the id of the repository that was renamed or transferred."""
         self.removed_installations: set[int] = set()
+        self.suspended_installations: set[int] = set()
+        self.removed_repositories: set[str] = set()
+        """Full names in lower case of those that were deleted, or removed from their installation."""
         self.withheld_permissions: dict[int, set[str]] = {}
         """By installation, the permissions that the App requests and the account has not granted."""
         self.merged_pull_requests: dict[tuple[str, str], int] = {}
@@ -47,6 +58,10 @@ class State:
         self.graphql_available = True
         self.permissions = dict(PERMISSIONS)
         """The permissions that the App requests; tokens can have no others."""
+        self.webhook_url = "https://kodiai.example.org/webhooks/github"
+        """Where the App's webhooks go, until one was sent."""
+        self.manifests: dict[str, tuple[float, str, Json]] = {}
+        """Apps that were registered and not converted, by code: when, for which organisation, and the manifest."""
         self.limits = {key: RateLimit(key) for key in LIMITS}
         self.tokens = Tokens()
         self.hook = Hook(app)
@@ -81,10 +96,20 @@ class State:
         with self.lock:
             self._calls.clear()
 
-    def record(self, method: str, route: str, path: str, query: dict[str, str], status: int | None, body: Any) -> None:
+    def record(self, route: str, request: Request, status: int | None) -> None:
         """Record a request. Called before the response is sent, so that a client that has it can rely on the record."""
+        call = Call(
+            request.method,
+            route,
+            request.path,
+            dict(request.query),
+            status,
+            time.monotonic(),
+            request.json,
+            request.headers,
+        )
         with self.lock:
-            self._calls.append(Call(method, route, path, query, status, time.monotonic(), body))
+            self._calls.append(call)
             self._called.notify_all()
 
     def installations(self) -> dict[int, str]:
@@ -103,18 +128,30 @@ class State:
     def repository(self, full_name: str) -> Repository:
         """Return a repository on which the App is installed. Raises ApiError 404 for any other."""
         repo = self.repositories.get(full_name.lower())
-        if repo is None or repo.installation_id in self.removed_installations:
+        gone = full_name.lower() in self.removed_repositories
+        if repo is None or gone or repo.installation_id in self.removed_installations:
             raise not_found()
         return repo
 
+    def repository_with_id(self, number: int) -> Repository:
+        """Return a repository by its id. Raises ApiError 404 for any other than `repository` finds."""
+        names = [name for name, repo in self.repositories.items() if repo.id == number]
+        return self.repository(names[0] if names else "")
+
+    def renamed_to(self, full_name: str) -> Repository | None:
+        """Return the repository that had this name before it was renamed, unless another one has the name now."""
+        number = self.former_names.get(full_name.lower())
+        taken = full_name.lower() in self.repositories
+        return None if number is None or taken else self.repository_with_id(number)
+
     def repositories_of(self, installation_id: int) -> dict[str, Repository]:
         """Return the repositories of an installation by full name in lower case."""
-        return {name: repo for name, repo in self.repositories.items() if repo.installation_id == installation_id}
-
-    def repositories_reached_by(self, token: Token) -> dict[str, Repository]:
-        """Return the repositories that a token gives access to by full name in lower case."""
         return {
             name: repo
             for name, repo in self.repositories.items()
-            if token.reaches(repo.full_name, repo.installation_id)
+            if repo.installation_id == installation_id and name not in self.removed_repositories
         }
+
+    def repositories_reached_by(self, token: Token) -> dict[str, Repository]:
+        """Return the repositories that a token gives access to by full name in lower case."""
+        return {name: repo for name, repo in self.repositories.items() if token.reaches(repo.id, repo.installation_id)}

@@ -33,7 +33,9 @@ def moved_line(store: GitStore, old: str, new: str, path: str, line: int) -> int
     if old == new:
         return line
     try:
-        patch = store.run("diff-tree", "-p", "-U0", "--no-color", "--no-ext-diff", "--no-renames", old, new, "--", path)
+        patch = store.read(
+            "diff-tree", "-p", "-U0", "--no-color", "--no-ext-diff", "--no-renames", old, new, "--", path
+        )
     except GitError:
         return None
     moved = line

@@ -26,18 +26,18 @@ _ALPHABET = string.ascii_letters + string.digits
 
 @dataclass(frozen=True)
 class Token:
-    """An installation token. `repositories` are full names in lower case; None: all of the installation."""
+    """An installation token. `repositories` are ids; None: all of the installation."""
 
     value: str
     installation_id: int
     expires_at: datetime
     permissions: Json
-    repositories: frozenset[str] | None
+    repositories: frozenset[int] | None
 
-    def reaches(self, full_name: str, installation_id: int) -> bool:
+    def reaches(self, repository_id: int, installation_id: int) -> bool:
         """Return whether the token gives access to a repository of an installation."""
         return self.installation_id == installation_id and (
-            self.repositories is None or full_name.lower() in self.repositories
+            self.repositories is None or repository_id in self.repositories
         )
 
     def allows(self, permission: str) -> bool:
@@ -52,7 +52,7 @@ class Tokens:
         self._tokens: dict[str, Token] = {}
         self._lock = threading.Lock()
 
-    def issue(self, installation_id: int, permissions: Json, repositories: frozenset[str] | None) -> Token:
+    def issue(self, installation_id: int, permissions: Json, repositories: frozenset[int] | None) -> Token:
         """Issue a token that is valid for an hour."""
         token = Token(
             value="ghs_" + "".join(secrets.choice(_ALPHABET) for _ in range(36)),

@@ -48,11 +48,22 @@ def app(github: Sandbox, anonymous: httpx.Client) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
-def client(github: Sandbox, app: httpx.Client, repo: Repository) -> Iterator[httpx.Client]:
+def headers_of(app: httpx.Client, repo: Repository) -> Callable[..., dict[str, str]]:
+    """Returns a function that makes the header of a token of `repo`'s installation, with what its request says."""
+
+    def issued(**requested: Any) -> dict[str, str]:
+        response = app.post(f"/app/installations/{repo.installation_id}/access_tokens", json=requested or None)
+        assert response.status_code == 201, response.text
+        return {"Authorization": f"Bearer {response.json()['token']}"}
+
+    return issued
+
+
+@pytest.fixture
+def client(github: Sandbox, headers_of: Callable[..., dict[str, str]]) -> Iterator[httpx.Client]:
     """A client with a token of the installation that `repo` belongs to; the request for the token is not recorded."""
-    token = app.post(f"/app/installations/{repo.installation_id}/access_tokens").json()["token"]
+    headers = headers_of()
     github.reset_calls()
-    headers = {"Authorization": f"Bearer {token}"}
     with httpx.Client(base_url=github.url, headers=headers, verify=SSL_CONTEXT, timeout=10, trust_env=False) as client:
         yield client
 

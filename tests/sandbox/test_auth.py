@@ -2,6 +2,8 @@
 
 import json
 import time
+from collections.abc import Callable
+from typing import Any
 
 import httpx
 import jwt
@@ -10,6 +12,8 @@ from jwt.algorithms import RSAAlgorithm
 
 from sandbox import PullRequest, Repository, Sandbox
 from tests.sandbox.conftest import json_web_token
+
+HeadersOf = Callable[..., dict[str, str]]
 
 
 def test_a_json_web_token_of_the_app_is_accepted(app: httpx.Client, github: Sandbox) -> None:
@@ -55,14 +59,15 @@ def test_an_app_id_may_be_a_number_in_the_json_web_token(anonymous: httpx.Client
     assert anonymous.get("/app", headers={"Authorization": f"Bearer {token}"}).status_code == 200
 
 
-def test_requests_without_credentials_are_401(anonymous: httpx.Client, pull: PullRequest) -> None:
-    response = anonymous.get(pull.api_url)
-    assert (response.status_code, response.json()["message"]) == (401, "Requires authentication")
-
-
-def test_a_token_that_was_never_issued_is_401(anonymous: httpx.Client, pull: PullRequest) -> None:
-    response = anonymous.get(pull.api_url, headers={"Authorization": "token ghs_nope"})
-    assert (response.status_code, response.json()["message"]) == (401, "Bad credentials")
+@pytest.mark.parametrize(
+    ("headers", "message"),
+    [({}, "Requires authentication"), ({"Authorization": "token ghs_nope"}, "Bad credentials")],
+)
+def test_unknown_credentials_are_401(
+    anonymous: httpx.Client, pull: PullRequest, headers: dict[str, str], message: str
+) -> None:
+    response = anonymous.get(pull.api_url, headers=headers)
+    assert (response.status_code, response.json()["message"]) == (401, message)
 
 
 def test_an_installation_token_is_good_for_an_hour(app: httpx.Client, repo: Repository) -> None:
@@ -96,33 +101,25 @@ def test_a_token_can_be_scoped_to_repositories(app: httpx.Client, github: Sandbo
     assert app.get(other.api_url, headers=headers).status_code == 404
 
 
-def test_a_token_for_a_repository_of_another_account_is_422(app: httpx.Client, repo: Repository) -> None:
-    path = f"/app/installations/{repo.installation_id}/access_tokens"
-    assert app.post(path, json={"repositories": ["elsewhere"]}).status_code == 422
+@pytest.mark.parametrize("requested", [{"repositories": ["elsewhere"]}, {"permissions": {"administration": "write"}}])
+def test_a_token_for_more_than_the_app_has_is_422(app: httpx.Client, repo: Repository, requested: Any) -> None:
+    assert app.post(f"/app/installations/{repo.installation_id}/access_tokens", json=requested).status_code == 422
 
 
-def test_a_token_is_limited_to_its_permissions(app: httpx.Client, pull: PullRequest) -> None:
-    path = f"/app/installations/{pull.repository.installation_id}/access_tokens"
-    token = app.post(path, json={"permissions": {"pull_requests": "read"}}).json()["token"]
-    headers = {"Authorization": f"Bearer {token}"}
+def test_a_token_is_limited_to_its_permissions(app: httpx.Client, pull: PullRequest, headers_of: HeadersOf) -> None:
+    headers = headers_of(permissions={"pull_requests": "read"})
     assert app.get(pull.api_url, headers=headers).status_code == 200
     response = app.post(f"{pull.api_url}/reviews", json={"event": "COMMENT", "body": "Hi"}, headers=headers)
     assert (response.status_code, response.json()["message"]) == (403, "Resource not accessible by integration")
     assert pull.reviews == []
 
 
-def test_permissions_that_the_app_does_not_have_are_422(app: httpx.Client, repo: Repository) -> None:
-    path = f"/app/installations/{repo.installation_id}/access_tokens"
-    assert app.post(path, json={"permissions": {"administration": "write"}}).status_code == 422
-
-
 def test_expired_tokens_are_401_and_a_new_one_works(
-    client: httpx.Client, app: httpx.Client, github: Sandbox, pull: PullRequest
+    client: httpx.Client, github: Sandbox, pull: PullRequest, headers_of: HeadersOf
 ) -> None:
     github.expire_tokens()
     assert client.get(pull.api_url).status_code == 401
-    token = app.post(f"/app/installations/{pull.repository.installation_id}/access_tokens").json()["token"]
-    assert client.get(pull.api_url, headers={"Authorization": f"Bearer {token}"}).status_code == 200
+    assert client.get(pull.api_url, headers=headers_of()).status_code == 200
 
 
 def test_the_installation_of_a_repository_is_found(app: httpx.Client, repo: Repository) -> None:

@@ -1,5 +1,6 @@
 """Check runs: storing, validation, listing, and the webhooks of a re-run."""
 
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -154,11 +155,11 @@ def test_check_runs_of_a_commit_are_listed_newest_first(client: httpx.Client, pu
     assert client.get(f"/repos/octo/demo/commits/{'0' * 40}/check-runs").status_code == 422
 
 
-def test_check_runs_need_the_permission_checks(app: httpx.Client, pull: PullRequest) -> None:
+def test_check_runs_need_the_permission_checks(
+    app: httpx.Client, pull: PullRequest, headers_of: Callable[..., Any]
+) -> None:
     def status(method: str, path: str, permissions: dict[str, str]) -> int:
-        tokens = f"/app/installations/{pull.repository.installation_id}/access_tokens"
-        token = app.post(tokens, json={"permissions": permissions}).json()["token"]
-        headers = {"Authorization": f"Bearer {token}"}
+        headers = headers_of(permissions=permissions)
         return app.request(method, path, headers=headers, json=check_run(pull)).status_code
 
     commits = f"/repos/octo/demo/commits/{pull.head_sha}/check-runs"

@@ -1,5 +1,6 @@
 """Permissions of collaborators, reactions, and replies in review threads."""
 
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -84,14 +85,11 @@ def test_replies_to_replies_and_empty_replies_are_422(
 
 @pytest.mark.parametrize("permission", ["issues", "pull_requests"])
 def test_issues_or_pull_requests_permits_comments_and_reactions(
-    github: Sandbox, app: httpx.Client, pull: PullRequest, permission: str
+    github: Sandbox, app: httpx.Client, pull: PullRequest, headers_of: Callable[..., Any], permission: str
 ) -> None:
     github.permissions["issues"] = "write"
     comment = add_comment(pull, "mona", "Hello")
-    requested = {"permissions": {permission: "write"}}
-    number = pull.repository.installation_id
-    token = app.post(f"/app/installations/{number}/access_tokens", json=requested).json()["token"]
-    headers = {"Authorization": f"Bearer {token}"}
+    headers = headers_of(permissions={permission: "write"})
     path = f"/repos/octo/demo/issues/comments/{comment['id']}/reactions"
 
     assert app.post(path, json={"content": "eyes"}, headers=headers).status_code == 201

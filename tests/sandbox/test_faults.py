@@ -13,20 +13,29 @@ from sandbox import ANY_ROUTE, Fault, FaultKind, PullRequest, Sandbox
 REVIEW = {"event": "COMMENT", "body": "Looks good."}
 
 
-def test_a_fault_applies_once_by_default(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
-    github.fail("pull", Fault(FaultKind.STATUS, status=500))
-    assert [client.get(pull.api_url).status_code for _ in range(3)] == [500, 200, 200]
+@pytest.mark.parametrize(
+    ("faults", "statuses"),
+    [
+        ([(500, 1, 0)], [500, 200, 200]),
+        ([(500, 2, 0), (404, 1, 0)], [500, 500, 404, 200]),
+        ([(500, 1, 2)], [200, 200, 500, 200]),
+    ],
+    ids=["once", "in order", "after two requests"],
+)
+def test_faults_of_a_route_apply_as_often_as_set(
+    client: httpx.Client, github: Sandbox, pull: PullRequest, faults: list[tuple[int, int, int]], statuses: list[int]
+) -> None:
+    for status, times, after in faults:
+        github.fail("pull", Fault(FaultKind.STATUS, status=status), times, after)
+    assert [client.get(pull.api_url).status_code for _ in statuses] == statuses
 
 
-def test_faults_of_a_route_apply_in_order(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
-    github.fail("pull", Fault(FaultKind.STATUS, status=500), times=2)
-    github.fail("pull", Fault(FaultKind.STATUS, status=404))
-    assert [client.get(pull.api_url).status_code for _ in range(4)] == [500, 500, 404, 200]
-
-
-def test_a_fault_can_apply_after_some_requests(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
-    github.fail("pull", Fault(FaultKind.STATUS, status=500), after=2)
-    assert [client.get(pull.api_url).status_code for _ in range(4)] == [200, 200, 500, 200]
+@pytest.mark.parametrize(("route", "statuses"), [("files", [200, 500]), (ANY_ROUTE, [500, 500])])
+def test_a_fault_applies_to_its_route_or_to_all(
+    client: httpx.Client, github: Sandbox, pull: PullRequest, route: str, statuses: list[int]
+) -> None:
+    github.fail(route, Fault(FaultKind.STATUS, status=500), times=None)
+    assert [client.get(url).status_code for url in (pull.api_url, f"{pull.api_url}/files")] == statuses
 
 
 def test_a_fault_without_times_applies_until_cleared(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
@@ -34,17 +43,6 @@ def test_a_fault_without_times_applies_until_cleared(client: httpx.Client, githu
     assert {client.get(pull.api_url).status_code for _ in range(4)} == {500}
     github.clear_faults()
     assert client.get(pull.api_url).status_code == 200
-
-
-def test_a_fault_applies_to_its_route_only(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
-    github.fail("files", Fault(FaultKind.STATUS, status=500))
-    assert client.get(pull.api_url).status_code == 200
-    assert client.get(f"{pull.api_url}/files").status_code == 500
-
-
-def test_a_fault_can_apply_to_any_route(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
-    github.fail(ANY_ROUTE, Fault(FaultKind.STATUS, status=503), times=None)
-    assert client.get(pull.api_url).status_code == client.get(f"{pull.api_url}/files").status_code == 503
 
 
 def test_an_unknown_route_is_an_error(github: Sandbox) -> None:
@@ -93,28 +91,20 @@ def test_a_primary_limit_in_graphql_is_200(client: httpx.Client, github: Sandbox
     assert (response.headers["x-ratelimit-remaining"], response.headers["x-ratelimit-resource"]) == ("0", "graphql")
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 409, 422, 451, 500])
-def test_a_status_has_githubs_json(client: httpx.Client, github: Sandbox, pull: PullRequest, status: int) -> None:
-    github.fail("pull", Fault(FaultKind.STATUS, status=status))
+@pytest.mark.parametrize("status", [401, 403, 404, 409, 422, 451, 500, 502, 503])
+def test_a_status_has_githubs_body(client: httpx.Client, github: Sandbox, pull: PullRequest, status: int) -> None:
+    github.fail("pull", Fault(FaultKind.STATUS, status=status, retry_after=3, headers={"x-ratelimit-reset": "soon"}))
     response = client.get(pull.api_url)
     assert response.status_code == status
-    assert response.json()["status"] == str(status)
-    assert response.json()["message"]
-
-
-@pytest.mark.parametrize("status", [502, 503])
-def test_gateway_errors_are_html(client: httpx.Client, github: Sandbox, pull: PullRequest, status: int) -> None:
-    github.fail("pull", Fault(FaultKind.STATUS, status=status, retry_after=3))
-    response = client.get(pull.api_url)
-    assert response.status_code == status
-    assert response.headers["content-type"].startswith("text/html")
-    assert response.headers["retry-after"] == "3"
-    assert response.text.startswith("<html>")
-
-
-def test_a_fault_can_have_its_own_message(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
-    github.fail("pull", Fault(FaultKind.STATUS, status=403, message="Nope"))
-    assert client.get(pull.api_url).json()["message"] == "Nope"
+    assert (response.headers["retry-after"], response.headers["x-ratelimit-reset"]) == ("3", "soon")
+    if status in (502, 503):
+        assert response.headers["content-type"].startswith("text/html")
+        assert response.text.startswith("<html>")
+    else:
+        assert response.json()["status"] == str(status)
+        assert response.json()["message"]
+        github.fail("pull", Fault(FaultKind.STATUS, status=status, message="Nope"))
+        assert client.get(pull.api_url).json()["message"] == "Nope"
 
 
 def test_broken_json_is_as_long_as_its_content_length(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
@@ -160,31 +150,27 @@ def test_a_time_out_sends_nothing_and_has_no_effect(client: httpx.Client, github
     assert client.post(f"{pull.api_url}/reviews", json=REVIEW).status_code == 200
 
 
-def test_a_reset_connection_has_no_effect(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
-    github.fail("create_review", Fault(FaultKind.RESET))
-    with pytest.raises(httpx.ReadError, match="reset by peer"):
-        client.post(f"{pull.api_url}/reviews", json=REVIEW)
-    assert pull.reviews == []
-
-
-def test_applied_then_reset_stores_the_review(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
-    github.fail("create_review", Fault(FaultKind.APPLIED_THEN_RESET))
-    with pytest.raises(httpx.ReadError, match="reset by peer"):
-        client.post(f"{pull.api_url}/reviews", json=REVIEW)
-    assert [review["body"] for review in pull.reviews] == ["Looks good."]
-    assert github.calls[-1].status is None
-
-
-def test_applied_then_replaced_stores_the_review(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
-    github.fail("create_review", Fault(FaultKind.APPLIED_THEN_REPLACED, status=502, body=b"<html>"))
-    response = client.post(f"{pull.api_url}/reviews", json=REVIEW)
-    assert (response.status_code, response.content, len(pull.reviews)) == (502, b"<html>", 1)
-
-
-def test_a_fault_can_have_its_own_headers(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
-    github.fail("pull", Fault(FaultKind.STATUS, status=429, headers={"x-ratelimit-reset": "soon", "Location": "/x"}))
-    response = client.get(pull.api_url)
-    assert (response.headers["x-ratelimit-reset"], response.headers["location"]) == ("soon", "/x")
+@pytest.mark.parametrize(
+    ("fault", "status", "stored"),
+    [
+        (Fault(FaultKind.RESET), None, 0),
+        (Fault(FaultKind.APPLIED_THEN_RESET), None, 1),
+        (Fault(FaultKind.APPLIED_THEN_REPLACED, status=502, body=b"<html>"), 502, 1),
+    ],
+    ids=lambda value: value.kind.name if isinstance(value, Fault) else str(value),
+)
+def test_a_post_is_applied_or_not_whatever_is_answered(
+    client: httpx.Client, github: Sandbox, pull: PullRequest, fault: Fault, status: int | None, stored: int
+) -> None:
+    github.fail("create_review", fault)
+    if status is None:
+        with pytest.raises(httpx.ReadError, match="reset by peer"):
+            client.post(f"{pull.api_url}/reviews", json=REVIEW)
+    else:
+        response = client.post(f"{pull.api_url}/reviews", json=REVIEW)
+        assert (response.status_code, response.content) == (status, b"<html>")
+    assert [review["body"] for review in pull.reviews] == ["Looks good."] * stored
+    assert github.calls[-1].status == status
 
 
 def test_a_huge_body_is_sent_until_the_client_leaves(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:

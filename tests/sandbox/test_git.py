@@ -1,4 +1,4 @@
-"""File modes, submodules, names that are not UTF-8, merges and rebases."""
+"""Submodules, names that are not UTF-8, merges and rebases."""
 
 import base64
 import os
@@ -7,7 +7,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from sandbox import Executable, GitError, PullRequest, Repository, Submodule, Symlink
+from sandbox import GitError, PullRequest, Repository, Submodule
 
 FilesOf = Callable[[PullRequest], dict[str, dict]]
 
@@ -17,44 +17,7 @@ LATIN = os.fsdecode(b"caf\xe9.py")
 SHOWN = "caf\N{REPLACEMENT CHARACTER}.py"
 
 
-# Modes
-
-
-def test_a_mode_change_alone_has_no_patch(repo: Repository, files_of: FilesOf) -> None:
-    file = files_of(repo.open_pull_request(changes={"app.py": Executable("a\nb\nc\n")}))["app.py"]
-    assert (file["status"], file["changes"], "patch" in file) == ("modified", 0, False)
-
-
-def test_a_mode_change_with_edits_has_their_patch(repo: Repository, files_of: FilesOf) -> None:
-    changes = {"app.py": Executable(b"a\nb\nC\n"), "new.sh": Executable("ls\n")}
-    files = files_of(repo.open_pull_request(changes=changes))
-    assert files["app.py"]["patch"] == "@@ -1,3 +1,3 @@\n a\n b\n-c\n+C"
-    assert files["new.sh"]["patch"] == "@@ -0,0 +1 @@\n+ls"
-
-
 # Submodules
-
-
-def test_a_submodules_patch_names_its_commit(repo: Repository, files_of: FilesOf) -> None:
-    file = files_of(repo.open_pull_request(changes={"lib/parser": Submodule(COMMIT), "z.py": "z\n"}))["lib/parser"]
-    assert (file["status"], file["sha"], file["additions"]) == ("added", COMMIT, 1)
-    assert file["patch"] == f"@@ -0,0 +1 @@\n+Subproject commit {COMMIT}"
-
-
-def test_an_updated_submodule_is_modified(repo: Repository, files_of: FilesOf) -> None:
-    repo.commit({"lib": Submodule(COMMIT)})
-    file = files_of(repo.open_pull_request(changes={"lib": Submodule(OTHER_COMMIT)}))["lib"]
-    assert file["status"] == "modified"
-    assert file["patch"] == f"@@ -1 +1 @@\n-Subproject commit {COMMIT}\n+Subproject commit {OTHER_COMMIT}"
-
-
-@pytest.mark.parametrize("content", [Submodule(COMMIT), Symlink("README.md")], ids=["submodule", "symlink"])
-def test_a_changed_type_keeps_patches_with_their_files(
-    repo: Repository, files_of: FilesOf, content: Submodule | Symlink
-) -> None:
-    files = files_of(repo.open_pull_request(changes={"app.py": content, "b.txt": "b\n"}))
-    assert files["app.py"]["status"] == "changed"
-    assert files["b.txt"]["patch"] == "@@ -0,0 +1 @@\n+b"
 
 
 def test_the_content_of_a_submodule_is_its_url(client: httpx.Client, repo: Repository) -> None:
@@ -76,12 +39,6 @@ def test_a_submodule_is_null_in_graphql(client: httpx.Client, repo: Repository) 
 
 
 # Names that are not UTF-8
-
-
-def test_bytes_of_a_name_that_are_not_utf8_are_replaced(repo: Repository, files_of: FilesOf) -> None:
-    files = files_of(repo.open_pull_request(changes={LATIN: "x = 1\n", "b.txt": "b\n"}))
-    assert list(files) == ["b.txt", SHOWN]
-    assert files[SHOWN]["patch"] == "@@ -0,0 +1 @@\n+x = 1"
 
 
 def test_a_replaced_name_finds_no_file(client: httpx.Client, repo: Repository) -> None:
@@ -114,6 +71,7 @@ def test_merging_the_base_branch_keeps_the_diff(client: httpx.Client, repo: Repo
     assert {name: file["patch"] for name, file in files_of(pull).items()} == {
         "app.py": "@@ -1,3 +1,3 @@\n-a\n+A\n b\n C"
     }
+    assert [file.path for file in pull.files(first)] == ["app.py"], "since the commits parted, not since the new base"
 
 
 def test_a_rebase_replaces_every_commit(client: httpx.Client, repo: Repository, files_of: FilesOf) -> None:
@@ -151,9 +109,3 @@ def test_a_merge_cannot_be_rebased(repo: Repository) -> None:
     pull.merge_base_branch()
     with pytest.raises(GitError, match="no merges"):
         pull.rebase()
-
-
-def test_a_symlink_with_a_new_target_is_modified(repo: Repository, files_of: FilesOf) -> None:
-    repo.commit({"link": Symlink("app.py")})
-    file = files_of(repo.open_pull_request(changes={"link": Symlink("/etc/passwd")}))["link"]
-    assert (file["status"], file["additions"], file["deletions"]) == ("modified", 1, 1)

@@ -7,9 +7,32 @@ import pytest
 from githubkit import AppAuthStrategy, GitHub
 from githubkit.webhooks import parse
 
-from sandbox import PullRequest, Sandbox, add_check_run, add_reply, webhook_payload
+from sandbox import PullRequest, Sandbox, add_check_run, add_reply, create_merge_group, webhook_payload
 
-ACTIONS = ("opened", "edited", "synchronize", "reopened", "ready_for_review", "closed", "review_requested")
+# The models are some thousand classes: their import takes longer than the tests.
+pytestmark = pytest.mark.slow
+
+ACTIONS = (
+    "opened",
+    "edited",
+    "synchronize",
+    "converted_to_draft",
+    "reopened",
+    "ready_for_review",
+    "closed",
+    "review_requested",
+)
+PAYLOADS: list[tuple[str, str | None]] = [
+    *(("pull_request", action) for action in ACTIONS),
+    *(("installation", action) for action in ("created", "deleted")),
+    *((event, "rerequested") for event in ("check_run", "check_suite")),
+    *(
+        ("issue_comment", "created"),
+        ("installation_repositories", "added"),
+        ("installation_repositories", "removed"),
+        ("ping", None),
+    ),
+]
 
 
 @pytest.fixture
@@ -47,6 +70,8 @@ def test_responses_about_pull_requests_match_the_models(kit: GitHub, github: San
     assert [run.id for run in checks.check_runs] == [check.parsed_data.id]
     found = rest.search.issues_and_pull_requests(q="repo:octo/demo author:mona is:pr").parsed_data
     assert (found.total_count, len(found.items)) == (3, 3)
+    compared = rest.repos.compare_commits("octo", "demo", f"{pull.base_sha}...{pull.head_sha}").parsed_data
+    assert (len(compared.files or ()), compared.status, compared.total_commits) == (4, "ahead", 2)
     assert rest.repos.get_content("octo", "demo", "README.md").parsed_data.size == 7
     assert len(rest.repos.get_content("octo", "demo", "").parsed_data) == 2
     assert rest.rate_limit.get().parsed_data.resources.search.remaining == 29
@@ -54,51 +79,59 @@ def test_responses_about_pull_requests_match_the_models(kit: GitHub, github: San
 
 def test_responses_to_the_app_match_the_models(github: Sandbox, pull: PullRequest) -> None:
     kit = GitHub(
-        AppAuthStrategy(str(github.app_id), github.private_key),
-        base_url=github.url,
-        auto_retry=False,
-        http_cache=False,
+        AppAuthStrategy(str(github.app_id), github.private_key), base_url=github.url, auto_retry=False, http_cache=False
     )
     github.send_webhook(f"{github.url}/nowhere", "pull_request", webhook_payload(pull, "opened"))
     app = kit.rest.apps
     assert app.get_authenticated().parsed_data.slug == "kodiai"
     installation = app.get_repo_installation("octo", "demo").parsed_data
+    assert [listed.id for listed in app.list_installations().parsed_data] == [installation.id]
+    assert app.get_webhook_config_for_app().parsed_data.url == f"{github.url}/nowhere"
     token = app.create_installation_access_token(installation.id, repositories=["demo"]).parsed_data
     assert token.repositories[0].full_name == "octo/demo"
     [delivery] = app.list_webhook_deliveries().parsed_data
     assert app.redeliver_webhook_delivery(delivery.id).status_code == 202
 
 
-@pytest.mark.parametrize("action", ACTIONS)
-def test_pull_request_payloads_match_the_models(pull: PullRequest, action: str) -> None:
-    assert parse("pull_request", json.dumps(webhook_payload(pull, action))).action == action
+def test_a_changed_base_matches_the_models(pull: PullRequest) -> None:
+    old = pull.base_sha
+    pull.repository.branches["dev"] = pull.repository.commit({"new.md": "x\n"})
+    pull.retarget("dev")
+
+    parsed = parse("pull_request", json.dumps(webhook_payload(pull, "edited")))
+    assert (parsed.changes.base.ref.from_, parsed.changes.base.sha.from_) == ("main", old)
+    assert parsed.pull_request.base.ref == "dev"
 
 
-@pytest.mark.parametrize(
-    ("event", "action"),
-    [
-        ("issue_comment", "created"),
-        ("installation", "created"),
-        ("installation", "deleted"),
-        ("installation_repositories", "added"),
-        ("ping", None),
-    ],
-)
-def test_other_payloads_match_the_models(github: Sandbox, pull: PullRequest, event: str, action: str | None) -> None:
-    body = webhook_payload(pull, action, event)
-    assert parse(event, json.dumps(body)) is not None
+@pytest.mark.parametrize("action", ["checks_requested", "destroyed"])
+def test_merge_group_payloads_match_the_models(pull: PullRequest, action: str) -> None:
+    group = create_merge_group(pull)
+    parsed = parse("merge_group", json.dumps(webhook_payload(group, action, "merge_group")))
 
-
-def test_review_comment_payloads_match_the_models(client: httpx.Client, pull: PullRequest) -> None:
-    comments = [{"path": "helper.py", "line": 1, "body": "Hm."}]
-    client.post(f"{pull.api_url}/reviews", json={"event": "COMMENT", "body": "Look.", "comments": comments})
-    reply = add_reply(pull, "mona", "@kodiai explain", to=pull.threads[0].first["id"])
-    body = webhook_payload(pull, "created", "pull_request_review_comment", comment=reply)
-
-    assert parse("pull_request_review_comment", json.dumps(body)).action == "created"
+    assert (parsed.action, parsed.merge_group.head_sha) == (action, group.head_sha)
+    assert parsed.merge_group.head_ref == f"refs/heads/gh-readonly-queue/main/pr-1-{group.base_sha}"
 
 
 @pytest.mark.parametrize("event", ["check_run", "check_suite"])
-def test_check_payloads_match_the_models(pull: PullRequest, event: str) -> None:
+def test_check_payloads_of_a_merge_group_match_the_models(pull: PullRequest, event: str) -> None:
+    group = create_merge_group(pull)
+    add_check_run(pull.repository, "ci", group.head_sha)
+    parsed = parse(event, json.dumps(webhook_payload(group, "rerequested", event)))
+
+    assert getattr(parsed, event).head_sha == group.head_sha
+    assert getattr(parsed, event).pull_requests == []
+
+
+def test_payloads_match_the_models(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
+    """In one test, since the models of an event take seconds to be built, once in a process."""
+    comments = [{"path": "helper.py", "line": 1, "body": "Hm."}]
+    client.post(f"{pull.api_url}/reviews", json={"event": "COMMENT", "body": "Look.", "comments": comments})
+    reply = add_reply(pull, "mona", "@kodiai explain", to=pull.threads[0].first["id"])
     add_check_run(pull.repository, "ci", pull.head_sha)
-    assert parse(event, json.dumps(webhook_payload(pull, "rerequested", event))).action == "rerequested"
+    bodies = [(event, webhook_payload(pull, action, event)) for event, action in PAYLOADS]
+    bodies.append(
+        ("pull_request_review_comment", webhook_payload(pull, "created", "pull_request_review_comment", comment=reply))
+    )
+
+    for event, body in bodies:
+        assert getattr(parse(event, json.dumps(body)), "action", None) == body.get("action"), event

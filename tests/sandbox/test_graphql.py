@@ -85,7 +85,7 @@ def test_an_inaccessible_repository_is_null_and_an_error(client: httpx.Client, g
     "body",
     [
         {},
-        {"query": "{ viewer { login } }"},
+        {"query": "{ organization { login } }"},
         {"query": '{ repository(owner: "octo", name: "demo") { id } }'},
         {"query": '{ repository(owner: "octo", name: "demo") { object(expression: "HEAD:x") { id }'},
         {"query": "query($o:String!){repository(owner:$o,name:$o){object(expression:$o){id}}}"},
@@ -96,6 +96,15 @@ def test_unsupported_queries_are_200_with_errors(client: httpx.Client, body: dic
     assert response.status_code == 200
     assert response.json()["errors"][0]["message"]
     assert "data" not in response.json()
+
+
+def test_who_asks_is_the_bot_of_the_app(github: Sandbox, client: httpx.Client) -> None:
+    def viewer() -> dict:
+        return client.post("/graphql", json={"query": "{viewer{login databaseId}}"}).json()["data"]["viewer"]
+
+    before = viewer()
+    github.rename_app("other")
+    assert (before["login"], viewer()) == ("kodiai[bot]", {**before, "login": "other[bot]"})
 
 
 def test_graphql_can_be_unavailable(client: httpx.Client, github: Sandbox) -> None:

@@ -1,5 +1,6 @@
 """Review threads: read and resolved by GraphQL, edited by REST."""
 
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -47,11 +48,12 @@ def lines(client: httpx.Client) -> list[int | None]:
     return [thread["line"] for thread in page(client)["nodes"]]
 
 
-def writing(github: Sandbox, app: httpx.Client, repo: Repository) -> dict[str, str]:
-    """The header of a token with `contents: write`."""
+@pytest.fixture
+def writer(github: Sandbox, client: httpx.Client, headers_of: Callable[..., Any]) -> httpx.Client:
+    """A client whose token has `contents: write`."""
     github.permissions["contents"] = "write"
-    token = app.post(f"/app/installations/{repo.installation_id}/access_tokens").json()["token"]
-    return {"Authorization": f"Bearer {token}"}
+    client.headers.update(headers_of())
+    return client
 
 
 def test_threads_are_listed_in_pages_with_a_first_comment(client: httpx.Client, pull: PullRequest) -> None:
@@ -96,23 +98,20 @@ def test_a_thread_on_a_line_outside_the_diff_is_outdated(
     assert lines(client) == [None]
 
 
-def test_threads_are_resolved_and_reopened(
-    client: httpx.Client, app: httpx.Client, github: Sandbox, repo: Repository, pull: PullRequest
-) -> None:
-    comment(client, pull, 1)
-    client.headers.update(writing(github, app, repo))
-    (thread,) = page(client)["nodes"]
+def test_threads_are_resolved_and_reopened(writer: httpx.Client, pull: PullRequest) -> None:
+    comment(writer, pull, 1)
+    (thread,) = page(writer)["nodes"]
 
-    response = ask(client, RESOLVE, id=thread["id"])
+    response = ask(writer, RESOLVE, id=thread["id"])
     assert response["data"]["resolveReviewThread"]["thread"] == {
         "id": thread["id"],
         "isResolved": True,
         "resolvedBy": {"login": "kodiai"},
     }
-    assert page(client)["nodes"][0]["isResolved"] is True
+    assert page(writer)["nodes"][0]["isResolved"] is True
 
-    ask(client, UNRESOLVE, id=thread["id"])
-    assert page(client)["nodes"][0]["isResolved"] is False
+    ask(writer, UNRESOLVE, id=thread["id"])
+    assert page(writer)["nodes"][0]["isResolved"] is False
 
 
 def test_resolving_a_thread_needs_contents_write(client: httpx.Client, pull: PullRequest) -> None:
@@ -126,17 +125,14 @@ def test_resolving_a_thread_needs_contents_write(client: httpx.Client, pull: Pul
     assert page(client)["nodes"][0]["isResolved"] is False
 
 
-def test_an_unknown_thread_does_not_affect_the_others(
-    client: httpx.Client, app: httpx.Client, github: Sandbox, repo: Repository, pull: PullRequest
-) -> None:
-    comment(client, pull, 1)
-    client.headers.update(writing(github, app, repo))
-    (thread,) = page(client)["nodes"]
+def test_an_unknown_thread_does_not_affect_the_others(writer: httpx.Client, pull: PullRequest) -> None:
+    comment(writer, pull, 1)
+    (thread,) = page(writer)["nodes"]
     both = (
         "mutation($a:ID!,$b:ID!){a:resolveReviewThread(input:{threadId:$a}){thread{id}} "
         "b:resolveReviewThread(input:{threadId:$b}){thread{id}}}"
     )
-    response = ask(client, both, a="PRRT_nothing", b=thread["id"])
+    response = ask(writer, both, a="PRRT_nothing", b=thread["id"])
     assert response["data"] == {"a": None, "b": {"thread": {"id": thread["id"]}}}
     assert [error["type"] for error in response["errors"]] == ["NOT_FOUND"]
 

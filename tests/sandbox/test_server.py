@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from sandbox import PullRequest, Sandbox
+from tests.support.processes import bound
 
 
 def test_two_sandboxes_run_at_once() -> None:
@@ -25,6 +26,7 @@ def test_closing_leaves_no_thread_no_folder_and_no_port() -> None:
     with Sandbox() as github, httpx.Client() as client:
         repo = github.create_repository()
         folder = repo.store.folder
+        repo.store.run("fsck")
         assert folder.exists()
         client.get(f"{github.url}/nothing")
         assert set(threading.enumerate()) > threads
@@ -62,7 +64,7 @@ def test_many_clients_are_served_at_once(client: httpx.Client, github: Sandbox, 
 
 
 def test_the_command_prints_settings_and_stops_on_sigterm() -> None:
-    command = [sys.executable, "-m", "sandbox", "--port", "0"]
+    command = bound(sys.executable, "-m", "sandbox", "--port", "0")
     root = Path(__file__).parents[2]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root) as process:
         assert process.stdout is not None
