@@ -5,10 +5,13 @@ from datetime import datetime
 from django.contrib import admin
 from django.utils.safestring import SafeString
 
+from telemetry.date_ranges import DateRangeFilter
 from telemetry.models import Execution, RateLimitEvent
 from telemetry.read_only_admin import (
+    IndexedValuesFilter,
     ReadOnlyAdmin,
     RecentValuesFilter,
+    badge,
     delivery_link,
     execution_link,
     rate_limit_event_link,
@@ -22,18 +25,15 @@ class TelemetryAdmin(ReadOnlyAdmin):
     """What both tables have in common."""
 
     actions = None
+    list_display = ("event_type", "where", "when", "ended", "why")
     # An exact match, which the identity's index answers; Django's `=` is case-insensitive and reads every row.
     search_fields = ["delivery_id__exact"]
     search_help_text = "Delivery id"
 
-    @admin.display(description="created at", ordering="created_at")
+    @admin.display(description="created at")
     def recorded_at(self, row: Row) -> datetime | str:
         """Adopted SQLite files can hold times that no parser reads."""
         return row.created_at or "unreadable"
-
-    @admin.display(description="pull request")
-    def pull_request(self, row: Row) -> str:
-        return row.repo if row.pr_number is None else f"{row.repo}#{row.pr_number}"
 
     @admin.display(description="delivery")
     def delivery(self, row: Row) -> SafeString | str:
@@ -55,38 +55,42 @@ class TelemetryAdmin(ReadOnlyAdmin):
 @admin.register(RateLimitEvent)
 class RateLimitEventAdmin(TelemetryAdmin):
     readonly_fields = ("recorded_at", "legacy_delivery_id", "delivery", "review", "execution")
-    list_display = (
-        "id",
-        "recorded_at",
-        "pull_request",
-        "event_type",
+    list_filter = (
         "degradation_path",
-        "cache_hit_rate",
-        "skipped_queries",
-        "retry_attempts",
-        "delivery",
-        "review",
-        "execution",
+        ("event_type", RecentValuesFilter),
+        ("repo", IndexedValuesFilter),
+        ("created_at", DateRangeFilter),
     )
-    list_filter = ("degradation_path", ("event_type", RecentValuesFilter), "created_at", ("repo", RecentValuesFilter))
+
+    @admin.display(description="degradation")
+    def ended(self, event: RateLimitEvent) -> SafeString | str:
+        return badge(event.degradation_path)
+
+    @admin.display(description="GitHub Search")
+    def why(self, event: RateLimitEvent) -> str:
+        parts = [f"{event.cache_hit_rate * 100:.0f} % from the cache"]
+        parts += [f"{event.skipped_queries} skipped"] if event.skipped_queries else []
+        parts += [f"{event.retry_attempts} retried"] if event.retry_attempts else []
+        return ", ".join(parts)
 
 
 @admin.register(Execution)
 class ExecutionAdmin(TelemetryAdmin):
     readonly_fields = ("recorded_at", "legacy_delivery_id", "delivery", "review", "rate_limit_event")
-    list_display = (
-        "id",
-        "recorded_at",
-        "pull_request",
-        "pr_author",
-        "event_type",
+    list_filter = (
         "conclusion",
-        "provider",
-        "model",
-        "duration_ms",
-        "cost_usd",
-        "delivery",
-        "review",
-        "rate_limit_event",
+        ("model", RecentValuesFilter),
+        ("event_type", RecentValuesFilter),
+        ("repo", IndexedValuesFilter),
+        ("created_at", DateRangeFilter),
     )
-    list_filter = ("conclusion", ("event_type", RecentValuesFilter), "created_at", ("repo", RecentValuesFilter))
+
+    @admin.display(description="how it ended")
+    def ended(self, execution: Execution) -> SafeString | str:
+        return badge(execution.conclusion)
+
+    @admin.display(description="what it took")
+    def why(self, execution: Execution) -> str:
+        parts = [execution.model, f"{execution.duration_ms / 1000:,.1f} s"]
+        parts += [f"${execution.cost_usd:,.4f}"] if execution.cost_usd else []
+        return ", ".join(parts)

@@ -11,10 +11,14 @@ from typing import Any
 
 from django.core.cache import caches
 from django.db import OperationalError
+from django.utils.cache import patch_cache_control
+from django.utils.decorators import method_decorator
+from django.views.decorators.http import conditional_page
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import authentication, permissions, serializers, throttling, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from telemetry.filters import (
     CursorPagination,
@@ -27,7 +31,7 @@ from telemetry.models import Execution, RateLimitEvent
 from telemetry.timeouts import database_timeout
 
 MAX_CONCURRENT_READS = 2
-"""Fewer than the web server has threads (4, in kodiai.web): a store that hangs leaves the others to webhooks."""
+"""Fewer than pages and API have threads (3, in kodiai.asgi): a store that hangs leaves one to the pages."""
 READ_TIMEOUT_MS = 3000
 """For a query on PostgreSQL, and for SQLite's lock."""
 TURN_SECONDS = 1.0
@@ -37,10 +41,10 @@ _reads = BoundedSemaphore(MAX_CONCURRENT_READS)
 
 
 @contextmanager
-def _limited_read(using: str) -> Iterator[None]:
-    """Limit how many requests read the telemetry store at once, and for how long. Raises OperationalError."""
+def limited_read(using: str) -> Iterator[None]:
+    """Limit how many requests read a database at once, and for how long. Raises OperationalError."""
     if not _reads.acquire(timeout=TURN_SECONDS):
-        raise OperationalError("too many requests are reading the telemetry store")
+        raise OperationalError("too many requests are reading")
     try:
         with database_timeout(using, postgresql_ms=READ_TIMEOUT_MS, sqlite_ms=READ_TIMEOUT_MS):
             yield
@@ -129,7 +133,20 @@ class ExecutionSerializer(serializers.ModelSerializer[Execution]):
         read_only_fields = fields
 
 
-class TelemetryViewSet(viewsets.ReadOnlyModelViewSet[Any]):
+@method_decorator(conditional_page, name="dispatch")
+class ConditionalView(APIView):
+    """Answers with an ETag, and 304 to who has that answer already."""
+
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        # Kept by who asked, and asked for again each time: then the ETag saves the body.
+        patch_cache_control(response, private=True, no_cache=True)
+        return response
+
+
+class ReadOnlyViewSet(ConditionalView, viewsets.ReadOnlyModelViewSet[Any]):
+    """Lists and rows of a model for those who may view it, page by page."""
+
     http_method_names = ["get", "head"]
     authentication_classes = (BearerAuthentication, authentication.SessionAuthentication)
     permission_classes = (ViewPermission,)
@@ -139,11 +156,11 @@ class TelemetryViewSet(viewsets.ReadOnlyModelViewSet[Any]):
     lookup_value_converter = "int"
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        with _limited_read(self.get_queryset().db):
+        with limited_read(self.get_queryset().db):
             return super().list(request, *args, **kwargs)
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        with _limited_read(self.get_queryset().db):
+        with limited_read(self.get_queryset().db):
             return super().retrieve(request, *args, **kwargs)
 
 
@@ -151,7 +168,7 @@ class TelemetryViewSet(viewsets.ReadOnlyModelViewSet[Any]):
     list=extend_schema(summary="List rate-limit events", parameters=[PageQuery]),
     retrieve=extend_schema(summary="Get one rate-limit event"),
 )
-class RateLimitEventViewSet(TelemetryViewSet):
+class RateLimitEventViewSet(ReadOnlyViewSet):
     """Cost of GitHub's rate limits to each run: one row for each delivery and event type."""
 
     queryset = RateLimitEvent.objects.all()
@@ -163,7 +180,7 @@ class RateLimitEventViewSet(TelemetryViewSet):
     list=extend_schema(summary="List executions", parameters=[PageQuery]),
     retrieve=extend_schema(summary="Get one execution"),
 )
-class ExecutionViewSet(TelemetryViewSet):
+class ExecutionViewSet(ReadOnlyViewSet):
     """How each run ended, and what it used."""
 
     queryset = Execution.objects.all()

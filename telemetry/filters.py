@@ -15,10 +15,13 @@ from rest_framework.request import Request
 MAX_PAGE_SIZE = 500
 
 
-def _text(description: str) -> filters.CharFilter:
-    """Match a text exactly. NUL is refused, because PostgreSQL cannot store it."""
+def text_filter(description: str, field: str | None = None) -> filters.CharFilter:
+    """Match a text exactly, by default in the field of the filter's name.
+
+    NUL is refused, because PostgreSQL cannot store it.
+    """
     schema = {"type": "string", "pattern": r"^[^\u0000]+$", "description": description}
-    return extend_schema_field(schema)(filters.CharFilter(strip=False))
+    return extend_schema_field(schema)(filters.CharFilter(field, strip=False))
 
 
 class IntegerFilter(filters.NumberFilter):
@@ -46,10 +49,10 @@ class TimeFilter(filters.IsoDateTimeFilter):
 class TelemetryFilter(filters.FilterSet):
     """Filters that both resources have."""
 
-    repo = _text("Repository, as `owner/name`.")
+    repo = text_filter("Repository, as `owner/name`.")
     pr_number = IntegerFilter(help_text="Number of the pull request.")
-    event_type = _text("`<event>.<action>` of the delivery, such as `pull_request.opened`.")
-    delivery_id = _text("Id of the webhook delivery.")
+    event_type = text_filter("`<event>.<action>` of the delivery, such as `pull_request.opened`.")
+    delivery_id = text_filter("Id of the webhook delivery.")
     created_after = TimeFilter("created_at", "gte", help_text="Created at this time or later; UTC without an offset.")
     created_before = TimeFilter("created_at", "lt", help_text="Created before this time; UTC without an offset.")
 
@@ -57,13 +60,15 @@ class TelemetryFilter(filters.FilterSet):
 class RateLimitEventFilter(TelemetryFilter):
     """Filters of rate-limit events."""
 
-    degradation_path = _text("`none`, `search-api-rate-limit`, `search-api-error`, or a value of an adopted table.")
+    degradation_path = text_filter(
+        "`none`, `search-api-rate-limit`, `search-api-error`, or a value of an adopted table."
+    )
 
 
 class ExecutionFilter(TelemetryFilter):
     """Filters of executions."""
 
-    conclusion = _text(
+    conclusion = text_filter(
         "`success`, `partial`, `skipped`, `superseded`, `error`, `timeout`, or a value of an adopted table."
     )
 

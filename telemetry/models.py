@@ -65,7 +65,13 @@ class RateLimitEvent(models.Model):
         db_table = "rate_limit_events"
         ordering = ["-id"]
         verbose_name = "rate-limit event"
-        indexes = [LegacyNamedIndex(fields=["repo", "created_at"], name="idx_rate_limit_events_repo_created")]
+        indexes = [
+            LegacyNamedIndex(fields=["repo", "created_at"], name="idx_rate_limit_events_repo_created"),
+            # All that the dashboard counts of a range of time.
+            models.Index(
+                fields=["created_at", "degradation_path", "cache_hit_rate"], name="idx_rate_limit_events_created"
+            ),
+        ]
         constraints = [
             # The identity: each delivery has one row per event type, whoever writes it and however often.
             # Rows without a delivery id have no identity and are not limited.

@@ -17,11 +17,17 @@ PROBLEMS = [HTTPStatus(status) for status in (400, 401, 403, 404, 405, 406, 429,
 """Errors that each operation may return."""
 
 
+class Conflict(exceptions.APIException):
+    """The row is not in the state that the request needs."""
+
+    status_code = 409
+
+
 class StoreUnavailable(exceptions.APIException):
-    """The telemetry store cannot be read."""
+    """The database cannot be read, or not in time."""
 
     status_code = 503
-    default_detail = "The telemetry store cannot be read at the moment."
+    default_detail = "The database cannot be read at the moment."
 
 
 def problem(status: int, detail: str, **more: Any) -> dict[str, Any]:
@@ -32,7 +38,7 @@ def problem(status: int, detail: str, **more: Any) -> dict[str, Any]:
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """Answer with a problem; leave to Django's handlers what the API does not expect, so that it is logged."""
     if isinstance(error, OperationalError | InterfaceError):
-        logger.warning("telemetry store not readable", exc_info=error)
+        logger.warning("database not readable", exc_info=error)
         error = StoreUnavailable()
     response = views.exception_handler(error, context)
     if response is None:
@@ -71,8 +77,10 @@ def describe_problems(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
     result["components"]["schemas"]["Problem"] = {"type": "object", "properties": fields, "required": required}
     content = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     for operations in result["paths"].values():
-        for operation in operations.values():
-            for status in PROBLEMS:
+        for method, operation in operations.items():
+            if method == "get":
+                operation["responses"]["304"] = {"description": "The answer has the ETag that If-None-Match names."}
+            for status in [*PROBLEMS, HTTPStatus.CONFLICT] if method == "post" else PROBLEMS:
                 operation["responses"][str(status.value)] = {"description": status.phrase, "content": content}
     return result
 

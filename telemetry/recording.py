@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from django.db import router
 from django.db.models import Model
 
+from telemetry import failures
 from telemetry.models import Execution, RateLimitEvent
 from telemetry.timeouts import write_in_time
 
@@ -112,4 +113,5 @@ def _fail_open(kind: str, event: dict[str, Any], model: type[Model], write: Call
             extra={kind: event, "error": f"{type(error).__name__}: {error}"},
             exc_info=True,
         )
+        failures.count(kind)
         return None

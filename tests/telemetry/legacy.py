@@ -1,6 +1,9 @@
 """Databases as the legacy system left them, in each shape that is adopted, and what is asked of them afterwards."""
 
 import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -8,7 +11,9 @@ from django.core.management import call_command
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
-from tests.telemetry.stores import POSTGRES_URL, Store
+from tests.support.databases import POSTGRES_URL
+from tests.support.waiting import PATIENCE
+from tests.telemetry.stores import Store
 
 DUPLICATE_ERRORS = (sqlite3.IntegrityError, psycopg.errors.UniqueViolation)
 RANGE_ERRORS = (sqlite3.IntegrityError, psycopg.errors.CheckViolation)
@@ -156,3 +161,36 @@ def has_unique_identity(store: Store) -> bool:
     finally:
         store.execute("DELETE FROM rate_limit_events WHERE delivery_id = 'probe'")
     return False
+
+
+@contextmanager
+def steady_writer(store: Store, row: Callable[[str], str], *, twice: bool = False) -> Iterator[list[str]]:
+    """Write one row after another while the block runs, each a second time if `twice`; yield the ids so far."""
+    over, begun = threading.Event(), threading.Event()
+    written: list[str] = []
+    failures: list[BaseException] = []
+
+    def write() -> None:
+        try:
+            with closing(store.connect()) as connection:
+                while not over.is_set():
+                    written.append(f"live-{len(written)}")
+                    connection.execute(row(written[-1]))
+                    if twice:
+                        with suppress(*DUPLICATE_ERRORS):
+                            connection.execute(row(written[-1]))
+                    if len(written) == 20:
+                        begun.set()
+        except BaseException as error:  # noqa: BLE001  # reported by the assertion below
+            failures.append(error)
+            begun.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        assert begun.wait(PATIENCE)
+        yield written
+    finally:
+        over.set()
+        writer.join(PATIENCE)
+    assert failures == []

@@ -4,20 +4,16 @@ import os
 from multiprocessing.synchronize import Barrier
 from typing import Any
 
+from tests.support.processes import environment
+
 PROCESSES = 16
 IDENTITIES = 200
 MAX_TRIES = 50
 
 
 def write_all(url: str, number: int, barrier: Barrier, outcomes: Any) -> None:
-    """Record every identity with values that tell the writer; put what went wrong into `outcomes`."""
-    os.environ |= {
-        "DJANGO_SETTINGS_MODULE": "kodiai.settings",
-        "DATABASE_URL": url,
-        "KODIAI_SECRET_KEY": "race",
-        "KODIAI_ENV_FILE": os.devnull,
-        "KODIAI_LOG_LEVEL": "CRITICAL",
-    }
+    """Record every identity with values that identify the writer; put what went wrong into `outcomes`."""
+    os.environ |= environment(DATABASE_URL=url, KODIAI_SECRET_KEY="race", KODIAI_LOG_LEVEL="CRITICAL")
     import django
 
     django.setup()
@@ -42,6 +38,6 @@ def write_all(url: str, number: int, barrier: Barrier, outcomes: Any) -> None:
                 if row is not None:
                     seen[identity] = (row.pk, row.skipped_queries)
                     break
-        except BaseException as error:  # noqa: BLE001  # told by the assertion of the test
+        except BaseException as error:  # noqa: BLE001  # reported by the assertion of the test
             raised.append(repr(error))
     outcomes.put((number, raised, seen))

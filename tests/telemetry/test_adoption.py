@@ -1,7 +1,6 @@
 """Migrations adopt every database that is there: no row lost, no table rebuilt, no moment without a unique identity."""
 
 import shutil
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,9 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError
 
+from tests.support.databases import POSTGRES_URL
 from tests.telemetry.legacy import (
     COMPOSITE,
-    DUPLICATE_ERRORS,
     EVENTS,
     EXECUTIONS,
     IDENTITY,
@@ -28,8 +27,9 @@ from tests.telemetry.legacy import (
     make_composite,
     make_legacy,
     migrate,
+    steady_writer,
 )
-from tests.telemetry.stores import POSTGRES_URL, Store, known_to_django
+from tests.telemetry.stores import Store, known_to_django
 
 pytestmark = [pytest.mark.ops04, pytest.mark.usefixtures("_unblocked")]
 
@@ -119,9 +119,7 @@ def test_the_earliest_keeps_its_identity_and_every_row_is_kept(store: Store) -> 
     assert has_unique_identity(store)
 
 
-def test_back_and_forward_again_gives_every_row_its_id_back(
-    store: Store,
-) -> None:
+def test_back_and_forward_again_gives_every_row_its_id_back(store: Store) -> None:
     make_legacy(store)
     migrate(store, fake_initial=True)
     store.execute(event("two", "pull_request.opened"), event("two", "issue_comment.created"))
@@ -224,46 +222,11 @@ def test_a_constant_writer_loses_no_row_and_adds_no_duplicate(store: Store, star
     """Rows of the legacy system come in throughout, there and back; each is tried a second time at once."""
     start(store)
     before = len(store.rows("rate_limit_events"))
-    over = threading.Event()
-    begun = threading.Event()
-    written: list[str] = []
-    accepted_twice: list[str] = []
-    failures: list[BaseException] = []
-
-    def write() -> None:
-        with store.connect() as connection:
-            while not over.is_set():
-                name = f"live-{len(written)}"
-                connection.execute(event(name))
-                written.append(name)
-                try:
-                    connection.execute(event(name))
-                    accepted_twice.append(name)
-                except DUPLICATE_ERRORS:
-                    pass
-                if len(written) == 20:
-                    begun.set()
-
-    def guarded() -> None:
-        try:
-            write()
-        except BaseException as error:  # noqa: BLE001  # told by the assertion below
-            failures.append(error)
-            begun.set()
-
-    writer = threading.Thread(target=guarded)
-    writer.start()
-    try:
-        assert begun.wait(30)
+    with steady_writer(store, event, twice=True) as written:
         migrate(store, fake_initial=True)
         migrate(store, "0004")
         migrate(store)
-    finally:
-        over.set()
-        writer.join(30)
 
-    assert failures == []
-    assert accepted_twice == []
     rows = store.rows("rate_limit_events")
-    assert len(rows) == before + len(written)
+    assert len(rows) == before + len(written), "no second row was accepted at any moment"
     assert {row["delivery_id"] or row[OWN_COLUMN] for row in rows} >= set(written)

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
-from django.core.cache import caches
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -73,13 +72,12 @@ def test_who_may_view_a_model_may_read_it(
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer " + "0" * 40, "Bearer é", "Basic cm9vdDpw", "Token x"])
-@pytest.mark.parametrize("method", ["get", "head", "post", "put", "patch", "delete", "options", "trace"])
-@pytest.mark.parametrize("address", [EVENTS, f"{EXECUTIONS}1/"])
-def test_without_a_user_every_method_is_answered_with_401(header: str, method: str, address: str) -> None:
-    answer = getattr(Client(headers={"Authorization": header} if header else {}), method)(address)
-
-    assert answer.status_code == 401
-    assert answer["WWW-Authenticate"] == "Bearer"
+def test_without_a_user_every_method_is_answered_with_401(header: str) -> None:
+    client = Client(headers={"Authorization": header} if header else {})
+    for method in ("get", "head", "post", "put", "patch", "delete", "options", "trace"):
+        for address in (EVENTS, f"{EXECUTIONS}1/"):
+            answer = getattr(client, method)(address)
+            assert (answer.status_code, answer["WWW-Authenticate"]) == (401, "Bearer"), (method, address)
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "Token"])
@@ -101,16 +99,15 @@ def test_the_token_of_a_user_who_left_opens_nothing() -> None:
 
 
 @pytest.mark.parametrize("log_in", [with_token, with_session])
-@pytest.mark.parametrize("method", ["post", "put", "patch", "delete", "options", "trace"])
 @pytest.mark.parametrize(("address", "factory"), RESOURCES)
-def test_nothing_can_be_written(log_in: Callable[[User], Client], method: str, address: str, factory: Any) -> None:
+def test_nothing_can_be_written(log_in: Callable[[User], Client], address: str, factory: Any) -> None:
     client = log_in(User.objects.create_superuser("root"))
     row = factory()
 
     for place in (address, f"{address}{row.pk}/"):
-        answer = getattr(client, method)(place)
-        assert answer.status_code == 405
-        assert answer["Allow"] == "GET, HEAD"
+        for method in ("post", "put", "patch", "delete", "options", "trace"):
+            answer = getattr(client, method)(place)
+            assert (answer.status_code, answer["Allow"]) == (405, "GET, HEAD"), (method, place)
     row.refresh_from_db()
 
 
@@ -230,30 +227,3 @@ def test_a_page_costs_one_query_beside_authentication(
         read = [query["sql"] for query in captured.captured_queries if " FROM " in query["sql"]]
         assert len(read) == authentication + 1, read
         assert "COUNT" not in read[-1]
-
-
-def test_a_user_is_throttled_and_others_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("telemetry.api.UserThrottle.THROTTLE_RATES", {"user": "2/min"})
-    caches["throttles"].clear()
-    client = with_token(reader())
-
-    statuses = [client.get(EVENTS).status_code for _ in range(3)]
-    other = with_token(User.objects.create_superuser("other")).get(EVENTS)
-    refused = client.get(EVENTS)
-
-    assert statuses == [200, 200, 429]
-    assert other.status_code == 200
-    assert 0 < int(refused["Retry-After"]) <= 60
-    caches["throttles"].clear()
-
-
-def test_the_schema_is_public_and_throttled_by_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("telemetry.api.AnonymousThrottle.THROTTLE_RATES", {"anon": "1/min"})
-    caches["throttles"].clear()
-
-    first, second = Client().get("/api/schema/"), Client().get("/api/schema/")
-    elsewhere = Client(REMOTE_ADDR="192.0.2.9").get("/api/schema/")
-
-    assert first.json()["openapi"] == "3.1.0"
-    assert [first.status_code, second.status_code, elsewhere.status_code] == [200, 429, 200]
-    caches["throttles"].clear()

@@ -1,9 +1,11 @@
 """Every error of the API is a problem of RFC 9457, whoever refuses."""
 
+from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.cache import caches
 from django.db import InterfaceError, OperationalError
 from django.http import HttpResponse
@@ -11,9 +13,16 @@ from django.test import Client
 
 from telemetry import api
 from tests.telemetry.stores import default_store
-from tests.telemetry.test_api import EVENTS, reader, with_token
+from tests.telemetry.test_api import EVENTS, EXECUTIONS, reader, with_token
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _no_throttles() -> Iterator[None]:
+    caches["throttles"].clear()
+    yield
+    caches["throttles"].clear()
 
 
 @pytest.fixture
@@ -44,25 +53,29 @@ def test_a_query_that_is_not_valid_names_its_parameters(client: Client) -> None:
     ]
 
 
-def test_a_request_that_django_refuses_is_a_problem_too(client: Client) -> None:
-    # More parameters than DATA_UPLOAD_MAX_NUMBER_FIELDS.
-    problem(client.get(EVENTS + "?" + "&".join(["repo=a"] * 1001)), 400)
-    problem(client.get(EVENTS, headers={"Host": "evil.example"}), 400)
-
-
-def test_who_is_not_known_is_answered_with_401() -> None:
-    problem(Client().get(EVENTS), 401)
-
-
-def test_who_may_not_view_the_model_is_answered_with_403(client: Client) -> None:
-    problem(client.get("/api/v1/executions/"), 403)
+TOO_MANY = "?" + "&".join(["repo=a"] * 1001)
+"""More parameters than DATA_UPLOAD_MAX_NUMBER_FIELDS."""
 
 
 @pytest.mark.parametrize(
-    "address", [f"{EVENTS}1/", f"{EVENTS}x/", f"{EVENTS}?cursor=cD14", "/api/v1/", "/api/v2/executions/", "/api/x"]
+    ("status", "address", "headers"),
+    [
+        (400, EVENTS + TOO_MANY, {}),
+        (400, EVENTS, {"Host": "evil.example"}),
+        (401, EVENTS, {"Authorization": ""}),
+        (403, EXECUTIONS, {}),
+        *(
+            (404, address, {})
+            for address in (f"{EVENTS}1/", f"{EVENTS}x/", f"{EVENTS}?cursor=cD14", "/api/v1/", "/api/x")
+        ),
+        (404, "/api/v2/executions/", {}),
+        *((406, EVENTS, {"Accept": accept}) for accept in ("text/html", "application/xml", "x", "*")),
+    ],
 )
-def test_what_there_is_not_is_answered_with_404(client: Client, address: str) -> None:
-    problem(client.get(address, follow=True), 404)
+def test_a_refused_request_is_answered_with_a_problem(
+    client: Client, status: int, address: str, headers: dict[str, str]
+) -> None:
+    problem(client.get(address, headers=headers, follow=True), status)
 
 
 def test_a_method_that_there_is_not_is_answered_with_405(client: Client) -> None:
@@ -70,18 +83,28 @@ def test_a_method_that_there_is_not_is_answered_with_405(client: Client) -> None
     problem(client.generic("BREW", EVENTS), 405)
 
 
-@pytest.mark.parametrize("accept", ["text/html", "application/xml", "x", "*"])
-def test_what_cannot_be_written_is_answered_with_406(client: Client, accept: str) -> None:
-    problem(client.get(EVENTS, headers={"Accept": accept}), 406)
+def test_a_user_is_throttled_and_others_are_not(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("telemetry.api.UserThrottle.THROTTLE_RATES", {"user": "2/min"})
+
+    statuses = [client.get(EVENTS).status_code for _ in range(2)]
+    refused = client.get(EVENTS)
+    other = with_token(User.objects.create_superuser("other")).get(EVENTS)
+
+    assert statuses == [200, 200]
+    assert problem(refused, 429)["detail"].startswith("Request was throttled.")
+    assert 0 < int(refused["Retry-After"]) <= 60
+    assert other.status_code == 200
+    problem(client.get(EVENTS), 429)
 
 
-def test_who_asks_too_often_is_answered_with_429(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("telemetry.api.UserThrottle.THROTTLE_RATES", {"user": "1/min"})
-    caches["throttles"].clear()
-    client.get(EVENTS)
+def test_the_schema_is_public_and_throttled_by_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("telemetry.api.AnonymousThrottle.THROTTLE_RATES", {"anon": "1/min"})
 
-    assert problem(client.get(EVENTS), 429)["detail"].startswith("Request was throttled.")
-    caches["throttles"].clear()
+    first, second = Client().get("/api/schema/"), Client().get("/api/schema/")
+    elsewhere = Client(REMOTE_ADDR="192.0.2.9").get("/api/schema/")
+
+    assert first.json()["openapi"] == "3.1.0"
+    assert [first.status_code, second.status_code, elsewhere.status_code] == [200, 429, 200]
 
 
 def test_a_bug_is_answered_with_500_and_reveals_nothing(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

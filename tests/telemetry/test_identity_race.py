@@ -1,13 +1,10 @@
 """Sixteen processes write the same two hundred identities at once."""
 
 import multiprocessing
-import os
-import subprocess
-import sys
 
 import pytest
-from django.conf import settings
 
+from tests.support.processes import python
 from tests.telemetry.race_writer import IDENTITIES, PROCESSES, write_all
 from tests.telemetry.stores import Store
 
@@ -16,15 +13,7 @@ from tests.telemetry.stores import Store
 @pytest.mark.ops04
 @pytest.mark.usefixtures("django_db_blocker")
 def test_sixteen_processes_leave_one_row_for_each_identity(store: Store) -> None:
-    environment = os.environ | {
-        "DJANGO_SETTINGS_MODULE": "kodiai.settings",
-        "DATABASE_URL": store.url,
-        "KODIAI_SECRET_KEY": "race",
-        "KODIAI_ENV_FILE": os.devnull,
-    }
-    subprocess.run(
-        [sys.executable, "manage.py", "migrate", "--verbosity", "0"], env=environment, cwd=settings.BASE_DIR, check=True
-    )
+    assert python("manage.py", "migrate", DATABASE_URL=store.url, KODIAI_SECRET_KEY="race").returncode == 0
     spawn = multiprocessing.get_context("spawn")
     barrier, outcomes = spawn.Barrier(PROCESSES), spawn.Queue()
     writers = [
@@ -32,11 +21,11 @@ def test_sixteen_processes_leave_one_row_for_each_identity(store: Store) -> None
     ]
     for writer in writers:
         writer.start()
-    told = [outcomes.get(timeout=120) for _ in writers]
+    reported = [outcomes.get(timeout=120) for _ in writers]
     for writer in writers:
         writer.join(30)
 
-    assert [raised for _, raised, _ in told if raised] == []
+    assert [raised for _, raised, _ in reported if raised] == []
     rows = {int(row["delivery_id"][2:]): row for row in store.rows("rate_limit_events")}
     assert store.fetch("SELECT count(*) FROM rate_limit_events") == [(IDENTITIES,)]
     assert sorted(rows) == list(range(IDENTITIES))
@@ -44,5 +33,5 @@ def test_sixteen_processes_leave_one_row_for_each_identity(store: Store) -> None
         writer_number = row["skipped_queries"]
         assert (row["repo"], row["pr_number"]) == (f"acme/writer-{writer_number}", writer_number)
         assert (row["retry_attempts"], row["cache_hit_rate"]) == (writer_number, writer_number / PROCESSES)
-    for _, _, seen in told:
+    for _, _, seen in reported:
         assert seen == {identity: (row["id"], row["skipped_queries"]) for identity, row in rows.items()}

@@ -9,6 +9,7 @@ from django.core.management import CommandError, call_command
 from django.db import connections
 
 from telemetry.migrations._operations import ATTEMPTS
+from tests.support.databases import POSTGRES_URL
 from tests.telemetry.legacy import (
     OWN_COLUMN,
     event,
@@ -18,7 +19,7 @@ from tests.telemetry.legacy import (
     make_legacy,
     migrate,
 )
-from tests.telemetry.stores import POSTGRES_URL, Store
+from tests.telemetry.stores import Store
 
 pytestmark = pytest.mark.ops04
 

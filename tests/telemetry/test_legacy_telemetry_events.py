@@ -1,12 +1,11 @@
 """Executions in `telemetry_events`, where the legacy system's later versions keep them, are taken over as they are."""
 
-import threading
-from contextlib import closing
 from typing import Any
 
 import pytest
 
 from telemetry.models import Execution
+from tests.support.databases import POSTGRES_URL
 from tests.telemetry.legacy import (
     COMPOSITE,
     EVENTS,
@@ -17,8 +16,9 @@ from tests.telemetry.legacy import (
     execution,
     make_legacy,
     migrate,
+    steady_writer,
 )
-from tests.telemetry.stores import POSTGRES_URL, Store
+from tests.telemetry.stores import Store
 
 pytestmark = [
     pytest.mark.ops04,
@@ -106,24 +106,8 @@ def test_the_legacy_system_goes_on_through_a_view(later: Store) -> None:
 
 
 def test_a_writer_that_never_pauses_loses_no_execution(later: Store) -> None:
-    over, begun = threading.Event(), threading.Event()
-    written: list[str] = []
-
-    def write() -> None:
-        with closing(later.connect()) as connection:
-            while not over.is_set():
-                connection.execute(source_row(f"live-{len(written)}"))
-                written.append(f"live-{len(written)}")
-                begun.set()
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
-        assert begun.wait(30)
+    with steady_writer(later, source_row) as written:
         migrate(later, fake_initial=True)
-    finally:
-        over.set()
-        writer.join(30)
 
     names = [row["delivery_id"] for row in later.rows("executions")]
     assert [name for name in names if name and name.startswith("live-")] == written

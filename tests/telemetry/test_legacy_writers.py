@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from telemetry.models import Execution, RateLimitEvent
 from telemetry.recording import record_rate_limit_event
+from tests.support.databases import POSTGRES_URL
 from tests.support.factories import event_values
 from tests.telemetry.legacy import (
     DELIVERY_ONLY,
@@ -21,7 +22,7 @@ from tests.telemetry.legacy import (
     make_without_defaults,
     migrate,
 )
-from tests.telemetry.stores import POSTGRES_URL, Store, new_store
+from tests.telemetry.stores import Store, new_store
 
 pytestmark = pytest.mark.ops04
 

@@ -14,8 +14,9 @@ from django.db.backends.signals import connection_created
 
 from telemetry import timeouts
 from telemetry.recording import record_execution, record_rate_limit_event
+from tests.support.databases import POSTGRES_URL
 from tests.support.factories import event_values, execution_values
-from tests.telemetry.stores import POSTGRES_URL, Store, known_to_django, new_store
+from tests.telemetry.stores import Store, known_to_django, new_store
 
 pytestmark = pytest.mark.ops05
 
@@ -100,7 +101,7 @@ def test_what_the_store_refuses_is_logged_in_its_own_words(own_store: Store, cap
     assert error.startswith("IntegrityError: ")
 
 
-def test_a_lock_in_the_store_is_given_up_by_the_store_itself(
+def test_a_lock_in_the_store_is_ended_by_the_store_itself(
     own_store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(timeouts, "OWN_STORE_TIMEOUT_S", 20)

@@ -10,13 +10,14 @@ from telemetry.models import Execution, RateLimitEvent
 from telemetry.recording import record_execution, record_rate_limit_event
 from tests.support.factories import RateLimitEventFactory, event_values, execution_values
 
+pytestmark = pytest.mark.django_db
+
 BOTH = [
     pytest.param(record_rate_limit_event, RateLimitEvent, event_values, "rate_limit_event", id="event"),
     pytest.param(record_execution, Execution, execution_values, "execution", id="execution"),
 ]
 
 
-@pytest.mark.django_db
 @pytest.mark.parametrize("delivery_id", ["d-1", None])
 @pytest.mark.parametrize(("record", "model", "values", "kind"), BOTH)
 def test_it_stores_every_value_and_returns_the_row(
@@ -28,18 +29,9 @@ def test_it_stores_every_value_and_returns_the_row(
     assert row.created_at is not None
 
 
-@pytest.mark.django_db
 def test_what_a_run_did_not_use_is_stored_as_zero() -> None:
     measured = dict.fromkeys(
-        [
-            "duration_ms",
-            "input_tokens",
-            "output_tokens",
-            "cache_read_tokens",
-            "cache_creation_tokens",
-            "cost_usd",
-        ],
-        0,
+        ["duration_ms", "input_tokens", "output_tokens", "cache_read_tokens", "cache_creation_tokens", "cost_usd"], 0
     )
 
     record_execution(**{name: value for name, value in execution_values().items() if name not in measured})
@@ -48,7 +40,6 @@ def test_what_a_run_did_not_use_is_stored_as_zero() -> None:
 
 
 @pytest.mark.ops04
-@pytest.mark.django_db
 def test_it_keeps_the_first_write_when_a_delivery_is_replayed() -> None:
     first = record_rate_limit_event(**event_values())
     before = RateLimitEvent.objects.values().get()
@@ -62,7 +53,6 @@ def test_it_keeps_the_first_write_when_a_delivery_is_replayed() -> None:
 
 
 @pytest.mark.ops04
-@pytest.mark.django_db
 def test_a_run_that_ends_a_second_time_changes_its_one_execution() -> None:
     first = record_execution(**execution_values(conclusion="error"))
 
@@ -73,7 +63,6 @@ def test_a_run_that_ends_a_second_time_changes_its_one_execution() -> None:
 
 
 @pytest.mark.ops04
-@pytest.mark.django_db
 @pytest.mark.parametrize(("record", "model", "values", "kind"), BOTH)
 def test_it_keeps_one_row_for_each_event_type_of_a_delivery(record: Any, model: Any, values: Any, kind: str) -> None:
     opened = record(**values(event_type="pull_request.opened"))
@@ -84,7 +73,6 @@ def test_it_keeps_one_row_for_each_event_type_of_a_delivery(record: Any, model: 
 
 
 @pytest.mark.ops04
-@pytest.mark.django_db
 @pytest.mark.parametrize(("record", "model", "values", "kind"), BOTH)
 def test_it_always_writes_a_row_for_a_run_without_a_delivery(record: Any, model: Any, values: Any, kind: str) -> None:
     rows = [record(**values(delivery_id=None)) for _ in range(3)]
@@ -93,7 +81,6 @@ def test_it_always_writes_a_row_for_a_run_without_a_delivery(record: Any, model:
 
 
 @pytest.mark.ops05
-@pytest.mark.django_db
 @pytest.mark.parametrize(("record", "model", "values", "kind"), BOTH)
 @pytest.mark.parametrize("error", [RuntimeError("out of luck"), MemoryError(), RecursionError(), ValueError("NUL")])
 def test_any_failure_is_one_warning_with_the_whole_event(
@@ -122,7 +109,6 @@ def test_any_failure_is_one_warning_with_the_whole_event(
 
 
 @pytest.mark.ops05
-@pytest.mark.django_db
 @pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit])
 def test_it_lets_through_what_ends_the_process(interrupt: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(**kwargs: Any) -> None:
