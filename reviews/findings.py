@@ -2,8 +2,8 @@
 
 import hashlib
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
@@ -44,17 +44,24 @@ class Severity(StrEnum):
 class LeftOutReason(StrEnum):
     """Why a changed file was not analysed."""
 
-    NO_DIFF = "no diff (binary, too large, or only renamed)"
+    NO_DIFF = "no diff is shown"
     NOT_TEXT = "not UTF-8 text"
     TOO_LARGE = "too large"
     UNSAFE_PATH = "unsafe path"
-    LINK = "probably a symbolic link"
+    LINK = "a symbolic link"
+    SUBMODULE = "a submodule"
+    LFS_POINTER = "a Git LFS pointer"
     UNAVAILABLE = "its content is not available"
     GENERATED = "generated, vendored or a lock file"
     ATTRIBUTES = "generated or vendored according to `.gitattributes`"
     TOO_MANY_FILES = "over the limit of files per review (`limits.files`)"
     TOO_MANY_LINES = "over the limit of changed lines per review (`limits.lines`)"
     IGNORED = "ignored by `.kodiai.yml`"
+
+    @property
+    def is_settled(self) -> bool:
+        """Return whether there is nothing to read, or the repository has decided that it is not read."""
+        return self in (self.LINK, self.SUBMODULE, self.GENERATED, self.ATTRIBUTES, self.IGNORED)
 
 
 @dataclass(frozen=True)
@@ -89,11 +96,22 @@ class Finding:
     """The code comment that suppresses the rule, and where to put it, in words; empty if there is none."""
     snippet: str = ""
     """The text of the first line."""
+    engine: str = ""
+    """Name of the engine that found it."""
+    internal: bool = False
+    """Whether it only says that the engine could not read the file, which is not the author's fault: never reported."""
+    elsewhere: int = 0
+    """The unchanged line that it is about, if it stands on a changed line near it; 0 if it is about its own lines."""
     fingerprint: str = ""
     """Identifies the finding when its line moves or its file is renamed; set by `fingerprinted`.
 
     Equal findings on equal lines of one file share it.
     """
+
+    @property
+    def description(self) -> str:
+        """The message; it begins with the line that the finding is about if that is not its own."""
+        return f"Line {self.elsewhere}: {self.message}" if self.elsewhere else self.message
 
     @property
     def content_hash(self) -> str:
@@ -118,6 +136,11 @@ def fingerprinted(finding: Finding, path_in_base: str) -> Finding:
 def by_severity(findings: Iterable[Finding]) -> list[Finding]:
     """Sort findings, most severe first, then by path and line."""
     return sorted(findings, key=lambda finding: (finding.severity.rank, finding.path, finding.start_line))
+
+
+def worth_a_line(findings: Iterable[Finding]) -> list[Finding]:
+    """Findings that are shown on their lines, most severe first: all but those of severity info."""
+    return [finding for finding in by_severity(findings) if finding.severity != Severity.INFO]
 
 
 def content_hash_of(fingerprint: str) -> str:
@@ -155,6 +178,44 @@ class LeftOut:
 
 
 @dataclass(frozen=True)
+class Unread:
+    """An engine that could not read a whole file, and the reason."""
+
+    engine: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class FileCoverage:
+    """Which engines have read a changed file, and which have not, or not all of it, and why."""
+
+    path: str
+    changed_lines: int
+    read_by: tuple[str, ...]
+    unread: tuple[Unread, ...] = ()
+    left_out: LeftOutReason | None = None
+    """Why the file was not analysed. Its patch may still have been searched for secrets: then `read_by` says so."""
+
+
+@dataclass(frozen=True)
+class EngineVersion:
+    """An engine that ran, and its version; empty if unknown."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What was read of a pull request, by which engine and version, and what was not. Its JSON Schema is published."""
+
+    complete: bool
+    """Whether everything was read that should have been."""
+    engines: tuple[EngineVersion, ...]
+    files: tuple[FileCoverage, ...]
+
+
+@dataclass(frozen=True)
 class Report:
     """The outcome of the analysis of one head commit, as it is stored on the `Review` row."""
 
@@ -162,7 +223,9 @@ class Report:
     analysed_files: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     outside_changes: int = 0
-    """Number of findings on unchanged lines, which are not reported."""
+    """Number of introduced findings on unchanged lines, which are not reported."""
+    pre_existing: int = 0
+    """Number of findings that the base has too, which are not reported."""
     left_out: tuple[LeftOut, ...] = ()
     without_engine: int = 0
     """Number of changed files that no engine reads."""
@@ -171,12 +234,19 @@ class Report:
     """Names of failed engines, with the reasons."""
     suppressed: int = 0
     """Number of findings on changed lines that `.kodiai.yml` suppresses."""
+    suppressed_by_linters: int = 0
+    """Number of findings on changed lines that settings of linters on the base branch, or their comments, turn off."""
+    linter_problems: tuple[str, ...] = ()
+    """The linters' configuration files that could not be read, one sentence each."""
     ignored: tuple[str, ...] = ()
     """Content hashes of findings that somebody ignored by a comment."""
     hidden_for_newcomer: int = 0
     """Number of findings that are hidden from a newcomer; see `reviews.publishing.author_tier`."""
     partially_analysed: tuple[str, ...] = ()
-    """Analysed files that a failed engine should have read: it may have findings that are not in the report."""
+    """Files that an engine could not read as a whole: it may have findings that are not in the report."""
+    files: tuple[FileCoverage, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Versions of the analyzers that ran, by name."""
     config_problems: tuple[str, ...] = ()
     config_change: tuple[str, ...] | None = None
     """Problems of the `.kodiai.yml` that this pull request would introduce; None if it does not change the file."""
@@ -185,7 +255,7 @@ class Report:
     skipped_for_budget: int = 0
     """Number of files that did not fit into the language model's budget."""
     truncated: bool = False
-    """Whether GitHub listed only the first files of the pull request."""
+    """Whether files may be missing in GitHub's list: GitHub counts another number of changed files."""
 
     def may_change(self, path: str) -> bool:
         """Return whether the pull request may change a file of this name: GitHub listed it, or not all files."""
@@ -199,6 +269,22 @@ class Report:
         if path in self._analysed:
             return path not in self.partially_analysed
         return not self.may_change(path) and not self.partially_analysed
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Return whether something was not read that should have been."""
+        return bool(
+            self.truncated
+            or self.engine_failures
+            or self.partially_analysed
+            or any(not left.reason.is_settled for left in self.left_out)
+        )
+
+    @property
+    def coverage(self) -> Coverage:
+        """What was read, by which engine and version, and what was not."""
+        engines = tuple(EngineVersion(name, self.versions.get(name, "")) for name in self.engines)
+        return Coverage(not self.is_incomplete, engines, self.files)
 
     @cached_property
     def _analysed(self) -> frozenset[str]:
@@ -214,4 +300,19 @@ class Report:
         return _ADAPTER.validate_python(data)
 
 
+def coverage_schema() -> dict[str, Any]:
+    """The JSON Schema of the coverage of a review. Published as `docs/coverage.schema.json`."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **_COVERAGE.json_schema(mode="serialization"),
+        "title": "Kodiai: coverage of a review",
+    }
+
+
+def coverage_json(report: Report) -> Any:
+    """The coverage of a review, as `coverage_schema` describes it."""
+    return _COVERAGE.dump_python(report.coverage, mode="json")
+
+
+_COVERAGE = TypeAdapter(Coverage)
 _ADAPTER = TypeAdapter(Report)

@@ -13,8 +13,6 @@ from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
 from urllib.parse import quote, unquote, urlsplit
 
-from django.conf import settings
-
 REDACTED = "[redacted]"
 MIN_CHARACTERS = 8
 """Characters. A shorter secret is a common word: replacing it would make logs unreadable."""
@@ -70,6 +68,12 @@ def visible(text: str) -> str:
 
 def _secrets() -> Iterator[str]:
     """The secrets of this installation."""
+    yield from _secrets_in_environment()
+    if "DJANGO_SETTINGS_MODULE" not in os.environ:
+        # A local review: it has no settings, and Django may not be installed.
+        return
+    from django.conf import settings
+
     yield settings.SECRET_KEY
     yield from settings.SECRET_KEY_FALLBACKS
     yield from settings.KODIAI_GITHUB_WEBHOOK_SECRET
@@ -79,7 +83,6 @@ def _secrets() -> Iterator[str]:
     yield from (str(database.get("PASSWORD") or "") for database in settings.DATABASES.values())
     yield from _passwords(str(settings.CACHES["default"].get("LOCATION") or ""))
     yield from _passwords(settings.KODIAI_TASKS_URL)
-    yield from _secrets_in_environment()
 
 
 @cache

@@ -4,10 +4,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from reviews import engines
+from reviews.analysis import suppressions
+from reviews.analysis.baseline import Comparison, Memory, compare
 from reviews.analysis.file_selection import Contents, FileSelection, select_files
+from reviews.analysis.moved_names import is_defined_elsewhere
+from reviews.analysis.provenance import graded
 from reviews.config import repository
 from reviews.engines import llm
-from reviews.findings import Finding, Report, Severity, Suggestion, fingerprinted
+from reviews.engines.secret_values import blank, secret_values
+from reviews.engines.verification import verify_suggestions
+from reviews.findings import FileCoverage, Finding, Report, Severity, Suggestion, Unread, fingerprinted
 from reviews.github.patches import Hunk, has_added_lines, in_one_hunk
 from reviews.github.schemas import Blob, ChangedFile
 
@@ -23,58 +29,117 @@ def analyse_files(
     contents: Contents,
     config: repository.RepositoryConfig,
     ask: AskModel | None = None,
+    memory: Memory | None = None,
 ) -> Report:
-    """Run the engines over changed files and report their findings on changed lines.
+    """Run the engines over changed files and report the findings that the change introduces.
 
-    For `contents` see `select_files`. `ask` sends changes to the language model and is called at most once; None if no
-    model is configured.
+    For `contents` see `select_files`, for `memory` `compare`. `ask` sends changes to the language model and is called
+    at most once; None if no model is configured.
     """
     present = [file for file in files if file.status != "removed"]
-    readable = [file for file in present if engines.readable(file.path)]
-    changes_config = any(file.path == repository.PATH for file in present)
-    selection = select_files(readable, contents, config, changes_config=changes_config)
-    path_in_base = {file.path: _path_in_base(file) for file in present}
-
-    analyzed = engines.run_analyzers(selection.texts, disabled=config.engines.disable)
+    if llm.NAME in config.engines.disable:
+        ask = None
+    selection = select_files(
+        present,
+        contents,
+        config,
+        readable=lambda path: engines.readable(path) or (ask is not None and llm.reads(path)),
+    )
+    analyzed, turned_off = _run_analyzers(selection, config)
+    comparison = compare(analyzed.findings, selection.bases, selection.hunks, selection.linters, memory)
+    paths_in_base = {path: base.path for path, base in selection.bases.items()}
+    reportable, outside_changes = _reportable(comparison, selection)
     by_analyzers = [
-        fingerprinted(finding, path_in_base[finding.path]) for finding in _on_changes(analyzed.findings, selection)
+        fingerprinted(
+            graded(
+                finding,
+                selection.texts.get(finding.path, ""),
+                selection.bases[finding.path],
+                selection.hunks[finding.path],
+                config,
+            ),
+            paths_in_base[finding.path],
+        )
+        for finding in reportable
     ]
-    answer = _ask_model(ask, present, selection, config)
+    answer = _ask_model(ask, present, selection)
     by_model = [
-        _fingerprinted_without_message(finding, path_in_base[finding.path])
+        _fingerprinted_without_message(finding, paths_in_base[finding.path])
         for finding in _on_changes(llm.drop_overlapping(answer.findings, by_analyzers), selection)
     ]
     on_changes = [*by_analyzers, *by_model]
-    findings = _apply_severities(on_changes, config.severities)
+    findings = verify_suggestions(
+        [_without_unseen(finding) for finding in _apply_severities(on_changes, config.severities)],
+        analyzed.findings,
+        selection.texts,
+        bases={path: base.text or "" for path, base in selection.bases.items()},
+        settings=selection.linters,
+    )
     ran, failures = _engine_results(analyzed, answer)
+    changes_config = any(file.path == repository.PATH for file in present)
     return Report(
         changed_files=len(files),
-        analysed_files=tuple(sorted(selection.texts)),
+        analysed_files=tuple(
+            sorted({*selection.texts, *selection.patches} - {left.path for left in selection.left_out})
+        ),
         findings=tuple(_one_suggestion_per_line(findings)),
-        outside_changes=len(analyzed.findings) - len(by_analyzers),
+        outside_changes=outside_changes,
+        pre_existing=comparison.pre_existing,
         suppressed=len(on_changes) - len(findings),
+        suppressed_by_linters=len(_on_changes(turned_off, selection)),
+        linter_problems=selection.linters.problems,
         left_out=selection.left_out,
-        without_engine=len(present) - len(readable),
+        without_engine=selection.without_engine,
         engines=ran,
         engine_failures=failures,
-        partially_analysed=_partially_analysed(selection, analyzed),
+        partially_analysed=tuple(sorted(analyzed.unread)),
+        files=_coverage(selection, analyzed, config),
+        versions={analyzer.name: analyzer.version for analyzer in engines.ANALYZERS if analyzer.name in ran},
         config_change=_config_problems(selection.proposed_config) if changes_config else None,
         discarded=answer.discarded,
         skipped_for_budget=answer.skipped_for_budget,
     )
 
 
-def _ask_model(
-    ask: AskModel | None, files: Iterable[ChangedFile], selection: FileSelection, config: repository.RepositoryConfig
-) -> llm.Answer:
-    if ask is None or not selection.texts or llm.NAME in config.engines.disable:
+def _run_analyzers(
+    selection: FileSelection, config: repository.RepositoryConfig
+) -> tuple[engines.AnalyzersRun, list[Finding]]:
+    """Run the analyzers; return also the findings that the settings and comments of the repository's linters turn off.
+
+    Suppression comments that the pull request adds are ineffective: see `suppressions`.
+    """
+    pattern = suppressions.OF_ALL if config.check.may_fail else suppressions.OF_SECRETS
+    added = {path: {line for hunk in hunks for line in hunk.added} for path, hunks in selection.hunks.items()}
+    texts = {
+        path: suppressions.without_new(text, selection.bases[path].text, added[path], pattern)
+        for path, text in selection.texts.items()
+    }
+    patches = {
+        path: suppressions.without_new(
+            side.after, side.before, [at for at, line in enumerate(side.numbers, 1) if line in added[path]], pattern
+        )
+        for path, side in selection.patches.items()
+    }
+    ran = engines.run_analyzers(texts, config.engines.disable, patches, selection.linters)
+    kept, turned_off = selection.linters.split(ran.findings, {**texts, **patches})
+    findings = []
+    for finding in kept:
+        if side := selection.patches.get(finding.path):
+            start, end = (side.numbers[line - 1] for line in (finding.start_line, finding.end_line))
+            finding = replace(finding, start_line=start, end_line=end, suggestion=None)
+        elif config.check.may_fail:
+            # A suggestion may contain a comment that was made ineffective.
+            changed = texts[finding.path] != selection.texts[finding.path]
+            finding = replace(finding, suppression="", suggestion=None if changed else finding.suggestion)
+        findings.append(finding)
+    return ran._replace(findings=findings), turned_off
+
+
+def _ask_model(ask: AskModel | None, files: Iterable[ChangedFile], selection: FileSelection) -> llm.Answer:
+    if ask is None or not selection.texts:
         return llm.Answer()
     patches = {file.path: file.patch or "" for file in files}
     return ask({path: llm.Change(text, patches[path], selection.hunks[path]) for path, text in selection.texts.items()})
-
-
-def _path_in_base(file: ChangedFile) -> str:
-    return (file.previous_path if file.status == "renamed" else None) or file.path
 
 
 def _engine_results(
@@ -86,21 +151,94 @@ def _engine_results(
     return (*analyzed.ran, *([llm.NAME] if answer.asked else [])), tuple(analyzed.failures)
 
 
-def _partially_analysed(selection: FileSelection, analyzed: engines.AnalyzersRun) -> tuple[str, ...]:
-    """The files that a failed analyzer should have read."""
-    failed = {engine for engine, _ in analyzed.failures}
-    return tuple(sorted(path for path in selection.texts if failed & engines.readers(path)))
+def _coverage(
+    selection: FileSelection, analyzed: engines.AnalyzersRun, config: repository.RepositoryConfig
+) -> tuple[FileCoverage, ...]:
+    """Which analyzers have read each changed file, and why others have not."""
+    left_out = {left.path: left.reason for left in selection.left_out}
+    files = []
+    for path in sorted({*selection.texts, *selection.patches, *left_out}):
+        unread = analyzed.unread.get(path, {})
+        is_read = path in selection.texts or path in selection.patches
+        readers = engines.readers(path, selection.texts.get(path), config.engines.disable) if is_read else []
+        files.append(
+            FileCoverage(
+                path=path,
+                changed_lines=sum(len(hunk.added) for hunk in selection.hunks.get(path, ())),
+                read_by=tuple(name for name in readers if name not in unread),
+                unread=tuple(Unread(name, reason) for name, reason in unread.items()),
+                left_out=left_out.get(path),
+            )
+        )
+    return tuple(files)
+
+
+# Which findings are reported, and on which lines
+
+
+def _reportable(comparison: Comparison, selection: FileSelection) -> tuple[list[Finding], int]:
+    """The introduced findings that are reported, and the number of those that are not.
+
+    Reported are those on a changed line, and near one those whose unchanged line the change breaks.
+    """
+    reported, breakage, others = [], [], 0
+    for finding in comparison.introduced:
+        hunks = selection.hunks[finding.path]
+        clamped = _clamp_to_file(finding, selection.texts.get(finding.path))
+        anchored = _anchor(clamped, hunks)
+        analyzer = engines.analyzer_of(finding)
+        if analyzer.is_only_breakage(finding) and (anchored or not comparison.is_known(finding)):
+            continue
+        if anchored is not None:
+            given = comparison.may_be_given(finding)
+            reported.append(replace(anchored, severity=Severity.INFO) if given else anchored)
+        elif is_defined_elsewhere(finding, selection.texts):
+            others += 1
+        elif analyzer.is_breakage(finding) and comparison.is_known(finding):
+            near = _anchor_near(clamped, hunks)
+            breakage += [near] if near is not None else []
+        else:
+            others += 1
+    broken = {
+        (finding.path, finding.engine) for finding in reported if engines.analyzer_of(finding).is_parse_error(finding)
+    }
+    for finding in sorted(breakage, key=lambda finding: finding.elsewhere or finding.start_line):
+        # One error in the syntax causes others.
+        if engines.analyzer_of(finding).is_parse_error(finding):
+            if (finding.path, finding.engine) in broken:
+                continue
+            broken.add((finding.path, finding.engine))
+        reported.append(finding)
+    return reported, others
+
+
+def _anchor_near(finding: Finding, hunks: Sequence[Hunk]) -> Finding | None:
+    """Anchor a finding on an unchanged line to the nearest changed line, or to one beside removed lines."""
+    lines = {line for hunk in hunks for line in hunk.added or hunk.beside_removed}
+    if not lines:
+        return None
+    nearest = min(lines, key=lambda line: (abs(line - finding.start_line), line))
+    elsewhere = 0 if nearest == finding.start_line else finding.start_line
+    severity = finding.severity
+    if severity != Severity.INFO:
+        least = Severity.MAJOR if engines.analyzer_of(finding).is_only_breakage(finding) else Severity.MINOR
+        severity = min(severity, least, key=lambda severity: severity.rank)
+    return replace(
+        finding, start_line=nearest, end_line=nearest, elsewhere=elsewhere, severity=severity, suggestion=None
+    )
 
 
 def _on_changes(findings: Iterable[Finding], selection: FileSelection) -> list[Finding]:
     """Keep findings on changed lines, on a range that GitHub accepts a comment on."""
-    clamped = (_clamp_to_file(finding, selection.texts[finding.path]) for finding in findings)
+    clamped = (_clamp_to_file(finding, selection.texts.get(finding.path)) for finding in findings)
     anchored = (_anchor(finding, selection.hunks[finding.path]) for finding in clamped)
     return [finding for finding in anchored if finding is not None]
 
 
-def _clamp_to_file(finding: Finding, text: str) -> Finding:
+def _clamp_to_file(finding: Finding, text: str | None) -> Finding:
     """Move a finding past the end to the last line: for an unclosed bracket analyzers name the line after."""
+    if text is None:
+        return finding
     last = max(1, text.count("\n") + (not text.endswith("\n")))
     if finding.end_line <= last:
         return finding
@@ -146,6 +284,11 @@ def _apply_severities(findings: Iterable[Finding], severities: repository.Severi
     return kept
 
 
+def _without_unseen(finding: Finding) -> Finding:
+    """Drop the suggestion of an info finding: it has no comment that could offer it, and need not be verified."""
+    return replace(finding, suggestion=None) if finding.severity == Severity.INFO else finding
+
+
 def _one_suggestion_per_line(findings: Sequence[Finding]) -> list[Finding]:
     """Keep the most severe of suggestions for the same lines: after one is committed, the others no longer apply."""
     taken: set[tuple[str, int]] = set()
@@ -173,4 +316,5 @@ def _config_problems(proposed: Blob | None) -> tuple[str, ...]:
     """Problems of the configuration that the pull request would introduce."""
     if proposed is None or proposed.text is None or proposed.truncated:
         return (f"`{repository.PATH}` could not be read.",)
-    return repository.parse(proposed.text).problems
+    secrets = secret_values((proposed.text,))
+    return tuple(blank(problem, secrets) for problem in repository.parse(proposed.text).problems)

@@ -1,178 +1,249 @@
-"""File selection: which changed files a review analyses, and why it leaves out the others."""
+"""File selection: which changed files the engines read, and why the others are left out.
+
+What a pull request contains never takes a file out of the search for secrets, and never out of a check run that may
+fail (`check.fail_on`): only the base branch can do that, by `.kodiai.yml`, `.gitattributes`, or because the file was
+generated before.
+"""
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from reviews.analysis import gitattributes
+from reviews.analysis.baseline import BaseFile
 from reviews.analysis.path_rules import has_generated_header, is_generated_path, matches
 from reviews.analysis.size_limits import over_limit
-from reviews.config import repository
+from reviews.config import linters, repository
+from reviews.config.linters import NO_SETTINGS, LinterSettings
 from reviews.engines.analyzer import clashing, safe_path
 from reviews.findings import LeftOut, LeftOutReason
-from reviews.github.files import FILES_PER_QUERY
-from reviews.github.patches import BadPatch, Hunk, parse_hunks
+from reviews.github.facts import FILES_PER_QUERY
+from reviews.github.patches import BadPatch, Hunk, Sides, parse_hunks, sides_of
 from reviews.github.schemas import Blob, ChangedFile
 from reviews.redaction import storable
 
-LINK_TARGET = re.compile(r"[\w./@+-]+")
-"""The content of a symbolic link: one path without a line break. GitHub's list of changed files does not mark links,
-and no source file looks like that."""
+_LFS_POINTER = re.compile(
+    r"version https://git-lfs\.github\.com/spec/v1\n(?:ext-[^\n]*\n)*oid sha256:[0-9a-f]{64}\nsize \d+\n?"
+)
+"""Source: the Git LFS specification, "The Pointer"."""
+
+NOT_TEXT = frozenset((LeftOutReason.LINK, LeftOutReason.SUBMODULE, LeftOutReason.LFS_POINTER))
+"""Reasons of files whose content is not what their name says: there is nothing to search for secrets."""
 
 Files = Mapping[str, Blob]
-Contents = Callable[[Sequence[str], Sequence[str]], tuple[Files, Files]]
-"""Fetches files by path: the first paths at the head commit, the second ones on the base branch."""
+Contents = Callable[[Mapping[str, bool], Mapping[str, bool]], tuple[Files, Files]]
+"""Fetches files by path: the first ones at the head commit, the second ones on the base branch.
+
+The value says whether the text is needed too, or only what kind of file it is.
+"""
 Hunks = Mapping[str, tuple[Hunk, ...]]
 
 
 @dataclass(frozen=True)
 class FileSelection:
-    """The files to analyse, with their hunks and texts, and the files that are left out."""
+    """The changed files that engines read, by path, and those that are left out."""
 
-    hunks: Hunks
-    texts: Mapping[str, str]
-    left_out: tuple[LeftOut, ...]
-    proposed_config: Blob | None
+    hunks: Hunks = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+    """Texts at the head commit, for all engines."""
+    patches: Mapping[str, Sides] = field(default_factory=dict)
+    """The other files, of which only the lines of the patch are read, by engines that need no more."""
+    bases: Mapping[str, BaseFile] = field(default_factory=dict)
+    left_out: tuple[LeftOut, ...] = ()
+    without_engine: int = 0
+    """Number of files in which there is nothing that an engine reads: binary, empty, only renamed."""
+    linters: LinterSettings = NO_SETTINGS
+    """What the configuration of the repository's linters settles, from the base branch."""
+    proposed_config: Blob | None = None
     """The `.kodiai.yml` of the head commit."""
 
 
 def select_files(
-    files: Sequence[ChangedFile], contents: Contents, config: repository.RepositoryConfig, *, changes_config: bool
+    files: Sequence[ChangedFile],
+    contents: Contents,
+    config: repository.RepositoryConfig,
+    *,
+    readable: Callable[[str], bool],
 ) -> FileSelection:
-    """Select the files to analyse among the changed files that an engine can read.
+    """Select the files that engines read among the changed files, which still exist at the head commit.
 
-    `contents` is called at most once; a second time only if the changes are over the size limits, or if
-    `.gitattributes` includes generated files that did not fit into the first query.
+    `readable` returns whether an engine reads files of this name as a whole. `contents` is called once; a second time
+    only if the changes are over the size limits, or if `.gitattributes` includes generated files that did not fit into
+    the first query.
     """
-    clashes = clashing({file.path for file in files})
-    files, ignored = _drop_ignored(files, config.paths.ignore)
-    generated = _generated_by_name(files, config)
-    hunks, without_diff = _read_diffs([file for file in files if file.path not in generated], clashes)
-    extra = [repository.PATH] if changes_config else []
-    prefetched = _paths_to_prefetch(files, hunks, generated, extra, config)
-    at_head, in_base = contents(prefetched, [gitattributes.PATH]) if hunks or extra or generated else ({}, {})
-    attributes = _attributes(files, in_base, config)
-    hunks, by_attributes = _apply_attributes(files, hunks, generated, attributes, clashes)
-    hunks, too_many = _drop_over_limit(hunks, config)
-    if missing := [path for path in dict.fromkeys([*hunks, *extra]) if path not in prefetched]:
-        at_head = {**at_head, **contents(missing, ())[0]}
-    texts, unreadable = _read_texts(hunks, at_head, attributes, config)
-    left_out = (*ignored, *without_diff, *by_attributes, *too_many, *unreadable)
-    return FileSelection(hunks, texts, left_out, at_head.get(repository.PATH))
+    by_path = {file.path: file for file in files}
+    left_out = {path: LeftOutReason.IGNORED for path in by_path if matches(path, config.paths.ignore)}
+    left_out |= {path: LeftOutReason.UNSAFE_PATH for path in _unsafe(by_path) if path not in left_out}
+    hunks, without_diff = _parse_patches([file for path, file in by_path.items() if path not in left_out])
+    to_read = {path: parsed for path, parsed in hunks.items() if readable(path)}
+    generated = {path for path in to_read if _is_generated_by_name(by_path[path], config)}
+    fetched = _Fetched(by_path, contents)
+    wanted = [path for path in to_read if path not in generated]
+    if over_limit({path: to_read[path] for path in wanted}, config.limits):
+        # `.gitattributes` first, so that generated files do not use up the limits.
+        wanted, possible = [], []
+    else:
+        possible = sorted(generated)
+    extra = [repository.PATH] if repository.PATH in by_path else []
+    settings = linters.paths_for(hunks)
+    fetched.add([*extra, *wanted], possible, without_diff, [gitattributes.PATH, *settings])
 
+    marked = _attributes(to_read, fetched.base, config)
+    left_out |= {path: LeftOutReason.ATTRIBUTES for path in to_read if marked[path]}
+    left_out |= {path: LeftOutReason.GENERATED for path in to_read if path in generated and marked[path] is None}
+    left_out |= over_limit({path: to_read[path] for path in to_read if path not in left_out}, config.limits)
+    fetched.add([path for path in to_read if path not in left_out])
 
-def _drop_ignored(files: Sequence[ChangedFile], patterns: Sequence[str]) -> tuple[list[ChangedFile], list[LeftOut]]:
-    ignored = {file.path for file in files if matches(file.path, patterns)}
-    kept = [file for file in files if file.path not in ignored]
-    return kept, [_left_out(file, LeftOutReason.IGNORED) for file in files if file.path in ignored]
-
-
-def _generated_by_name(files: Sequence[ChangedFile], config: repository.RepositoryConfig) -> set[str]:
-    return {file.path for file in files if not config.paths.generated and is_generated_path(file.path)}
-
-
-def _read_diffs(files: Sequence[ChangedFile], clashes: Collection[str]) -> tuple[Hunks, list[LeftOut]]:
-    """Parse the patches of files; leave out those with an unsafe path or without a diff."""
-    hunks: dict[str, tuple[Hunk, ...]] = {}
-    left_out: list[LeftOut] = []
-    for file in files:
-        if not safe_path(file.path) or file.path in clashes:
-            left_out.append(_left_out(file, LeftOutReason.UNSAFE_PATH))
-        elif file.patch is None:
-            left_out.append(_left_out(file, LeftOutReason.NO_DIFF))
-        else:
-            try:
-                hunks[file.path] = parse_hunks(file.patch)
-            except BadPatch:
-                left_out.append(_left_out(file, LeftOutReason.NO_DIFF))
-    return hunks, left_out
-
-
-def _paths_to_prefetch(
-    files: Sequence[ChangedFile],
-    hunks: Hunks,
-    generated: Collection[str],
-    extra: Sequence[str],
-    config: repository.RepositoryConfig,
-) -> list[str]:
-    """Paths to fetch together with `.gitattributes`.
-
-    Files with a generated path are included where that costs no call: `.gitattributes` may include them. If the
-    changes are over the size limits, `.gitattributes` is fetched alone, so that generated files do not use up the
-    limits.
-    """
-    if over_limit(hunks, config.limits):
-        return []
-    wanted = list(dict.fromkeys([*hunks, *extra]))
-    possible = [file.path for file in files if file.path in generated and file.patch is not None]
-    free = max(0, FILES_PER_QUERY - 1 - len(wanted))
-    return wanted + [path for path in possible if safe_path(path)][:free]
-
-
-def _attributes(
-    files: Sequence[ChangedFile], in_base: Files, config: repository.RepositoryConfig
-) -> dict[str, bool | None]:
-    """What `.gitattributes` says about each file: generated, not generated, or None for nothing."""
-    if config.paths.generated or gitattributes.PATH not in in_base:
-        return dict.fromkeys(file.path for file in files)
-    rules = gitattributes.parse(in_base[gitattributes.PATH].text)
-    return {file.path: gitattributes.is_generated(file.path, rules) for file in files}
-
-
-def _apply_attributes(
-    files: Sequence[ChangedFile],
-    hunks: Hunks,
-    generated: Collection[str],
-    attributes: Mapping[str, bool | None],
-    clashes: Collection[str],
-) -> tuple[Hunks, list[LeftOut]]:
-    """Leave out generated files. `.gitattributes` takes precedence over the name of a file."""
-    left_out = [LeftOut(path, LeftOutReason.ATTRIBUTES) for path in hunks if attributes[path]]
-    kept = {path: parsed for path, parsed in hunks.items() if not attributes[path]}
-    by_name = [file for file in files if file.path in generated]
-    left_out += [_left_out(file, LeftOutReason.GENERATED) for file in by_name if attributes[file.path] is not False]
-    included, without_diff = _read_diffs([file for file in by_name if attributes[file.path] is False], clashes)
-    return {**kept, **included}, [*left_out, *without_diff]
-
-
-def _drop_over_limit(hunks: Hunks, config: repository.RepositoryConfig) -> tuple[Hunks, list[LeftOut]]:
-    too_many = over_limit(hunks, config.limits)
-    kept = {path: parsed for path, parsed in hunks.items() if path not in too_many}
-    return kept, [LeftOut(path, reason) for path, reason in too_many.items()]
-
-
-def _read_texts(
-    paths: Collection[str],
-    blobs: Files,
-    attributes: Mapping[str, bool | None],
-    config: repository.RepositoryConfig,
-) -> tuple[dict[str, str], list[LeftOut]]:
-    """Read the texts of files; leave out what is not text, and files with a generator's header."""
-    texts = {}
-    left_out = []
-    for path in paths:
-        text = _text(blobs.get(path), check_header=not config.paths.generated and attributes[path] is None)
+    texts: dict[str, str] = {}
+    for path in [path for path in to_read if path not in left_out]:
+        text = _text(fetched.head.get(path))
         if isinstance(text, LeftOutReason):
-            left_out.append(LeftOut(path, text))
+            left_out[path] = text
+        elif marked[path] is None and _has_generated_header(text, fetched.base_file(path), config):
+            left_out[path] = LeftOutReason.GENERATED
         else:
             texts[path] = text
-    return texts, left_out
+    left_out |= {path: reason for path in without_diff if (reason := fetched.why_without_diff(path, readable(path)))}
+    sides = {
+        path: sides_of(by_path[path].patch or "")
+        for path in hunks
+        if path not in texts and left_out.get(path) not in NOT_TEXT
+    }
+    return FileSelection(
+        hunks=hunks,
+        texts=texts,
+        patches=sides,
+        bases={path: fetched.base_file(path) for path in texts}
+        | {path: BaseFile(path_in_base(by_path[path]), side.before) for path, side in sides.items()},
+        left_out=tuple(LeftOut(storable(path, 1024), reason) for path, reason in left_out.items()),
+        without_engine=sum(path not in hunks and path not in left_out for path in by_path),
+        linters=linters.parse({path: fetched.base[path].text or "" for path in settings if path in fetched.base}),
+        proposed_config=fetched.head.get(repository.PATH),
+    )
 
 
-def _left_out(file: ChangedFile, reason: LeftOutReason) -> LeftOut:
-    return LeftOut(storable(file.path, 1024), reason)
+def path_in_base(file: ChangedFile) -> str:
+    """The path of a changed file on the base branch."""
+    return (file.previous_path if file.status == "renamed" else None) or file.path
 
 
-def _text(blob: Blob | None, *, check_header: bool) -> str | LeftOutReason:
+class _Fetched:
+    """The files that were fetched, at the head commit and on the base branch, by path."""
+
+    def __init__(self, files: Mapping[str, ChangedFile], contents: Contents) -> None:
+        self.head: dict[str, Blob] = {}
+        self.base: dict[str, Blob] = {}
+        self._files = files
+        self._contents = contents
+        self._asked: set[str] = set()
+        self._clashing_in_base = clashing({path_in_base(file) for file in files.values()})
+
+    def add(
+        self,
+        paths: Sequence[str],
+        possible: Sequence[str] = (),
+        only_kind: Sequence[str] = (),
+        in_base: Sequence[str] = (),
+    ) -> None:
+        """Fetch changed files with their versions on the base, and further files of the base.
+
+        `possible` are fetched too, as far as that takes no further query. Of `only_kind` no text is fetched.
+        """
+        new = [path for path in paths if path not in self._asked]
+        free = (FILES_PER_QUERY - 2 * len(new) - 2 * len(only_kind) - len(in_base)) // 2
+        new += list(possible)[: max(0, free)]
+        head = dict.fromkeys(new, True) | dict.fromkeys(only_kind, False)
+        base = {path_in_base(self._files[path]): True for path in new if self._files[path].status != "added"}
+        base |= {path_in_base(self._files[path]): False for path in only_kind if self._files[path].status != "added"}
+        base |= dict.fromkeys(in_base, True)
+        self._asked.update(new)
+        if head or in_base:
+            at_head, on_base = self._contents(head, base)
+            self.head |= at_head
+            self.base |= on_base
+
+    def base_file(self, path: str) -> BaseFile:
+        """A changed file as it is on the base branch."""
+        file = self._files[path]
+        name = path_in_base(file)
+        if file.status in ("added", "copied"):
+            return BaseFile(name, "")
+        blob = self.base.get(name)
+        usable = blob is not None and not blob.truncated and safe_path(name) and name not in self._clashing_in_base
+        return BaseFile(name, blob.text if blob is not None and usable else None)
+
+    def why_without_diff(self, path: str, is_readable: bool) -> LeftOutReason | None:
+        """Why a file for which GitHub shows no diff is left out; None if there is nothing to read in it."""
+        blob = self.head.get(path)
+        if blob is None:
+            return LeftOutReason.NO_DIFF
+        before = self.base.get(path_in_base(self._files[path]))
+        if kind := _why_not_a_file(blob):
+            return kind
+        if blob.size == 0 or (before is not None and _is_same(blob, before)):
+            return None
+        if blob.binary:
+            return LeftOutReason.NOT_TEXT if is_readable else None
+        return LeftOutReason.NO_DIFF
+
+
+def _why_not_a_file(blob: Blob) -> LeftOutReason | None:
+    if blob.is_link:
+        return LeftOutReason.LINK
+    return LeftOutReason.SUBMODULE if blob.is_submodule else None
+
+
+def _is_same(one: Blob, other: Blob) -> bool:
+    """Return whether two files have the same content. A working tree has no object ids."""
+    return one.oid == other.oid if one.oid and other.oid else one.text is not None and one.text == other.text
+
+
+def _unsafe(paths: Collection[str]) -> set[str]:
+    return clashing(paths) | {path for path in paths if not safe_path(path)}
+
+
+def _parse_patches(files: Sequence[ChangedFile]) -> tuple[dict[str, tuple[Hunk, ...]], list[str]]:
+    """Parse the patches of files; return the hunks by path, and the paths of files without a patch."""
+    hunks: dict[str, tuple[Hunk, ...]] = {}
+    without_diff = []
+    for file in files:
+        try:
+            hunks[file.path] = parse_hunks(file.patch or "")
+        except BadPatch:
+            without_diff.append(file.path)
+    return hunks, without_diff
+
+
+def _is_generated_by_name(file: ChangedFile, config: repository.RepositoryConfig) -> bool:
+    if config.paths.generated or not is_generated_path(file.path):
+        return False
+    return not config.check.may_fail or (file.status != "added" and is_generated_path(path_in_base(file)))
+
+
+def _has_generated_header(text: str, base: BaseFile, config: repository.RepositoryConfig) -> bool:
+    if config.paths.generated or not has_generated_header(text):
+        return False
+    return not config.check.may_fail or has_generated_header(base.text or "")
+
+
+def _attributes(paths: Collection[str], in_base: Files, config: repository.RepositoryConfig) -> dict[str, bool | None]:
+    """What `.gitattributes` says about each file: generated, not generated, or None for nothing."""
+    if config.paths.generated or gitattributes.PATH not in in_base:
+        return dict.fromkeys(paths)
+    rules = gitattributes.parse(in_base[gitattributes.PATH].text)
+    return {path: gitattributes.is_generated(path, rules) for path in paths}
+
+
+def _text(blob: Blob | None) -> str | LeftOutReason:
     """The text of a file, or the reason to leave it out."""
     if blob is None:
         return LeftOutReason.UNAVAILABLE
+    if kind := _why_not_a_file(blob):
+        return kind
     if blob.truncated:
         return LeftOutReason.TOO_LARGE
     if blob.text is None:
         return LeftOutReason.NOT_TEXT
-    if LINK_TARGET.fullmatch(blob.text):
-        return LeftOutReason.LINK
-    if check_header and has_generated_header(blob.text):
-        return LeftOutReason.GENERATED
+    if _LFS_POINTER.fullmatch(blob.text):
+        return LeftOutReason.LFS_POINTER
     return blob.text

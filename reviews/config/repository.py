@@ -84,11 +84,38 @@ class LimitsSection(Section):
 
 
 class TriggersSection(Section):
-    """`triggers:` what starts a review. A mention or a requested review always does."""
+    """`triggers:` which pull requests are reviewed, and when. A mention or a requested review always starts one.
+
+    Labels, titles, authors and branches are patterns: * matches any text and ? any character; case does not matter.
+    """
 
     actions: list[Literal["opened", "reopened", "ready_for_review", "synchronize", "review_requested"]] = Field(
         default=["opened", "reopened", "ready_for_review", "synchronize", "review_requested"],
         description="Actions of pull_request events; synchronize is a push.",
+    )
+    ignore_labels: list[Pattern] = Field(
+        default=[], max_length=50, description="Pull requests with such a label are not reviewed: wip, release-*."
+    )
+    ignore_titles: list[Pattern] = Field(
+        default=[], max_length=50, description="Pull requests with such a title are not reviewed: WIP:*."
+    )
+    ignore_authors: list[Pattern] = Field(
+        default=[], max_length=50, description="Pull requests of these logins are not reviewed: renovate[bot]."
+    )
+    base_branches: list[Pattern] = Field(
+        default=[],
+        max_length=50,
+        description="Only pull requests into these branches are reviewed: main, release/*. Empty: into any.",
+    )
+
+
+class ReviewsSection(Section):
+    """`reviews:` which reviews are posted."""
+
+    when_clean: Literal["review", "check"] = Field(
+        default="review",
+        description="If nothing is found, review: the first review of a pull request says so, later ones are left to "
+        "the check run; check: only the check run says so.",
     )
 
 
@@ -98,6 +125,15 @@ class CheckSection(Section):
     fail_on: Literal["critical", "major", "minor", "info", "never"] = Field(
         default="never", description="The check run fails if there are findings of at least this severity."
     )
+    incomplete: Literal["failure", "neutral"] = Field(
+        default="failure",
+        description="Conclusion if a part of the changes was not reviewed. Effective only with fail_on.",
+    )
+
+    @property
+    def may_fail(self) -> bool:
+        """Whether findings can fail the check run, so that nothing may escape by what its author wrote."""
+        return self.fail_on != "never"
 
 
 class Sections(Section):
@@ -109,6 +145,7 @@ class Sections(Section):
     severities: SeveritiesSection = SeveritiesSection()
     limits: LimitsSection = LimitsSection()
     triggers: TriggersSection = TriggersSection()
+    reviews: ReviewsSection = ReviewsSection()
     check: CheckSection = CheckSection()
 
 
@@ -173,6 +210,11 @@ def _unsupported(what: str, location: Any) -> yaml.MarkedYAMLError:
     return yaml.MarkedYAMLError(problem=f"{what} are not supported", problem_mark=location.start_mark)
 
 
+def load_yaml(text: str) -> Any:
+    """Parse untrusted YAML. Raises `yaml.YAMLError`, and `ValueError` or `OverflowError` for impossible dates."""
+    return yaml.load(text, Loader=_Loader)  # noqa: S506  # a SafeLoader
+
+
 def parse(text: str | None) -> RepositoryConfig:
     """Parse a configuration; never raises. An invalid section falls back to its defaults and is a problem."""
     if text is None:
@@ -182,7 +224,7 @@ def parse(text: str | None) -> RepositoryConfig:
             problems=(f"`{PATH}` is longer than {MAX_CHARACTERS} characters; the defaults were used.",)
         )
     try:
-        document = yaml.load(text, Loader=_Loader)  # noqa: S506  # a SafeLoader
+        document = load_yaml(text)
     except (yaml.YAMLError, RecursionError, ValueError, OverflowError) as error:
         # ValueError and OverflowError: impossible dates and numbers.
         return RepositoryConfig(problems=(f"`{PATH}` is not valid YAML{_location(error)}; the defaults were used.",))

@@ -7,26 +7,37 @@ import sys
 import tempfile
 import time
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from reviews.engines import confinement
-from reviews.engines.confinement import Overrun, run
+from reviews.config.linters import LinterSettings
+from reviews.engines import confinement, scratch
+from reviews.engines.confinement import NoWall, Overrun, run
+from reviews.engines.walls import SYSTEM_PATH
 from reviews.findings import Finding, Severity, bounded
 from reviews.redaction import storable
 
-PROGRAMS = f"{os.path.dirname(sys.executable)}:{confinement.SYSTEM_PATH}"
+PROGRAMS = f"{os.path.dirname(sys.executable)}:{SYSTEM_PATH}"
 """Search path for analyzers: the locked ones in Kodiai's own environment, then the system's."""
 
 
 class AnalyzerFailed(Exception):
-    """An analyzer could not be run, timed out, or printed invalid output. The text gives the reason."""
+    """An analyzer could not be run, timed out, or printed invalid output. The text gives the reason.
+
+    `whatever_it_reads`: it would fail on any file, for example because it is not installed.
+    """
+
+    def __init__(self, reason: str, *, whatever_it_reads: bool = False) -> None:
+        super().__init__(reason)
+        self.whatever_it_reads = whatever_it_reads
 
 
 Read = Callable[[bytes, Mapping[str, str], str], list[Finding]]
+Unread = Callable[[bytes, Mapping[str, str]], list[Finding]]
 
 
 @dataclass(frozen=True)
@@ -43,6 +54,18 @@ class Analyzer:
     """Globs: `*.py` and `Dockerfile` match names in any directory, `.github/workflows/*.yml` matches a path."""
     command: tuple[str, ...]
     read: Read
+    own_files: tuple[str, ...] = ()
+    """Files of Kodiai's that the command reads, such as its configuration; it sees no others."""
+    excluded: tuple[str, ...] = ()
+    """Globs of names among `files` that are of another kind: `Dockerfile.md`."""
+    is_source: Callable[[str], bool] | None = None
+    """Whether a text can be of the kind that its name says: a `*.ts` file may be a translation in XML."""
+    parse_error_rules: tuple[str, ...] = ()
+    """Prefixes of the rules that mean that the analyzer could not parse the whole file. No comment suppresses them."""
+    unread: Unread | None = None
+    """Turns standard error and the files into findings about files that the analyzer could not load."""
+    variants: Callable[[str], tuple[str, ...]] | None = None
+    """Options for a text. Files with different options are read by commands of their own."""
     rules: Mapping[str, Severity] | None = None
     """Severities of the rules that are reported; None: all rules, with the severities that `read` gives."""
     page: str = ""
@@ -52,17 +75,45 @@ class Analyzer:
 
     `{rule}` stands for the rule, `{name}` for the rule without its family. Empty if the analyzer supports none.
     """
-    not_suppressible: tuple[str, ...] = ()
-    """Prefixes of rules that no comment suppresses: those for files that cannot be parsed."""
+    breakage_rules: tuple[str, ...] = ()
+    """Prefixes of rules that a change can violate on another line: a renamed name that is still used there.
+
+    A finding of these rules, and of `parse_error_rules`, is reported although its line is unchanged.
+    """
+    only_breakage_rules: tuple[str, ...] = ()
+    """Prefixes of rules that are right only about a line that did not violate them before: on a new line, a name that
+    looks undefined may be defined by another file."""
+    reads_patches: bool = False
+    """The lines of a patch are enough: it reads files of which nothing else is fetched, too."""
+    exact_rules: tuple[str, ...] = ()
+    """Prefixes of rules of which a changed line with an equal message is a new finding: another secret."""
+    distribution: str = ""
+    """The Python distribution that installs the command; empty for Kodiai's own analyzers."""
+    own_version: str = ""
+    """The version of an analyzer of Kodiai's own."""
+    arguments: Callable[[Collection[str], LinterSettings], tuple[str, ...]] | None = None
+    """Further arguments, for the files of these names and the settings of the repository's linters."""
+    compares: bool = False
+    """Whether its findings in a file depend on the other files."""
     names_files: bool = False
     success_codes: tuple[int, ...] = (0,)
     url: str = ""
     licence: str = ""
     """SPDX identifier of the licence of the tool and its rules."""
 
-    def reads(self, path: str) -> bool:
-        """Return whether the analyzer reads files of this name."""
+    def with_settings(self, settings: LinterSettings, paths: Collection[str]) -> "Analyzer":
+        """Return the analyzer as the settings of the repository's linters ask for it."""
+        if self.arguments is None:
+            return self
+        return replace(self, command=(*self.command, *self.arguments(paths, settings)))
+
+    def reads(self, path: str, text: str | None = None) -> bool:
+        """Return whether the analyzer reads files of this name and, if it is known, of this text."""
         name = path.rpartition("/")[2]
+        if any(fnmatchcase(name, glob) for glob in self.excluded):
+            return False
+        if text is not None and self.is_source is not None and not self.is_source(text):
+            return False
         return any(
             fnmatchcase(name, glob)
             if "/" not in glob
@@ -70,9 +121,37 @@ class Analyzer:
             for glob in self.files
         )
 
+    @property
+    def version(self) -> str:
+        """The installed version; `system` if it is the system's own command."""
+        if not self.distribution:
+            return self.own_version
+        try:
+            return metadata.version(self.distribution)
+        except metadata.PackageNotFoundError:
+            return "system"
+
+    def is_parse_error(self, finding: Finding) -> bool:
+        """Return whether a finding means that the analyzer could not parse the whole file."""
+        return finding.engine == self.name and _has_prefix(finding.rule, self.parse_error_rules)
+
+    def is_only_breakage(self, finding: Finding) -> bool:
+        """Return whether a finding is right only about a line that did not violate its rule before."""
+        return _has_prefix(finding.rule, self.only_breakage_rules)
+
+    def is_breakage(self, finding: Finding) -> bool:
+        """Return whether a finding is reported although its line is unchanged."""
+        rules = (*self.breakage_rules, *self.only_breakage_rules, *self.parse_error_rules)
+        return _has_prefix(finding.rule, rules)
+
+    def is_exact(self, finding: Finding) -> bool:
+        """Return whether another line with an equal message is another finding."""
+        return _has_prefix(finding.rule, self.exact_rules)
+
     def configured(self, finding: Finding) -> Finding | None:
         """Give a finding its rule's severity, page and suppression comment; None if its rule is not reported."""
-        if self.rules is not None:
+        finding = replace(finding, engine=self.name)
+        if self.rules is not None and not finding.internal:
             if finding.rule not in self.rules:
                 return None
             finding = replace(finding, severity=self.rules[finding.rule])
@@ -83,12 +162,16 @@ class Analyzer:
         )
 
     def _suppression(self, rule: str) -> str:
-        if rule.startswith(self.not_suppressible):
+        if _has_prefix(rule, self.parse_error_rules):
             return ""
         family, _, name = rule.replace("(", "/").rstrip(")").rpartition("/")
         # oxlint reports core rules in the family `eslint`, and comments name them without it.
         full = f"{family}/{name}" if family not in ("", "eslint") else name
         return self.suppression.format(rule=full, name=name)
+
+
+def _has_prefix(rule: str, prefixes: tuple[str, ...]) -> bool:
+    return bool(prefixes) and rule.startswith(prefixes)
 
 
 def safe_path(path: str) -> bool:
@@ -125,36 +208,44 @@ def _normalised(path: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
 
 
-def run_analyzer(analyzer: Analyzer, files: Mapping[str, str], deadline: float | None = None) -> list[Finding]:
-    """Write `files` (safe path → text) into a scratch directory and run the analyzer over it until `deadline`.
+def run_analyzer(analyzer: Analyzer, files: Mapping[str, str], seconds: float | None = None) -> list[Finding]:
+    """Write `files` (safe path → text) into a scratch directory and run the analyzer over it.
 
-    `deadline` is a value of `time.monotonic()`; by default the analyzer has `confinement.TIME_LIMIT`. Raises
-    `AnalyzerFailed`.
+    It has `seconds` (default: `confinement.TIME_LIMIT`). Raises `AnalyzerFailed`.
     """
-    if deadline is None:
-        deadline = time.monotonic() + confinement.TIME_LIMIT
+    end = time.monotonic() + (confinement.TIME_LIMIT if seconds is None else seconds)
+    by_options: dict[tuple[str, ...], dict[str, str]] = {}
+    for path, text in files.items():
+        by_options.setdefault(analyzer.variants(text) if analyzer.variants else (), {})[path] = text
+    return [finding for options, own in by_options.items() for finding in _run_command(analyzer, options, own, end)]
+
+
+def _run_command(analyzer: Analyzer, options: Sequence[str], files: Mapping[str, str], end: float) -> list[Finding]:
     with (
-        tempfile.TemporaryDirectory(prefix="kodiai-", ignore_cleanup_errors=True) as scratch,
+        scratch.directory() as root,
         tempfile.TemporaryFile() as output,
         tempfile.TemporaryFile() as errors,
     ):
-        root = os.path.realpath(scratch)
         try:
             _write(files, root)
         except (OSError, UnicodeEncodeError) as error:
             raise AnalyzerFailed(f"its input files could not be written: {type(error).__name__}") from error
         program = shutil.which(analyzer.command[0], path=PROGRAMS)
         if program is None:
-            raise AnalyzerFailed("it is not installed")
+            raise AnalyzerFailed("it is not installed", whatever_it_reads=True)
         # "./": a name that starts with a dash must not be read as an option.
         names = [f"./{path}" for path in files] if analyzer.names_files else ["."]
         try:
-            left = max(0.0, deadline - time.monotonic())
-            status = run([program, *analyzer.command[1:], *names], root, output, errors, left)
+            left = max(0.0, end - time.monotonic())
+            command = [program, *analyzer.command[1:], *options, *names]
+            status = run(command, root, output, errors, left, analyzer.own_files)
         except Overrun as error:
-            raise AnalyzerFailed(f"it took longer than {confinement.TIME_LIMIT} seconds") from error
+            raise AnalyzerFailed("it took too long") from error
+        except NoWall as error:
+            reason = "it must be confined (`KODIAI_CONFINEMENT`), and this system has no way to do so"
+            raise AnalyzerFailed(reason, whatever_it_reads=True) from error
         except OSError as error:
-            raise AnalyzerFailed(f"it could not be started: {error.strerror}") from error
+            raise AnalyzerFailed(f"it could not be started: {error.strerror}", whatever_it_reads=True) from error
         size = os.fstat(output.fileno()).st_size
         if size >= confinement.OUTPUT_LIMIT:
             raise AnalyzerFailed(f"its output exceeds {confinement.OUTPUT_LIMIT} bytes")
@@ -163,6 +254,9 @@ def run_analyzer(analyzer: Analyzer, files: Mapping[str, str], deadline: float |
         output.seek(0)
         try:
             found = analyzer.read(output.read(size), files, root)
+            if analyzer.unread is not None:
+                errors.seek(0)
+                found += analyzer.unread(errors.read(confinement.OUTPUT_LIMIT), files)
             return [bounded(reported) for finding in found if (reported := analyzer.configured(finding))]
         except (ValueError, KeyError, TypeError) as error:
             raise AnalyzerFailed(f"its output is invalid: {type(error).__name__}") from error

@@ -1,11 +1,11 @@
-"""Confinement of analyzers: resource limits, namespaces where the system has them, and a kill of every process.
+"""Confinement of analyzers: limits, a view of the files that they need and no others, and a kill of every process.
 
-The analyzer is trusted, its input is not: a parser that a hostile file exploits must not reach Kodiai's secrets, the
-network or the next run, and must not exhaust the machine.
+The analyzer is trusted, its input is not: a parser that a hostile file exploits must not reach Kodiai's files, the
+network, other processes or the next run, and must not exhaust the machine.
 
-Three commands from util-linux, which Debian and its slim images always have, wrap the analyzer: `setpriv`, `unshare`
-and `prlimit`. Python's own way, a function between fork and exec, can deadlock in a process with threads, and the
-worker has some.
+Programs that Debian has (bubblewrap; `setpriv`, `unshare` and `prlimit` of util-linux) wrap the analyzer, or the thread
+that starts it is restricted. Python's own way, a function between fork and exec, can deadlock in a process with
+threads, and the worker has some.
 """
 
 import logging
@@ -13,11 +13,18 @@ import os
 import resource
 import signal
 import subprocess
-from collections.abc import Sequence
-from contextlib import suppress
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import IO
+
+from reviews.engines import landlock, walls
+from reviews.engines.walls import SYSTEM_PATH, View
 
 logger = logging.getLogger(__name__)
 
@@ -42,19 +49,56 @@ hangs.) It does not apply to root, one more reason not to run Kodiai as root."""
 THREADS = 4
 """Threads that an analyzer written in Rust starts, so that it stays within the limits on a machine with many cores."""
 
-SYSTEM_PATH = "/usr/bin:/bin"
 
-# Killed when the worker ends, and never gains privileges from a set-uid program. For the kernel the parent is the
-# thread that started the process: that thread has to wait for the end of the process, as `run` does.
-_BOUND = ("setpriv", "--no-new-privs", "--pdeathsig=KILL", "--")
-# Network: none, not even loopback. Processes: a namespace whose processes are all killed when the first one ends.
-# User: the same, without privileges outside the namespace, so that it cannot read the worker's /proc/…/environ.
-_NAMESPACES = ("--net", "--pid", "--fork", "--kill-child", "--")
-_PREFIXES = (
-    (*_BOUND, "unshare", "--user", "--map-current-user", *_NAMESPACES),
-    (*_BOUND, "unshare", *_NAMESPACES),
-    _BOUND,
+class Reach(StrEnum):
+    """What an analyzer that was taken over may try to reach."""
+
+    FILES = "files outside its scratch directory"
+    METADATA = "names, sizes and dates of other files"
+    NETWORK = "the network"
+    SOCKETS = "sockets of local services"
+    MEMORY = "memory and environment of other processes"
+    SIGNALS = "signals to other processes"
+    DAEMONS = "processes that hide and outlive it"
+
+
+@dataclass(frozen=True)
+class Confinement:
+    """A way to confine analyzers. Memory, time, output and processes are limited by all but `NONE`."""
+
+    name: str
+    stops: tuple[Reach, ...]
+
+    @property
+    def lacks(self) -> tuple[Reach, ...]:
+        """What an analyzer that was taken over can still reach."""
+        return tuple(reach for reach in Reach if reach not in self.stops)
+
+    @property
+    def is_wall(self) -> bool:
+        """Return whether it keeps secrets in: no files, no memory of others, no network and no sockets."""
+        return {Reach.FILES, Reach.MEMORY, Reach.NETWORK, Reach.SOCKETS} <= set(self.stops)
+
+
+BUBBLEWRAP = Confinement("bubblewrap", tuple(Reach))
+"""Files, network and processes of its own, by bubblewrap."""
+NAMESPACES = Confinement("namespaces", tuple(Reach))
+"""The same by util-linux alone."""
+LANDLOCK = Confinement(
+    "landlock",
+    (
+        Reach.FILES,
+        *((Reach.NETWORK, Reach.SOCKETS) if landlock.can_filter() else ()),
+        Reach.MEMORY,
+        *((Reach.SIGNALS,) if landlock.version() >= landlock.SIGNALS_VERSION else ()),
+    ),
 )
+"""Landlock and a filter of system calls, where namespaces are forbidden, as in most containers."""
+LIMITS = Confinement("limits", ())
+"""Nothing but the limits."""
+NONE = Confinement("none", ())
+"""Not even all limits: a system without util-linux, such as macOS."""
+WAYS = (BUBBLEWRAP, NAMESPACES, LANDLOCK, LIMITS)
 """From the strictest to the weakest."""
 
 
@@ -62,18 +106,121 @@ class Overrun(Exception):
     """The command timed out."""
 
 
+class NoWall(Exception):
+    """`KODIAI_CONFINEMENT` is `required`, and no wall works on this system."""
+
+
 def run(
-    command: Sequence[str], directory: str, output: IO[bytes], errors: IO[bytes], seconds: float | None = None
+    command: Sequence[str],
+    directory: str,
+    output: IO[bytes],
+    errors: IO[bytes],
+    seconds: float | None = None,
+    reads: Sequence[str] = (),
 ) -> int:
     """Run a confined command in `directory` and return its exit status, negative for a signal.
 
-    It has `seconds` (default: `TIME_LIMIT`); every process that it started is killed before this returns. `output` and
-    `errors` are files, not pipes: a process that keeps them open delays nothing. Raises `Overrun` and `OSError`.
+    Behind a wall it sees that directory, its program, the system's libraries, the files that it `reads`, and nothing
+    else. It has `seconds` (default: `TIME_LIMIT`); every process that it started is killed before this returns.
+    `output` and `errors` are files, not pipes: a process that keeps them open delays nothing. Raises `Overrun`,
+    `NoWall` and `OSError`.
     """
-    prefix = confinement()
+    if is_required() and not in_force().is_wall:
+        raise NoWall
+    return _run(in_force(), command, directory, output, errors, TIME_LIMIT if seconds is None else seconds, reads)
+
+
+@cache
+def in_force() -> Confinement:
+    """Return the strictest confinement that works on this system; probed, by an attempt to break out, once per process.
+
+    Logs a warning if it is no wall: at the start of a worker, which asks for it.
+    """
+    way = next((way for way in WAYS if works(way)), NONE)
+    if not way.is_wall:
+        logger.warning(
+            "analyzers are not confined: a file that takes one over can do what this user can; install bubblewrap, or "
+            "allow user namespaces or Landlock",
+            extra={"confinement": way.name, "not_stopped": ", ".join(way.lacks)},
+        )
+    return way
+
+
+def is_required() -> bool:
+    """Return whether analyzers must not run without a wall. A local review has no settings."""
+    try:
+        from django.conf import settings
+    except ImportError:  # `kodiai review` is installed without the server
+        return False
+    return settings.configured and getattr(settings, "KODIAI_CONFINEMENT", "auto") == "required"
+
+
+def works(way: Confinement) -> bool:
+    """Return whether this system supports a way: a shell can write, but only here, and read nothing beside."""
+    attempt = ': > here && ! (: > "$1/there") && ! (: < "$1/secret")' if way.is_wall else ": > here"
+    with (
+        tempfile.TemporaryDirectory() as beside,
+        tempfile.TemporaryDirectory() as directory,
+        Path(os.devnull).open("r+b") as ignored,
+    ):
+        Path(beside, "secret").touch()
+        command = ["/bin/sh", "-c", attempt, "sh", os.path.realpath(beside)]
+        try:
+            return _run(way, command, os.path.realpath(directory), ignored, ignored, 10) == 0
+        except (OSError, Overrun):
+            return False
+
+
+def _run(
+    way: Confinement,
+    command: Sequence[str],
+    directory: str,
+    output: IO[bytes],
+    errors: IO[bytes],
+    seconds: float,
+    reads: Sequence[str] = (),
+) -> int:
+    view = View.of(command, directory, reads)
+    restrict: Callable[[], None] | None = None
+    with ExitStack() as stack:
+        if way == BUBBLEWRAP:
+            wrapped = walls.in_bubblewrap(view, _limits(PROCESSES_LIMIT))
+        elif way == NAMESPACES:
+            wrapped = walls.in_namespaces(view, _limits(PROCESSES_LIMIT), stack)
+        elif way == NONE:
+            wrapped = [*view.command]
+        else:
+            wrapped = [*walls.BOUND, *_limits(USER_PROCESSES_LIMIT), *view.command]
+            restrict = view.restrict_thread if way == LANDLOCK else None
+        # A thread for this command alone: it keeps its restriction until it ends, and hands it on to what it starts.
+        # For the kernel it is the parent, whose end kills the process (`--pdeathsig`), so it waits for the process.
+        thread = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="confinement"))
+        process = thread.submit(_start, restrict, wrapped, directory, output, errors).result()
+        try:
+            if way == NONE:
+                _limit_after_start(process.pid)
+            status = thread.submit(process.wait).result(max(0.0, seconds))
+            # bubblewrap reports a signal as a shell does.
+            return 128 - status if way == BUBBLEWRAP and status > 128 else status
+        except TimeoutError as error:
+            raise Overrun from error
+        finally:
+            # The group even if the command has exited: processes that it left behind may go on writing.
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            if Reach.DAEMONS in way.lacks:
+                _kill_strays(directory)
+
+
+def _start(
+    restrict: Callable[[], None] | None, command: Sequence[str], directory: str, output: IO[bytes], errors: IO[bytes]
+) -> "subprocess.Popen[bytes]":
+    if restrict is not None:
+        restrict()
     # Its own session and group, so that it can be killed as a whole; it inherits only the three descriptors.
-    process = subprocess.Popen(
-        [*prefix, *_limits(prefix), *command],
+    return subprocess.Popen(
+        command,
         cwd=directory,
         stdin=subprocess.DEVNULL,
         stdout=output,
@@ -82,50 +229,10 @@ def run(
         env={"PATH": SYSTEM_PATH, "HOME": directory, "LANG": "C.UTF-8", "RAYON_NUM_THREADS": str(THREADS)},
         start_new_session=True,
     )
-    try:
-        if not prefix:
-            _limit_after_start(process.pid)
-        return process.wait(TIME_LIMIT if seconds is None else seconds)
-    except subprocess.TimeoutExpired as error:
-        raise Overrun from error
-    finally:
-        # The group even if the command has exited: processes that it left behind may go on writing.
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        if "--pid" not in prefix:
-            _kill_strays(directory)
 
 
-@cache
-def confinement() -> tuple[str, ...]:
-    """The strictest confinement that this system supports, as a command prefix; probed once per process.
-
-    Empty without util-linux.
-    """
-    prefix: tuple[str, ...]
-    for prefix in _PREFIXES:
-        with suppress(OSError, subprocess.TimeoutExpired):
-            probe = subprocess.run(
-                [*prefix, *_limits(prefix), "true"],
-                capture_output=True,
-                env={"PATH": SYSTEM_PATH},
-                timeout=10,
-                check=False,
-            )
-            if probe.returncode == 0:
-                break
-    else:
-        prefix = ()
-    if "--net" not in prefix:
-        logger.warning("analyzers run with network access: this system does not allow namespaces")
-    return prefix
-
-
-def _limits(prefix: Sequence[str]) -> list[str]:
-    if not prefix:
-        return []
-    limits = _limits_for(PROCESSES_LIMIT if "--user" in prefix else USER_PROCESSES_LIMIT)
+def _limits(processes: int) -> list[str]:
+    limits = _limits_for(processes)
     return ["prlimit", *(f"--{name}={_attainable(kind, limit)}" for name, (kind, limit) in limits.items()), "--"]
 
 

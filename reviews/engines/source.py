@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 from reviews.findings import MAX_SUGGESTION_CHARACTERS, Suggestion
+from reviews.redaction import visible
 
 MAX_SUGGESTION_LINES = 20
 """Lines. A longer replacement is too much to accept with one click."""
@@ -62,6 +63,8 @@ class Source:
         if last > len(self.lines) or last - first >= MAX_SUGGESTION_LINES or not self._applies(edits, first, last):
             return None
         text = self._edited(edits, first, last)
+        if text == "\n" and last == len(self.lines):
+            text = ""  # The last line has no line break that an edit could delete.
         return Suggestion(first, last, text.removesuffix("\n") if text else None)
 
     def _applies(self, edits: Sequence[Edit], first: int, last: int) -> bool:
@@ -70,8 +73,9 @@ class Source:
         # Checked first: a line of a megabyte may have thousands of findings.
         if sum(map(len, lines)) + sum(len(edit.text) for edit in edits) > MAX_SUGGESTION_CHARACTERS:
             return False
-        # GitHub does not document whether a suggestion keeps CRLF, and one different line ending is worse than none.
-        if any("\r" in line for line in lines):
+        # GitHub does not document whether a suggestion keeps CRLF, form feeds or a byte order mark; and nobody can
+        # judge what is invisible before the click that commits it.
+        if any(_is_invisible(text) for text in (*lines, *(edit.text for edit in edits))):
             return False
         # A column past the end of its line: the tool read another file, or counts columns in another way.
         return all(column <= len(self.text(line)) + 1 for edit in edits for line, column in (edit.start, edit.end))
@@ -88,6 +92,12 @@ class Source:
         for edit in reversed(edits):
             text = text[: offset(edit.start)] + edit.text + text[offset(edit.end) :]
         return text
+
+
+def _is_invisible(text: str) -> bool:
+    """Return whether a text has invisible characters besides tabs and line feeds."""
+    plain = text.replace("\t", " ").replace("\n", " ")
+    return visible(plain) != plain
 
 
 def _overlap(edits: Sequence[Edit]) -> bool:

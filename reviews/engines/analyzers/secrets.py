@@ -8,7 +8,6 @@ from pydantic import PositiveInt, TypeAdapter
 
 from reviews.engines.analyzer import Analyzer
 from reviews.engines.analyzers import secret_formats
-from reviews.engines.kinds import PROSE, SETTINGS, SOURCE
 from reviews.engines.source import Source
 from reviews.findings import Finding, Severity
 
@@ -30,10 +29,14 @@ def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
 
 ANALYZER = Analyzer(
     name="secrets",
-    files=(*PROSE, *SOURCE, *SETTINGS),
+    files=("*",),
+    reads_patches=True,
     command=(sys.executable, "-I", "-S", secret_formats.__file__),
     read=read,
+    own_files=(secret_formats.__file__,),
     suppression="`gitleaks:allow` in a comment on the line",
+    exact_rules=tuple(secret_formats.FORMATS),
+    own_version="1",
     url="https://docs.github.com/en/code-security/reference/secret-security/supported-secret-scanning-patterns",
     licence="MIT",
 )

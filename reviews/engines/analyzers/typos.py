@@ -1,6 +1,7 @@
 """typos: known misspellings in English prose and in sentences of source code, one finding per line.
 
-In source code typos cannot tell names from words: there only sentences are reported, without a suggestion.
+In source code typos cannot distinguish names from words: only sentences are reported there, without a suggestion, and
+as info unless they stand in a text that people read.
 """
 
 import os
@@ -12,6 +13,7 @@ from fnmatch import fnmatchcase
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt
 
 from reviews.engines.analyzer import Analyzer
+from reviews.engines.analyzers import typo_context
 from reviews.engines.kinds import PROSE, SOURCE
 from reviews.engines.source import Edit, Source
 from reviews.findings import MAX_SUGGESTION_CHARACTERS, Finding, Severity
@@ -20,12 +22,6 @@ MIN_CHARACTERS = 4
 """Letters. Shorter words are mostly abbreviations, unless the letters are only swapped: "teh"."""
 MAX_CORRECTIONS = 3
 """A word with more possible corrections is probably not a mistake."""
-COMMON = frozenset(["the", "of", "and", "to", "that", "it", "with", "this", "are", "be", "is", "not", "for", "by"])
-MIN_COMMON = 0.04
-"""Share of these words in a text. English has some 20 %, French and German have none."""
-MAX_SAMPLE = 20_000
-"""Characters of a text that are read to detect its language."""
-_WORD = re.compile(r"[^\W\d_]+")
 _SENTENCE = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*[,:;]?(?: [^\W\d_]+(?:['’-][^\W\d_]+)*[,:;]?){3,}")
 """Four words in a row, as in a comment or a message, but not in names."""
 
@@ -45,7 +41,7 @@ class _Entry(BaseModel):
 
 def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
     """Read typos' JSON lines into findings."""
-    foreign = {path for path, text in files.items() if _is_prose(path) and not _is_english(text)}
+    foreign = {path for path, text in files.items() if _is_prose(path) and not typo_context.is_english(text)}
     sources: dict[str, Source] = {}
     by_line: defaultdict[tuple[str, int], list[_Entry]] = defaultdict(list)
     for line in output.splitlines():
@@ -54,7 +50,14 @@ def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
         if word.type != "typo" or path in foreign or not _is_a_mistake(word):
             continue
         source = sources.get(path) or sources.setdefault(path, Source(files[path]))
-        if _is_prose(path) or _in_a_sentence(word, source.text(word.line_num)):
+        at = _column(word, source.text(word.line_num)) - 1
+        if typo_context.is_a_name(word.typo, at, path, word.line_num, source):
+            continue
+        if _is_prose(path):
+            wanted = typo_context.is_english_around(word.line_num, source)
+        else:
+            wanted = _in_a_sentence(word, source.text(word.line_num))
+        if wanted:
             by_line[path, word.line_num].append(word)
     return [_finding(path, line, words, sources[path]) for (path, line), words in by_line.items()]
 
@@ -71,7 +74,7 @@ def _finding(path: str, line: int, words: list[_Entry], source: Source) -> Findi
         path=path,
         start_line=line,
         end_line=line,
-        severity=Severity.INFO,
+        severity=_severity(path, line, words, source),
         rule="typo",
         message=f"{', '.join(corrections)}.",
         suggestion=source.suggestion(edits),
@@ -80,26 +83,35 @@ def _finding(path: str, line: int, words: list[_Entry], source: Source) -> Findi
     )
 
 
+def _severity(path: str, line: int, words: list[_Entry], source: Source) -> Severity:
+    """Minor in prose and in texts that a program shows; in code and comments it is taste."""
+    if _is_prose(path):
+        return Severity.INFO if _is_fenced(line, source) else Severity.MINOR
+    columns = (_column(word, source.text(line)) for word in words)
+    shown = any(typo_context.is_shown(path, line, column - 1, source) for column in columns)
+    return Severity.MINOR if shown else Severity.INFO
+
+
+def _is_fenced(line: int, source: Source) -> bool:
+    """Return whether a line of Markdown stands in a fence, as code does."""
+    return sum(text.lstrip().startswith(("```", "~~~")) for text in source.lines[: line - 1]) % 2 == 1
+
+
 def _either(corrections: list[str]) -> str:
     return " or ".join(f"`{right}`" for right in corrections)
 
 
 def _is_a_mistake(word: _Entry) -> bool:
     swapped = [sorted(word.typo.lower())] == [sorted(right.lower()) for right in word.corrections]
-    return len(word.corrections) <= MAX_CORRECTIONS and (swapped or len(word.typo) >= MIN_CHARACTERS)
-
-
-def _is_english(text: str) -> bool:
-    """Return whether a text seems to be English, and not a list of names or another language."""
-    words = _WORD.findall(text[:MAX_SAMPLE].lower())
-    return sum(word in COMMON for word in words) >= max(1, MIN_COMMON * len(words))
+    is_variant = any(typo_context.is_variant(word.typo, right) for right in word.corrections)
+    return len(word.corrections) <= MAX_CORRECTIONS and (swapped or len(word.typo) >= MIN_CHARACTERS) and not is_variant
 
 
 def _in_a_sentence(word: _Entry, line: str) -> bool:
     """Return whether a word in source code is part of an English sentence, in a comment or a message."""
     at = _column(word, line) - 1
     return any(
-        found.start() <= at < found.end() and _is_english(found[0])
+        found.start() <= at < found.end() and typo_context.is_english(found[0])
         for found in _SENTENCE.finditer(line[:MAX_SUGGESTION_CHARACTERS])
     )
 
@@ -112,21 +124,25 @@ def _is_prose(path: str) -> bool:
     return any(fnmatchcase(path.rpartition("/")[2], glob) for glob in PROSE)
 
 
+CONFIGURATION = f"{os.path.dirname(__file__)}/typos.toml"
+
 ANALYZER = Analyzer(
     name="typos",
     files=(*PROSE, *SOURCE),
     command=(
         "typos",
         "--isolated",
-        f"--config={os.path.join(os.path.dirname(__file__), 'typos.toml')}",
+        f"--config={CONFIGURATION}",
         "--no-check-filenames",
         "--format=json",
     ),
     read=read,
+    own_files=(CONFIGURATION,),
     # With "." it would skip hidden and ignored files.
     names_files=True,
     # 2: there are findings.
     success_codes=(0, 2),
+    distribution="typos",
     url="https://github.com/crate-ci/typos",
     licence="MIT OR Apache-2.0",
 )

@@ -1,41 +1,238 @@
-"""zizmor: GitHub Actions, offline. Reports what an attacker can use, not what a policy may require."""
+"""zizmor: GitHub Actions, offline. Reports what an attacker can use, not what a policy may require.
 
+Kodiai reads zizmor's JSON, not its SARIF: it names the expression of an injection, and severity and confidence.
+"""
+
+import re
 from collections.abc import Mapping
-from dataclasses import replace
+from typing import Literal
 
-from reviews.engines import sarif
+import yaml
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, TypeAdapter
+
+from reviews.engines import dialects
 from reviews.engines.analyzer import Analyzer
+from reviews.engines.source import Source
 from reviews.findings import Finding, Severity
 
-MAJOR = "template-injection dangerous-triggers github-env insecure-commands hardcoded-container-credentials"
-MINOR = "unsound-contains excessive-permissions bot-conditions cache-poisoning unsound-condition obfuscation"
-RULES = {
-    f"zizmor/{rule}": severity
-    for severity, rules in ((Severity.MAJOR, MAJOR), (Severity.MINOR, MINOR))
-    for rule in rules.split()
-}
-WHOLE_JOB = "zizmor/excessive-permissions"
+AUDITS = frozenset(
+    (
+        *("template-injection", "dangerous-triggers", "github-env", "insecure-commands", "obfuscation"),
+        *("hardcoded-container-credentials", "unsound-contains", "excessive-permissions", "bot-conditions"),
+        *("cache-poisoning", "unsound-condition"),
+    )
+)
+"""Not reported: actions not pinned by hash, `persist-credentials`, outdated versions, and what only style demands."""
+WHOLE_JOB = "excessive-permissions"
 DEFAULT_PERMISSIONS = "default permissions used"
 """The repository's settings may limit them already; the workflow does not show it."""
+POLICY = ("dangerous-triggers", "excessive-permissions")
+"""True of many workflows that are safe: what they do decides."""
+INJECTION = "template-injection"
+_BY_STRANGERS = re.compile(
+    r"github\.head_ref|github\.ref_name|\.head\.(?:ref|label)|\.(?:title|body|message|name|email|page_name|default_branch)\b"
+    r"|github\.event\.(?:issue|comment|review|discussion|pages|commits|head_commit)\b"
+)
+"""Expressions that whoever opens an issue or a pull request can set. Source: GitHub docs, "Secure use reference"."""
+INVALID_YAML, NOT_LOADED = "zizmor/invalid-yaml", "zizmor/not-loaded"
+NO_INPUTS = 3
+"""Exit status: it could load none of the files."""
+MAX_YAML = 100_000
+"""Characters of a file that is parsed here."""
+
+Level = Literal["Informational", "Low", "Medium", "High"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True)
+
+
+class _Determinations(_Part):
+    confidence: Level
+    severity: Level
+
+
+class _Local(_Part):
+    verbatim_path: str
+
+
+class _Key(_Part):
+    Local: _Local
+
+
+class _Fragment(_Part):
+    Raw: str | None = None
+
+
+class _Subfeature(_Part):
+    fragment: _Fragment | None = None
+
+
+class _Feature(_Part):
+    Subfeature: _Subfeature | None = None
+
+
+class _Symbolic(_Part):
+    key: _Key
+    annotation: str
+    kind: str
+    feature_kind: str | _Feature = ""
+
+
+class _Point(_Part):
+    row: NonNegativeInt
+
+
+class _Span(_Part):
+    start_point: _Point
+    end_point: _Point
+
+
+class _Concrete(_Part):
+    location: _Span
+
+
+class _Location(_Part):
+    symbolic: _Symbolic
+    concrete: _Concrete
+
+
+class _Audit(_Part):
+    """A finding in zizmor's JSON, version 1: the fields that are read. Rows count from 0."""
+
+    ident: str
+    desc: str
+    url: str = ""
+    determinations: _Determinations
+    locations: list[_Location]
+    ignored: bool = False
+
+
+_OUTPUT = TypeAdapter(list[_Audit])
 
 
 def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
-    """Read zizmor's SARIF; findings on a whole job are moved to its first line."""
+    """Read zizmor's JSON into findings; those on a whole job are on its first line."""
+    findings = []
+    sources = {path: Source(text) for path, text in files.items()}
+    for audit in _OUTPUT.validate_json(output) if output.strip() else ():
+        primary = next((primary for primary in audit.locations if primary.symbolic.kind == "Primary"), None)
+        if audit.ident not in AUDITS or audit.ignored or primary is None:
+            continue
+        severity = _severity_of(audit, _expression(primary))
+        if severity is None:
+            continue
+        path = primary.symbolic.key.Local.verbatim_path.removeprefix("./")
+        if path not in files or DEFAULT_PERMISSIONS in primary.symbolic.annotation:
+            continue
+        span = primary.concrete.location
+        line = span.start_point.row + 1
+        findings.append(
+            Finding(
+                path=path,
+                start_line=line,
+                # Report it if the first line of the job is changed, not any line of the job.
+                end_line=line if audit.ident == WHOLE_JOB else max(line, span.end_point.row + 1),
+                severity=severity,
+                rule=f"zizmor/{audit.ident}",
+                rule_url=audit.url,
+                message=_message(audit, primary),
+                snippet=sources[path].text(line),
+            )
+        )
+    return findings
+
+
+def _severity_of(audit: _Audit, expression: str) -> Severity | None:
+    """zizmor's severity, lower for what people with write access set and for what a policy decides."""
+    severity = _severity(audit.determinations)
+    if audit.ident in POLICY:
+        return severity and Severity.INFO
+    if audit.ident == INJECTION and severity is not None and expression and not _BY_STRANGERS.search(expression):
+        return Severity.INFO
+    return severity
+
+
+def _severity(determined: _Determinations) -> Severity | None:
+    """zizmor's severity, lower the less it is sure; None if it is only informational."""
+    if determined.severity == "Informational":
+        return None
+    if determined.severity == "Low" or determined.confidence == "Low":
+        return Severity.INFO
+    return Severity.MAJOR if determined.severity == determined.confidence == "High" else Severity.MINOR
+
+
+def _expression(primary: _Location) -> str:
+    """The expression that a finding is about; empty if it is about none."""
+    feature = primary.symbolic.feature_kind
+    fragment = feature.Subfeature.fragment if isinstance(feature, _Feature) and feature.Subfeature else None
+    return (fragment.Raw or "").strip() if fragment is not None else ""
+
+
+def _message(audit: _Audit, primary: _Location) -> str:
+    expression = _expression(primary)
+    if audit.ident != INJECTION or not expression:
+        return f"{audit.desc}: {primary.symbolic.annotation}"
+    who = (
+        "whoever sets its value can run commands"
+        if audit.determinations.severity == "High"
+        else "if somebody else can set its value, it can contain commands"
+    )
+    return (
+        f"`${{{{ {expression} }}}}` becomes part of the script before it runs: {who}. Put it into a variable under "
+        f"`env:` and use that variable in the script."
+    )
+
+
+def unread(errors: bytes, files: Mapping[str, str]) -> list[Finding]:
+    """Findings about files that zizmor did not complete, according to its log: critical if they are not YAML."""
+    log = errors.decode(errors="replace")
     return [
-        # Report it if the first line of the job is changed, not any line of the job.
-        replace(finding, end_line=finding.start_line) if finding.rule == WHOLE_JOB else finding
-        for finding in sarif.read(output, files, root)
-        if DEFAULT_PERMISSIONS not in finding.message
+        _yaml_error(path, text) or dialects.unread(path, NOT_LOADED, "zizmor could not load this file.")
+        for path, text in files.items()
+        if f"completed ./{path}\n" not in log
     ]
+
+
+def _yaml_error(path: str, text: str) -> Finding | None:
+    """The first error of the syntax of YAML; None if there is none, or if the file is a template."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        # Events, not nodes: nesting costs no stack.
+        for _ in yaml.parse(text[:MAX_YAML], Loader=loader) if len(text) <= MAX_YAML else ():
+            pass
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        source = Source(text)
+        line = min(mark.line + 1 if mark else 1, len(source.lines))
+        if dialects.has_template_tag(source.text(line).replace("${{", "")):
+            return None
+        message = f"GitHub cannot read this file, which is not valid YAML: {error.problem or error.context}."
+        return Finding(path, line, line, Severity.CRITICAL, INVALID_YAML, message, snippet=source.text(line))
+    except (yaml.YAMLError, RecursionError):
+        return None
+    return None
 
 
 ANALYZER = Analyzer(
     name="zizmor",
     files=(".github/workflows/*.yml", ".github/workflows/*.yaml", "action.yml", "action.yaml"),
-    command=("zizmor", "--offline", "--no-config", "--no-exit-codes", "--quiet", "--format=sarif", "--collect=all"),
+    # Without --quiet: it logs which files it completed.
+    command=(
+        "zizmor",
+        "--offline",
+        "--no-config",
+        "--no-exit-codes",
+        "--no-progress",
+        "--format=json-v1",
+        "--collect=all",
+    ),
     read=read,
-    rules=RULES,
+    unread=unread,
+    parse_error_rules=(INVALID_YAML, NOT_LOADED),
     suppression="`# zizmor: ignore[{name}]` at the end of the line",
+    distribution="zizmor",
+    success_codes=(0, NO_INPUTS),
     url="https://docs.zizmor.sh/",
     licence="MIT",
 )

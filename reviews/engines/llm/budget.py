@@ -71,10 +71,10 @@ class LLMBudget:
 
 def _over_budget(review: Review) -> str:
     """The budget that is overdrawn, reservations included, as a reason; empty if none is."""
-    budgets: tuple[tuple[float, dict[str, str], str], ...] = (
+    budgets: tuple[tuple[float, dict[str, object], str], ...] = (
         (
             settings.KODIAI_LLM_MAX_COST_PER_REPOSITORY_PER_DAY,
-            {"review__repo": review.repo},
+            {"review__in": Review.objects.filter(review.of_repository)},
             "this repository's budget",
         ),
         (settings.KODIAI_LLM_MAX_COST_PER_DAY, {}, "the budget of the installation"),

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from reviews.engines.secret_values import blank, secret_values
 from reviews.github.patches import Hunk, parse_lines
 from reviews.redaction import redact, storable
 
@@ -71,9 +72,16 @@ def document(changes: Mapping[str, Change], tokens: int) -> tuple[str, tuple[str
     included: list[str] = []
     left = tokens - estimate('{"files": []}')
     for path, change in changes.items():
+        parsed = [list(hunk) for hunk in parse_lines(change.patch)]
+        # What the change removes is a secret too, and a key has many lines.
+        removed = "\n".join(line.text for hunk in parsed for line in hunk if line.sign != "+")
+        secrets = secret_values((change.text, removed))
         hunks = [
-            [f"{line.number or ''}{'|' if line.sign == ' ' else line.sign} {line.text}" for line in hunk]
-            for hunk in parse_lines(change.patch)
+            [
+                f"{line.number or ''}{'|' if line.sign == ' ' else line.sign} {blank(line.text, secrets)}"
+                for line in hunk
+            ]
+            for hunk in parsed
         ]
         part = redact(storable(json.dumps({"path": path, "hunks": hunks}, ensure_ascii=False)))
         if (size := estimate(part) + 1) <= left:

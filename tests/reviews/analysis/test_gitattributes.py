@@ -92,7 +92,7 @@ def test_files_marked_not_generated_are_analysed(github: Sandbox, repo: Reposito
 @pytest.mark.django_db
 def test_the_attributes_of_the_pull_request_itself_do_not_count(repo: Repository) -> None:
     pull = repo.open_pull_request(changes={".gitattributes": "* linguist-generated\n", "a.py": UNUSED}, author="mona")
-    assert run(admit(pull)).report["analysed_files"] == ["a.py"]
+    assert run(admit(pull)).report["analysed_files"] == [".gitattributes", "a.py"]
 
 
 @pytest.mark.django_db

@@ -52,12 +52,12 @@ def large(repo: Repository) -> PullRequest:
 def test_the_review_names_what_was_skipped_and_why(github: Sandbox, large: PullRequest) -> None:
     report = Report.from_json(run(admit(large)).report)
 
-    assert report.analysed_files == (".github/workflows/ci.yml", "b.py")
+    assert report.analysed_files == (".github/workflows/ci.yml", ".kodiai.yml", "b.py")
     assert {left.path: left.reason for left in report.left_out} == {
-        "a.py": FILES, ".kodiai.yml": FILES, "README.md": FILES, "made/c.py": LeftOutReason.ATTRIBUTES,
+        "a.py": FILES, "README.md": FILES, "made/c.py": LeftOutReason.ATTRIBUTES,
     }  # fmt: skip
     body = large.reviews[0]["body"]
-    assert "- 3 files not analysed: over the size limit; the riskiest files come first." in body
+    assert "- 2 files not analysed: over the size limit; the riskiest files come first." in body
     assert "- `a.py`: over the limit of files per review (`limits.files`)\n" in body
     assert "This pull request changes `.kodiai.yml`, but the base branch's version is used. It is valid." in body
     assert github.count("graphql") == 2

@@ -79,7 +79,7 @@ def test_what_is_not_valid_names_where_it_stands(github: Sandbox, pull: PullRequ
     assert "Section `limits` of `.kodiai.yml` of `octo/.github` is invalid" in body(run(admit(pull)), pull)
 
 
-def test_a_limit_puts_the_run_off_and_forgets_nothing(
+def test_a_limit_defers_the_run_and_forgets_nothing(
     github: Sandbox, pull: PullRequest, organisation: Repository
 ) -> None:
     # The first token is for the run's own repository.

@@ -62,9 +62,9 @@ def test_a_path_may_hold_whatever_a_path_may_hold(name: str) -> None:
     if "/" not in path:
         paths += [f"{above}/{path}" for above in ("node_modules", ".hidden", "vendor", "-C", "a b/c")]
     found = rules(run_analyzer(BY_NAME[name], dict.fromkeys(paths, text)))
-    told = {path for path, told, at in found if (told, at) == (rule, line)}
+    reported = {path for path, reported, at in found if (reported, at) == (rule, line)}
     # oxlint passes over what is minified.
-    assert told == {path for path in paths if not path.endswith(".min.wrong.js")}
+    assert reported == {path for path in paths if not path.endswith(".min.wrong.js")}
 
 
 # Everything that would silence the analyzers, if they obeyed it.
@@ -181,8 +181,8 @@ def test_lines_are_counted_as_git_counts_them(name: str, text: str, line: int) -
 )
 def test_what_cannot_be_parsed_is_critical(name: str, text: str, rule: str) -> None:
     found = run_analyzer(BY_NAME[name], {WRONG[name][0]: text})
-    told = [(finding.severity, finding.suppression) for finding in found if finding.rule == rule]
-    assert set(told) == {(Severity.CRITICAL, "")}, "no comment silences it"
+    reported = [(finding.severity, finding.suppression) for finding in found if finding.rule == rule]
+    assert set(reported) == {(Severity.CRITICAL, "")}, "no comment silences it"
 
 
 @every
@@ -207,10 +207,10 @@ def test_a_secret_is_reported_and_not_repeated() -> None:
 
 
 def test_typos_are_suggestions_in_prose_and_only_named_in_source() -> None:
-    text = "😀 Teh Adress we recieve is seperate.\n"
+    text = "😀 Teh adress we recieve is seperate.\n"
     found = run_analyzer(BY_NAME["typos"], {"a.md": text, "b.py": f"# {text}"})
     prose, source = sorted(found, key=lambda finding: finding.path)
-    assert prose.suggestion == Suggestion(1, 1, "😀 The Address we receive is separate.")
+    assert prose.suggestion == Suggestion(1, 1, "😀 The address we receive is separate.")
     assert source.suggestion is None
     assert "`recieve` should be `receive`" in source.message
 
@@ -223,8 +223,8 @@ def test_a_word_with_several_corrections_gets_no_suggestion() -> None:
 
 def test_windows_line_ends_are_reported_once() -> None:
     found = run_analyzer(BY_NAME["shellcheck"], {"a.sh": "#!/bin/sh\r\necho a\r\necho b\r\n", "b.sh": "\r\n"})
-    told = [(finding.path, finding.start_line) for finding in found if finding.rule == "SC1017"]
-    assert sorted(told) == [("a.sh", 1), ("b.sh", 1)]
+    reported = [(finding.path, finding.start_line) for finding in found if finding.rule == "SC1017"]
+    assert sorted(reported) == [("a.sh", 1), ("b.sh", 1)]
 
 
 def test_the_fix_of_shellcheck_is_a_suggestion() -> None:
@@ -236,23 +236,25 @@ def test_the_fix_of_shellcheck_is_a_suggestion() -> None:
 @pytest.mark.parametrize(
     ("path", "reading"),
     [
-        ("a/b.py", "ruff secrets typos"),
-        ("a/b.tsx", "oxlint secrets typos"),
-        ("ci/build.sh", "shellcheck secrets typos"),
-        ("Dockerfile", "hadolint secrets typos"),
+        ("a/b.py", "ruff typos"),
+        ("a/b.tsx", "oxlint typos"),
+        ("ci/build.sh", "shellcheck typos"),
+        ("Dockerfile", "hadolint typos"),
         ("docker/Dockerfile.dev", "hadolint"),
-        (".github/workflows/ci.yml", "zizmor secrets"),
-        ("x/.github/workflows/ci.yml", "secrets"),
-        (".github/workflows/sub/ci.yml", "secrets"),
-        ("tools/action.yaml", "zizmor secrets"),
-        ("README.md", "secrets typos"),
+        (".github/workflows/ci.yml", "zizmor"),
+        ("x/.github/workflows/ci.yml", ""),
+        (".github/workflows/sub/ci.yml", ""),
+        ("tools/action.yaml", "zizmor"),
+        ("README.md", "typos"),
         ("logo.png", ""),
         ("a.py/b", ""),
         ("uv.lock", ""),
     ],
 )
 def test_an_analyzer_reads_files_by_their_names(path: str, reading: str) -> None:
-    assert " ".join(analyzer.name for analyzer in ANALYZERS if analyzer.reads(path)) == reading
+    """The search for secrets reads the patch of every file."""
+    readers = [analyzer.name for analyzer in ANALYZERS if analyzer.reads(path)]
+    assert sorted(readers) == sorted(["secrets", *reading.split()])
     assert engines.readable(path) == bool(reading)
 
 
@@ -260,9 +262,9 @@ def test_a_rule_that_is_not_selected_is_not_reported(monkeypatch: pytest.MonkeyP
     dockerfile = "FROM debian\nRUN apt-get update && apt-get install -y curl\n"
     every_rule = replace(BY_NAME["hadolint"], rules=None)
     assert {finding.rule for finding in run_analyzer(every_rule, {"Dockerfile": dockerfile})} > {"DL3008", "DL3009"}
-    [told] = run_analyzer(BY_NAME["hadolint"], {"Dockerfile": dockerfile})
-    assert (told.rule, told.severity) == ("DL3006", Severity.MINOR)
-    assert told.rule_url == "https://github.com/hadolint/hadolint/wiki/DL3006"
+    [reported] = run_analyzer(BY_NAME["hadolint"], {"Dockerfile": dockerfile})
+    assert (reported.rule, reported.severity) == ("DL3006", Severity.INFO)
+    assert reported.rule_url == "https://github.com/hadolint/hadolint/wiki/DL3006"
 
 
 PLACE = {"physicalLocation": {"artifactLocation": {"uri": "./a.yml"}, "region": {"startLine": 2}}}
@@ -277,9 +279,9 @@ def test_the_example_of_the_guide_is_a_declaration_that_works() -> None:
     analyzer = namespace["ANALYZER"]
     assert isinstance(analyzer, Analyzer)
     assert analyzer.reads("deploy/values.yaml")
-    told = {"ruleId": "key-duplicates", "message": {"text": "twice"}, "locations": [PLACE]}
-    left_out = told | {"ruleId": "indentation"}
-    printed = {"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "x"}}, "results": [told, left_out]}]}
+    reported = {"ruleId": "key-duplicates", "message": {"text": "twice"}, "locations": [PLACE]}
+    left_out = reported | {"ruleId": "indentation"}
+    printed = {"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "x"}}, "results": [reported, left_out]}]}
     speaking = replace(analyzer, command=("sh", "-c", 'printf %s "$0"', json.dumps(printed)))
     [finding] = run_analyzer(speaking, {"a.yml": "a: 1\na: 2\n"})
     assert (finding.severity, finding.start_line) == (Severity.MAJOR, 2)

@@ -32,7 +32,8 @@ def test_a_remark_is_a_comment_and_its_cost_is_recorded(github: Sandbox, pull: P
     assert said(pull) == [
         "**major** · `language-model` The price is not shown: this is the word `price`.\n\n"
         "```suggestion\ndef label(price, currency):\n```\n\n"
-        "<sub>To suppress: `language-model: never` under `severities.rules` in `.kodiai.yml`.</sub>"
+        "<details><summary>How to suppress</summary>\n\n"
+        "To suppress: `language-model: never` under `severities.rules` in `.kodiai.yml`.\n\n</details>"
     ]
     assert ", language-model, at commit" in pull.reviews[0]["body"]
     execution = execution_of(delivery)
@@ -142,7 +143,7 @@ def test_repository_configuration_applies_to_the_model(github: Sandbox, model: M
     files = {"shop.py": "x = 1\n"}
     added = {"shop.py": "x = 1\ny = x + 2\n"}
     model.always(Reply({"remarks": [remark(2)]}))
-    told = {}
+    reported = {}
     for name, config in {
         "heavier": "severities:\n  rules:\n    language-model: critical\n",
         "never": "severities:\n  rules:\n    language-model: never\n",
@@ -153,9 +154,9 @@ def test_repository_configuration_applies_to_the_model(github: Sandbox, model: M
         before = len(model.calls)
         run(admit(pull))
         assert "does not have" not in pull.reviews[0]["body"]
-        told[name] = ([body.split()[0] for body in said(pull)], len(model.calls) - before)
+        reported[name] = ([body.split()[0] for body in said(pull)], len(model.calls) - before)
 
-    assert told == {"heavier": (["**critical**"], 1), "never": ([], 1), "disabled": ([], 0)}
+    assert reported == {"heavier": (["**critical**"], 1), "never": ([], 1), "disabled": ([], 0)}
 
 
 def test_it_is_not_called_without_changed_lines(github: Sandbox, repo: Repository, model: ModelServer) -> None:

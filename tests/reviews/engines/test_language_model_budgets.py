@@ -12,13 +12,12 @@ from reviews.engines.llm.budget import LLMBudget
 from reviews.exceptions import LeaseLost
 from reviews.findings import Report
 from reviews.models import LanguageModelUsage, Review
-from reviews.runs.runner import process
 from sandbox import PullRequest, Repository, Sandbox
 from sandbox.llm import ModelServer, Reply
 from tests.support.factories import LanguageModelUsageFactory
 from tests.support.kill_points import Killed
 from tests.support.language_models import remark
-from tests.support.runs import admit, execution_of, kill_at, resume, run
+from tests.support.runs import admit, execution_of, kill_at, process, resume, run
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 

@@ -24,7 +24,7 @@ UNREAD = "its provider could not be reached, or its answer was invalid"
 OVERLOADED = b'{"error": {"message": "overloaded_error: @everyone, see https://evil.example", "type": "server_error"}}'
 
 
-def told(pull: PullRequest, review: Review) -> str:
+def reported(pull: PullRequest, review: Review) -> str:
     """What the review says of the language model's failure, when it is all that the review lacks."""
     assert review.conclusion == Conclusion.PARTIAL
     assert {comment["line"] for comment in pull.review_comments} == {1, 9}, "the analyzers' findings are said"
@@ -58,7 +58,7 @@ def test_a_failing_provider_costs_its_own_remarks_only(
 
     review = run(admit(pull))
 
-    assert told(pull, review) == why
+    assert reported(pull, review) == why
     assert len(model.calls) == calls
 
 
@@ -66,7 +66,7 @@ def test_an_answer_that_is_packed_is_not_unpacked(github: Sandbox, pull: PullReq
     body = gzip.compress(json.dumps({"x": " " * 50_000_000}).encode())
     model.always(Reply(body=body, headers={"Content-Encoding": "gzip"}))
 
-    assert told(pull, run(admit(pull))) == UNREAD
+    assert reported(pull, run(admit(pull))) == UNREAD
 
 
 def test_a_silent_provider_is_waited_for_until_the_timeout(
@@ -75,14 +75,14 @@ def test_a_silent_provider_is_waited_for_until_the_timeout(
     settings.KODIAI_LLM_TIMEOUT = 0.5
     model.always(Reply(hang=True))
 
-    assert told(pull, run(admit(pull))) == "it timed out"
+    assert reported(pull, run(admit(pull))) == "it timed out"
     assert len(model.calls) <= 1, "it is not asked again"
 
 
 def test_one_that_is_not_there(github: Sandbox, pull: PullRequest, model: ModelServer, settings: Settings) -> None:
     settings.KODIAI_LLM_BASE_URL = "http://127.0.0.1:9/v1"
 
-    assert told(pull, run(admit(pull))) == UNREAD
+    assert reported(pull, run(admit(pull))) == UNREAD
 
 
 @pytest.mark.parametrize("name", ["gpt-5", "nobody:gpt-5", "openai-codex:x"])
@@ -91,7 +91,7 @@ def test_a_name_that_names_no_model_that_is_there(
 ) -> None:
     settings.KODIAI_LLM_MODEL = name
 
-    assert told(pull, run(admit(pull))) == "it is misconfigured; see the log"
+    assert reported(pull, run(admit(pull))) == "it is misconfigured; see the log"
     assert model.calls == []
 
 
@@ -100,7 +100,7 @@ def test_without_the_extra_the_review_says_so(
 ) -> None:
     monkeypatch.setitem(sys.modules, "pydantic_ai.usage", None)
 
-    assert told(pull, run(admit(pull))) == "the extra `llm` is not installed"
+    assert reported(pull, run(admit(pull))) == "the extra `llm` is not installed"
 
 
 def test_a_useless_answer_is_retried_once_and_both_are_paid(

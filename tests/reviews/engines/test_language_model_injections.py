@@ -101,7 +101,7 @@ def test_nothing_that_an_obedient_model_does_gets_through(
     (call, *_) = model.calls
     assert len(call.tools) == 1
     obeyed = len(model.calls) == 2 or bool(pull.review_comments) or Report.from_json(review.report).discarded > 0
-    assert obeyed is (injection["place"] not in UNREAD), "the model was told, and did what it was told"
+    assert obeyed is (injection["place"] not in UNREAD), "the model read it, and obeyed"
 
 
 def assert_only_what_kodiai_says(pull: PullRequest, review: Review) -> None:

@@ -1,46 +1,13 @@
-"""SARIF of each tool becomes findings on the right lines; everything else is refused."""
+"""The SARIF reader: rules, messages and places as real tools print them, and what is refused."""
 
 import json
-from typing import Any
 
 import pytest
 
 from reviews.engines import sarif
 from reviews.engines.sarif import read
 from reviews.findings import Finding, Severity, Suggestion
-
-Json = dict[str, Any]
-
-APP = "import os\n\n\ndef load(name):\n    return eval(name)\n"
-FILES = {"src/app.py": APP, "b c%41.js": "a == b\n", "ä.md": "Ein\n😀 teh é teh\nEnde\n"}
-
-
-def document(*results: Json, rules: list[Json] | None = None, **run: Any) -> bytes:
-    tool = run.pop("tool", {"driver": {"name": "tool", "rules": rules or []}})
-    return json.dumps({"version": "2.1.0", "runs": [{"tool": tool, "results": list(results), **run}]}).encode()
-
-
-def result(uri: str = "src/app.py", line: int = 5, **changes: Any) -> Json:
-    place = {"artifactLocation": {"uri": uri}, "region": {"startLine": line}}
-    return {
-        "ruleId": "R1",
-        "message": {"text": "no good"},
-        "locations": [{"physicalLocation": place}],
-    } | changes
-
-
-def fix(*replacements: tuple[Json, str], uri: str = "ä.md") -> Json:
-    changes = [{"deletedRegion": region, "insertedContent": {"text": text}} for region, text in replacements]
-    return {
-        "description": {"text": "put it right"},
-        "artifactChanges": [{"artifactLocation": {"uri": uri}, "replacements": changes}],
-    }
-
-
-def one(document: bytes, *, fixes: bool = True) -> Finding:
-    (finding,) = read(document, FILES, "/scratch", fixes=fixes)
-    return finding
-
+from tests.support.sarif import FILES, Json, document, fix, one, result, span
 
 # As the tools print it
 
@@ -340,62 +307,6 @@ def test_a_lone_carriage_return_is_no_line_to_git() -> None:
     said = document(result("a.js", 3))
     assert [finding.start_line for finding in read(said, files, lone_returns=True)] == [2]
     assert [finding.start_line for finding in read(said, files)] == [3]
-
-
-# Fixes
-
-
-def suggested(
-    *replacements: tuple[Json, str], columns: str | None = "utf16CodeUnits", **options: Any
-) -> Suggestion | None:
-    kind = {} if columns is None else {"columnKind": columns}
-    return one(document(result("ä.md", 2, fixes=[fix(*replacements)]), **kind), **options).suggestion
-
-
-def span(start: int, end: int | None, line: int = 2) -> Json:
-    return {"startLine": line, "startColumn": start} | ({} if end is None else {"endColumn": end})
-
-
-def test_columns_are_counted_as_the_document_says() -> None:
-    # "😀 teh é teh": the face is one character and two units.
-    assert suggested((span(4, 7), "the")) == Suggestion(2, 2, "😀 the é teh")
-    assert suggested((span(3, 6), "the"), columns="unicodeCodePoints") == Suggestion(2, 2, "😀 the é teh")
-    assert suggested((span(3, 6), "the"), columns=None) is None
-    assert suggested((span(1, 4, line=1), "One"), columns=None) == Suggestion(1, 1, "One")
-
-
-def test_several_edits_are_one_suggestion() -> None:
-    assert suggested((span(10, None), "the"), (span(4, 7), "the")) == Suggestion(2, 2, "😀 the é the")
-    rows = {"startLine": 1, "startColumn": 1, "endLine": 3, "endColumn": 1}
-    assert suggested((rows, "")) == Suggestion(1, 2, None)
-
-
-@pytest.mark.parametrize(
-    "replacements",
-    [
-        [(span(4, 7), "the"), (span(4, 7), "tea")],
-        [(span(4, 7), "the"), (span(5, 6), "a")],
-        [(span(4, 99), "the")],
-        [(span(1, 2, line=99), "the")],
-        [({"charOffset": 4, "charLength": 3}, "the")],
-        [],
-        [(span(1, 1), "x" * 5000)],
-        [(span(1, 1), "x")] * 101,
-    ],
-    ids=["alternatives", "overlap", "beyond the line", "beyond the file", "characters", "none", "long", "many"],
-)
-def test_a_fix_that_cannot_be_placed_is_not_offered(replacements: list[tuple[Json, str]]) -> None:
-    assert suggested(*replacements) is None
-
-
-def test_a_fix_of_another_file_or_one_of_several_is_not_offered() -> None:
-    good = fix((span(4, 7), "the"))
-    elsewhere = fix((span(1, 2, line=1), "x"), uri="src/app.py")
-    both = {"artifactChanges": good["artifactChanges"] + elsewhere["artifactChanges"]}
-    for fixes in ([elsewhere], [both], [good, fix((span(4, 7), "tea"))]):
-        assert one(document(result("ä.md", 2, fixes=fixes), columnKind="utf16CodeUnits")).suggestion is None
-    assert suggested((span(4, 7), "the"), fixes=False) is None
-    assert suggested((span(4, 7), "the")) is not None
 
 
 # What is refused

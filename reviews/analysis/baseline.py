@@ -1,0 +1,226 @@
+"""Compare the findings of the head commit with those of the base: only what a change introduces is reported.
+
+A finding is pre-existing if the base has one of the same rule and message on a line with the same text, wherever in the
+file; or, for a line that was rewritten, on a line that the same hunk removes.
+"""
+
+import hashlib
+import re
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from reviews import engines
+from reviews.config.linters import LinterSettings
+from reviews.engines.analyzer import Analyzer
+from reviews.findings import MAX_SNIPPET, Finding
+from reviews.github.patches import Hunk
+from reviews.redaction import storable
+
+CACHE_SECONDS = 7 * 24 * 3600.0
+"""Seconds in the cache. A base file's findings change only with the analyzer."""
+UNDEFINED = ("F821",)
+"""Rules about names that nothing in the file defines."""
+MAX_CACHED = 1000
+"""Findings of one file and analyzer that are cached."""
+
+_NUMBER = re.compile(r"\d+")
+_SPACE = re.compile(r"\s+")
+
+
+@dataclass(frozen=True)
+class BaseFile:
+    """A changed file as it is on the base: its path there, and its text, empty if the change adds the file.
+
+    `text` is None if it is not available: then nothing is known about it.
+    """
+
+    path: str
+    text: str | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Findings of the head commit that the change introduces."""
+
+    introduced: tuple[Finding, ...]
+    pre_existing: int
+    """Number of findings that the base has too."""
+    unknown: frozenset[tuple[str, str]]
+    """Path and engine of files that the engine could not read on the base: what is introduced there is not known."""
+    given: frozenset[tuple[str, str]] = frozenset()
+    """Path, or path of the directory, and message of undefined names that a file or its neighbours used in the base.
+
+    Such files work: what loads them gives them names. Of the file itself the message is empty and any name counts.
+    """
+
+    def may_be_given(self, finding: Finding) -> bool:
+        """Return whether an introduced finding is about a name that what loads the file may define."""
+        if finding.rule not in UNDEFINED:
+            return False
+        return bool({(finding.path, ""), (_directory(finding.path), _message(finding))} & self.given)
+
+    def is_known(self, finding: Finding) -> bool:
+        """Return whether the base is known to be without an introduced finding."""
+        return (finding.path, finding.engine) not in self.unknown
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A finding of the base, reduced to what is compared."""
+
+    rule: str
+    message: str
+    text: str
+
+
+class Memory(Protocol):
+    """What keeps the findings of base files from one push to the next, such as `reviews.cache`."""
+
+    def get(self, key: str) -> Any:
+        """Return the value of `key`, or None."""
+
+    def put(self, key: str, value: Any, seconds: float) -> None:
+        """Keep `value` under `key` for `seconds`."""
+
+
+def compare(
+    findings: Sequence[Finding],
+    bases: Mapping[str, BaseFile],
+    hunks: Mapping[str, Sequence[Hunk]],
+    settings: LinterSettings,
+    memory: Memory | None = None,
+) -> Comparison:
+    """Compare findings with the base; `bases` and `hunks` are by path in the head commit.
+
+    Analyzers read only those files of the base in which the head commit has findings, and that are not in `memory`.
+    `settings` are those of the repository's linters.
+    """
+    by_file: dict[tuple[str, str], list[Finding]] = defaultdict(list)
+    for finding in findings:
+        by_file[finding.path, finding.engine].append(finding)
+    known = _findings_of_base(by_file, bases, settings, memory)
+    introduced = []
+    for key, present in by_file.items():
+        introduced += present if key not in known else _introduced(present, known[key], hunks[key[0]])
+    unknown = frozenset(by_file.keys() - known.keys())
+    return Comparison(tuple(introduced), len(findings) - len(introduced), unknown, _given(known))
+
+
+def _given(known: Mapping[tuple[str, str], Sequence[_Known]]) -> frozenset[tuple[str, str]]:
+    undefined = [(path, one.message) for (path, _), found in known.items() for one in found if one.rule in UNDEFINED]
+    return frozenset(key for path, message in undefined for key in ((path, ""), (_directory(path), message)))
+
+
+def _directory(path: str) -> str:
+    return f"{path.rpartition('/')[0]}/"
+
+
+def _introduced(present: Iterable[Finding], known: Sequence[_Known], hunks: Sequence[Hunk]) -> list[Finding]:
+    """Drop the findings that the base has, those on unchanged lines first: a copied line is new, not the original."""
+    left = Counter(known)
+    undefined_before = {(one.rule, one.message) for one in known}
+    present = [finding for finding in present if not _is_undefined_before(finding, undefined_before)]
+    unchanged_first = sorted(present, key=lambda finding: _is_changed(finding, hunks))
+    without_twin = [finding for finding in unchanged_first if not _take(left, [_reduced(finding)])]
+    return [finding for finding in without_twin if not _take(left, _rewritten(finding, left, hunks))]
+
+
+def _is_undefined_before(finding: Finding, known: Collection[tuple[str, str]]) -> bool:
+    """Return whether a finding is about a name that was undefined in the base too, on whatever line.
+
+    Some analyzers report only the first use of a name, and a change may remove that.
+    """
+    return engines.analyzer_of(finding).is_only_breakage(finding) and (finding.rule, _message(finding)) in known
+
+
+def _take(left: Counter[_Known], candidates: Iterable[_Known]) -> bool:
+    for candidate in candidates:
+        if left[candidate] > 0:
+            left[candidate] -= 1
+            return True
+    return False
+
+
+def _is_changed(finding: Finding, hunks: Sequence[Hunk]) -> bool:
+    return any(finding.start_line in hunk.added for hunk in hunks)
+
+
+def _rewritten(finding: Finding, left: Iterable[_Known], hunks: Sequence[Hunk]) -> list[_Known]:
+    """Findings of the base on lines that the finding's hunk removes, with the same rule and message."""
+    if engines.analyzer_of(finding).is_exact(finding):
+        return []
+    same = [known for known in left if (known.rule, known.message) == (finding.rule, _message(finding))]
+    if not same:
+        return []
+    around = [hunk for hunk in hunks if hunk.start <= finding.start_line <= hunk.end]
+    removed = {_text(storable(line, MAX_SNIPPET)) for hunk in around for line in hunk.removed}
+    return [known for known in same if known.text in removed]
+
+
+def _reduced(finding: Finding) -> _Known:
+    return _Known(finding.rule, _message(finding), _text(finding.snippet))
+
+
+def _message(finding: Finding) -> str:
+    """The message without numbers, which refer to other lines."""
+    return _NUMBER.sub("0", finding.message)
+
+
+def _text(line: str) -> str:
+    """The text of a line without what formatters change: spaces and the kind of quotes."""
+    return _SPACE.sub("", line).replace("'", '"')
+
+
+# The base's findings
+
+
+def _findings_of_base(
+    keys: Iterable[tuple[str, str]], bases: Mapping[str, BaseFile], settings: LinterSettings, memory: Memory | None
+) -> dict[tuple[str, str], list[_Known]]:
+    """The findings of the base by path in the head commit and engine (`keys`), from memory or from the analyzers.
+
+    Files that are not available, or that the engine could not read, are missing.
+    """
+    known: dict[tuple[str, str], list[_Known]] = {}
+    missing: dict[str, dict[str, str]] = defaultdict(dict)
+    memory_keys: dict[tuple[str, str], str] = {}
+    analyzers = {analyzer.name: analyzer for analyzer in engines.ANALYZERS}
+    around = {name: _around(analyzer, bases) for name, analyzer in analyzers.items() if analyzer.compares}
+    for path, engine in keys:
+        base, analyzer = bases[path], analyzers.get(engine)
+        if base.text == "":
+            known[path, engine] = []
+        elif base.text is not None and analyzer is not None:
+            configured = analyzer.with_settings(settings, [base.path])
+            memory_keys[path, engine] = key = _memory_key(configured, base, around.get(engine, {}))
+            kept = memory.get(key) if memory is not None else None
+            if isinstance(kept, list):
+                known[path, engine] = [_Known(**entry) for entry in kept]
+            else:
+                missing[engine][base.path] = base.text
+    texts_of = {engine: {**around.get(engine, {}), **texts} for engine, texts in missing.items()}
+    ran = engines.run_each(
+        [(analyzers[engine].with_settings(settings, texts), texts) for engine, texts in texts_of.items()]
+    )
+    found: dict[tuple[str, str], list[_Known]] = defaultdict(list)
+    for finding in ran.findings:
+        found[finding.path, finding.engine].append(_reduced(finding))
+    for (path, engine), key in memory_keys.items():
+        name = bases[path].path
+        if name in missing[engine] and engine not in ran.unread.get(name, {}):
+            known[path, engine] = found[name, engine]
+            if memory is not None and len(found[name, engine]) <= MAX_CACHED:
+                memory.put(key, [asdict(entry) for entry in found[name, engine]], CACHE_SECONDS)
+    return known
+
+
+def _around(analyzer: Analyzer, bases: Mapping[str, BaseFile]) -> dict[str, str]:
+    """All files of the base that an analyzer reads, for one whose findings in a file depend on the others."""
+    return {base.path: base.text for base in bases.values() if base.text and analyzer.reads(base.path, base.text)}
+
+
+def _memory_key(analyzer: Analyzer, base: BaseFile, around: Mapping[str, str]) -> str:
+    content = repr((base.path, base.text, analyzer.command, sorted(around.items()))).encode(errors="replace")
+    return f"base-findings:{analyzer.name}:{analyzer.version}:{hashlib.sha256(content).hexdigest()}"

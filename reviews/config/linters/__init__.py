@@ -1,0 +1,350 @@
+"""What the base's own linter configuration settles, read as data: Kodiai does not contradict it.
+
+Only keys of a short list are read (docs/configuration.md, "Settings of other linters"); they turn findings off or make
+them less severe. Nothing reaches an analyzer but a validated version of Python. Files come from the base, never from a
+pull request; comments in a pull request's code turn off neither secrets nor syntax errors.
+"""
+
+import posixpath
+import re
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Any
+
+from reviews.config.linters import javascript, others, python
+from reviews.config.linters.statements import ALL, BrokenFile, Statement, Tool, matches_any, table
+from reviews.findings import Finding
+from reviews.redaction import visible
+
+__all__ = ["MAX_PATHS", "NO_SETTINGS", "LinterSettings", "parse", "paths_for"]
+
+MAX_PATHS = 60
+"""Configuration files that are fetched for one review, those of the root and of the nearest directories first."""
+MAX_CHARACTERS = 128 * 1024
+"""Characters of a file. A longer one is not read."""
+MAX_STATEMENTS = 200
+"""Statements of a file, and patterns in them. Each is compared with each file and its findings."""
+MAX_EXTENDS = 5
+
+_RUFF_FILES = (".ruff.toml", "ruff.toml", "pyproject.toml")
+_NESTED: dict[Tool, tuple[str, ...]] = {
+    Tool.RUFF: _RUFF_FILES,
+    Tool.OXLINT: (".oxlintrc.json", ".eslintrc.json"),
+    Tool.SHELLCHECK: (".shellcheckrc",),
+}
+_ROOT: dict[Tool, tuple[str, ...]] = {
+    Tool.RUFF: (*_RUFF_FILES, "setup.cfg", "tox.ini", ".flake8", ".python-version"),
+    Tool.OXLINT: (".oxlintrc.json", ".eslintrc.json", ".eslintrc", "package.json", "biome.json", "biome.jsonc"),
+    Tool.SHELLCHECK: (".shellcheckrc", "shellcheckrc"),
+    Tool.HADOLINT: (".hadolint.yaml", ".hadolint.yml"),
+    Tool.ZIZMOR: (".github/zizmor.yml", ".github/zizmor.yaml", "zizmor.yml", "zizmor.yaml"),
+    Tool.TYPOS: ("typos.toml", "_typos.toml", ".typos.toml", "pyproject.toml"),
+}
+_NEAREST = (Tool.SHELLCHECK,)
+"""Tools that read only the nearest of several files. (ruff too, see `_ruff_scope`; the statements of others add up.)"""
+_PYTHON = (".py", ".pyi")
+_SCRIPT = (".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".cts", ".tsx")
+_SHELL = (".sh", ".bash", ".ksh", ".dash")
+
+
+def _tools_of(path: str) -> Iterator[Tool]:
+    """The tools that may report something in a file of this name."""
+    name = path.rpartition("/")[2].lower()
+    yield Tool.TYPOS
+    if name.endswith(_PYTHON):
+        yield Tool.RUFF
+    elif name.endswith(_SCRIPT):
+        yield Tool.OXLINT
+    elif name.endswith(_SHELL) or name.startswith("."):
+        yield Tool.SHELLCHECK
+    elif "dockerfile" in name or "containerfile" in name:
+        yield Tool.HADOLINT
+    elif path.startswith(".github/") or name in ("action.yml", "action.yaml"):
+        yield Tool.ZIZMOR
+
+
+def paths_for(changed: Iterable[str]) -> list[str]:
+    """The configuration files that may count for changed files, to be fetched from the base; at most `MAX_PATHS`."""
+    root: dict[str, None] = {}
+    nested: dict[str, None] = {}
+    for path in changed:
+        for tool in _tools_of(path):
+            root |= dict.fromkeys(_ROOT[tool])
+            nested |= {f"{directory}/{name}": None for directory in _above(path)[:-1] for name in _NESTED.get(tool, ())}
+    nearest_first = sorted(nested, key=lambda path: path.count("/"))
+    return [*root, *nearest_first][:MAX_PATHS]
+
+
+@dataclass(frozen=True)
+class _Scope:
+    """The statements of one configuration file, which count for files below `directory`."""
+
+    directory: str
+    statements: tuple[Statement, ...]
+
+
+@dataclass(frozen=True)
+class LinterSettings:
+    """What configuration files of the base turn off, and the versions of Python that they name."""
+
+    scopes: Mapping[Tool, tuple[_Scope, ...]] = field(default_factory=dict)
+    ruff_scopes: Mapping[str, tuple[_Scope, ...]] = field(default_factory=dict)
+    """By directory: ruff reads the nearest file, and those that it extends."""
+    versions: Mapping[str, int] = field(default_factory=dict)
+    """Minor versions of Python 3 by directory; the nearest counts."""
+    problems: tuple[str, ...] = ()
+    """The files that could not be read, one sentence each."""
+    _cache: dict[tuple[Tool, str], tuple[Statement, ...]] = field(default_factory=dict, repr=False, compare=False)
+
+    def apply(self, finding: Finding, text: str) -> Finding | None:
+        """Return a finding as the settings and the comments in its file (`text`) leave it; None if they turn it off."""
+        tool = _tool(finding)
+        if tool is None:
+            return finding
+        off = False
+        for statement in self._statements(tool, finding.path):
+            if not _concerns(statement, finding):
+                continue
+            if ALL in statement.rules:
+                return None
+            if statement.severity is None:
+                off = not statement.on
+            elif statement.severity.rank > finding.severity.rank:
+                finding = replace(finding, severity=statement.severity)
+        return None if off or _is_disabled_by_comment(tool, finding, text) else finding
+
+    def split(self, findings: Iterable[Finding], texts: Mapping[str, str]) -> tuple[list[Finding], list[Finding]]:
+        """Return the findings that stay, as `apply` leaves them, and those that are turned off."""
+        kept: list[Finding] = []
+        off: list[Finding] = []
+        for finding in findings:
+            applied = self.apply(finding, texts[finding.path])
+            (off if applied is None else kept).append(applied or finding)
+        return kept, off
+
+    def python_version(self, path: str) -> int:
+        """The minor version of Python 3 for a file: the lowest that its project supports, the newest if unknown."""
+        return next(
+            (self.versions[directory] for directory in _above(path) if directory in self.versions), python.NEWEST
+        )
+
+    def _statements(self, tool: Tool, path: str) -> tuple[Statement, ...]:
+        """The statements about a file. Patterns are compared once for each file: it may have thousands of findings."""
+        if (tool, path) not in self._cache:
+            self._cache[tool, path] = tuple(self._matching(tool, path))
+        return self._cache[tool, path]
+
+    def _matching(self, tool: Tool, path: str) -> Iterator[Statement]:
+        found = (scope for scope in self.scopes.get(tool, ()) if _is_below(path, scope.directory))
+        # The nearest last: it has the last word.
+        scopes = sorted(found, key=lambda scope: len(scope.directory))
+        if tool in _NEAREST and scopes:
+            nearest = max(len(scope.directory) for scope in scopes)
+            scopes = [scope for scope in scopes if len(scope.directory) == nearest]
+        if tool is Tool.RUFF:
+            scopes += next((self.ruff_scopes[above] for above in _above(path) if above in self.ruff_scopes), ())
+        for scope in scopes:
+            below = path.removeprefix(f"{scope.directory}/") if scope.directory else path
+            for statement in scope.statements:
+                if not statement.files or matches_any(below, statement.files, crossing=statement.crossing):
+                    yield statement
+
+
+NO_SETTINGS = LinterSettings()
+
+
+def parse(files: Mapping[str, str]) -> LinterSettings:
+    """Read configuration files (path → text) of the base; never raises. A broken file is a problem, without effect."""
+    reader = _Reader()
+    for path, text in files.items():
+        try:
+            if len(text) > MAX_CHARACTERS:
+                raise BrokenFile(f"longer than {MAX_CHARACTERS} characters")
+            reader.read(path, text)
+        except BrokenFile as error:
+            name = visible(path).replace("`", "\N{REPLACEMENT CHARACTER}")
+            reader.problems.append(f"`{name}` has no effect: {error}.")
+    return reader.settings()
+
+
+class _Reader:
+    """Collects what the files say."""
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+        self._scopes: defaultdict[Tool, list[_Scope]] = defaultdict(list)
+        self._ruff: dict[str, dict[str, Any]] = {}
+        self._versions: list[dict[str, int]] = [{}, {}, {}, {}]
+        """By rank: ruff's own, the project's, `setup.cfg`, `.python-version`."""
+
+    def read(self, path: str, text: str) -> None:
+        """Read one file. Raises `BrokenFile`."""
+        directory, _, name = path.rpartition("/")
+        if name in _RUFF_FILES:
+            self._read_toml(path, directory, python.read_pyproject(text))
+        elif name in ("typos.toml", "_typos.toml", ".typos.toml"):
+            self._add(Tool.TYPOS, directory, others.typos_statements(python.read_pyproject(text)))
+        elif name in ("setup.cfg", "tox.ini", ".flake8"):
+            sections = python.ini_sections(text)
+            self._add(Tool.RUFF, directory, python.flake8_statements(sections))
+            required = sections.get("options", {}).get("python_requires")
+            self._version(2, directory, python.lowest_version(required) if name == "setup.cfg" else None)
+        elif name == ".python-version":
+            self._version(3, directory, python.pinned_version(text))
+        elif name in (".shellcheckrc", "shellcheckrc"):
+            self._add(Tool.SHELLCHECK, directory, others.shellcheck_statements(text))
+        elif name in _ROOT[Tool.HADOLINT]:
+            self._add(Tool.HADOLINT, directory, others.hadolint_statements(text))
+        elif path in _ROOT[Tool.ZIZMOR]:
+            self._add(Tool.ZIZMOR, "", others.zizmor_statements(text))
+        elif name in ("biome.json", "biome.jsonc"):
+            self._add(Tool.OXLINT, directory, javascript.biome_statements(javascript.read_json(text)))
+        elif name == "package.json":
+            config = table(javascript.read_json(text).get("eslintConfig"))
+            self._add(Tool.OXLINT, directory, javascript.eslint_statements(config))
+        else:
+            # `.eslintrc` without an ending is JSON or YAML.
+            is_yaml = name == ".eslintrc" and not text.lstrip().startswith(("{", "/"))
+            config = others.read_yaml(text) if is_yaml else javascript.read_json(text)
+            self._add(Tool.OXLINT, directory, javascript.eslint_statements(config))
+
+    def _read_toml(self, path: str, directory: str, document: dict[str, Any]) -> None:
+        tools = table(document.get("tool"))
+        ruff: Any = document
+        if path.endswith("pyproject.toml"):
+            ruff = tools.get("ruff")
+            self._add(Tool.TYPOS, directory, others.typos_statements(table(tools.get("typos"))))
+            self._version(1, directory, python.project_version(document))
+        if isinstance(ruff, dict):
+            self._ruff[path] = ruff
+
+    def _add(self, tool: Tool, directory: str, statements: Iterable[Statement]) -> None:
+        if found := tuple(_bounded(statements)):
+            self._scopes[tool].append(_Scope(directory, found))
+
+    def _version(self, rank: int, directory: str, version: int | None) -> None:
+        if version is not None:
+            self._versions[rank][directory] = version
+
+    def settings(self) -> LinterSettings:
+        """Return what was read."""
+        ruff_scopes: dict[str, tuple[_Scope, ...]] = {}
+        for path in sorted(self._ruff, key=lambda path: _RUFF_FILES.index(path.rpartition("/")[2])):
+            # The first of several in a directory counts. Source: ruff documentation, "Config file discovery".
+            directory = path.rpartition("/")[0]
+            if directory not in ruff_scopes:
+                ruff_scopes[directory] = tuple(self._ruff_scopes(path))
+                self._version(0, directory, self._target_version(path))
+        versions: dict[str, int] = {}
+        for directory in {directory for ranked in self._versions for directory in ranked}:
+            versions[directory] = next(ranked[directory] for ranked in self._versions if directory in ranked)
+        return LinterSettings(
+            {tool: tuple(scopes) for tool, scopes in self._scopes.items()}, ruff_scopes, versions, tuple(self.problems)
+        )
+
+    def _extended(self, path: str) -> Iterator[str]:
+        """Yield a file of ruff and those that it extends, as far as they were fetched."""
+        for _ in range(MAX_EXTENDS):
+            if path not in self._ruff:
+                return
+            yield path
+            extended = self._ruff[path].get("extend")
+            if not isinstance(extended, str):
+                return
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(path), extended))
+
+    def _ruff_scopes(self, path: str) -> Iterator[_Scope]:
+        for file in self._extended(path):
+            yield _Scope(file.rpartition("/")[0], tuple(_bounded(python.ruff_statements(self._ruff[file]))))
+
+    def _target_version(self, path: str) -> int | None:
+        named = (python.target_version(self._ruff[file].get("target-version")) for file in self._extended(path))
+        return next((version for version in named if version is not None), None)
+
+
+def _bounded(statements: Iterable[Statement]) -> Iterator[Statement]:
+    patterns = 0
+    for statement in islice(statements, MAX_STATEMENTS):
+        patterns += len(statement.files)
+        if patterns <= MAX_STATEMENTS:
+            yield statement
+
+
+def _tool(finding: Finding) -> Tool | None:
+    """The tool that has reported a finding, by the form of its rule; None for secrets and the language model."""
+    rule, path = finding.rule, finding.path.lower()
+    if rule == "typo":
+        return Tool.TYPOS
+    if rule.startswith("zizmor/"):
+        return Tool.ZIZMOR
+    if rule.endswith(")") or (rule == "syntax-error" and path.endswith(_SCRIPT)):
+        return Tool.OXLINT
+    if path.endswith(_PYTHON) and (rule == "invalid-syntax" or (rule.isalnum() and rule.isupper())):
+        return Tool.RUFF
+    if rule[:2] in ("DL", "SC") and rule[2:].isdecimal():
+        return Tool.HADOLINT if Tool.HADOLINT in _tools_of(finding.path) else Tool.SHELLCHECK
+    return None
+
+
+def _concerns(statement: Statement, finding: Finding) -> bool:
+    """Return whether a statement about the file of a finding is about the finding."""
+    return (
+        statement.line in (None, finding.start_line)
+        and _names_rule(statement, finding)
+        and (statement.names is None or _is_about(finding, statement.names))
+    )
+
+
+def _names_rule(statement: Statement, finding: Finding) -> bool:
+    if ALL in statement.rules:
+        return True
+    if statement.tool is Tool.OXLINT:
+        return javascript.bare_name(finding.rule) in statement.rules
+    if statement.tool is not Tool.RUFF:
+        return finding.rule in statement.rules
+    if finding.rule == "invalid-syntax":
+        return False
+    off = [len(code) for code in statement.rules if finding.rule.startswith(code)]
+    on = [len(code) for code in statement.except_rules if finding.rule.startswith(code)]
+    return bool(off) and max(off) >= max(on, default=0)
+
+
+def _is_about(finding: Finding, names: Collection[str]) -> bool:
+    """Return whether all words of a finding, or the first name that it quotes, are among the names."""
+    if finding.words:
+        line = finding.snippet.lower()
+        longer = [name for name in names if name in line]
+        return all(word in names or any(word in name for name in longer) for word in map(str.lower, finding.words))
+    quoted = _QUOTED.search(finding.message)
+    return quoted is not None and quoted[2] in names
+
+
+_COMMENTS: dict[Tool, Callable[[str, int, str], bool]] = {
+    Tool.RUFF: python.disabled_by_pylint,
+    Tool.OXLINT: javascript.disabled_by_biome,
+}
+_QUOTED = re.compile(r"([`'])(.*?)\1")
+_SYNTAX = ("invalid-syntax", "syntax-error", "E9")
+
+
+def _is_disabled_by_comment(tool: Tool, finding: Finding, text: str) -> bool:
+    """Return whether another linter's comment turns a finding off; never a syntax error.
+
+    The analyzers read the comments of their own linters.
+    """
+    if tool not in _COMMENTS or finding.rule.startswith(_SYNTAX):
+        return False
+    rule = javascript.bare_name(finding.rule) if tool is Tool.OXLINT else finding.rule
+    return _COMMENTS[tool](rule, finding.start_line, text)
+
+
+def _above(path: str) -> list[str]:
+    """The directories above a file, the nearest first, the root (empty) last."""
+    parts = path.split("/")[:-1]
+    return ["/".join(parts[:count]) for count in range(len(parts), -1, -1)]
+
+
+def _is_below(path: str, directory: str) -> bool:
+    return not directory or path.startswith(f"{directory}/")

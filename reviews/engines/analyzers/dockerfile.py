@@ -1,0 +1,117 @@
+"""Detect what Docker refuses in a Dockerfile, to judge hadolint's parse errors: its parser knows less than Docker's.
+
+Only what is sure: unknown instructions, missing arguments, no FROM, a here-document without its end. Source: Docker
+docs, "Dockerfile reference".
+"""
+
+import re
+
+_INSTRUCTIONS = frozenset(
+    (
+        *("ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL", "MAINTAINER"),
+        *("ONBUILD", "RUN", "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR"),
+    )
+)
+_WITHOUT_ARGUMENTS = frozenset(("CMD", "ENTRYPOINT"))
+_DIRECTIVE = re.compile(r"#\s*(\w+)\s*=\s*(\S+)\s*$")
+_OWN_SYNTAX = re.compile(r"(?:docker\.io/)?docker/dockerfile(?:-upstream)?(?::|@|$)")
+_HEREDOC = re.compile(r"(?:^|\s)\d*<<(-?)([\"']?)([^<\s\"']+)\2(?=\s|$)")
+_QUOTED = re.compile(r"\"[^\"]*<[^\"]*\"|'[^']*<[^']*'")
+_FLAG = re.compile(r"^--\w[\w-]*(?:=\S*)?\s*")
+
+Refusal = tuple[int, str]
+"""The line, from 1, and the reason."""
+
+
+def has_other_syntax(text: str) -> bool:
+    """Return whether a `# syntax=` directive names a frontend other than Docker's."""
+    return any(name == "syntax" and not _OWN_SYNTAX.match(value) for name, value in _directives(text))
+
+
+def refusal(text: str, *, is_fragment: bool = False) -> Refusal | None:
+    """Return where and why Docker refuses a Dockerfile, or one with this fragment in it, if that is sure."""
+    escape = next((value for name, value in _directives(text) if name == "escape" and value in ("\\", "`")), "\\")
+    lines = [line.rstrip("\r") for line in text.removeprefix("\ufeff").split("\n")]
+    has_stage = is_fragment
+    index = 0
+    while index < len(lines):
+        if _is_blank(lines[index]):
+            index += 1
+            continue
+        first = index + 1
+        instruction, index = _logical_line(lines, index, escape)
+        name, _, arguments = instruction.partition(" ")
+        name, arguments = name.upper(), arguments.strip()
+        if name == "ONBUILD":
+            name, _, arguments = arguments.partition(" ")
+            name, arguments = name.upper(), arguments.strip()
+        if reason := _refused(name, arguments, has_stage=has_stage):
+            return first, reason
+        has_stage = has_stage or name == "FROM"
+        if name in ("ADD", "COPY", "RUN"):
+            for tabs, _, end in _HEREDOC.findall(_QUOTED.sub("", arguments)):
+                index = _after_heredoc(lines, index, end, tabs=bool(tabs))
+                if index < 0:
+                    return first, f"the here-document has no end `{end}`"
+    return None if has_stage else (1, "there is no `FROM`")
+
+
+def _directives(text: str) -> list[tuple[str, str]]:
+    """The parser directives, which are comments before anything else."""
+    found = []
+    for line in text.removeprefix("\ufeff").split("\n"):
+        directive = _DIRECTIVE.match(line.strip())
+        if directive is None:
+            break
+        found.append((directive[1].lower(), directive[2]))
+    return found
+
+
+def _is_blank(line: str) -> bool:
+    return not line.strip() or line.lstrip().startswith("#")
+
+
+def _logical_line(lines: list[str], index: int, escape: str) -> tuple[str, int]:
+    """The instruction that starts at `index`, continued lines joined, and the index after it."""
+    parts: list[str] = []
+    while index < len(lines):
+        line = lines[index]
+        index += 1
+        if parts and _is_blank(line):
+            continue  # Docker skips comments and, with a warning, empty lines.
+        stripped = line.rstrip()
+        # Two escape characters at the end are one, escaped.
+        if stripped.endswith(escape) and not stripped.endswith(escape * 2):
+            parts.append(stripped[:-1])
+            continue
+        parts.append(line)
+        break
+    return re.sub(r"\s+", " ", "".join(parts)).strip(), index
+
+
+def _refused(name: str, arguments: str, *, has_stage: bool) -> str:
+    """Why Docker refuses an instruction; empty if it may accept it."""
+    if name not in _INSTRUCTIONS:
+        return f"there is no instruction `{name[:40]}`"
+    if not has_stage and name not in ("FROM", "ARG"):
+        return f"`{name}` stands before `FROM`"
+    while flag := _FLAG.match(arguments):
+        arguments = arguments[flag.end() :]
+    words = arguments.split()
+    if not words:
+        return "" if name in _WITHOUT_ARGUMENTS else f"`{name}` has no arguments"
+    if name == "FROM" and not (len(words) == 1 or (len(words) == 3 and words[1].upper() == "AS")):
+        return "`FROM` takes an image, or an image, `AS` and a name"
+    if name in ("ADD", "COPY") and len(words) < 2 and not arguments.startswith("["):
+        return f"`{name}` takes a source and a destination"
+    if name == "ENV" and len(words) < 2 and "=" not in arguments:
+        return "`ENV` takes a name and a value"
+    return ""
+
+
+def _after_heredoc(lines: list[str], index: int, end: str, *, tabs: bool) -> int:
+    """The index after the line that ends a here-document; -1 if there is none."""
+    for number in range(index, len(lines)):
+        if (lines[number].lstrip("\t") if tabs else lines[number]) == end:
+            return number + 1
+    return -1

@@ -1,0 +1,194 @@
+"""Compare findings with the base: what a change introduces is reported, what it found is not."""
+
+import pytest
+
+from reviews.findings import Report
+from sandbox import PullRequest, Repository, Sandbox
+from tests.support.runs import admit, run
+
+pytestmark = pytest.mark.django_db
+
+FUNCTION = "def f():\n    try:\n        g()\n    except KeyError:\n        raise ValueError('{}')\n\n\n"
+WRAPPED = FUNCTION.replace("('{}')", '(\n            "{}",\n        )')
+CALLED = "def g(): ...\n\n\n"
+
+
+def opened(repo: Repository, before: dict[str, str], after: dict[str, str | None]) -> PullRequest:
+    repo.commit(before)
+    return repo.open_pull_request(changes=after, author="mona", author_association="MEMBER")
+
+
+def report_of(pull: PullRequest, action: str = "opened") -> Report:
+    return Report.from_json(run(admit(pull, action)).report)
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "after", "rule", "line"),
+    [
+        ("a.py", "x = foo(\n    1,\n    2,\n)\n\n\ndef f():\n    return x\n", "    2,\n)", "invalid-syntax", 3),
+        ("a.js", "function f(a) {\n  if (a) {\n    go();\n  }\n  return 1;\n}\n", "go();\n  }", "syntax-error", 4),
+        ("a.sh", "#!/bin/sh\nif true; then\n  echo a\nfi\necho b\n", "a\nfi", "SC1072", 3),
+    ],
+)  # fmt: skip
+def test_a_file_that_no_longer_parses_is_reported(
+    repo: Repository, path: str, before: str, after: str, rule: str, line: int
+) -> None:
+    """The error stands on an unchanged line; the last line of `after` is what the pull request deletes (V1)."""
+    broken = before.replace(after, after.rsplit("\n", 1)[0], 1)
+    pull = opened(repo, {path: before}, {path: broken})
+    (finding,) = report_of(pull).findings
+    assert (finding.rule, finding.severity, finding.start_line) == (rule, "critical", line)
+    (review,) = pull.reviews
+    assert [comment["line"] for comment in review["comments"]] == [line]
+    assert "no findings" not in review["body"]
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "rule", "message"),
+    [
+        ("a.py", 'def ask(d):\n    comment_id = d["id"]\n    return f"{comment_id}"\n', "F821", "`comment_id`"),
+        ("a.py", "import json as comment_id\n\n\ndef f(x):\n    return comment_id.dumps(x)\n", "F821", "`comment_id`"),
+        ("a.js", "export function ask(d) {\n  const comment_id = d.id;\n  return `${comment_id}`;\n}\n",
+         "eslint(no-undef)", "'comment_id'"),
+        ("a.ts", "export function ask(d: any) {\n  const comment_id = d.id;\n  return comment_id;\n}\n",
+         "eslint(no-undef)", "'comment_id'"),
+        ("a.sh", '#!/bin/bash\ncomment_id="$1"\necho "$comment_id"\n', "SC2154", "comment_id"),
+        ("Dockerfile", "FROM debian:12 AS comment_id\nRUN make\nFROM debian:12\nCOPY --from=comment_id /a /b\n",
+         "DL3022", "COPY --from"),
+    ],
+)  # fmt: skip
+def test_a_use_of_what_was_renamed_is_reported(
+    repo: Repository, path: str, before: str, rule: str, message: str
+) -> None:
+    """V2: the use stands on an unchanged line, which the comment names."""
+    pull = opened(repo, {path: before}, {path: before.replace("comment_id", "renamed", 1)})
+    (finding,) = [finding for finding in report_of(pull).findings if finding.rule == rule]
+    used = next(number for number, line in enumerate(before.split("\n"), 1) if "comment_id" in line and number > 2)
+    assert (finding.elsewhere, message in finding.message) == (used, True)
+    assert finding.severity in ("critical", "major")
+    assert any(f"Line {used}: " in comment["body"] for comment in pull.reviews[0]["comments"])
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("a.js", "it('works', () => expect($('x')).toBe(1));\nprocess.exit(0);\n"),
+        ("a.sh", '#!/bin/bash\necho "$workspace"\n'),
+        ("Dockerfile", "FROM debian:12\nCOPY --from=other /a /b\n"),
+    ],
+)
+def test_a_new_use_of_what_other_files_define_is_not(repo: Repository, path: str, text: str) -> None:
+    assert report_of(opened(repo, {}, {path: text})).findings == ()
+
+
+def test_a_name_that_was_undefined_before_is_not(repo: Repository) -> None:
+    """ShellCheck reports the first use of a name only, and the change removes it."""
+    before = '#!/bin/bash\necho "$workspace"\n' + "echo a\n" * 9 + 'echo "b $workspace"\n'
+    pull = opened(repo, {"a.sh": before}, {"a.sh": before.replace('echo "$workspace"\n', "", 1)})
+    assert report_of(pull).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "defined", "found"),
+    [
+        ("a.js", "const LOCALE = 'de';\nshow(LOCALE);\n", "const LOCALE = 'de';\n", []),
+        ("a.js", "const LOCALE = 'de';\nshow(LOCALE);\n", "const OTHER = 'de';\n", ["eslint(no-undef)"]),
+        ("a.js", "const LOCALE = 'de';\nexport const a = () => LOCALE;\n", "const LOCALE = 'de';\n",
+         ["eslint(no-undef)"]),
+        ("a.sh", '#!/bin/bash\nfolder="$1"\necho "$folder"\n', '#!/bin/bash\nfolder="$1"\n', []),
+    ],
+)  # fmt: skip
+def test_a_name_that_moves_to_another_script_is_not_reported(
+    repo: Repository, path: str, before: str, defined: str, found: list[str]
+) -> None:
+    after = "\n".join(line for line in before.split("\n") if not line.startswith(("const LOCALE", "folder=")))
+    pull = opened(repo, {path: before}, {path: after, f"lib/{path}": defined})
+    assert [finding.rule for finding in report_of(pull).findings if finding.path == path] == found
+
+
+@pytest.mark.parametrize("name", ["engines/a.py", "engines/b.py"])
+def test_a_name_that_a_loader_defines_is_folded(repo: Repository, name: str) -> None:
+    """The base works with undefined names: the loader gives them to the file and to its neighbours."""
+    before = {"engines/a.py": "print(traits)\n", "engines/b.py": "", "other/c.py": ""}
+    after = {path: f"{text}print(logger if 1 else traits)\n" for path, text in before.items()}
+    after["engines/b.py"] = after["other/c.py"] = "print(traits)\n"
+    found = {(finding.path, finding.severity) for finding in report_of(opened(repo, before, after)).findings}
+    assert (name, "info") in found
+    assert ("other/c.py", "critical") in found
+
+
+def test_an_import_that_the_change_orphans_is_reported(repo: Repository) -> None:
+    pull = opened(repo, {"a.py": "import os\n\nprint(1)\nprint(os.name)\n"}, {"a.py": "import os\n\nprint(1)\n"})
+    (finding,) = report_of(pull).findings
+    assert (finding.rule, finding.start_line, finding.elsewhere) == ("F401", 3, 1)
+
+
+def test_a_name_is_reported_once_for_all_its_lines(repo: Repository) -> None:
+    before = "def f(a):\n    total = a\n    print(total)\n    print(1, total)\n    print(2, total)\n"
+    pull = opened(repo, {"a.py": before}, {"a.py": before.replace("total = a", "sum_ = a")})
+    report_of(pull)
+    (comment,) = [comment for comment in pull.reviews[0]["comments"] if "F821" in comment["body"]]
+    assert "Line 3: Undefined name" in comment["body"]
+    assert "Also on L4, L5." in comment["body"]
+
+
+@pytest.mark.parametrize("after", [WRAPPED, FUNCTION.replace("'", '"'), "# moved\n\n\n" + FUNCTION])
+def test_what_the_base_has_is_not_reported(repo: Repository, after: str) -> None:
+    """V3: lines are reformatted, quoted in another way or moved."""
+    texts = ["".join(text.format(number) for number in range(15)) for text in (FUNCTION, after)]
+    report = report_of(opened(repo, {"a.py": CALLED + texts[0]}, {"a.py": CALLED + texts[1]}))
+    assert (report.findings, report.outside_changes) == ((), 0)
+
+
+def test_a_copy_of_what_the_base_has_is_reported(repo: Repository) -> None:
+    one, other = FUNCTION.format("same"), FUNCTION.format("same").replace("def f", "def h")
+    pull = opened(repo, {"a.py": CALLED + one}, {"a.py": CALLED + one + other})
+    report = report_of(pull)
+    assert ([finding.rule for finding in report.findings], report.pre_existing) == (["B904"], 1)
+    assert report.findings[0].start_line > (CALLED + one).count("\n")
+
+
+def test_another_secret_in_place_of_one_is_reported(repo: Repository) -> None:
+    token = "ghp_" + "0f3Kd9XwQz7LmN2pR5tV" + "8yB1cE4gH6jS"
+    pull = opened(repo, {"a.env": f"T={token}aaab\n"}, {"a.env": f"T={token}Zaac\n"})
+    assert [finding.rule for finding in report_of(pull).findings] == ["github-token"]
+
+
+def test_a_renamed_file_is_compared_with_its_old_name(repo: Repository) -> None:
+    repo.commit({"old.py": CALLED + FUNCTION.format(1) * 9})
+    pull = repo.open_pull_request(renames={"old.py": "new.py"}, changes={}, author="mona")
+    pull.push({"new.py": "import os\n" + CALLED + FUNCTION.format(1) * 9})
+    assert [finding.rule for finding in report_of(pull).findings] == ["F401"]
+
+
+def test_a_base_that_cannot_be_parsed_proves_nothing(repo: Repository) -> None:
+    """Where the base is unknown, findings on changed lines are reported, and none on others."""
+    broken = "def f(:\n    pass\n\n\nprint(undefined)\n"
+    report = report_of(opened(repo, {"a.py": broken}, {"a.py": broken.replace("f(:", "f():") + "import os\n"}))
+    assert [(finding.rule, finding.start_line) for finding in report.findings] == [("F401", 6)]
+
+
+def test_the_base_is_analysed_once_for_many_pushes(repo: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    from reviews import engines
+
+    runs: list[list[str]] = []
+    run_each = engines.run_each
+
+    def counted(tasks: list) -> engines.AnalyzersRun:
+        runs.append(sorted(analyzer.name for analyzer, files in tasks if files))
+        return run_each(tasks)
+
+    monkeypatch.setattr(engines, "run_each", counted)
+    pull = opened(repo, {"a.py": "import os\n"}, {"a.py": "import os\nx = 1\n"})
+    assert report_of(pull).pre_existing == 1
+    pull.push({"a.py": "import os\nx = 2\n"})
+    assert report_of(pull, "synchronize").pre_existing == 1
+    of_head = ["ruff", "secrets", "typos"]
+    assert [names for names in runs if names] == [of_head, ["ruff"], of_head]
+
+
+def test_it_takes_no_call_more_than_without_the_base(github: Sandbox, repo: Repository) -> None:
+    before = {f"m{number}.py": f"x = {number}\n" for number in range(100)}
+    pull = opened(repo, before, {path: text + "import os\n" for path, text in before.items()})
+    assert len(report_of(pull).findings) == 100
+    assert github.count() <= 8

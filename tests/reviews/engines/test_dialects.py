@@ -1,0 +1,199 @@
+"""What an engine cannot parse although the real tool can is no finding; what the real tool refuses too is one."""
+
+import shutil
+from collections.abc import Mapping
+
+import pytest
+
+from reviews import engines
+from reviews.engines import confinement
+from reviews.engines.analyzer import run_analyzer
+from reviews.engines.analyzers import ANALYZERS, dockerfile, shellcheck
+from reviews.findings import Finding, Severity
+
+BY_NAME = {analyzer.name: analyzer for analyzer in ANALYZERS}
+
+
+def by_path(name: str, files: Mapping[str, str]) -> dict[str, list[Finding]]:
+    found: dict[str, list[Finding]] = {path: [] for path in files}
+    for finding in run_analyzer(BY_NAME[name], files):
+        found[finding.path].append(finding)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "reading"),
+    [
+        ("Dockerfile.dockerignore", "*.pyc\n", ""),
+        ("docker/Dockerfile.md", "# How\n", ""),
+        ("Dockerfile.j2", "FROM {{ image }}\n", ""),
+        ("Dockerfile.tmpl", "FROM a\n", ""),
+        ("Containerfile.in", "FROM a\n", ""),
+        ("Dockerfile~", "FROM a\n", ""),
+        ("Dockerfile.orig", "FROM a\n", ""),
+        ("Dockerfile.dev", "FROM a\n", "hadolint"),
+        ("Dockerfile.php", "FROM a\n", "hadolint"),
+        ("Dockerfile.ubuntu-22.04", "FROM a\n", "hadolint"),
+        ("i18n/app_de.ts", '<?xml version="1.0"?>\n<!DOCTYPE TS>\n<TS version="2.1"/>\n', ""),
+        ("app_fr.ts", '\ufeff\n<!DOCTYPE TS><TS version="2.1" language="fr"/>\n', ""),
+        ("app_it.ts", '<TS version="2.1"/>\n', ""),
+        ("page.js", "<!doctype html>\n<html></html>\n", ""),
+        ("view.jsx", "<div/>\n", "oxlint"),
+        ("app.ts", "export const a = 1;\n", "oxlint"),
+    ],
+)
+def test_name_and_content_decide_what_is_source(path: str, text: str, reading: str) -> None:
+    code = ("hadolint", "oxlint")
+    assert " ".join(name for name in code if BY_NAME[name].reads(path, text)) == reading
+    found, _, failures, _ = engines.run_analyzers({path: text}, disabled=set(BY_NAME) - set(code))
+    assert not failures
+    assert not [finding for finding in found if finding.severity == Severity.CRITICAL]
+
+
+EXCUSED = {
+    "ruff": {
+        "jinja.py": "{% if a %}\nimport os\n{% endif %}\n",
+        "class.py": "class {{ name }}:\n    pass\n",
+        "cookiecutter.py": "import os\nNAME = {{ cookiecutter.name }}\n",
+        "{{cookiecutter.slug}}/main.py": "import os\n",
+        "setup.tmpl.py": "import os\n",
+        "mako.py": "<%! x %>\n",
+        "magic.py": "%matplotlib inline\nimport os\n!pip install x\n",
+        "old.py": 'print "a"\nprint "b"\n',
+        "older.py": "#!/usr/bin/env python2\nprint 'a'\n",
+        "oldest.py": "try:\n    pass\nexcept A, e:\n    raise B, e\n",
+    },
+    "oxlint": {
+        "jinja.js": "var data = {{ data|tojson }};\ndebugger;\n",
+        "django.js": "{% load static %}\ndebugger;\n",
+        "erb.js": "var x = <%= x %>;\n",
+        "php.js": "<?php echo 1 ?>\n",
+        "handlebars.js": "{{#if a}}\nvar x;\n{{/if}}\n",
+        "jekyll.js": "---\nlayout: null\n---\nvar x;\n",
+        "flow.js": "/**\n * @flow strict\n */\nimport type { A } from 'a';\ndebugger;\n",
+        "typed.js": "import type { A } from 'a';\n",
+        "pipe.js": "a |> b(%);\n",
+        "photoshop.jsx": "#include 'a.jsx'\nvar a;\n",
+        "using.js": "using file = open();\n",
+        "setup.ts": "page = PAGE\npage.10 = TEXT\n",
+    },
+    "shellcheck": {
+        "z.sh": "#!/bin/zsh\nrm $1 ${(s: :)x}\n",
+        "autoload.sh": "autoload -U compinit\nrm ${(s: :)x}\n",
+        "fish.sh": "#!/usr/bin/env fish\nset x (ls)\n",
+        "python.sh": "#!/usr/bin/env python3\nimport os\n",
+        "perl.sh": "#!/usr/bin/perl\nmy $x = 1;\n",
+        "jinja.sh": "#!/bin/sh\n{% if a %}\nrm $x\n{% endif %}\n",
+        "both.sh": "#!/bin/sh\n''''exec python3 \"$0\" # '''\nprint(1)\n",
+    },
+    "hadolint": {
+        "Dockerfile": "FROM debian:12\nEXPOSE ${PORT:-80}\nCMD a\nCMD b\n",
+        "a/Dockerfile": "FROM debian:12\nRUN <<EOF\nset -e\nEOF\nRUN true\n",
+        "b/Dockerfile": "FROM debian:12\nRUN <<A cat > a && <<B cat > b\nx\nA\ny\nB\nRUN true\n",
+        "c/Dockerfile": 'FROM debian:12\nRUN <<-"EOF"\n\tx\n\tEOF\nCMD ["a"]\n',
+        "d/Dockerfile": "# syntax=example.org/frontend\nINCLUDE x\n",
+        "e/Dockerfile": "{% if a %}\nFROM a:1\n{% endif %}\n",
+        "f/Dockerfile": 'FROM debian:12\nEXPOSE "80"\n',
+        "g/Dockerfile": "FROM debian:12\nRUN echo $((1<<2))\nEXPOSE ${PORT:-80}\n",
+        "Dockerfile.common": "RUN true\n",
+    },
+    "zizmor": {
+        ".github/workflows/no.yml": "a: 1\n",
+        ".github/workflows/template.yml": "on: push\n{% if x %}\njobs: {}\n",
+        ".github/workflows/twice.yml": "on: push\non: push\njobs: {}\n",
+    },
+}
+
+
+@pytest.mark.parametrize("name", EXCUSED)
+def test_what_only_the_engine_cannot_parse_is_no_finding(name: str) -> None:
+    for path, found in by_path(name, EXCUSED[name]).items():
+        assert [finding.internal for finding in found] == [True], (path, found)
+        assert found[0].internal or BY_NAME[name].is_parse_error(found[0])
+
+
+REFUSED: Mapping[str, Mapping[str, tuple[str, int]]] = {
+    "ruff": {
+        "a.py": ("x = '{% if a %}'\nfoo(\n", 3),
+        "b.py": ("<<<<<<< HEAD\nx = 1\n=======\nx = 2\n>>>>>>> b\n", 1),
+        "c.py": ('dates = ["2020-01-01", "2020-01-02"\nx = 1\n', 2),
+        "d.py": ('print "a"\n', 1),
+        "e.py": ("x = (a\n    % b c)\n", 2),
+    },
+    "oxlint": {
+        "a.js": ('const x = "{{ a }}";\nfoo(\n', 3),
+        "b.jsx": ("const a = <A style={{ width }}>;\n", 1),
+        "c.ts": ("export type A = {\nexport const x = 1;\n", 2),
+        "d.js": ("const x: number = 1;\n", 1),
+        "e.js": ("let a = 1; let a = 2;\n", 1),
+    },
+    "shellcheck": {
+        "a.sh": ("#!/bin/bash\nif true; then\n  echo a\n", 2),
+        "b.sh": ("#!/bin/sh\ncat <<EOF\nx\n", 2),
+        "c.sh": ("#!/bin/bash\nfor f in a b; echo $f; done\n", 2),
+        "d.sh": ("#!/bin/sh\nf() { echo '{{ a }}'\n", 3),
+        "e.sh": ("#!/bin/sh\nif true; then\nexit 0\n", 2),
+    },
+    "hadolint": {
+        "Dockerfile": ("FROM debian:12\nRUN a && \\\n    b\n    apt-get x\n", 4),
+        "a/Dockerfile": ("FRO debian:12\n", 1),
+        "b/Dockerfile": ("RUN true\n", 1),
+        "c/Dockerfile": ("FROM debian:12\nRUN <<EOF\nfoo\n", 2),
+        "d/Dockerfile": ("FROM debian:12\nCOPY a\n", 2),
+        "e/Dockerfile": ("FROM debian:12\nENV A\n", 2),
+        "f/Dockerfile": ("FROM debian:12 as\n", 1),
+        "g/Dockerfile": ("FROM\n", 1),
+        "Dockerfile.common": ("RUN true\nFOO\n", 2),
+    },
+    "zizmor": {
+        ".github/workflows/a.yml": ("on: push\njobs:\n\ta: x\n", 3),
+        ".github/workflows/b.yml": ("on: push\njobs:\n  a:\n    runs-on: x\n   steps: []\n", 5),
+    },
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_the_real_tool_refuses_too_is_one_critical_finding(name: str) -> None:
+    cases = REFUSED[name]
+    for path, found in by_path(name, {path: text for path, (text, _) in cases.items()}).items():
+        reported = [(finding.severity, finding.internal, finding.start_line, finding.suppression) for finding in found]
+        assert reported == [(Severity.CRITICAL, False, cases[path][1], "")], (path, found)
+        assert found[0].internal or BY_NAME[name].is_parse_error(found[0])
+
+
+def test_without_bash_shellcheck_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = {"both.sh": EXCUSED["shellcheck"]["both.sh"]}
+    if shutil.which("bash", path=confinement.SYSTEM_PATH):
+        assert [finding.internal for finding in by_path("shellcheck", script)["both.sh"]] == [True]
+    which = shutil.which
+    monkeypatch.setattr(shutil, "which", lambda name, path=None: None if name == "bash" else which(name, path=path))
+    assert [finding.internal for finding in by_path("shellcheck", script)["both.sh"]] == [False]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FROM a\nRUN --mount=type=cache,target=/x --network=none b\nONBUILD RUN c\n",
+        "ARG A=1\nfrom --platform=$BUILDPLATFORM a:$A as b\nCOPY --from=b --link --chmod=755 c d\n",
+        "# escape=`\nFROM a\nRUN b `\n  c\n",
+        "\ufeff# syntax=docker/dockerfile:1-labs\nFROM a\r\nRUN b \\\r\n\r\n# comment\r\n  c\r\n",
+        'FROM a\nHEALTHCHECK NONE\nSHELL ["bash", "-c"]\nCMD []\nVOLUME $A\nSTOPSIGNAL 9\nCOPY ["a b", "c"]\n',
+        "FROM a\nRUN foo <<<'a' 3<<EOF\nx\nEOF\nRUN cat<<X\n",
+        "FROM a\nRUN echo \"see <<EOF\" 'and <<EOF'\n",
+        "FROM a\nENTRYPOINT\nLABEL a=b \\\n",
+    ],
+)
+def test_what_docker_builds_is_not_refused(text: str) -> None:
+    assert dockerfile.refusal(text) is None
+
+
+@pytest.mark.slow
+def test_a_large_script_is_read_without_dataflow_analysis() -> None:
+    large = "#!/bin/bash\n" + "".join(f'step "$v{n % 50}" "item {n}" || exit 1\n' for n in range(4000)) + "x = 1\n"
+    assert len(large) > 130_000
+    small = "#!/bin/bash\ny = 1\n"
+    found = by_path("shellcheck", {"large.sh": large, "small.sh": small})
+    assert "SC2283" in {finding.rule for finding in found["large.sh"]}
+    assert [finding.rule for finding in found["small.sh"]] == ["SC2283"]
+    assert shellcheck.ANALYZER.variants is not None
+    assert shellcheck.ANALYZER.variants(small) == ()

@@ -1,0 +1,311 @@
+"""What is reported at which severity: what is most likely wrong first, taste in the folded part or not at all."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from reviews.engines.analyzer import run_analyzer
+from reviews.engines.analyzers import ANALYZERS, ruff
+from reviews.findings import Finding, Severity, Suggestion
+
+BY_NAME = {analyzer.name: analyzer for analyzer in ANALYZERS}
+
+
+def found_in(name: str, files: Mapping[str, str]) -> list[Finding]:
+    """What is reported about new files."""
+    found = run_analyzer(BY_NAME[name], files)
+    return [finding for finding in found if not BY_NAME[name].is_only_breakage(finding)]
+
+
+def shown(findings: list[Finding], path: str) -> set[tuple[str, str]]:
+    return {(finding.rule, finding.severity) for finding in findings if finding.path == path}
+
+
+PYTHON: Mapping[str, tuple[str, set[tuple[str, str]]]] = {
+    # N1: a closure that is called, or joined, in its iteration
+    "closure.py": (
+        "def f(names, start):\n    for name in names:\n        def say():\n            print(name)\n"
+        "        say()\n        thread = start(lambda: name)\n        thread.join()\n",
+        set(),
+    ),
+    # N6
+    "fastapi_app.py": (
+        "from typing import Annotated\n\nfrom fastapi import Body, Depends, FastAPI, File\n\napp = FastAPI()\n\n\n"
+        "@app.post('/')\ndef make(x: dict = Body(...), y=Depends(dict), z=File(), w: Annotated[int, Body()] = 1):\n"
+        "    return x, y, z, w\n",
+        set(),
+    ),
+    "asserts.py": ("def test_a():\n    assert False, 'never'\n", set()),
+    "cause.py": ("try:\n    pass\nexcept KeyError:\n    raise ValueError('no')\n", {("B904", "info")}),
+    "late.py": ("import sys\n\nsys.path.insert(0, '.')\nimport os\n\nprint(os)\n", set()),
+    "types.py": ("def f(x):\n    return type(x) == int\n", {("E721", "info")}),
+    "truth.py": ("def f(x):\n    return x == True\n", set()),
+    "none.py": ("def f(query, Row):\n    return query.filter(Row.gone == None)\n", {("E711", "info")}),
+    "bare.py": ("try:\n    pass\nexcept:\n    pass\n", {("E722", "info")}),
+    "attributes.py": ("def f(x):\n    setattr(x, 'a', getattr(x, 'b'))\n", set()),
+    "handler.py": (
+        "def f():\n    try:\n        g()\n    except KeyError as e:\n        pass\n\n\ndef g(): ...\n",
+        {("F841", "info")},
+    ),
+    "star.py": ("from os.path import *\n\nprint(join('a', 'b'))\n", set()),
+    "jax.py": ("from jaxtyping import Float\n\n\ndef f(x: Float['batch dim']): ...\n", set()),
+    "both.py": ("import sys\n\nif sys.version_info[0] == 2:\n    text = unicode\n", set()),
+    "cells.py": ("# %%\nx = 1\nx\nx == 2\n", set()),
+    "raising.py": ("import pytest\n\n\ndef test_a(x, y):\n    with pytest.raises(TypeError):\n        x < y\n", set()),
+    "asking.py": ("try:\n    str.casefold\nexcept AttributeError:\n    pass\n", set()),
+    "loguru_app.py": ("from loguru import logger\n\nlogger.info('{} {}', 1, 2)\n", set()),
+    "notebook.py": ("c = get_config()\nc.x = get_ipython()\n", set()),
+    "lazy.py": ("__all__ = ['later']\n\n\ndef __getattr__(name):\n    return name\n", set()),
+    # most likely wrong
+    "undefined.py": ("print(nam)\n", {("F821", "critical")}),
+    "always.py": ("assert (1 == 2, 'no')\n", {("F631", "major")}),
+    "identity.py": ("def f(x):\n    return x is 'a'\n", {("F632", "major")}),
+    "finally.py": (
+        "def f():\n    try:\n        g()\n    finally:\n        return 1\n\n\ndef g(): ...\n",
+        {("B012", "major")},
+    ),
+    "filled.py": ("Thing = None\n\n\nclass Thing: ...\n", set()),
+    "own_logger.py": ("from shop.log import log\n\nlog.info('{} {}', 1, 2)\n", set()),
+    "logger.py": ("import logging\n\nlogging.info('{} {}', 1, 2)\n", {("PLE1205", "major")}),
+    "called.py": ("def f(g):\n    x = g.h()\n    y = [1]\n", {("F841", "info"), ("F841", "minor")}),
+    "test_twice.py": ("def test_a(): ...\n\n\ndef test_a(): ...\n", {("F811", "major")}),
+    "api_app.py": (
+        "app = print\n\n\n@app.get('/a')\ndef a(): ...\n\n\n@app.get('/b')\ndef a(): ...\n",
+        {("F811", "major")},
+    ),
+    "registered.py": ("hooks = print\n\n\n@hooks.on('a')\ndef a(): ...\n\n\n@hooks.on('b')\ndef a(): ...\n", set()),
+    "arguments.py": ("print('%s %s' % (1,))\n", {("F507", "major")}),
+    "keys.py": ("x = {'a': 1, 'a': 2}\n", {("F601", "major")}),
+    "default.py": ("def f(x=[]):\n    x.append(1)\n", {("B006", "info")}),
+}
+
+
+def test_python_is_reported_by_how_likely_it_is_wrong() -> None:
+    found = found_in("ruff", {path: text for path, (text, _) in PYTHON.items()})
+    assert {path: shown(found, path) for path in PYTHON} == {path: wanted for path, (_, wanted) in PYTHON.items()}
+
+
+def test_every_selected_rule_of_ruff_has_one_severity() -> None:
+    listed = [*ruff.CRITICAL.split(), *ruff.MAJOR.split(), *ruff.MINOR.split(), *ruff.INFO.split()]
+    assert len(listed) == len(set(listed)) == len(ruff.SEVERITIES) - 1
+
+
+UNUSED: Mapping[str, str] = {
+    # N3: for another changed file, for a side effect, for pytest, for a type comment
+    "app/compat.py": "from app.settings import LIMIT\n",
+    "app/checking.py": "import plugins.check\n",
+    "app/apps.py": "class A:\n    def ready(self):\n        import app.signals\n        from app.signals import late\n",
+    "app/urls.py": "from . import handlers\n",
+    "app/celery.py": "from app import tasks\n",
+    "app/__init__.py": "from app.models import Thing\n",
+    "migrations/env.py": "from app.models.user import User\n",
+    "app/optional.py": "try:\n    import yaml\n\n    HAS_YAML = True\nexcept ImportError:\n    HAS_YAML = False\n",
+    "app/fallback.py": "try:\n    import simplejson as json\nexcept ImportError:\n    import json\n\nprint(json)\n",
+    "app/alias.py": "import api as api\nfrom forms import Form as Form\n",
+    "app/public.py": "from forms import Field\n\n__all__ = ['Field']\n",
+    "app/plot.py": "from mpl_toolkits.mplot3d import Axes3D\n",
+    "app/commented.py": "from forms import Widget  # re-exported for plugins\nimport readline\n",
+    "app/silenced.py": "import os  # noqa: F401\nimport sys  # noqa\n",
+    "app/typed.py": "from typing import List\n\nx = []  # type: List[int]\n",
+    "tests/conftest.py": "from tests.fixtures import shop\n",
+    "tests/test_shop.py": "from tests.fixtures import user\n\n\ndef test_a(\n    user,\n):\n    assert user\n",
+    "tests/test_used.py": "import pytest\nfrom shop import db\n\n\n@pytest.mark.usefixtures('db')\ndef t(): ...\n",
+}
+
+
+def test_an_import_that_somebody_needs_is_no_finding() -> None:
+    uses = {"app/limits.py": "from app.compat import LIMIT\n\nprint(LIMIT)\n"}
+    assert found_in("ruff", UNUSED | uses) == []
+
+
+def test_an_import_that_nobody_seems_to_need_is_a_finding() -> None:
+    files = {
+        "a.py": "from app.settings import LIMIT\nimport os\nimport requests\nimport numpy as np\nimport json.tool\n",
+        "b.py": "from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    from c import D\n",
+        "d.py": "def f():\n    import json\n",
+    }
+    found = {(finding.path, finding.start_line): finding for finding in found_in("ruff", files)}
+    assert {place: (finding.rule, finding.severity) for place, finding in found.items()} == dict.fromkeys(
+        [*(("a.py", line) for line in range(1, 6)), ("b.py", 4), ("d.py", 2)], ("F401", Severity.MINOR)
+    )
+    # Nobody knows what happens when `requests` is not imported any more; of the standard library it is known.
+    assert [found["a.py", line].suggestion for line in (1, 2, 3, 4)] == [
+        Suggestion(1, 1, None),
+        Suggestion(2, 2, None),
+        None,
+        Suggestion(4, 4, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "suggestion"),
+    [
+        ("import os, sys\n", "`os` and `sys` imported but unused", Suggestion(1, 1, None)),
+        (
+            "from x import a, b, c\n\nprint(b)\n",
+            "`x.a` and `x.c` imported but unused",
+            Suggestion(1, 1, "from x import b"),
+        ),
+        ("import os; import sys\n", "`os` and `sys` imported but unused", None),
+        # F8: columns count from the byte order mark
+        ("\ufeffimport os, sys\n\nprint(sys)\n", "`os` imported but unused", None),
+        ("\x0cimport os\n", "`os` imported but unused", None),
+        ("import os\r\n", "`os` imported but unused", None),
+        ("if True:\n\timport os\n\tx = '😀'\n", "`os` imported but unused", Suggestion(2, 2, None)),
+        ("import os", "`os` imported but unused", Suggestion(1, 1, None)),
+    ],
+)
+def test_unused_imports_of_one_line_are_one_remark(text: str, message: str, suggestion: Suggestion | None) -> None:
+    [finding] = found_in("ruff", {"a.py": text})
+    assert finding.message == message
+    if suggestion is not None or ";" not in text:
+        assert finding.suggestion == suggestion
+
+
+JAVASCRIPT: Mapping[str, tuple[str, list[int]]] = {
+    # N5: what a classic script declares at its top is for the page
+    "page.js": ("function init() {}\nvar a = 1,\n    b = 2;\nclass C {}\nconst d = () => 1;\n", []),
+    "strict.js": ("'use strict';\n\nasync function load() {}\n", []),
+    "wrapped.js": ("(function () {\n  function inner() {}\n  var x = 1;\n})();\n", [2, 3]),
+    "local.js": ("function init() {\n  var x = 1;\n}\n", [2]),
+    "module.js": ("import a from 'a';\nfunction init() {\n  a();\n}\n", [2]),
+    "common.js": ("const a = require('a');\nfunction init() {\n  a();\n}\n", [2]),
+    "dynamic.js": ("function init() {\n  import('a');\n}\n", []),
+    "globals.ts": ("function init(): void {}\n", []),
+}
+
+
+def test_a_name_of_a_classic_script_may_be_used_elsewhere() -> None:
+    found = found_in("oxlint", {path: text for path, (text, _) in JAVASCRIPT.items()})
+    assert {finding.rule for finding in found} == {"eslint(no-unused-vars)"}
+    lines = {path: sorted(finding.start_line for finding in found if finding.path == path) for path in JAVASCRIPT}
+    assert lines == {path: wanted for path, (_, wanted) in JAVASCRIPT.items()}
+
+
+def test_a_fixture_of_playwright_is_no_hook() -> None:
+    fixture = "a: async ({}, use) => {\n    if (t) {\n      await use(1);\n    }\n  },"
+    text = "import { test } from '@playwright/test';\nexport const t = test.extend({\n" + fixture + "\n});\n"
+    assert found_in("oxlint", {"fixtures.ts": text}) == []
+
+
+TASTE: Mapping[str, tuple[str, set[tuple[str, str]]]] = {
+    "branches.js": (
+        "import a from 'a';\nif (a) {\n  var x = 1;\n} else {\n  var x = 2;\n}\na(x);\n",
+        {("eslint(no-redeclare)", "info")},
+    ),
+    "twice.js": ("import a from 'a';\na(f);\nfunction f() {}\nfunction g(f) {\n  f();\n}\na(g);\n", set()),
+    "executor.js": (
+        "export const f = (a) => new Promise(async (resolve) => {\n  resolve(await a());\n});\n",
+        {("eslint(no-async-promise-executor)", "info")},
+    ),
+    "after.js": (
+        "export function f() {\n  return 1;\n  f();\n}\n",
+        {("eslint(no-unreachable)", "minor")},
+    ),
+    "leaves.js": (
+        "export function f(a) {\n  switch (a) {\n    case 1:\n      return 1;\n      break;\n  }\n}\n",
+        {("eslint(no-unreachable)", "info")},
+    ),
+    "place.js": (
+        "export function f(a) {\n  for (const [key, value] of a) f(key);\n}\n",
+        {("eslint(no-unused-vars)", "info")},
+    ),
+    "not_a_number.js": ("export const f = (a) => a !== a;\n", {("eslint(no-self-compare)", "minor")}),
+}
+
+
+def test_what_is_mostly_taste_in_javascript_is_never_major() -> None:
+    found = run_analyzer(BY_NAME["oxlint"], {path: text for path, (text, _) in TASTE.items()})
+    assert {path: shown(found, path) for path in TASTE} == {path: wanted for path, (_, wanted) in TASTE.items()}
+
+
+SHELL: Mapping[str, tuple[str, set[tuple[str, str]]]] = {
+    # Quoted above, from outside of the script, and a path for the command.
+    "oversight.sh": (
+        '#!/bin/sh\nhere=$(dirname "$0")\n[ -d "$here/a" ] || exit\ncd $here || exit\n',
+        {("SC2086", "minor")},
+    ),
+    "argument.sh": (
+        '#!/bin/sh\nfolder="$1"\necho "$folder" "$folder"\nrm -r $folder\n',
+        {("SC2086", "minor")},
+    ),
+    "never_quoted.sh": ('#!/bin/sh\nhere=$(dirname "$0")\ncat $here/a\ncd $here || exit\n', {("SC2086", "info")}),
+    "no_path.sh": ('#!/bin/sh\ncount="$1"\necho "$count" "$count"\nmake -j $count\n', {("SC2086", "info")}),
+    "constant.sh": ('#!/bin/sh\nhere="/etc/$(uname)"\ncat "$here/a"\ncd $here || exit\n', {("SC2086", "info")}),
+    "index.sh": ('#!/bin/bash\na=("$@")\necho "$a[1]"\n', {("SC1087", "major"), ("SC2128", "info")}),
+    "pattern.sh": ('#!/bin/sh\ngrep "^$1x" a\nb=$1\ngrep "$b[[:space:]]" a\n', {("SC1087", "info")}),
+    "idiom.sh": ('#!/bin/sh\na=$(CDPATH= cd "$1" && pwd)\necho "$a"\n', {("SC1007", "info")}),
+}
+
+
+def test_a_forgotten_quote_of_shell_is_reported() -> None:
+    found = found_in("shellcheck", {path: text for path, (text, _) in SHELL.items()})
+    assert {path: shown(found, path) for path in SHELL} == {path: wanted for path, (_, wanted) in SHELL.items()}
+
+
+def test_a_module_that_is_loaded_anyway_has_no_side_effect() -> None:
+    files = {
+        "loaded.py": "from ..server import loop\nfrom ..server.loop import run\n\nrun()\n",
+        "perhaps.py": "from ..server import loop\nfrom ..other.loop import run\n\nrun()\n",
+    }
+    found = found_in("ruff", files)
+    assert {path: shown(found, path) for path in files} == {
+        "loaded.py": {("F401", "minor")},
+        "perhaps.py": {("F401", "info")},
+    }
+
+
+WORKFLOW = """\
+on: issues
+permissions: {}
+jobs:
+  a:
+    runs-on: ubuntu-latest
+    steps:
+      - run: echo "IP=$(hostname)" >> "$GITHUB_ENV"
+      - run: echo ${{ env.IP }}
+      - run: echo ${{ github.event.issue.title }} ${{ matrix.os }}
+      - run: echo ${{ inputs.version }}
+"""
+
+
+def test_zizmor_reports_severity_expression_and_remedy() -> None:
+    found = found_in("zizmor", {".github/workflows/a.yml": WORKFLOW})
+    shown = {
+        (finding.start_line, finding.severity): finding.message for finding in found if "injection" in finding.rule
+    }
+    assert set(shown) == {(8, "info"), (9, "major"), (10, "info")}
+    assert "`${{ env.IP }}`" in shown[8, Severity.INFO]
+    assert "attacker" not in shown[8, Severity.INFO]
+    assert "`${{ github.event.issue.title }}`" in shown[9, Severity.MAJOR]
+    assert all("under `env:`" in message for message in shown.values())
+
+
+def test_shell_and_docker_are_reported_by_what_fails() -> None:
+    script = '#!/bin/sh\nrm $1\ncd x\nx = 1\nrm -rf "$x/"*\nif [ $x > 3 ]; then :; fi\n'
+    found = {finding.rule: finding.severity for finding in found_in("shellcheck", {"a.sh": script})}
+    assert found == {
+        "SC2086": "info",
+        "SC2164": "info",
+        "SC2283": "major",
+        "SC2115": "minor",
+        "SC2071": "major",
+        "SC3012": "minor",
+    }
+    dockerfile = (
+        "FROM debian\nRUN apt-get install curl\nRUN a | b\nWORKDIR app\nADD a /b\nHEALTHCHECK CMD x\nCMD a\nCMD b\n"
+    )
+    shown = [
+        (finding.rule, str(finding.severity), finding.start_line)
+        for finding in found_in("hadolint", {"Dockerfile": dockerfile})
+    ]
+    assert sorted(shown) == [
+        ("DL3000", "info", 4),
+        ("DL3006", "info", 1),
+        ("DL3014", "major", 2),
+        ("DL3020", "info", 5),
+        ("DL3025", "info", 7),
+        ("DL3025", "info", 8),
+        ("DL4003", "major", 8),
+        ("DL4006", "info", 3),
+    ]

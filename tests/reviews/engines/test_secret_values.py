@@ -1,0 +1,196 @@
+"""A secret is nowhere but in the file: no message, fix, snippet, suggestion, log or prompt has it or a part of it."""
+
+import base64
+import io
+import json
+import logging
+import random
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+from django.apps import apps
+from rich.console import Console
+
+from reviews import engines
+from reviews.engines import llm
+from reviews.engines.analyzer import Analyzer
+from reviews.engines.analyzers import ruff
+from reviews.engines.analyzers.secret_formats import find_secrets
+from reviews.engines.llm.findings import Remark, Remarks
+from reviews.engines.llm.prompt import Change, document
+from reviews.engines.secret_values import BLANK, blank, secret_values, without_secrets
+from reviews.findings import Finding, Report, Severity, Suggestion, bounded
+from reviews.github.patches import parse_hunks
+from reviews.local import export
+from reviews.local.terminal import show_report
+from sandbox import Repository
+from tests.support.runs import admit, only_check_run, run
+
+_CHANCE = random.Random(7)
+TOKEN = "ghp_" + "".join(_CHANCE.choices("abcdefghjkmnpqrstuvwxyzABCDEFGHJKMNPQRSTUVWXYZ23456789", k=36))
+LINES = [base64.b64encode(_CHANCE.randbytes(48)).decode() for _ in range(6)] + ["q2Zy9w8Kxw=="]
+KEY = "\n".join(["-----BEGIN RSA PRIVATE KEY-----", *LINES, "-----END RSA PRIVATE KEY-----"])
+PARTS = (TOKEN, TOKEN[:20], TOKEN[20:], *LINES)
+
+
+def leaks(text: str) -> list[str]:
+    return [part for part in PARTS if part in text]
+
+
+FILES: Mapping[str, str] = {
+    "beside.py": f'import os; TOKEN = "{TOKEN}"\n',
+    "key.py": f"import os  # {TOKEN}\nKEYS = {{'{TOKEN}': 1, '{TOKEN}': 2}}\n",
+    "string.py": f'x = f"{TOKEN}"\nassert ("{TOKEN}", 1)\ny = "a" is "{TOKEN}"\n',
+    "pem.py": f'import os\nKEY = """{KEY}"""\nassert ("""{KEY}""", 1)\n',
+    "pem_lines.py": "KEY = (\n" + "".join(f"    '{line}\\n' 'x' 'y'\n" for line in KEY.split("\n")) + ")\nimport os\n",
+    "parts.py": f'import os\nTOKEN = "{TOKEN[:20]}" + "{TOKEN[20:]}"; d = {{"{TOKEN[:20]}": 1, "{TOKEN[:20]}": 2}}\n',
+    "broken.py": f'x = "{TOKEN}" y\n',
+    "page.js": f'const a = {{ "{TOKEN}": 1, "{TOKEN}": 2 }};\nif (a === "{TOKEN}" === 1) {{ debugger; }}\n',
+    "run.sh": f'#!/bin/sh\ncurl -H "token: {TOKEN}" $1\nT={TOKEN[:20]}"{TOKEN[20:]}"\n[ {TOKEN} > 3 ]\necho $T\n',
+    "Dockerfile": f"FROM debian\nENV TOKEN={TOKEN}\nRUN curl {TOKEN} | sh\n",
+    ".github/workflows/a.yml": f"on: push\njobs: {{a: {{env: {{T: {TOKEN}}}, runs-on: x, steps: [{{run: a}}]}}}}\n",
+    "notes.md": f"We recieve {TOKEN} and it is seperate.\n",
+}
+
+
+def test_no_finding_of_any_engine_has_a_secret(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        found, _, failures, _ = engines.run_analyzers(FILES)
+    assert not failures
+    engines_that_found = {finding.engine for finding in found}
+    assert engines_that_found >= {"ruff", "oxlint", "shellcheck", "hadolint", "secrets", "typos"}
+    assert {finding.path for finding in found if finding.engine == "secrets"} == set(FILES)
+    assert any(BLANK in finding.message for finding in found if finding.engine == "ruff"), "ruff quotes keys"
+    assert not leaks(repr(found))
+    assert not leaks(caplog.text)
+
+
+def test_no_export_of_a_report_has_a_secret() -> None:
+    found, _, _, _ = engines.run_analyzers(FILES)
+    report = Report(findings=tuple(found))
+    printed = io.StringIO()
+    show_report(Console(file=printed, width=500), report)
+    for text in (json.dumps(report.to_json()), export.as_json(report), export.as_sarif(report), printed.getvalue()):
+        assert not leaks(text)
+    assert not leaks(export.as_annotations(report))
+
+
+@pytest.mark.django_db
+def test_a_published_review_has_no_secret(repo: Repository) -> None:
+    pull = repo.open_pull_request(changes=dict(FILES), author="mona")
+    review = run(admit(pull))
+
+    assert review.conclusion == "success"
+    assert "key.py" in {comment["path"] for comment in pull.review_comments}
+    stored = [repr(row) for model in apps.get_models() for row in model._default_manager.values()]
+    assert any("github-token" in row for row in stored)
+    assert not leaks("".join(stored))
+    # GitHub itself shows the code around a comment (`diff_hunk`).
+    bodies = [posted["body"] for posted in (*pull.reviews, *pull.review_comments)]
+    assert not leaks(repr([bodies, only_check_run(pull)["output"]]))
+
+
+def test_only_the_suggestion_with_a_secret_is_dropped() -> None:
+    files = {"a.py": f'import os; TOKEN = "{TOKEN}"\n', "b.py": "import os\n"}
+    found, _, _, _ = engines.run_analyzers(files)
+    by_path = {finding.path: finding for finding in found if finding.rule == "F401"}
+    assert by_path["a.py"].suggestion is None
+    assert by_path["b.py"].suggestion == Suggestion(1, 1, None)
+
+
+def test_the_reason_of_a_failure_has_no_secret(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    quotes = ("sh", "-c", "read -r line < a.py; echo $line >&2; exit 3")
+    monkeypatch.setattr(engines, "ANALYZERS", (Analyzer("quotes", ("*.py",), quotes, ruff.read),))
+    with caplog.at_level(logging.INFO):
+        _, _, [(_, reason)], _ = engines.run_analyzers({"a.py": f"TOKEN = '{TOKEN}'\n"})
+    assert reason == f"it exited with status 3: TOKEN = '{BLANK}'"
+    assert not leaks(caplog.text + str([record.__dict__ for record in caplog.records]))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'TOKEN = "{TOKEN}"',
+        f'url = f"https://x:{TOKEN}@example.org/{{name}}"',
+        f"# {TOKEN}",
+        f"ENV TOKEN={TOKEN}",
+        f"token: '{TOKEN}'",
+        f'TOKEN = "{TOKEN[:20]}" "{TOKEN[20:]}"',
+        f"TOKEN = ('{TOKEN[:20]}' +\n         f'{TOKEN[20:]}')",
+        f"TOKEN = '{TOKEN[:20]}' \\\n  '{TOKEN[20:]}'",
+        f'TOKEN={TOKEN[:20]}"{TOKEN[20:]}"',
+        f"export TOKEN='{TOKEN[:20]}''{TOKEN[20:]}'",
+        KEY,
+        "key: |\n" + "".join(f"  {line}\n" for line in KEY.split("\n")),
+        json.dumps({"key": KEY}),
+        "".join(f'    "{line}\\n"\n' for line in KEY.split("\n")),
+        "\n".join(f"# {line}" for line in KEY.split("\n")),
+        KEY.replace("\n", "\r\n"),
+        KEY.partition("\n-----END")[0].rpartition("\n")[0],
+    ],
+)
+def test_a_secret_is_found_however_it_is_written(text: str) -> None:
+    assert find_secrets("a.py", text)
+    values = secret_values([text])
+    assert not leaks("\n".join(blank(line, values) for line in text.split("\n")))
+    cut = bounded(Finding("a", 1, 1, Severity.INFO, "R", "x" * 985 + TOKEN * 2))
+    assert TOKEN[:9] not in without_secrets(cut, secret_values([TOKEN])).message
+
+
+def test_what_only_looks_like_a_secret_stays() -> None:
+    for text in (
+        "class PrivateKeyReader: '-----BEGIN PRIVATE KEY-----' in text_of_the_file",
+        "ghp_",
+        "sk-learn",
+        "a SG.",
+    ):
+        values = secret_values([text])
+        assert (values, blank(text, values)) == (frozenset(), text)
+        assert not find_secrets("a.py", text)
+
+
+def test_hostile_text_takes_little_time() -> None:
+    # Each would take hours if a pattern backtracked over the whole text from each of its beginnings.
+    for piece in ("sk-ant-", "T3BlbkFJ sk-", "-----BEGIN PRIVATE KEY-----\n", '"a" + ', "xoxb-1-", "glpat-", "a'b"):
+        secret_values([piece * (300_000 // len(piece))])
+
+
+def test_no_prompt_has_a_secret() -> None:
+    new = "".join(f"+{line}\n" for line in ["x = 1", f"TOKEN = '{TOKEN}'", *KEY.split("\n")])
+    patch = f"@@ -0,0 +1,{new.count('+')} @@\n"
+    count = len(new.splitlines())
+    added = f"@@ -0,0 +1,{count} @@\n{new}"
+    removed = f"@@ -1,{count} +0,0 @@\n" + "".join(f"-{line[1:]}\n" for line in new.splitlines())
+    middle = f"@@ -5 +5 @@\n-{LINES[1]}\n+{LINES[2]}\n"
+    text = "".join(f"{line[1:]}\n" for line in new.splitlines())
+    changes = {
+        "a.py": Change(text, added, parse_hunks(added)),
+        "b.py": Change("", removed, parse_hunks(removed)),
+        "c.py": Change(text + LINES[1], middle, parse_hunks(middle)),
+    }
+    prompt, included = document(changes, 100_000)
+    assert included == tuple(changes)
+    assert "x = 1" in prompt
+    assert patch not in prompt
+    assert not leaks(prompt)
+
+
+def test_no_remark_of_the_language_model_has_a_secret() -> None:
+    text = f"TOKEN = '{TOKEN}'\nx = 1\n"
+    patch = f"@@ -1 +1,2 @@\n TOKEN = '{TOKEN}'\n+x = 1\n"
+    changes = {"a.py": Change(text, patch, parse_hunks(patch))}
+    remark = Remark(
+        path="a.py",
+        start_line=2,
+        end_line=2,
+        severity="major",
+        message=f"`{TOKEN}` is set",
+        suggestion=f"x = '{TOKEN}'",
+    )
+    findings, _ = llm.findings.findings_of(Remarks(remarks=[remark]), changes)
+    reported = [without_secrets(finding, secret_values([text])) for finding in findings]
+    assert [finding.suggestion for finding in reported] == [None]
+    assert not leaks(repr([replace(finding, fingerprint="") for finding in reported]))
