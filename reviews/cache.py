@@ -36,6 +36,11 @@ def count(key: str, seconds: float) -> int:
     return _fail_open(increment, 0)
 
 
+def uncount(key: str) -> None:
+    """Decrement the counter `key`; do nothing if it is absent or the cache is broken."""
+    _fail_open(lambda: cache.decr(key) if cache.get(key) else None, None)
+
+
 def release(key: str) -> None:
     """Delete `key`; do nothing if the cache is broken."""
     _fail_open(lambda: cache.delete(key), None)

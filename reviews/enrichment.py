@@ -45,7 +45,7 @@ class Enrichment:
 
 
 @dataclass(frozen=True)
-class _Lookup:
+class Lookup:
     """The outcome of a Search lookup: the number of matches, or None if Search was skipped or failed."""
 
     count: int | None
@@ -63,7 +63,7 @@ def enrich(client: Client, *, repo: str, author: str, association: str) -> Enric
     tier_key = _key("author-tier", repo, author)
     if (cached := cache.get(tier_key)) in AuthorTier.values:
         return Enrichment(AuthorTier(cached))
-    lookup = _search(client, repo, "merged-pull-requests", _merged_by(repo, author))
+    lookup = look_up(client, repo, "merged-pull-requests", _merged_by(repo, author))
     if lookup.count is None:
         has_contributed = association in ("COLLABORATOR", "CONTRIBUTOR")
         return Enrichment(
@@ -90,11 +90,11 @@ def _merged_by(repo: str, author: str) -> str:
     return f"repo:{repo} type:pr is:merged author:{who}"
 
 
-def _search(client: Client, repo: str, kind: str, query: str) -> _Lookup:
+def look_up(client: Client, repo: str, kind: str, query: str) -> Lookup:
     """Look up a count in the cache or by Search. Of concurrent equal lookups one calls Search for all."""
     key = _key("search", repo, kind, " ".join(query.lower().split()))
     if (count := _cached_count(key)) is not None:
-        return _Lookup(count, hit=True)
+        return Lookup(count, hit=True)
     flight = f"{key}:flight"
     if cache.claim(flight, FLIGHT_SECONDS):
         try:
@@ -102,10 +102,10 @@ def _search(client: Client, repo: str, kind: str, query: str) -> _Lookup:
         finally:
             cache.release(flight)
     answered = _wait_for(lambda: _cached_count(key), lambda: cache.get(flight) is None)
-    return _Lookup(answered, hit=True) if answered is not None else _call_search(client, key, query)
+    return Lookup(answered, hit=True) if answered is not None else _call_search(client, key, query)
 
 
-def _call_search(client: Client, key: str, query: str) -> _Lookup:
+def _call_search(client: Client, key: str, query: str) -> Lookup:
     """Call Search, with one retry if the wait is short, and cache the answer."""
     retries = 0
     while True:
@@ -115,19 +115,19 @@ def _call_search(client: Client, key: str, query: str) -> _Lookup:
             wait = (limited.retry_at - timezone.now()).total_seconds() if limited.hinted else UNHINTED_WAIT
             degradation = DegradationPath.SEARCH_RATE_LIMIT
             if not limited.asked:
-                return _Lookup(None, retries=retries, degradation=degradation)
+                return Lookup(None, retries=retries, degradation=degradation)
         except GitHubError as error:
             logger.warning("Search failed", extra={"repo": client.repo, "error": str(error)})
             wait = UNHINTED_WAIT
             degradation = DegradationPath.SEARCH_ERROR
             if not isinstance(error, Unavailable):
-                return _Lookup(None, retries=retries, degradation=degradation)
+                return Lookup(None, retries=retries, degradation=degradation)
         else:
             if complete:
                 cache.put(key, count, SEARCH_SECONDS)
-            return _Lookup(count, retries=retries)
+            return Lookup(count, retries=retries)
         if retries or wait > MAX_WAIT:
-            return _Lookup(None, retries=retries, degradation=degradation)
+            return Lookup(None, retries=retries, degradation=degradation)
         retries += 1
         # Slightly longer than required: with a clock that is slow the limit would be hit again.
         time.sleep(max(0.0, wait) + 0.02)

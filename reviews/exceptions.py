@@ -9,6 +9,10 @@ class LeaseLost(Exception):
     """Another worker has taken over the run; leave it alone."""
 
 
+class ConversationLocked(Exception):
+    """GitHub refuses the review because the conversation of the pull request is locked; a check run is not refused."""
+
+
 class PostPending(Exception):
     """Another run of the pull request may just have posted; from `until` on its post is visible on GitHub."""
 
@@ -28,3 +32,11 @@ class RunFinished(Exception):
         self.conclusion = conclusion
         self.reason = reason
         self.pull_head = pull_head
+
+
+class PullRequestClosed(RunFinished):
+    """The pull request is closed or merged: nothing of it is reviewed."""
+
+    def __init__(self, *, merged: bool, pull_head: str) -> None:
+        reason = f"the pull request is {'merged' if merged else 'closed'}"
+        super().__init__(Conclusion.SKIPPED, reason, pull_head)

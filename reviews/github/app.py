@@ -1,5 +1,6 @@
 """The API of the App itself: installation tokens and webhook deliveries."""
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
@@ -14,7 +15,7 @@ from django.conf import settings
 
 from reviews.github.connection import Connection, parse_as
 from reviews.github.errors import NotConfigured, Refused, Unavailable
-from reviews.github.schemas import HookDelivery, Installation, Token
+from reviews.github.schemas import HookConfig, HookDelivery, Installation, OwnApp, Token
 
 PER_PAGE = 100
 """Entries per page, GitHub's maximum. Source: GitHub REST docs, "Using pagination"."""
@@ -22,8 +23,6 @@ TOKEN_PERMISSIONS = {"checks": "write", "contents": "read", "metadata": "read", 
 """The permissions that a run needs and no more, in case a token leaks. docs/app-manifest.json has them too."""
 RESOLVE_PERMISSIONS = {"contents": "write"}
 """Required to resolve threads as an App (`KODIAI_RESOLVE_THREADS`). Source: github/gh-aw issue 35726."""
-WITHOUT_CHECKS = {name: level for name, level in TOKEN_PERMISSIONS.items() if name != "checks"}
-"""Permissions of an installation whose owner has not accepted the one for check runs yet."""
 OWNER = "app"
 """Owner of the App's rate limits, which are separate from those of its installations."""
 
@@ -45,18 +44,35 @@ class AppClient:
     def __exit__(self, *exception: object) -> None:
         self._connection.close()
 
-    def installation_of(self, repo: str) -> int:
-        """Return the id of the installation that `repo` (owner/name) belongs to."""
-        return self._call("GET", f"/repos/{repo}/installation", parse_as(Installation)).id
+    def app(self) -> OwnApp:
+        """Return the App that the key belongs to."""
+        return self._call("GET", "/app", parse_as(OwnApp))
 
-    def installation_token(self, installation_id: int, repo: str, *, checks: bool = True) -> Token:
-        """Return a new token for `repo` (owner/name) only, with the permissions that a run needs.
+    def installations(self) -> Iterator[Installation]:
+        """Yield the App's installations. Pages are fetched on demand."""
+        for page in itertools.count(1):
+            params = {"per_page": PER_PAGE, "page": page}
+            found = self._call("GET", "/app/installations", parse_as(list[Installation]), params=params)
+            yield from found
+            if len(found) < PER_PAGE:
+                return
 
-        With `checks` GitHub refuses (422) if the installation's owner has not granted check runs.
+    def hook_config(self) -> HookConfig:
+        """Return where GitHub sends the App's webhooks."""
+        return self._call("GET", "/app/hook/config", parse_as(HookConfig))
+
+    def installation_of(self, repo: str) -> Installation:
+        """Return the installation that `repo` (owner/name) belongs to. GitHub refuses (404) if there is none."""
+        return self._call("GET", f"/repos/{repo}/installation", parse_as(Installation))
+
+    def installation_token(
+        self, installation_id: int, repo: str, permissions: Mapping[str, str], repo_id: int | None = None
+    ) -> Token:
+        """Return a new token for `repo` (owner/name) only. GitHub refuses (422) permissions that are not granted.
+
+        GitHub knows no repository by its former name here, so it is asked by id if that is known.
         """
-        permissions = TOKEN_PERMISSIONS if checks else WITHOUT_CHECKS
-        permissions = permissions | (RESOLVE_PERMISSIONS if settings.KODIAI_RESOLVE_THREADS else {})
-        return self._token(installation_id, repo, permissions)
+        return self._token(installation_id, repo, permissions, repo_id)
 
     def reading_token(self, installation_id: int, repo: str) -> Token:
         """Return a new token that may only read the files of `repo` (owner/name).
@@ -65,9 +81,12 @@ class AppClient:
         """
         return self._token(installation_id, repo, {"contents": "read"})
 
-    def _token(self, installation_id: int, repo: str, permissions: Mapping[str, str]) -> Token:
+    def _token(
+        self, installation_id: int, repo: str, permissions: Mapping[str, str], repo_id: int | None = None
+    ) -> Token:
         path = f"/app/installations/{installation_id}/access_tokens"
-        body = {"repositories": [repo.partition("/")[2]], "permissions": dict(permissions)}
+        only = {"repositories": [repo.partition("/")[2]]} if repo_id is None else {"repository_ids": [repo_id]}
+        body = {**only, "permissions": dict(permissions)}
         return self._call("POST", path, parse_as(Token), json=body)
 
     def hook_deliveries(self, since: datetime) -> Iterator[HookDelivery]:

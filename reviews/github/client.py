@@ -12,12 +12,14 @@ from reviews.github.app import PER_PAGE
 from reviews.github.connection import parse_as, validated
 from reviews.github.errors import GraphQLUnavailable, Refused, Unavailable
 from reviews.github.files import FileRef
+from reviews.github.identity import is_app_login
 from reviews.github.schemas import (
     Blob,
     ChangedFile,
     CheckRun,
     CheckRuns,
     Comment,
+    Comparison,
     Permission,
     PullRequest,
     SearchResult,
@@ -31,12 +33,21 @@ from reviews.github.threads import (
     ThreadsPage,
     changed_threads,
     resolve_mutation,
+    viewer_login,
 )
 
 logger = logging.getLogger(__name__)
 
 MAX_FILES = 3000
 """Files that GitHub lists for a pull request. Source: GitHub REST docs, "List pull requests files"."""
+CROWDED_LINES = 10_000
+"""Lines of patches in a list from which one of its pages may have too many, 20,000, for GitHub to show all of them."""
+SMALLER_PAGES = (10, 1)
+"""Files per page where GitHub left out patches."""
+MAX_PATCH_CALLS = 10
+"""Calls for pages of one of these sizes."""
+MAX_COMPARED_FILES = 300
+"""Files that GitHub lists for a comparison. Source: GitHub REST docs, "Compare two commits"."""
 MAX_REVIEWS = 10_000
 """Reviews of a pull request that are searched for the App's own. After that it is unknown whether it exists."""
 MAX_COMMENTS = 10_000
@@ -52,13 +63,13 @@ class Client:
 
     A context manager that keeps one connection open. Each method makes one call (or one per page) and raises
     `RateLimited`, `Refused`, `Unavailable` or `NotConfigured`. Read-only calls are retried on server errors. Posts are
-    sent once: after a broken answer only GitHub's lists tell whether a post exists. Their parameter `before` is called
+    sent once: after a broken answer only GitHub's lists show whether a post exists. Their parameter `before` is called
     right before the request is sent; its exceptions propagate.
     """
 
-    def __init__(self, repo: str, installation_id: int | None) -> None:
+    def __init__(self, repo: str, installation_id: int | None, repo_id: int | None = None) -> None:
         self.repo = repo
-        self._session = Session(repo, installation_id)
+        self._session = Session(repo, installation_id, repo_id)
 
     def __enter__(self) -> "Client":
         return self
@@ -72,14 +83,45 @@ class Client:
         """Return a pull request."""
         return self._session.call("GET", f"/repos/{self.repo}/pulls/{number}", parse_as(PullRequest))
 
-    def changed_files(self, number: int, count: int | None = None) -> list[ChangedFile]:
+    def changed_files(
+        self, number: int, count: int | None = None, needs_patch: Callable[[str], bool] = lambda path: False
+    ) -> list[ChangedFile]:
         """Return the changed files, at most `MAX_FILES`.
 
-        `count` is GitHub's number of changed files, if known; no page after the last one is requested then.
+        `count` is GitHub's number of changed files, if known; it is not always right. Files whose path `needs_patch`
+        and whose patch GitHub left out, because the page has too many lines, are requested again on smaller pages, with
+        at most `MAX_PATCH_CALLS` calls each for two sizes.
         """
-        limit = MAX_FILES if count is None else min(max(count, 1), MAX_FILES)
-        pages = self._session.pages(f"/repos/{self.repo}/pulls/{number}/files", parse_as(list[ChangedFile]), limit)
-        return [file for page in pages for file in page]
+        path = f"/repos/{self.repo}/pulls/{number}/files"
+        pages = self._session.pages(path, parse_as(list[ChangedFile]), MAX_FILES, expected=count)
+        files = [file for page in pages for file in page]
+        crowded = sum((file.patch or "").count("\n") for file in files) >= CROWDED_LINES
+        for size in SMALLER_PAGES:
+            lacking = {
+                index: file
+                for index, file in enumerate(files)
+                if file.may_lack_patch(crowded=crowded) and needs_patch(file.path)
+            }
+            for page in sorted({index // size for index in lacking})[:MAX_PATCH_CALLS]:
+                query = {"per_page": size, "page": page + 1}
+                found = self._session.call("GET", path, parse_as(list[ChangedFile]), params=query)
+                # By path and content: the list may have changed meanwhile.
+                complete = {(file.path, file.sha): file for file in found}
+                for index, file in lacking.items():
+                    files[index] = complete.get((file.path, file.sha), files[index])
+        return files
+
+    def compared_files(self, base: str, head: str) -> list[ChangedFile]:
+        """Return the files that changed from the merge base of two commits to `head`, at most `MAX_COMPARED_FILES`.
+
+        The first page has all of them; pages are of commits, of which none is needed. Source: as above.
+        """
+        path = f"/repos/{self.repo}/compare/{base}...{head}"
+        return self._session.call("GET", path, parse_as(Comparison), params={"per_page": 1, "page": 1}).files
+
+    def has_access(self) -> bool:
+        """Ask GitHub whether the App is installed on the repository, and not suspended."""
+        return self._session.has_access()
 
     def file_text(self, path: str, ref: str) -> str | None:
         """Return a text file's content at `ref`; None if there is no such file."""
@@ -114,6 +156,15 @@ class Client:
             if refused.status == 404:
                 return "none"
             raise
+
+    def is_own(self, login: str) -> bool:
+        """Return whether a login, as REST gives it, is the App's own on GitHub; as configured, without GraphQL."""
+        try:
+            own = self._session.graphql("{viewer{login}}", {}, lambda answer, _: viewer_login(answer))
+        except (Refused, Unavailable, GraphQLUnavailable) as error:
+            logger.info("GraphQL unavailable, trusting the configured login", extra={"error": str(error)})
+            return is_app_login(login)
+        return login.lower() == own.lower()
 
     # Reviews and threads
 
@@ -232,16 +283,16 @@ class Client:
         threads: dict[str, Thread] = {}
         reviews: dict[int, SubmittedReview] = {}
 
-        def read(answer: Any, response: httpx.Response) -> ThreadsPage:
+        def read(answer: Any, response: httpx.Response) -> tuple[ThreadsPage, str]:
             found = graphql_repository(answer).get("pullRequest")
             if not isinstance(found, dict):
                 raise GraphQLUnavailable(f"no pull request in the answer; errors: {answer.get('errors')}"[:500])
-            return validated(found, ThreadsPage, response)
+            return validated(found, ThreadsPage, response), viewer_login(answer)
 
         for _ in range(MAX_CONVERSATION_PAGES):
-            page = self._session.graphql(THREADS_QUERY, variables, read)
-            threads |= {thread.id: thread for thread in page.threads}
-            reviews |= {review.id: review for review in page.reviews}
+            page, own = self._session.graphql(THREADS_QUERY, variables, read)
+            threads |= {thread.id: thread for thread in page.threads(own)}
+            reviews |= {review.id: review for review in page.reviews(own)}
             ends = {"threads": page.threads_page.page, "reviews": page.reviews_page.page}
             if not any(end.more for end in ends.values()):
                 break

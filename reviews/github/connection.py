@@ -21,7 +21,8 @@ from pydantic import TypeAdapter, ValidationError
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from reviews.github import limits
-from reviews.github.errors import Refused, Unavailable, is_limit, message_of, read_json
+from reviews.github.call_log import logged
+from reviews.github.errors import Refused, Unavailable, Unreachable, is_limit, message_of, read_json
 
 logger = logging.getLogger(__name__)
 
@@ -32,9 +33,11 @@ MAX_ANSWER_SECONDS = 60.0
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 """Bytes of an answer's body. The largest is a GraphQL query for 100 files."""
 MAX_TRIES = 3
-"""Tries of a read-only call before a server error fails the attempt of the run."""
+"""Tries of a read-only call before the run is deferred, or its attempt fails."""
 BACKOFF = 0.2
 """Base of the waits between tries in seconds, with jitter."""
+API_VERSION = "2022-11-28"
+"""Version of the REST API that is asked for. Source: GitHub REST docs, "API versions"."""
 MAX_REDIRECTS = 3
 """A renamed repository is one redirect away, a transferred one another."""
 
@@ -92,9 +95,13 @@ class Connection:
         self, kit: "githubkit.GitHub[Any]", method: str, path: str, resource: str, kwargs: dict[str, Any]
     ) -> httpx.Response:
         try:
-            response = self._send(kit, method, path, kwargs)
+            with logged(method, path, resource) as answers:
+                response = self._send(kit, method, path, kwargs)
+                answers.append(response)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise Unavailable(f"{method} {path}: {type(error).__name__}: {error}") from error
+            ours = (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError)
+            failure = Unavailable if isinstance(error, ours) else Unreachable
+            raise failure(f"{method} {path}: {type(error).__name__}: {error}") from error
         limits.remember(self.owner, resource, response)
         return self._classified(f"{method} {path}", resource, response)
 
@@ -118,7 +125,8 @@ class Connection:
     def _send(self, kit: "githubkit.GitHub[Any]", method: str, path: str, kwargs: dict[str, Any]) -> httpx.Response:
         """Send a request and return GitHub's answer, whatever its status; follow redirects on the same host."""
         with kit.get_sync_client() as http:
-            request = http.build_request(method, path, headers={"Accept-Encoding": "gzip"}, **kwargs)
+            headers = {"Accept-Encoding": "gzip", "X-GitHub-Api-Version": API_VERSION}
+            request = http.build_request(method, path, headers=headers, **kwargs)
             for _ in range(1 + MAX_REDIRECTS):
                 response = _read_bounded(http.send(request, stream=True))
                 redirect = response.next_request
@@ -134,7 +142,7 @@ class Connection:
         if response.is_success:
             return response
         if status >= 500 or status < 200:
-            raise Unavailable(f"GitHub answered {status} to {call}")
+            raise Unreachable(f"GitHub answered {status} to {call}")
         if status in (403, 429) and is_limit(response):
             raise limits.register_hit(self.owner, resource, response)
         raise Refused(status, call, message_of(response))
@@ -152,10 +160,10 @@ def parse_as(model: type[T]) -> Callable[[httpx.Response], T]:
 
 
 def parse_json(response: httpx.Response) -> Any:
-    """Parse the body as JSON. Raises `Unavailable` if it is not JSON."""
+    """Parse the body as JSON. Raises `Unreachable` if it is not JSON: it was cut short, or a proxy's page."""
     answer = read_json(response, default=_INVALID)
     if answer is _INVALID:
-        raise Unavailable(f"GitHub's answer to {_call_of(response)} is not JSON")
+        raise Unreachable(f"GitHub's answer to {_call_of(response)} is not JSON")
     return answer
 
 
@@ -187,9 +195,9 @@ def _read_bounded(response: httpx.Response) -> httpx.Response:
             if len(body) > MAX_ANSWER_BYTES:
                 raise Unavailable(f"GitHub's answer is larger than {MAX_ANSWER_BYTES} bytes")
             if time.monotonic() > deadline:
-                raise Unavailable(f"GitHub's answer took longer than {MAX_ANSWER_SECONDS:.0f} seconds")
+                raise Unreachable(f"GitHub's answer took longer than {MAX_ANSWER_SECONDS:.0f} seconds")
     except zlib.error as error:
-        raise Unavailable("GitHub's answer is not valid gzip") from error
+        raise Unreachable("GitHub's answer is not valid gzip") from error
     finally:
         response.close()
     headers = [

@@ -1,4 +1,4 @@
-"""Errors of calls to GitHub, and how to tell them apart by the answer."""
+"""Errors of calls to GitHub, and how to distinguish them by the answer."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -30,7 +30,11 @@ class RateLimited(GitHubError):
 
 
 class Unavailable(GitHubError):
-    """GitHub could not be reached, timed out, failed (5xx), or sent an invalid answer."""
+    """GitHub sent an invalid answer, or one that says nothing about the call; or it is `Unreachable`."""
+
+
+class Unreachable(Unavailable):
+    """GitHub could not be reached, timed out, failed (5xx), or its answer was cut short: an outage, not our fault."""
 
 
 class Refused(GitHubError):

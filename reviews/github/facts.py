@@ -13,3 +13,10 @@ GitHub aborts requests after ten seconds. Source: GitHub REST docs, "Best practi
 
 MAX_POST_DURATION = timedelta(seconds=20)
 """Maximum duration of a post: the time-out of a call."""
+
+FILES_PER_QUERY = 270
+"""Files per GraphQL query: a review of a hundred files takes one call, with their versions on the base branch, its
+`.gitattributes` and sixty configuration files of linters (`reviews.config.linters.MAX_PATHS`)."""
+
+REDELIVERY_WINDOW = timedelta(days=3)
+"""Time in which GitHub can send a delivery again. Source: GitHub docs, "Redelivering webhooks"."""

@@ -15,7 +15,25 @@ def is_app_login(login: str) -> bool:
     return login.lower() == app_login()
 
 
+def is_allowed_bot(login: str) -> bool:
+    """Return whether a bot is on `KODIAI_BOT_ALLOW_LIST`, with or without `[bot]`."""
+    return not {login.lower(), login.lower().removesuffix("[bot]")}.isdisjoint(settings.KODIAI_BOT_ALLOW_LIST)
+
+
+def known_login(login: str, own: str) -> str:
+    """Return `app_login()` for the App's own login on GitHub, `own`, and any other login unchanged.
+
+    They differ once the App is renamed and the setting has not followed. The former name can be a stranger's then: a
+    login that is only configured as the App's is returned empty.
+    """
+    if login.lower() == own.lower():
+        return app_login()
+    return "" if is_app_login(login) else login
+
+
 def is_own_app(app_id: Any, slug: Any) -> bool:
-    """Return whether an App with this id or slug is the configured one."""
-    named = isinstance(slug, str) and slug.lower() == settings.KODIAI_GITHUB_APP_SLUG.lower()
-    return named or (type(app_id) is int and str(app_id) == str(settings.KODIAI_GITHUB_APP_ID))
+    """Return whether an App is the configured one: by id, or by slug where no id is known."""
+    own_id = str(settings.KODIAI_GITHUB_APP_ID)
+    if type(app_id) is int and own_id.isdecimal():
+        return str(app_id) == own_id
+    return isinstance(slug, str) and slug.lower() == settings.KODIAI_GITHUB_APP_SLUG.lower()

@@ -4,7 +4,9 @@
 `search`, `graphql`). With a broken cache the call is made.
 """
 
-from datetime import datetime, timedelta
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import httpx
 from django.utils import timezone
@@ -23,6 +25,29 @@ REPEAT_WINDOW = timedelta(seconds=60)
 """Time after the end of a wait in which another hit counts as a repetition."""
 
 
+@dataclass(frozen=True)
+class SeenLimit:
+    """What the headers of an answer say about a limit. Source: GitHub REST docs, "Rate limits for the REST API"."""
+
+    limit: int
+    remaining: int
+    reset_at: datetime
+    seen_at: datetime
+
+
+_seen: dict[tuple[str, str], SeenLimit] = {}
+"""The last one of each owner and resource, until a higher layer stores it: `reviews.runs.observations`."""
+_seen_lock = threading.Lock()
+
+
+def take_seen() -> dict[tuple[str, str], SeenLimit]:
+    """Return what was seen by this process since the last call, by owner and resource."""
+    with _seen_lock:
+        seen = dict(_seen)
+        _seen.clear()
+    return seen
+
+
 def raise_if_exhausted(owner: str, resource: str) -> None:
     """Raise `RateLimited` (`asked` False) while a limit is known to be exhausted."""
     until = cache.get(_key(owner, resource))
@@ -31,7 +56,10 @@ def raise_if_exhausted(owner: str, resource: str) -> None:
 
 
 def remember(owner: str, resource: str, response: httpx.Response) -> None:
-    """Remember from any answer, successful ones included, that a limit is exhausted."""
+    """Remember from any answer, successful ones included, what is left of a limit, and that it is exhausted."""
+    if (seen := _read(response)) is not None:
+        with _seen_lock:
+            _seen[owner, resource] = seen
     if response.headers.get("x-ratelimit-remaining") == "0" and (reset := reset_at(response)):
         _keep(owner, resource, reset)
 
@@ -57,6 +85,15 @@ def register_hit(owner: str, resource: str, response: httpx.Response) -> RateLim
     _keep(owner, resource, limited.retry_at)
     cache.put(_key(owner, resource, "last"), (limited.retry_at, wait), (wait + REPEAT_WINDOW).total_seconds())
     return limited
+
+
+def _read(response: httpx.Response) -> SeenLimit | None:
+    values = [response.headers.get(f"x-ratelimit-{name}", "").strip() for name in ("limit", "remaining", "reset")]
+    # Nine digits fit into a column of any database, and ten are seconds until the year 2286.
+    if not all(value.isdecimal() and len(value) <= 10 for value in values) or max(map(len, values[:2])) > 9:
+        return None
+    limit, remaining, reset = map(int, values)
+    return SeenLimit(limit, remaining, datetime.fromtimestamp(reset, UTC), timezone.now())
 
 
 def _keep(owner: str, resource: str, until: datetime) -> None:

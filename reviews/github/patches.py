@@ -3,6 +3,8 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 
 from unidiff.errors import UnidiffParseError
 from unidiff.patch import PatchedFile, PatchSet
@@ -16,12 +18,20 @@ _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 
 @dataclass(frozen=True)
 class Hunk:
-    """A hunk: its lines in the head commit (1-based, inclusive), the added ones among them, and the removed words."""
+    """A hunk: its lines in the head commit (1-based, inclusive), and what it changes."""
 
     start: int
     end: int
     added: frozenset[int]
-    removed_words: frozenset[str] = frozenset()
+    beside_removed: frozenset[int] = frozenset()
+    """Lines right before and after removed ones."""
+    removed: tuple[str, ...] = ()
+    """The removed lines."""
+
+    @cached_property
+    def removed_words(self) -> frozenset[str]:
+        """The words of the removed lines."""
+        return frozenset(_WORD.findall("\n".join(self.removed)))
 
 
 @dataclass(frozen=True)
@@ -44,13 +54,18 @@ def parse_hunks(patch: str) -> tuple[Hunk, ...]:
     Hunks without lines in the head commit are skipped. Raises `BadPatch`.
     """
     hunks = []
-    for hunk in (hunk for file in _parsed(patch) for hunk in file):
-        numbers = [line.target_line_no for line in hunk if line.target_line_no is not None]
-        added = frozenset(line.target_line_no for line in hunk if line.is_added and line.target_line_no is not None)
+    for lines in parse_lines(patch):
+        numbers = [line.number for line in lines if line.number is not None]
         if numbers:
-            removed = "".join(line.value for line in hunk if line.is_removed)
-            hunks.append(Hunk(numbers[0], numbers[-1], added, frozenset(_WORD.findall(removed))))
+            added = frozenset(line.number for line in lines if line.sign == "+" and line.number is not None)
+            removed = tuple(line.text for line in lines if line.sign == "-")
+            hunks.append(Hunk(numbers[0], numbers[-1], added, _beside_removed(lines), removed))
     return tuple(hunks)
+
+
+def _beside_removed(lines: Sequence[Line]) -> frozenset[int]:
+    pairs = [*pairwise(lines), *((after, before) for before, after in pairwise(lines))]
+    return frozenset(line.number for line, other in pairs if other.sign == "-" and line.number is not None)
 
 
 def parse_lines(patch: str) -> list[list[Line]]:
@@ -66,6 +81,23 @@ def parse_lines(patch: str) -> list[list[Line]]:
         for file in _parsed(patch)
         for hunk in file
     ]
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What a patch shows of a file before and after: the texts of these lines, and their numbers afterwards."""
+
+    before: str
+    after: str
+    numbers: tuple[int, ...]
+
+
+def sides_of(patch: str) -> Sides:
+    """Return what a patch shows of a file before and after. Raises `BadPatch`."""
+    lines = [line for hunk in parse_lines(patch) for line in hunk]
+    before = "".join(f"{line.text}\n" for line in lines if line.sign != "+")
+    after = [(line.number, line.text) for line in lines if line.number is not None]
+    return Sides(before, "".join(f"{text}\n" for _, text in after), tuple(number for number, _ in after))
 
 
 def _parsed(patch: str) -> Sequence[PatchedFile]:

@@ -16,14 +16,15 @@ T = TypeVar("T")
 
 
 class Session:
-    """Calls with the token of one installation, for `repo` (owner/name).
+    """Calls with the token of one installation, for `repo` (owner/name), whose id is `repo_id` if that is known.
 
     Calls raise `RateLimited`, `Refused`, `Unavailable` or `NotConfigured`. Read-only calls are retried on server errors
     and with a new token; calls that change something are made once.
     """
 
-    def __init__(self, repo: str, installation_id: int | None) -> None:
+    def __init__(self, repo: str, installation_id: int | None, repo_id: int | None = None) -> None:
         self.repo = repo
+        self._repo_id = repo_id
         self._installation_id = installation_id
         self._open: Connection | None = None
 
@@ -36,12 +37,20 @@ class Session:
         """Return the id of the installation; ask GitHub for it if the webhook did not contain it."""
         if self._installation_id is None:
             with AppClient() as app:
-                self._installation_id = app.installation_of(self.repo)
+                self._installation_id = app.installation_of(self.repo).id
         return self._installation_id
+
+    def has_access(self) -> bool:
+        """Ask GitHub whether the App is installed on the repository, and not suspended."""
+        try:
+            with AppClient() as app:
+                return app.installation_of(self.repo).suspended_at is None
+        except Refused as refused:
+            return refused.status != 404
 
     def may_write_checks(self) -> bool:
         """Return whether the installation's owner has granted check runs. Makes a call only without a token."""
-        return tokens.token_for(self.installation_id(), self.repo).checks
+        return tokens.token_for(self.installation_id(), self.repo, self._repo_id).checks
 
     def call(self, method: str, path: str, read: Callable[[httpx.Response], T], **kwargs: Any) -> T:
         """Make a read-only call; return the result of `read` for GitHub's answer."""
@@ -89,27 +98,45 @@ class Session:
         return self.call("POST", _graphql_url(), read_answer, json=body, resource="graphql", **kwargs)
 
     def pages(
-        self, path: str, read: Callable[[httpx.Response], list[T]], limit: int, **params: str
+        self,
+        path: str,
+        read: Callable[[httpx.Response], list[T]],
+        limit: int,
+        *,
+        expected: int | None = None,
+        too_many: str = "",
+        **params: str,
     ) -> Iterator[list[T]]:
-        """Yield the pages of a list, up to `limit` entries."""
-        page, seen = 1, 0
+        """Yield the pages of a list, up to `limit` entries.
+
+        The next page is the one that GitHub links to (`Link`, rel="next"). GitHub links none if there is one page; then
+        a full page ends the list only if it has the `expected` number of entries. Of a link only the query is used, so
+        that it leads nowhere else. Raises `Unavailable` (`too_many`, if not empty) if there may be more than `limit`.
+        """
+        query: Mapping[str, str] = {**params, "per_page": str(PER_PAGE), "page": "1"}
+        asked = []
+        seen = 0
         while seen < limit:
-            entries = self.call("GET", path, read, params={**params, "per_page": PER_PAGE, "page": page})
+            if query in asked:
+                raise Unavailable(f"GitHub's list {path} is circular")
+            asked.append(query)
+            entries, linked = self.call("GET", path, lambda answer: (read(answer), _next_page(answer)), params=query)
             yield entries
             seen += len(entries)
-            if len(entries) < PER_PAGE:
+            if linked is None and len(entries) == PER_PAGE and seen != expected:
+                linked = {**query, "page": str(len(asked) + 1)}
+            if not linked or not entries:
                 return
-            page += 1
+            query = linked
+        if too_many:
+            raise Unavailable(too_many)
 
     def all_entries(
         self, path: str, read: Callable[[httpx.Response], list[T]], limit: int, too_many: str, **params: str
     ) -> Iterator[T]:
         """Yield the entries of a list. Raises `Unavailable` (`too_many`) after `limit`: there may be more."""
-        for page in self.pages(path, read, limit, **params):
+        for page in self.pages(path, read, limit, expected=None, too_many=too_many, **params):
             yield from page
-            if len(page) < PER_PAGE:
-                return
-        raise Unavailable(too_many)
 
     def _connection(self) -> Connection:
         if self._open is None:
@@ -117,11 +144,25 @@ class Session:
         return self._open
 
     def _authenticate(self) -> githubkit.TokenAuthStrategy:
-        return githubkit.TokenAuthStrategy(tokens.token_for(self.installation_id(), self.repo).token.token)
+        token = tokens.token_for(self.installation_id(), self.repo, self._repo_id)
+        return githubkit.TokenAuthStrategy(token.token.token)
 
     def _forget_token(self) -> None:
-        tokens.forget(self.installation_id(), self.repo)
+        tokens.forget(self.installation_id(), self.repo, self._repo_id)
         self.close()
+
+
+def _next_page(response: httpx.Response) -> dict[str, str] | None:
+    """The query of the next page that GitHub links to; empty after the last one, None if there are no valid links."""
+    if "link" not in response.headers:
+        return None
+    following = response.links.get("next")
+    if following is None:
+        return {}
+    try:
+        return dict(httpx.URL(following["url"]).params)
+    except httpx.InvalidURL:
+        return None
 
 
 def graphql_repository(answer: Any) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
+from reviews.github.errors import GraphQLUnavailable
+from reviews.github.identity import known_login
 from reviews.github.schemas import MAX_ID, Answer, Authored, Login, SubmittedReview, Text, Url, User
 
 THREADS_PER_PAGE = 100
@@ -18,7 +20,7 @@ _PAGE_INFO = "pageInfo{hasNextPage endCursor}"
 _THUMBS_DOWN = "reactions(content:THUMBS_DOWN,first:1){totalCount}"
 THREADS_QUERY = (
     "query($owner:String!,$name:String!,$number:Int!,$threads:String,$reviews:String)"
-    "{repository(owner:$owner,name:$name){pullRequest(number:$number){"
+    "{viewer{login}repository(owner:$owner,name:$name){pullRequest(number:$number){"
     f"reviewThreads(first:{THREADS_PER_PAGE},after:$threads){{nodes{{id isResolved resolvedBy{{login}} path line "
     f"comments(first:1){{nodes{{fullDatabaseId body {_AUTHOR} {_THUMBS_DOWN}}}}}}}{_PAGE_INFO}}}"
     f"reviews(first:{THREADS_PER_PAGE},after:$reviews){{nodes{{fullDatabaseId body url {_AUTHOR}}}{_PAGE_INFO}}}"
@@ -91,10 +93,10 @@ class _Reviews(Answer):
 
 
 class Thread(Answer):
-    """A review thread, with its first comment."""
+    """A review thread, with its first comment. Logins are as `identity.known_login` gives them."""
 
     id: str = ""
-    """The GraphQL id; empty if read by REST, which does not tell whether a thread is resolved."""
+    """The GraphQL id; empty if read by REST, which does not show whether a thread is resolved."""
     resolved: bool = False
     resolved_by: str = ""
     path: str
@@ -133,18 +135,20 @@ class ThreadsPage(Answer):
     threads_page: _Threads = Field(alias="reviewThreads")
     reviews_page: _Reviews = Field(alias="reviews")
 
-    @property
-    def threads(self) -> list[Thread]:
-        """The threads of the page."""
+    def threads(self, own: str) -> list[Thread]:
+        """The threads of the page. `own` is the App's login on GitHub."""
         return [
             Thread(
                 id=thread.id,
                 resolved=thread.resolved,
-                resolved_by=thread.resolved_by.login if thread.resolved_by else "",
+                # GitHub does not document whether an App's login ends with `[bot]` here.
+                resolved_by=known_login(f"{thread.resolved_by.login.removesuffix('[bot]')}[bot]", own)
+                if thread.resolved_by
+                else "",
                 path=thread.path,
                 line=thread.line,
                 comment_id=first.id,
-                author=first.author.login_in_rest if first.author else "",
+                author=known_login(first.author.login_in_rest, own) if first.author else "",
                 body=first.body,
                 thumbs_down=first.thumbs_down,
             )
@@ -152,18 +156,30 @@ class ThreadsPage(Answer):
             for first in thread.comments.nodes[:1]
         ]
 
-    @property
-    def reviews(self) -> list[SubmittedReview]:
-        """The reviews of the page."""
+    def reviews(self, own: str) -> list[SubmittedReview]:
+        """The reviews of the page. `own` is the App's login on GitHub."""
         return [
             SubmittedReview(
                 id=review.id,
                 body=review.body,
-                user=User(login=review.author.login_in_rest) if review.author else None,
+                user=User(login=known_login(review.author.login_in_rest, own)) if review.author else None,
                 html_url=review.url,
             )
             for review in self.reviews_page.nodes
         ]
+
+
+def viewer_login(answer: Any) -> str:
+    """The login of the App in an answer that has `viewer`, with `[bot]`. Raises `GraphQLUnavailable` if it has none.
+
+    An installation token may ask for it, unlike for REST's `/user`. Source: fullsend-ai/fullsend, pull request 1953.
+    """
+    data = answer.get("data") if isinstance(answer, dict) else None
+    viewer = data.get("viewer") if isinstance(data, dict) else None
+    login = viewer.get("login") if isinstance(viewer, dict) else None
+    if not isinstance(login, str) or not login:
+        raise GraphQLUnavailable("the answer does not say who asks")
+    return f"{login.removesuffix('[bot]')}[bot]"
 
 
 def resolve_mutation(resolve: Sequence[str], unresolve: Sequence[str]) -> tuple[str, Mapping[str, str]]:

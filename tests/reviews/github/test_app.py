@@ -201,7 +201,7 @@ def test_a_key_unknown_to_github_says_what_to_check(github: Sandbox) -> None:
 def test_an_invalid_key_is_reported_before_any_call(github: Sandbox, settings: Settings, key: str) -> None:
     settings.KODIAI_GITHUB_PRIVATE_KEY = key
 
-    with pytest.raises(NotConfigured, match="KODIAI_GITHUB_PRIVATE_KEY") as told:
+    with pytest.raises(NotConfigured, match="KODIAI_GITHUB_PRIVATE_KEY") as reported:
         listed()
-    assert "AAAA" not in str(told.value)
+    assert "AAAA" not in str(reported.value)
     assert github.count() == 0

@@ -19,7 +19,7 @@ from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
 from telemetry.models import Conclusion
 from tests.support.runs import admit, event_of, execution_of, run
 
-pytestmark = [pytest.mark.django_db, pytest.mark.database]
+pytestmark = pytest.mark.django_db
 
 NUL = "a\0b"
 SURROGATE = "\ud800"
@@ -61,6 +61,7 @@ def answer_of(github: Sandbox, pull: PullRequest, route: str) -> Any:
 
 
 @pytest.mark.parametrize("text", [NUL + SURROGATE, "x" * 5_000, "😀" * 300], ids=["control", "long", "emoji"])
+@pytest.mark.database
 def test_text_that_no_database_takes_does_not_stop_a_review(github: Sandbox, pull: PullRequest, text: str) -> None:
     answer = answer_of(github, pull, "pull")
     answer["user"]["login"] = answer["state"] = answer["author_association"] = text
@@ -76,6 +77,7 @@ def test_text_that_no_database_takes_does_not_stop_a_review(github: Sandbox, pul
 
 
 @pytest.mark.parametrize("text", [NUL + SURROGATE, "x" * 100_000], ids=["control", "long"])
+@pytest.mark.database
 def test_an_unstorable_refusal_ends_the_run_with_its_words(github: Sandbox, pull: PullRequest, text: str) -> None:
     body = as_json({"message": f"No: {text}", "errors": [text]})
     github.fail("files", Fault(FaultKind.APPLIED_THEN_REPLACED, status=403, body=body))
@@ -101,6 +103,7 @@ def test_an_unstorable_refusal_ends_the_run_with_its_words(github: Sandbox, pull
     ],
     ids=lambda spoilt: "-".join(f"{name}={str(value)[:30]!r}" for name, value in spoilt.items()),
 )
+@pytest.mark.database
 def test_a_stored_review_is_published_whatever_the_answer_says(
     github: Sandbox, pull: PullRequest, spoilt: dict[str, Any]
 ) -> None:
@@ -121,6 +124,7 @@ def test_a_stored_review_is_published_whatever_the_answer_says(
 
 
 @pytest.mark.parametrize("count", [10**400, -1, 1e400, "many", None], ids=lambda count: str(count)[:20])
+@pytest.mark.database
 def test_a_count_of_search_that_cannot_be_does_not_stop_a_review(
     github: Sandbox, pull: PullRequest, count: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,8 +165,10 @@ def test_a_file_of_an_impossible_name_is_left_out(github: Sandbox, pull: PullReq
 
 
 @pytest.mark.parametrize("text", ["import os\0\n", "import os  # \ud800\n"], ids=["nul", "surrogate"])
+@pytest.mark.database
 def test_a_file_of_unstorable_text_does_not_stop_a_review(github: Sandbox, pull: PullRequest, text: str) -> None:
-    answer = {"data": {"repository": {"e0": {"text": text, "isTruncated": False}, "e1": None}}}
+    from_base = {f"e{number}": None for number in range(1, 100)}
+    answer = {"data": {"repository": {"e0": {"text": text, "isTruncated": False}, **from_base}}}
     github.fail("graphql", Fault(FaultKind.WRONG_JSON, body=as_json(answer)))
 
     review = until_ended(pull)
@@ -203,7 +209,10 @@ def test_a_token_that_is_no_header_is_never_sent(github: Sandbox, pull: PullRequ
 
 
 @pytest.mark.parametrize("route", ["installation_token", "create_review"])
-def test_json_that_is_nested_too_deep_is_no_answer(github: Sandbox, pull: PullRequest, route: str) -> None:
+def test_json_that_is_nested_too_deep_is_no_answer(
+    github: Sandbox, pull: PullRequest, route: str, settings: Settings
+) -> None:
+    settings.KODIAI_MAX_DEFERRAL = 1
     github.fail(route, Fault(FaultKind.WRONG_JSON, body=DEEP), times=None)
 
     review = until_ended(pull)
@@ -241,6 +250,7 @@ def test_a_body_of_two_gigabytes_is_not_read_to_its_end(
         assert len(pull.reviews) == 1
 
 
+@pytest.mark.slow
 def test_a_compression_bomb_is_not_unpacked(
     github: Sandbox, pull: PullRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -282,7 +292,10 @@ def test_a_body_that_drips_for_ever_is_not_waited_for(
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", gzip.compress(b"{}" * 1000)[:-20]], ids=["empty", "plain", "cut"])
-def test_a_body_that_is_not_the_gzip_it_claims_is_no_answer(github: Sandbox, pull: PullRequest, body: bytes) -> None:
+def test_a_body_that_is_not_the_gzip_it_claims_is_no_answer(
+    github: Sandbox, pull: PullRequest, body: bytes, settings: Settings
+) -> None:
+    settings.KODIAI_MAX_DEFERRAL = 1
     github.fail("pull", Fault(FaultKind.WRONG_JSON, body=body, headers={"Content-Encoding": "gzip"}), times=None)
 
     assert until_ended(pull).conclusion == Conclusion.ERROR
@@ -313,7 +326,7 @@ def test_a_list_of_reviews_without_an_end_is_not_read_for_ever(
 def test_a_status_that_github_does_not_know_ends_the_run_clearly(
     github: Sandbox, pull: PullRequest, status: int, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings.KODIAI_MAX_ATTEMPTS = 2
+    settings.KODIAI_MAX_ATTEMPTS, settings.KODIAI_MAX_DEFERRAL = 2, 1
     monkeypatch.setattr(connection, "TIMEOUT", httpx.Timeout(0.25, connect=5))
     github.fail("files", Fault(FaultKind.STATUS, status=status), times=None)
 

@@ -88,7 +88,7 @@ def test_a_redirect_that_leads_nowhere_ends(github: Sandbox, pull: PullRequest, 
     location = {"Location": where.replace("/pulls/1", f"/pulls/{pull.number}").replace("\0", "%00")}
     github.fail("pull", Fault(FaultKind.STATUS, status=301, headers=location), times=None)
 
-    settings.KODIAI_MAX_ATTEMPTS = 1
+    settings.KODIAI_MAX_ATTEMPTS = settings.KODIAI_MAX_DEFERRAL = 1
     assert run(admit(pull)).conclusion == Conclusion.ERROR
     assert github.count("pull") <= 4
 

@@ -6,6 +6,7 @@ from pytest_django import Settings
 
 from reviews.models import DeliveryStatus, Review
 from reviews.publishing.publish import marker
+from reviews.service import LOCKED
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
 from telemetry.models import Conclusion
 from tests.support.runs import admit, event_of, execution_of, run
@@ -14,12 +15,12 @@ pytestmark = pytest.mark.django_db
 
 PUSHED_AWAY = "Start commit oid is not part of the pull request"
 """GitHub's words where a force push dropped the commit. Source: code-review (Emacs) issue 210."""
-PUT_OFF = Fault(FaultKind.SECONDARY_LIMIT, retry_after=0)
+DEFERRED = Fault(FaultKind.SECONDARY_LIMIT, retry_after=0)
 
 
 def until_published(github: Sandbox, pull: PullRequest) -> Review:
     """Run a delivery up to its post, which is deferred; return the run."""
-    github.fail("create_review", PUT_OFF)
+    github.fail("create_review", DEFERRED)
     review = run(admit(pull, delivery_id="one"))
     assert review.delivery.status == DeliveryStatus.QUEUED
     assert review.publishing_at is not None
@@ -77,6 +78,95 @@ def test_a_review_both_taken_and_refused_is_not_resent(github: Sandbox, pull: Pu
 
     assert review.conclusion == Conclusion.SUCCESS
     assert [marker(review) in published["body"] for published in pull.reviews] == [True]
+    assert github.count("update_review") == 0
+
+
+WITHOUT_COMMENTS = Fault(
+    FaultKind.APPLIED_THEN_REPLACED, status=422, body={"message": "No"}, dropped=frozenset({"comments"})
+)
+
+
+def test_a_review_taken_without_its_comments_names_them(github: Sandbox, pull: PullRequest) -> None:
+    github.fail("create_review", WITHOUT_COMMENTS)
+    review = run(admit(pull))
+
+    (published,) = pull.reviews
+    assert (review.conclusion, pull.review_comments) == (Conclusion.SUCCESS, [])
+    assert published["body"].count("`shop.py:") == 3
+    assert "GitHub rejected comments on these lines" in published["body"]
+    assert published["body"].endswith(marker(review))
+    assert github.count("update_review") == 1
+
+
+def test_a_later_review_taken_without_its_comments(github: Sandbox, pull: PullRequest) -> None:
+    run(admit(pull))
+    pull.push({"more.py": "import sys\n"})
+    github.fail("create_review", WITHOUT_COMMENTS)
+    run(admit(pull, "synchronize"))
+
+    summary, follow_up = pull.reviews
+    assert len(pull.review_comments) == 3
+    assert "GitHub rejected comments on these lines" in summary["body"]
+    assert "`more.py:1`" in summary["body"]
+    assert "GitHub rejected comments on these lines; the [summary]" in follow_up["body"]
+
+
+def test_a_stored_review_that_may_not_be_edited_stays(github: Sandbox, pull: PullRequest) -> None:
+    github.fail("create_review", WITHOUT_COMMENTS)
+    github.fail("update_review", Fault(FaultKind.STATUS, status=422))
+
+    assert run(admit(pull)).conclusion == Conclusion.SUCCESS
+    assert len(pull.reviews) == 1
+
+
+# A refused edit costs the edit
+
+
+@pytest.mark.parametrize("status", [403, 409, 422, 451])
+def test_a_refused_edit_of_the_summary_costs_the_edit(github: Sandbox, pull: PullRequest, status: int) -> None:
+    run(admit(pull))
+    github.fail("update_review", Fault(FaultKind.STATUS, status=status), times=None)
+    pull.push({"more.txt": "a\n"})
+    nothing_new = run(admit(pull, "synchronize"))
+    assert (nothing_new.conclusion, len(pull.reviews)) == (Conclusion.SUCCESS, 1)
+
+    pull.push({"more.py": "".join(f"import module_{number}\n" for number in range(12))})
+    news = run(admit(pull, "synchronize"))
+    assert news.conclusion == Conclusion.SUCCESS
+    assert [comment["path"] for comment in pull.review_comments[3:]] == ["more.py"] * 10
+    # What has no comment, and nothing is said twice.
+    assert pull.reviews[1]["body"].startswith("### Kodiai: 15 findings")
+    assert "| `more.py:" in pull.reviews[1]["body"]
+    assert "`shop.py:" not in pull.reviews[1]["body"]
+
+
+@pytest.mark.parametrize("reviewed_before", [False, True])
+def test_a_locked_conversation_leaves_the_check_run(pull: PullRequest, reviewed_before: bool) -> None:
+    if reviewed_before:
+        run(admit(pull))
+        pull.push({"more.py": "import sys\n"})
+    pull.locked = True
+    review = run(admit(pull, "synchronize"))
+
+    assert (review.conclusion, review.delivery.status) == (Conclusion.SUCCESS, DeliveryStatus.DONE)
+    assert review.conclusion_reason == LOCKED
+    assert len(pull.reviews) == int(reviewed_before)
+    check_run = pull.repository.check_runs[-1]
+    assert len(check_run["annotations"]) == 3 + reviewed_before
+
+    pull.locked = False
+    pull.push({"note.txt": "a\n"})
+    run(admit(pull, "synchronize"))
+    assert len(pull.review_comments) == 3 + reviewed_before, "said as soon as it can be"
+
+
+def test_a_locked_conversation_with_nothing_new_is_done(pull: PullRequest) -> None:
+    run(admit(pull))
+    pull.push({"note.txt": "a\n"})
+    pull.locked = True
+
+    assert run(admit(pull, "synchronize")).conclusion_reason == ""
+    assert len(pull.repository.check_runs) == 2
 
 
 def test_an_answer_about_another_review_proves_nothing(github: Sandbox, pull: PullRequest) -> None:
@@ -94,7 +184,7 @@ def test_an_answer_about_another_review_proves_nothing(github: Sandbox, pull: Pu
 def test_a_review_without_an_answer_is_found_on_redelivery(
     github: Sandbox, pull: PullRequest, settings: Settings
 ) -> None:
-    settings.KODIAI_MAX_ATTEMPTS = 1
+    settings.KODIAI_MAX_DEFERRAL = 1
     github.fail("create_review", Fault(FaultKind.APPLIED_THEN_REPLACED, status=502, body=b"<html>"))
     review = run(admit(pull, delivery_id="one"))
     assert (review.conclusion, len(pull.reviews)) == (Conclusion.ERROR, 1)
@@ -137,8 +227,8 @@ def test_a_withheld_configuration_is_as_an_unreadable_one(github: Sandbox, pull:
     delivery = admit(pull)
 
     assert run(delivery).conclusion == Conclusion.SUCCESS
-    told = "`.kodiai.yml` could not be read (GitHub answered 451); the defaults were used."
-    assert told in pull.reviews[0]["body"]
+    reported = "`.kodiai.yml` could not be read (GitHub answered 451); the defaults were used."
+    assert reported in pull.reviews[0]["body"]
     assert event_of(delivery)
 
 
@@ -166,8 +256,9 @@ def test_a_withheld_file_costs_the_review_only_that_file(github: Sandbox, repo: 
 
 def test_a_part_of_an_answer_of_graphql_is_no_answer(github: Sandbox, repo: Repository) -> None:
     pull = repo.open_pull_request(changes={"a.py": "import os\n", "b.py": "import os\n"}, author="mona")
+    text = {"text": "import os\n", "isTruncated": False}
     answer = {
-        "data": {"repository": {"e0": {"text": "import os\n", "isTruncated": False}, "e1": None}},
+        "data": {"repository": {f"e{number}": None for number in range(100)} | {"e0": text}},
         "errors": [{"message": "Something went wrong while executing your query."}],
     }
     github.fail("graphql", Fault(FaultKind.WRONG_JSON, body=answer))
