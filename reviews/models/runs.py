@@ -3,11 +3,11 @@
 from datetime import timedelta
 
 from django.db import models, transaction
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, F, Max, OuterRef, Q
 from django.utils import timezone
 
 from reviews.exceptions import LeaseLost
-from reviews.models.deliveries import Command, Delivery
+from reviews.models.deliveries import Command, Delivery, of_repository
 from telemetry.models import Conclusion, DegradationPath
 
 CLAIMED = ~Q(lease_owner="")
@@ -52,7 +52,7 @@ class ReviewQuerySet(models.QuerySet["Review"]):
 
 
 class Review(models.Model):
-    """One run of the pipeline for one pull request at one head commit.
+    """One run of the pipeline for one pull request, or one merge group, at one head commit.
 
     Each step stores a time stamp when it is done; an interrupted run resumes at the first step without one. The row is
     also the outbox of telemetry: values are stored here before they are recorded, so a resumed run records the same
@@ -60,8 +60,9 @@ class Review(models.Model):
     """
 
     delivery = models.OneToOneField(Delivery, on_delete=models.CASCADE, related_name="review")
-    repo = models.CharField(max_length=255, help_text="owner/name")
-    pr_number = models.BigIntegerField("pull request")
+    repo = models.CharField(max_length=255, help_text="owner/name, at the time of the event")
+    repo_id = models.BigIntegerField(null=True, blank=True, help_text="GitHub's id of the repository")
+    pr_number = models.BigIntegerField("pull request", null=True, blank=True, help_text="Empty for a merge group")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     lease_owner = models.CharField(max_length=100, blank=True, help_text="The claim of the worker that runs it")
     lease_expires_at = models.DateTimeField(null=True, blank=True)
@@ -73,6 +74,7 @@ class Review(models.Model):
     # 1 load
     loaded_at = models.DateTimeField(null=True, blank=True)
     head_sha = models.CharField(max_length=64, blank=True)
+    base_ref = models.CharField(max_length=255, blank=True, help_text="Base branch that the head is compared with")
     pr_author = models.CharField(max_length=255, blank=True)
     telemetry_enabled = models.BooleanField(default=True)
     config = models.JSONField(
@@ -110,21 +112,31 @@ class Review(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["repo", "pr_number"], condition=CLAIMED, name="reviews_one_run_per_pull_request"
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["repo_id", "pr_number"], condition=CLAIMED, name="reviews_one_run_per_pull_by_id"
+            ),
         ]
         indexes = [
             models.Index(fields=["lease_expires_at"], name="reviews_lease_idx", condition=CLAIMED),
             models.Index(fields=["repo", "pr_number"], name="reviews_review_pull_idx"),
+            models.Index(fields=["repo", "head_sha"], name="reviews_review_commit_idx"),
+            models.Index(fields=["repo_id", "pr_number"], name="reviews_review_pull_id_idx"),
+            # The dashboard counts by time and conclusion, from the index alone: a row holds a whole report.
+            models.Index(fields=["created_at", "conclusion", "published_at"], name="reviews_review_time_idx"),
+            models.Index(fields=["conclusion", "id"], name="reviews_review_conclusion_idx"),
             models.Index(
                 fields=["rate_limit_event_tried_at", "id"],
                 name="reviews_pending_event_idx",
                 condition=PENDING_RATE_LIMIT_EVENT,
             ),
             models.Index(fields=["id"], name="reviews_pending_execution_idx", condition=PENDING_EXECUTION),
+            models.Index(fields=["finished_at"], name="reviews_review_finished_idx"),
         ]
 
     def __str__(self) -> str:
-        return f"{self.repo}#{self.pr_number} {self.conclusion or 'not finished'}"
+        subject = f"@{self.delivery.head_sha[:7]}" if self.is_merge_group else f"#{self.pr_number}"
+        return f"{self.repo}{subject} {self.conclusion or 'not finished'}"
 
     def store(self, **values: object) -> None:
         """Store `values` if this run is still claimed as `lease_owner` says, in one filtered UPDATE.
@@ -151,9 +163,38 @@ class Review(models.Model):
             type(row)._default_manager.filter(pk=row.pk).update(**values)
         _set(row, values)
 
+    @property
+    def log_fields(self) -> dict[str, object]:
+        """Fields of every log line about this run."""
+        return {**self.delivery.log_fields, "review_id": self.pk}
+
+    @property
+    def is_merge_group(self) -> bool:
+        """Return whether the run is about a commit of a merge queue, which has no pull request of its own."""
+        return self.pr_number is None
+
+    @property
+    def number(self) -> int:
+        """The number of the pull request. Raises ValueError for a merge group."""
+        if self.pr_number is None:
+            raise ValueError(f"{self} is about a merge group")
+        return self.pr_number
+
     def others(self) -> ReviewQuerySet:
-        """The other runs of the same pull request."""
-        return Review.objects.filter(repo=self.repo, pr_number=self.pr_number).exclude(pk=self.pk)
+        """The other runs of the same pull request, or of the same merge group."""
+        same = Review.objects.filter(self.of_repository, pr_number=self.pr_number).exclude(pk=self.pk)
+        return same.filter(delivery__head_sha=self.delivery.head_sha) if self.is_merge_group else same
+
+    def verdicts_of_others(self) -> list["Review"]:
+        """The latest verdict of each other pull request that Kodiai has reported on the same commit, by number."""
+        at_commit = Review.objects.filter(
+            self.of_repository, head_sha=self.reported_commit, pr_number__isnull=False, check_run_report__isnull=False
+        ).exclude(pr_number=self.pr_number)
+        finished = at_commit.filter(finished_at__isnull=False).values("pr_number")
+        latest = [row["latest"] for row in finished.annotate(latest=Max("pk"))]
+        if not latest:  # As for most commits.
+            return []
+        return list(Review.objects.filter(pk__in=latest).select_related("delivery").order_by("pr_number"))
 
     def paused_by(self) -> str:
         """Who paused the pull request; empty if nobody did, or it was resumed.
@@ -161,7 +202,7 @@ class Review(models.Model):
         The later of two commands counts, in whatever order their runs were made.
         """
         commands = Delivery.objects.filter(
-            repo=self.repo,
+            self.of_repository,
             pr_number=self.pr_number,
             command__in=(Command.PAUSE, Command.RESUME),
             review__command_outcome__applied_at__isnull=False,
@@ -171,7 +212,21 @@ class Review(models.Model):
 
     def later_deliveries(self) -> models.QuerySet[Delivery]:
         """Deliveries about the same pull request that came after that of this run."""
-        return Delivery.objects.filter(pk__gt=self.delivery_id, repo=self.repo, pr_number=self.pr_number)
+        same = Delivery.objects.filter(self.of_repository, pk__gt=self.delivery_id, pr_number=self.pr_number)
+        return same.filter(head_sha=self.delivery.head_sha) if self.is_merge_group else same
+
+    @property
+    def of_repository(self) -> Q:
+        """Rows about the repository of this run."""
+        return of_repository(self.repo_id, self.repo)
+
+    @property
+    def location(self) -> tuple[str, int | None, int | None]:
+        """The repository's name and installation, as of its latest delivery, and its id: for a `Client`."""
+        known = Delivery.objects.filter(repo_id=self.repo_id) if self.repo_id is not None else Delivery.objects.none()
+        # Of a delivery that is not acted on, the name is not always kept.
+        latest = known.exclude(repo="").order_by("-pk").first() or self.delivery
+        return latest.repo, latest.installation_id or self.delivery.installation_id, self.repo_id
 
     @property
     def reported_commit(self) -> str:
@@ -225,6 +280,9 @@ class LanguageModelUsage(models.Model):
     usage = models.JSONField(
         default=dict, blank=True, help_text="What the provider reported: reviews.engines.llm.Usage"
     )
+    counted_at = models.DateTimeField(
+        null=True, blank=True, help_text="When it was added to the tallies: a requeued run ends twice"
+    )
 
     class Meta:
         verbose_name_plural = "language model usage"
@@ -257,6 +315,9 @@ class CheckRunReport(models.Model):
         null=True, blank=True, help_text="Set before it is posted: from then on GitHub may have it"
     )
     reported_at = models.DateTimeField(null=True, blank=True)
+    renewed_at = models.DateTimeField(
+        null=True, blank=True, help_text="Set to report it anew: another pull request with the same head has changed"
+    )
 
     objects = CheckRunReportQuerySet.as_manager()
 
