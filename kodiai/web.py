@@ -1,64 +1,87 @@
-"""The web server: granian on an inherited socket. `python -m kodiai.web <socket> [<ready>]`, both file descriptors.
+"""The web server: uvicorn on an inherited socket. `python -m kodiai.web <socket> [<ready>]`, both file descriptors.
 
-By default granian opens one socket per process. When a process ends, Linux resets the connections that wait in its
-socket. Here the supervisor owns one socket, so that replacing the web server drops no connection.
+The supervisor owns the socket, so that connections wait in it while the web server is replaced.
 """
 
-import multiprocessing
+import asyncio
 import os
+import resource
+import signal
+import socket
 import sys
-from collections.abc import Callable
-from functools import partial
-from typing import Any
 
-from granian._granian import SocketHolder
-from granian.constants import Interfaces
-from granian.http import HTTP1Settings
-from granian.log import LogLevels
-from granian.server.mp import MPServer
+import uvicorn
+from django.conf import settings
+from django.urls import get_resolver
 
-from kodiai.supervisor import BACKLOG, end_with_parent
+from kodiai.connections import Connection, Waiting
+from kodiai.supervisor import BACKLOG
 
-
-class _Server(MPServer):
-    """granian on an inherited socket. It relies on internals of granian, which the deployment tests cover."""
-
-    def __init__(self, given: int, **options: Any) -> None:
-        super().__init__("kodiai.wsgi:application", **options)
-        self._given = given
-
-    def _init_shared_socket(self) -> None:
-        # Any, because granian's stubs omit its constructor.
-        shared: Any = SocketHolder
-        self._ssp, self._sso = None, None
-        self._shd = shared(self._given, False, BACKLOG)
+MAX_FILES = 6000
+"""Open files of the process, or fewer where the system allows fewer. Two of three are for connections that wait for
+their client; the others for requests that are being answered, bodies and databases."""
 
 
-def _load(ready: int | None) -> Callable[..., Any]:
-    """Import Kodiai in the serving process and report it on `ready`."""
-    end_with_parent()
-    from kodiai.wsgi import application
+class Server(uvicorn.Server):
+    """uvicorn that reports when it serves, and that loses no connection when it stops."""
 
-    if ready is not None:
-        os.write(ready, b"!")
-    return application
+    def __init__(self, config: uvicorn.Config, ready: int | None) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to serve."""
+        await super().startup(sockets)
+        if self._ready is not None:
+            os.write(self._ready, b"!")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop accepting, then answer what was accepted."""
+        for listening in sockets or []:
+            # asyncio drops a connection that it accepted but has not set up when its server is closed.
+            asyncio.get_running_loop().remove_reader(listening)
+        await asyncio.sleep(0.05)
+        await super().shutdown(sockets)
 
 
 def main(given: int, ready: int | None = None) -> None:
     """Serve until SIGTERM, then answer accepted requests and end."""
-    # The serving process inherits the socket, whatever Python's default start method is.
-    multiprocessing.set_start_method("fork")
-    server = _Server(
-        given,
-        interface=Interfaces.WSGI,
-        blocking_threads=4,
-        backpressure=64,
-        websockets=False,
-        log_level=LogLevels.warning,
-        # A kept-alive connection may be closed just when its next request is on the way.
-        http1_settings=HTTP1Settings(keep_alive=False),
+    # Imported here: it sets Django up.
+    from kodiai.asgi import FrontDoor, NamedProxies
+
+    # Django imports its views for the first request, which would wait for it: a second, or many on a busy machine.
+    _ = get_resolver().url_patterns
+    application = NamedProxies(FrontDoor())
+    Connection.waiting = Waiting(
+        most=_connections(), seconds=settings.KODIAI_REQUEST_SECONDS, proxies=application.trusted_hosts
     )
-    server.serve(target_loader=partial(_load, ready), wrap_loader=False)
+    config = uvicorn.Config(
+        application,
+        http=Connection,
+        ws="none",
+        loop="asyncio",
+        lifespan="off",
+        interface="asgi3",
+        backlog=BACKLOG,
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        # Before the supervisor kills the process.
+        timeout_graceful_shutdown=max(1, int(settings.KODIAI_GRACE_SECONDS) - 2),
+    )
+    # uvicorn raises the signals once more that it has obeyed.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    Server(config, ready).run([socket.socket(fileno=given)])
+
+
+def _connections() -> int:
+    """Return how many connections may wait, with as many open files as the system allows."""
+    _, allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = MAX_FILES if allowed == resource.RLIM_INFINITY else min(allowed, MAX_FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, allowed))
+    return files * 2 // 3
 
 
 if __name__ == "__main__":

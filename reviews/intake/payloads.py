@@ -12,20 +12,23 @@ from typing import Any
 from django.conf import settings
 
 from reviews.github.facts import INSTALLATION_EVENTS
-from reviews.github.identity import app_login, is_app_login, is_own_app
-from reviews.models import Command, IgnoreReason
+from reviews.github.identity import app_login, is_allowed_bot, is_app_login, is_own_app
+from reviews.intake.mentions import command_in
+from reviews.models import IgnoreReason
 
-PULL_REQUEST_ACTIONS = frozenset({"opened", "reopened", "ready_for_review", "synchronize", "review_requested"})
+PULL_REQUEST_ACTIONS = frozenset(
+    {"opened", "reopened", "ready_for_review", "converted_to_draft", "synchronize", "review_requested"}
+)
+"""Also `edited`, if the base branch was changed."""
 COMMENT_EVENTS = frozenset({"issue_comment", "pull_request_review_comment"})
 CHECK_EVENTS = frozenset({"check_run", "check_suite"})
 MAX_ID = 255
 MAX_NAME = 100
-MAX_COMMAND = 32
-"""Characters that are kept of the word after a mention; longer than any command."""
 MAX_NUMBER = 2**63 - 1
 _COMMIT = re.compile(r"[0-9a-f]{40,64}")
-_EXTERNAL_ID = re.compile(r"([1-9][0-9]{0,18}):[0-9a-f]{32}", re.ASCII)
+_EXTERNAL_ID = re.compile(r"(0|[1-9][0-9]{0,18}):[0-9a-f]{32}(?::[0-9]{1,12})?", re.ASCII)
 """Source: `reviews.publishing.check_runs.external_id`."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _REPOSITORY = re.compile(r"[A-Za-z0-9._-]{1,100}/[A-Za-z0-9._-]{1,100}")
 
 
@@ -41,10 +44,18 @@ class ParsedDelivery:
     event: str
     action: str = ""
     repo: str = ""
+    repo_id: int | None = None
     pr_number: int | None = None
     installation_id: int | None = None
     head_sha: str = ""
+    base_ref: str = ""
+    base_sha: str = ""
+    """Base branch and parent commit of a merge group."""
+    repositories: tuple[str, ...] = ()
+    """Repositories that were removed from the installation."""
     sender: str = ""
+    author: str = ""
+    """Author of the pull request; the sender, where the body does not name the author."""
     addressed: bool = False
     """Somebody asked for Kodiai by name: a mention, or a review requested of the App itself."""
     command: str = ""
@@ -58,6 +69,11 @@ class ParsedDelivery:
     def event_type(self) -> str:
         """`<event>.<action>`, or the event alone if it has no action."""
         return f"{self.event}.{self.action}" if self.action else self.event
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """The key of exactly-once: delivery id and event type."""
+        return self.delivery_id, self.event_type
 
 
 def read_delivery(delivery_id: str | None, event: str | None, body: bytes) -> ParsedDelivery:
@@ -79,6 +95,8 @@ def read_delivery(delivery_id: str | None, event: str | None, body: bytes) -> Pa
         return _read_comment(parsed, payload)
     if event in CHECK_EVENTS:
         return _read_check(parsed, payload)
+    if event == "merge_group":
+        return _read_merge_group(parsed, payload)
     if event == "ping":
         return parsed
     action = payload.get("action")
@@ -88,23 +106,26 @@ def read_delivery(delivery_id: str | None, event: str | None, body: bytes) -> Pa
 
 def _read_pull_request(parsed: ParsedDelivery, payload: dict[str, Any]) -> ParsedDelivery:
     parsed = _read_common(parsed, payload)
+    retargeted = parsed.action == "edited" and isinstance(_object(payload, "changes", needed=False).get("base"), dict)
     # `closed` starts no run, but its pull request is kept: it ends the runs there.
-    if parsed.action not in PULL_REQUEST_ACTIONS | {"closed"}:
+    if parsed.action not in PULL_REQUEST_ACTIONS | {"closed"} and not retargeted:
         return replace(parsed, ignore=IgnoreReason.ACTION)
     pull = _object(payload, "pull_request")
     parsed = replace(
         parsed,
         repo=_repository(payload),
         pr_number=_number(pull, "number", "pull_request.number"),
+        author=_login(pull.get("user"), "pull_request.user") or parsed.sender,
         head_sha=_head_sha(pull),
-        addressed=parsed.action == "review_requested" and _names_app(payload.get("requested_reviewer")),
     )
     if parsed.action == "closed":
         return replace(parsed, ignore=IgnoreReason.ACTION)
-    ignore = _ignored_sender(payload, parsed)
-    if ignore is None and pull.get("draft") is True:
-        ignore = IgnoreReason.DRAFT
-    return replace(parsed, ignore=ignore)
+    ignored = _ignored_sender(payload, parsed)
+    # Who wrote the pull request decides whether it is reviewed, and not who sent the event: see `service.load`.
+    requested = parsed.action == "review_requested" and _names_app(payload.get("requested_reviewer"))
+    return replace(
+        parsed, addressed=requested and ignored is None, ignore=None if ignored == IgnoreReason.BOT_SENDER else ignored
+    )
 
 
 def _read_comment(parsed: ParsedDelivery, payload: dict[str, Any]) -> ParsedDelivery:
@@ -115,11 +136,13 @@ def _read_comment(parsed: ParsedDelivery, payload: dict[str, Any]) -> ParsedDeli
     on_lines = parsed.event == "pull_request_review_comment"
     subject = "pull_request" if on_lines else "issue"
     about, comment = _object(payload, subject), _object(payload, "comment")
-    command = _command_in(comment.get("body"))
+    text = comment.get("body")
+    command = command_in(text) if isinstance(text, str) else None
     parsed = replace(
         parsed,
         repo=_repository(payload),
         pr_number=_number(about, "number", f"{subject}.number"),
+        author=_login(about.get("user"), f"{subject}.user") or parsed.sender,
         addressed=command is not None,
         command=command or "",
         comment_id=_number(comment, "id", "comment.id"),
@@ -147,7 +170,7 @@ def _read_check(parsed: ParsedDelivery, payload: dict[str, Any]) -> ParsedDelive
     if not isinstance(app, dict) or not is_own_app(app.get("id"), app.get("slug")):
         return replace(parsed, ignore=IgnoreReason.CHECK_OF_ANOTHER_APP)
     parsed = replace(parsed, pr_number=_pull_request_of(check, parsed.event))
-    ignore = _ignored_sender(payload, parsed)
+    ignore = None if is_allowed_bot(parsed.sender) else _ignored_sender(payload, parsed)
     if ignore is None and parsed.pr_number is None:
         ignore = IgnoreReason.NO_PULL_REQUEST
     return replace(parsed, ignore=ignore)
@@ -156,11 +179,11 @@ def _read_check(parsed: ParsedDelivery, payload: dict[str, Any]) -> ParsedDelive
 def _pull_request_of(check: dict[str, Any], event: str) -> int | None:
     """Return the pull request of a check: from the external id of the App's check run, or else from GitHub.
 
-    GitHub lists none for commits of forks.
+    None for a commit of a merge queue. GitHub lists none for commits of forks either.
     """
     named = _EXTERNAL_ID.fullmatch(str(check.get("external_id")))
     if named is not None and int(named[1]) <= MAX_NUMBER:
-        return int(named[1])
+        return int(named[1]) or None
     pulls = check.get("pull_requests")
     if not isinstance(pulls, list):
         raise BadDelivery(f"{event}.pull_requests is missing or not a list")
@@ -172,11 +195,37 @@ def _pull_request_of(check: dict[str, Any], event: str) -> int | None:
     return _number(pulls[0], "number", f"{name}.number")
 
 
+def _read_merge_group(parsed: ParsedDelivery, payload: dict[str, Any]) -> ParsedDelivery:
+    """Parse a merge queue's request for checks on a commit of its own."""
+    parsed = _read_common(parsed, payload)
+    if parsed.action != "checks_requested":
+        return replace(parsed, ignore=IgnoreReason.ACTION)
+    group = _object(payload, "merge_group")
+    ref = group.get("base_ref")
+    parsed = replace(
+        parsed,
+        repo=_repository(payload),
+        head_sha=_commit(group),
+        base_sha=_commit(group, "base_sha"),
+        base_ref=_text(ref, "merge_group.base_ref", MAX_ID).removeprefix("refs/heads/") if isinstance(ref, str) else "",
+    )
+    for name, value in (("head_sha", parsed.head_sha), ("base_sha", parsed.base_sha), ("base_ref", parsed.base_ref)):
+        if not value:
+            raise BadDelivery(f"merge_group.{name} is missing or invalid")
+    return parsed
+
+
 def _read_installation(parsed: ParsedDelivery, payload: dict[str, Any]) -> ParsedDelivery:
     parsed = _read_common(parsed, payload)
     if parsed.installation_id is None:
         raise BadDelivery("installation.id is missing")
-    return parsed
+    removed = payload.get("repositories_removed")
+    names = (
+        [entry.get("full_name") for entry in removed if isinstance(entry, dict)] if isinstance(removed, list) else []
+    )
+    return replace(
+        parsed, repositories=tuple(name for name in names if isinstance(name, str) and _REPOSITORY.fullmatch(name))
+    )
 
 
 def _read_common(parsed: ParsedDelivery, payload: dict[str, Any]) -> ParsedDelivery:
@@ -185,10 +234,13 @@ def _read_common(parsed: ParsedDelivery, payload: dict[str, Any]) -> ParsedDeliv
     if not isinstance(action, str) or not action:
         raise BadDelivery("action is missing")
     installation = payload.get("installation")
+    sender = _login(payload.get("sender"), "sender")
     return replace(
         parsed,
         action=_text(action, "action", MAX_NAME),
-        sender=_login(payload.get("sender")),
+        sender=sender,
+        author=sender,
+        repo_id=_repository_id(payload.get("repository")),
         installation_id=None
         if installation is None
         else _number(_object(payload, "installation"), "id", "installation.id"),
@@ -196,12 +248,10 @@ def _read_common(parsed: ParsedDelivery, payload: dict[str, Any]) -> ParsedDeliv
 
 
 def _ignored_sender(payload: dict[str, Any], parsed: ParsedDelivery) -> IgnoreReason | None:
-    """Ignore bots that are not on the allow list, and Kodiai itself: two bots can answer each other for ever."""
-    login = parsed.sender.lower()
-    if is_app_login(login):
+    """Ignore bots, and Kodiai itself: two bots can answer each other for ever."""
+    if is_app_login(parsed.sender):
         return IgnoreReason.OWN_EVENT
-    allowed = {login, login.removesuffix("[bot]")} & set(settings.KODIAI_BOT_ALLOW_LIST)
-    if _object(payload, "sender", needed=False).get("type") == "Bot" and not allowed:
+    if _object(payload, "sender", needed=False).get("type") == "Bot":
         return IgnoreReason.BOT_SENDER
     return None
 
@@ -209,21 +259,6 @@ def _ignored_sender(payload: dict[str, Any], parsed: ParsedDelivery) -> IgnoreRe
 def _names_app(reviewer: Any) -> bool:
     login = reviewer.get("login") if isinstance(reviewer, dict) else None
     return isinstance(login, str) and login.lower() in (app_login(), settings.KODIAI_GITHUB_APP_SLUG.lower())
-
-
-def _command_in(text: Any) -> str | None:
-    """Return the word after the first mention of the App outside of quoted lines; None if it is not mentioned.
-
-    A mention alone requests a review, and so does one with "please".
-    """
-    if not isinstance(text, str):
-        return None
-    unquoted = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith(">"))
-    mention = rf"(?<![\w/@.-])@{re.escape(settings.KODIAI_GITHUB_APP_SLUG)}(?![\w-])"
-    found = re.search(rf"{mention}[,:]?(?:[ \t]+please\b)?(?:[ \t]+(\w[\w-]*))?", unquoted, re.IGNORECASE)
-    if found is None:
-        return None
-    return found[1].lower()[:MAX_COMMAND] if found[1] else Command.REVIEW
 
 
 def _json_object(body: bytes) -> dict[str, Any]:
@@ -257,6 +292,12 @@ def _repository(payload: dict[str, Any]) -> str:
     return name
 
 
+def _repository_id(repository: Any) -> int | None:
+    """Return GitHub's id of the repository; None if the body has no valid one."""
+    number = repository.get("id") if isinstance(repository, dict) else None
+    return number if type(number) is int and 0 < number <= MAX_NUMBER else None
+
+
 def _number(payload: dict[str, Any], key: str, name: str) -> int:
     value = payload.get(key)
     if type(value) is not int or not 0 < value <= MAX_NUMBER:  # bool is an int to isinstance
@@ -270,14 +311,14 @@ def _head_sha(pull: dict[str, Any]) -> str:
     return _commit({"head_sha": head.get("sha")}) if isinstance(head, dict) else ""
 
 
-def _commit(check: dict[str, Any]) -> str:
-    sha = check.get("head_sha")
+def _commit(check: dict[str, Any], key: str = "head_sha") -> str:
+    sha = check.get(key)
     return sha if isinstance(sha, str) and _COMMIT.fullmatch(sha) else ""
 
 
-def _login(sender: Any) -> str:
-    login = sender.get("login") if isinstance(sender, dict) else None
-    return _text(login, "sender.login", MAX_ID) if isinstance(login, str) else ""
+def _login(person: Any, name: str) -> str:
+    login = person.get("login") if isinstance(person, dict) else None
+    return _text(login, f"{name}.login", MAX_ID) if isinstance(login, str) else ""
 
 
 def _text(value: str, name: str, longest: int) -> str:
@@ -286,6 +327,6 @@ def _text(value: str, name: str, longest: int) -> str:
         raise BadDelivery(f"{name} is longer than {longest} characters")
     if "\0" in value:
         raise BadDelivery(f"{name} contains a NUL byte")
-    if any("\ud800" <= character <= "\udfff" for character in value):
+    if _SURROGATE.search(value):
         raise BadDelivery(f"{name} is not valid Unicode")
     return value

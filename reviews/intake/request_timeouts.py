@@ -17,7 +17,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from telemetry.timeouts import database_timeout
 
 LOCK_SECONDS = 3.0
-"""For a lock, or a statement, after which the database itself gives up."""
+"""For a lock, or a statement, after which the database itself cancels."""
 CUT_SECONDS = 3.5
 """For everything that a request asks of PostgreSQL. A server that is frozen, or cannot be reached any more, heeds no
 time-out of its own, and libpq waits for its answer without end. A new connection may be tried for 4 s after that
@@ -35,8 +35,8 @@ _turn = threading.Lock()
 def database_time_limit() -> Iterator[None]:
     """Let what the block asks of the reviews' database fail in time, as a `DatabaseError` or `InterfaceError`.
 
-    Once a request has waited in vain one at a time waits, and the others fail at once: four threads answer all
-    requests, and those that queue behind them have ten seconds too.
+    Once a request has waited in vain one at a time waits, and the others fail at once: a few threads answer all
+    deliveries, and those that queue behind them have ten seconds too.
     """
     global _hung_at
     known = _hung_at

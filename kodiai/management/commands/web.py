@@ -4,7 +4,9 @@ from typing import Any
 from django.core import checks
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from kodiai.supervisor import WEB, child_environment, listen, why_not_listening
+from kodiai.configuration.kinds import Whole, argument
+from kodiai.settings import configuration
+from kodiai.supervisor import WEB, listen, web_environment, why_not_listening
 
 
 class Command(BaseCommand):
@@ -13,13 +15,15 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--host", default=os.environ.get("HOST", "127.0.0.1"), help="default: HOST or %(default)s")
+        parser.add_argument("--host", default=configuration.host, help="default: HOST, %(default)s")
         parser.add_argument(
-            "--port", type=int, default=int(os.environ.get("PORT", "8000")), help="default: PORT or %(default)s"
+            "--port", type=argument(Whole(1, 65_535)), default=configuration.port, help="default: PORT, %(default)s"
         )
 
     def handle(self, *args: Any, host: str, port: int, **options: Any) -> None:
         for message in checks.run_checks():
+            if message.id == "kodiai.E002":
+                continue  # Only workers use the App's credentials; a web server of its own needs none.
             self.stderr.write(self.style.ERROR(str(message)))
         try:
             descriptor = listen(host, port).detach()
@@ -27,4 +31,4 @@ class Command(BaseCommand):
             raise CommandError(why_not_listening(host, port, error)) from error
         os.set_inheritable(descriptor, True)
         # Replace this process, so that the server receives its signals.
-        os.execve(WEB[0], [*WEB, str(descriptor)], child_environment())  # noqa: S606
+        os.execve(WEB[0], [*WEB, str(descriptor)], web_environment())  # noqa: S606

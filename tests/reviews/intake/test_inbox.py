@@ -10,8 +10,9 @@ from django.test import Client
 from django.utils import timezone
 
 from reviews.github.facts import POST_VISIBILITY_DELAY
-from reviews.intake.inbox import requeue
-from reviews.models import Delivery, DeliveryStatus, Review
+from reviews.intake.inbox import accept_all, requeue
+from reviews.intake.payloads import ParsedDelivery
+from reviews.models import Delivery, DeliveryStatus, IgnoreReason, Review
 from tests.support.runs import queued_tasks
 from tests.support.webhooks import deliver, pull_request_payload
 
@@ -37,26 +38,37 @@ def failed(client: Client) -> Delivery:
 
 
 @pytest.mark.parametrize(
-    ("action", "first", "second"), [("opened", "queued", "duplicate"), ("closed", "ignored", "ignored")]
+    ("ignore", "first", "second"),
+    [
+        (None, ("queued", ""), ("duplicate", "")),
+        (IgnoreReason.ACTION, ("ignored", "action-not-handled"), ("ignored", "action-not-handled")),
+    ],
 )
-def test_one_of_two_concurrent_deliveries_is_accepted(client: Client, action: str, first: str, second: str) -> None:
-    answers: list[str] = []
+def test_one_of_two_concurrent_deliveries_is_accepted(
+    ignore: IgnoreReason | None, first: tuple[str, str], second: tuple[str, str]
+) -> None:
+    """One that another process stores after this one has looked for it, in a group with one that nobody else stores."""
+    group = [
+        ParsedDelivery(name, "pull_request", "opened", repo="octo/demo", pr_number=1, ignore=ignore)
+        for name in ("both", "ours")
+    ]
+    answers: list[tuple[str, str]] = []
 
     def let_the_other_in(execute: Callable[..., Any], sql: str, *arguments: Any) -> Any:
-        """Once the inbox was asked for the delivery, and before it is stored."""
+        """Once the inbox was asked for the deliveries, and before they are stored."""
         asked = execute(sql, *arguments)
         if Delivery._meta.db_table in sql and not answers:
-            answers.append("")
-            answers[0] = deliver(client, pull_request_payload(action)).json()["status"]
+            answers.append(("", ""))
+            answers[:] = accept_all(group[:1])
         return asked
 
     connection.ensure_connection()
     with connection.execute_wrapper(let_the_other_in):
-        answers.append(deliver(client, pull_request_payload(action)).json()["status"])
+        answers += accept_all(group)
 
-    assert answers == [first, second]
-    assert Delivery.objects.count() == 1
-    assert len(queued_tasks()) == (first == "queued")
+    assert answers == [first, second, first]
+    assert Delivery.objects.count() == 2
+    assert len(queued_tasks()) == 2 * (first[0] == "queued")
 
 
 def test_a_requeued_delivery_starts_anew_at_once(failed: Delivery) -> None:

@@ -8,26 +8,38 @@ import pytest
 
 from reviews.intake.payloads import BadDelivery, ParsedDelivery, read_delivery
 from reviews.models import IgnoreReason
-from tests.support.webhooks import comment_payload, pull_request_payload, reply_payload, without
+from tests.support.webhooks import (
+    comment_payload,
+    merge_group_payload,
+    pull_request_payload,
+    reply_payload,
+    without,
+)
 
 NOTHING = {
     "delivery_id": "d-1",
     "action": "",
     "repo": "",
+    "repo_id": None,
     "pr_number": None,
     "installation_id": None,
     "head_sha": "",
+    "base_ref": "",
+    "base_sha": "",
+    "repositories": (),
     "sender": "",
+    "author": "",
     "addressed": False,
     "command": "",
     "comment_id": None,
     "thread_id": None,
     "ignore": None,
 }
-FROM_MONA = NOTHING | {"installation_id": 99, "sender": "mona"}
+FROM_MONA = NOTHING | {"installation_id": 99, "sender": "mona", "author": "mona"}
 ABOUT_IT = FROM_MONA | {"repo": "octo/demo", "pr_number": 7}
 ASKED = {"action": "created", "addressed": True, "command": "review", "comment_id": 1}
 SHA = "0123456789abcdef" * 4
+GROUP = {"head_sha": "b" * 40, "base_sha": "a" * 40, "base_ref": "main"}
 
 
 def read(event: str, payload: dict[str, Any]) -> ParsedDelivery:
@@ -90,14 +102,69 @@ def read(event: str, payload: dict[str, Any]) -> ParsedDelivery:
         (
             "issue_comment",
             comment_payload() | {"sender": {"login": "renovate[bot]", "type": "Bot"}},
-            ABOUT_IT | ASKED | {"sender": "renovate[bot]", "ignore": IgnoreReason.BOT_SENDER},
+            ABOUT_IT
+            | ASKED
+            | {"sender": "renovate[bot]", "author": "renovate[bot]", "ignore": IgnoreReason.BOT_SENDER},
             "issue_comment.created",
+        ),
+        (
+            "pull_request",
+            pull_request_payload("edited") | {"changes": {"title": {"from": "x"}, "base": {"ref": {"from": "main"}}}},
+            ABOUT_IT | {"action": "edited"},
+            "pull_request.edited",
+        ),
+        (
+            "pull_request",
+            pull_request_payload("edited") | {"changes": {"title": {"from": "x"}}},
+            FROM_MONA | {"action": "edited", "ignore": IgnoreReason.ACTION},
+            "pull_request.edited",
+        ),
+        (
+            "pull_request",
+            pull_request_payload("synchronize", draft=True) | {"sender": {"login": "renovate[bot]", "type": "Bot"}},
+            ABOUT_IT | {"action": "synchronize", "sender": "renovate[bot]"},
+            "pull_request.synchronize",
+        ),
+        (
+            "merge_group",
+            merge_group_payload(),
+            FROM_MONA
+            | {
+                "action": "checks_requested",
+                "repo": "octo/demo",
+                "sender": "github-merge-queue[bot]",
+                "author": "github-merge-queue[bot]",
+            }
+            | GROUP,
+            "merge_group.checks_requested",
+        ),
+        (
+            "merge_group",
+            merge_group_payload() | {"action": "destroyed", "reason": "merged"},
+            FROM_MONA
+            | {
+                "action": "destroyed",
+                "sender": "github-merge-queue[bot]",
+                "author": "github-merge-queue[bot]",
+                "ignore": IgnoreReason.ACTION,
+            },
+            "merge_group.destroyed",
         ),
         (
             "installation",
             {"action": "deleted", "installation": {"id": 1}},
             NOTHING | {"action": "deleted", "installation_id": 1},
             "installation.deleted",
+        ),
+        (
+            "installation_repositories",
+            {
+                "action": "removed",
+                "installation": {"id": 1},
+                "repositories_removed": [{"full_name": "octo/demo"}, {"full_name": "x"}, {"full_name": 5}, "x"],
+            },
+            NOTHING | {"action": "removed", "installation_id": 1, "repositories": ("octo/demo",)},
+            "installation_repositories.removed",
         ),
     ],
 )
@@ -204,6 +271,12 @@ def test_the_smallest_and_the_largest_number_are_taken(number: int) -> None:
             "installation.id is missing or not a positive whole number",
         ),
         ("pull_request", pull_request_payload() | {"sender": "mona"}, "sender is missing or not an object"),
+        ("pull_request", pull_request_payload("edited") | {"changes": []}, "changes is missing or not an object"),
+        ("merge_group", without(merge_group_payload(), "merge_group"), "merge_group is missing or not an object"),
+        ("merge_group", merge_group_payload(head_sha="main"), "merge_group.head_sha is missing or invalid"),
+        ("merge_group", merge_group_payload(base_sha=None), "merge_group.base_sha is missing or invalid"),
+        ("merge_group", merge_group_payload(base_ref=5), "merge_group.base_ref is missing or invalid"),
+        ("merge_group", merge_group_payload(base_ref="refs/heads/"), "merge_group.base_ref is missing or invalid"),
         ("check_run", {"action": "x" * 101}, "action is longer than 100 characters"),
         ("check_run", {"action": "a\0b"}, "action contains a NUL byte"),
     ],

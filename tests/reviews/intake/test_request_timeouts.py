@@ -38,7 +38,7 @@ def test_the_bounds_of_a_request_end_with_one_that_fails() -> None:
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="this system has no bound for what is not received")
 @pytest.mark.django_db
 def test_a_vanished_server_is_noticed_before_a_lease_ends() -> None:
-    """Seconds are what the system was told for this very connection; a network cannot be cut here."""
+    """Seconds are what is set for this very connection; a network cannot be cut here."""
     connection.ensure_connection()
     assert connection.connection is not None
     with socket.fromfd(connection.connection.fileno(), socket.AF_INET, socket.SOCK_STREAM) as wire:

@@ -42,7 +42,7 @@ def test_the_external_id_names_the_pull_request_of_a_fork(client: Client) -> Non
         [],
         "12",
         f"012:{DIGEST}",
-        f"0:{DIGEST}",
+        f"00:{DIGEST}",
         f"x:{DIGEST}",
         f"12:{DIGEST}\n",
         f"{2**63}:{DIGEST}",
@@ -57,7 +57,7 @@ def test_an_external_id_of_another_form_is_ignored(client: Client, external_id: 
     assert Delivery.objects.get().pr_number == 7
 
 
-@pytest.mark.parametrize("app", [{"id": 1}, {"slug": "Kodiai"}, {"id": 99, "slug": "kodiai"}], ids=repr)
+@pytest.mark.parametrize("app", [{"id": 1}, {"slug": "Kodiai"}, {"id": 1, "slug": "renamed"}], ids=repr)
 def test_the_app_is_known_by_its_number_or_its_slug(client: Client, settings: Settings, app: dict[str, Any]) -> None:
     settings.KODIAI_GITHUB_APP_ID, settings.KODIAI_GITHUB_APP_SLUG = "1", "kodiai"
 
@@ -73,6 +73,7 @@ def test_the_app_is_known_by_its_number_or_its_slug(client: Client, settings: Se
         ("check_run", {"action": "created"}, IgnoreReason.ACTION),
         ("check_run", check_payload(app={"id": 2, "slug": "ci"}), IgnoreReason.CHECK_OF_ANOTHER_APP),
         ("check_run", check_payload(app={"id": "1"}), IgnoreReason.CHECK_OF_ANOTHER_APP),
+        ("check_run", check_payload(app={"id": 99, "slug": "kodiai"}), IgnoreReason.CHECK_OF_ANOTHER_APP),
         ("check_run", check_payload(app=None), IgnoreReason.CHECK_OF_ANOTHER_APP),
         (
             "check_run",

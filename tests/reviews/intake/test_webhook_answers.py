@@ -13,7 +13,16 @@ from django_tasks_db.models import DBTaskResult
 from pytest_django import Settings
 
 from reviews.models import Delivery, DeliveryStatus, IgnoreReason, Review
-from tests.support.webhooks import comment_payload, deliver, pull_request_payload, reply_payload, sign, without
+from tests.support.webhooks import (
+    check_payload,
+    comment_payload,
+    deliver,
+    merge_group_payload,
+    pull_request_payload,
+    reply_payload,
+    sign,
+    without,
+)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
@@ -77,18 +86,18 @@ def test_one_id_with_two_event_types_is_two_deliveries(client: Client) -> None:
         ("push", {"ref": "refs/heads/main"}, IgnoreReason.EVENT),
         ("pull_request", pull_request_payload("closed"), IgnoreReason.ACTION),
         ("pull_request", pull_request_payload("labeled"), IgnoreReason.ACTION),
-        ("pull_request", pull_request_payload(draft=True), IgnoreReason.DRAFT),
-        ("pull_request", pull_request_payload("synchronize", draft=True), IgnoreReason.DRAFT),
+        ("pull_request", pull_request_payload("edited") | {"changes": {}}, IgnoreReason.ACTION),
         (
             "pull_request",
             pull_request_payload() | {"sender": {"login": "kodiai[bot]", "type": "Bot"}},
             IgnoreReason.OWN_EVENT,
         ),
         (
-            "pull_request",
-            pull_request_payload() | {"sender": {"login": "renovate[bot]", "type": "Bot"}},
+            "issue_comment",
+            comment_payload() | {"sender": {"login": "renovate[bot]", "type": "Bot"}},
             IgnoreReason.BOT_SENDER,
         ),
+        ("merge_group", merge_group_payload() | {"action": "destroyed"}, IgnoreReason.ACTION),
         ("issue_comment", comment_payload() | {"action": "edited"}, IgnoreReason.ACTION),
         ("issue_comment", comment_payload("Looks good"), IgnoreReason.NO_MENTION),
         ("issue_comment", comment_payload("> @kodiai please\nno need"), IgnoreReason.NO_MENTION),
@@ -120,18 +129,31 @@ def test_it_ignores_what_it_does_not_act_on_and_says_why(
 
 
 def test_an_ignored_delivery_stays_ignored_when_sent_again(client: Client, settings: Settings) -> None:
-    payload = pull_request_payload() | {"sender": {"login": "renovate[bot]", "type": "Bot"}}
-    answer = deliver(client, payload)
+    payload = check_payload() | {"sender": {"login": "renovate[bot]", "type": "Bot"}}
+    answer = deliver(client, payload, event="check_run")
     settings.KODIAI_BOT_ALLOW_LIST = ["renovate"]
 
-    assert deliver(client, payload).json() == answer.json()
+    assert deliver(client, payload, event="check_run").json() == answer.json()
+    assert deliver(client, payload, event="check_run", delivery_id="d-2").json()["status"] == "queued"
 
 
-def test_a_bot_on_the_allow_list_is_reviewed(client: Client, settings: Settings) -> None:
-    settings.KODIAI_BOT_ALLOW_LIST = ["renovate"]
-    payload = pull_request_payload() | {"sender": {"login": "renovate[bot]", "type": "Bot"}}
+def test_a_push_by_a_bot_is_queued(client: Client) -> None:
+    payload = pull_request_payload("synchronize") | {"sender": {"login": "renovate[bot]", "type": "Bot"}}
 
     assert deliver(client, payload).json()["status"] == "queued"
+
+
+def test_a_bot_that_requests_a_review_does_not_count(client: Client) -> None:
+    request = pull_request_payload("review_requested") | {"requested_reviewer": {"login": "kodiai"}}
+    deliver(client, request | {"sender": {"login": "renovate[bot]", "type": "Bot"}})
+
+    assert not Delivery.objects.get().addressed
+
+
+def test_a_merge_group_makes_a_run_without_a_pull_request(client: Client) -> None:
+    assert deliver(client, merge_group_payload(), event="merge_group").json()["status"] == "queued"
+    review = Delivery.objects.get().review
+    assert (review.repo, review.pr_number, str(review)) == ("octo/demo", None, "octo/demo@bbbbbbb not finished")
 
 
 @pytest.mark.parametrize("text", ["@kodiai", "Hey @Kodiai, again?", "(@kodiai)", "> quoted\n\n@kodiai review"])
@@ -299,7 +321,10 @@ class _EndsEarly:
 
 def test_a_body_that_ends_early_is_answered_with_400(client: Client) -> None:
     """The stream stands for a connection that breaks while its body is read."""
-    answer = client.post("/webhooks/github", b"{}", content_type="application/json", **{"wsgi.input": _EndsEarly()})
+    answer = client.post(
+        "/webhooks/github", b"{}", content_type="application/json",
+        headers={"X-Hub-Signature-256": sign(b"{}")}, **{"wsgi.input": _EndsEarly()},
+    )  # fmt: skip
 
     assert answer.status_code == 400
     assert "ended early" in answer.json()["error"]

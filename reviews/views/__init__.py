@@ -1,0 +1,1 @@
+"""Views: the webhook and the REST API of reviews."""
