@@ -6,25 +6,26 @@ here changes that: a check run that could not be reported stays pending (`CheckR
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from django.conf import settings
+from django.db.models import Q
 from django.utils import timezone
+from structlog.contextvars import bound_contextvars
 
-from reviews.config.repository import RepositoryConfig
 from reviews.exceptions import LeaseLost
-from reviews.findings import Finding, Report, Severity, by_severity
+from reviews.findings import Finding, Severity, worth_a_line
 from reviews.github.client import Client
 from reviews.github.errors import GitHubError, RateLimited, Refused
 from reviews.github.facts import POST_VISIBILITY_DELAY
 from reviews.github.identity import is_own_app
 from reviews.github.schemas import CheckRun
 from reviews.models import CheckRunReport, Review
-from reviews.publishing import author_tier
-from reviews.publishing.markdown import check_summary, check_title
+from reviews.publishing.conclusions import Verdict, is_head_of, standing_verdict, verdicts_of_others, worst_of
+from reviews.publishing.markdown import check_summary, prose
 from reviews.publishing.post_once import Post, post_once, send_announced
 from reviews.redaction import visible
 from telemetry.models import Conclusion
@@ -35,7 +36,6 @@ NAME = "Kodiai"
 """Name of the check run, which branch protection requires it by."""
 MAX_ANNOTATIONS = 50
 """Annotations of one call. Source: GitHub REST docs, "Create a check run"."""
-NEVER = "never"
 MIN_WAIT, MAX_WAIT = timedelta(seconds=30), timedelta(hours=1)
 """Between two attempts to report one."""
 ABANDONED_AFTER = timedelta(days=1)
@@ -68,13 +68,12 @@ def schedule(review: Review, conclusion: Conclusion, pull_head: str = "") -> Non
     """Store, in the transaction in which a run finishes, that its check run is pending, unless it gets none.
 
     A superseded run gets none. A skipped run gets one only if its commit is the head of the pull request (`pull_head`,
-    empty if unknown) and has no review: a newer check run hides an older one of the same name, and `skipped` must not
-    hide a failure.
+    empty if unknown), and not if the latest check run there is about a review against the same base: that one stands.
     """
     commit = review.reported_commit
     if not commit or conclusion == Conclusion.SUPERSEDED:
         return
-    if conclusion == Conclusion.SKIPPED and (commit != pull_head or _about(review, commit, published_at__isnull=False)):
+    if conclusion == Conclusion.SKIPPED and (commit != pull_head or _has_review(review, commit)):
         return
     due_at = timezone.now()
     earlier = CheckRunReport.objects.filter(review=review).first()
@@ -84,9 +83,35 @@ def schedule(review: Review, conclusion: Conclusion, pull_head: str = "") -> Non
     CheckRunReport.objects.update_or_create(review=review, defaults={"due_at": due_at})
 
 
-def _about(review: Review, commit: str, **more: Any) -> bool:
-    """Return whether another run of the same pull request is about this commit, and meets other conditions."""
-    return review.others().filter(head_sha=commit, **more).exists()
+def _has_review(review: Review, commit: str) -> bool:
+    """Return whether the latest check run of a commit is about a review against the base branch of this run."""
+    reported = review.others().filter(head_sha=commit, check_run_report__isnull=False)
+    latest = reported.order_by("-pk").first()
+    return latest is not None and latest.base_ref == review.base_ref and latest.conclusion != Conclusion.SKIPPED
+
+
+def renew_others(of_repository: Q, pr_number: int | None) -> None:
+    """Have the check runs of other pull requests with the same head commit reported anew.
+
+    For when a pull request leaves its commit, because it was closed or pushed to: theirs may speak for it.
+    """
+    about = Review.objects.filter(of_repository, pr_number=pr_number).exclude(head_sha="").select_related("delivery")
+    left = about.order_by("-pk").first()
+    for other in left.verdicts_of_others() if left is not None else ():
+        _renew(other)
+
+
+def _renew(review: Review) -> None:
+    """Have the check run of a run reported anew: GitHub shows the newest one of a commit, not the last updated one."""
+    report = CheckRunReport.objects.get(review=review)
+    # What is just being sent must not come after it.
+    in_flight = report.posting_at is not None and report.reported_at is None
+    due_at = timezone.now() + (POST_VISIBILITY_DELAY if in_flight else timedelta())
+    CheckRunReport.objects.filter(pk=report.pk).update(**_anew(due_at))
+
+
+def _anew(due_at: datetime) -> dict[str, datetime | None]:
+    return {"renewed_at": timezone.now(), "due_at": due_at, "posting_at": None, "reported_at": None}
 
 
 # Report it
@@ -99,7 +124,7 @@ def report_pending() -> dict[str, int]:
     """
     outcomes: Counter[Outcome] = Counter()
     for pending in CheckRunReport.objects.pending().select_related("review__delivery")[:MAX_PENDING]:
-        with Client(pending.review.repo, pending.review.delivery.installation_id) as client:
+        with bound_contextvars(**pending.review.log_fields), Client(*pending.review.location) as client:
             outcome = _report(client, pending)
         outcomes[outcome] += 1
         if outcome is Outcome.UNAVAILABLE:
@@ -138,41 +163,58 @@ def _report(client: Client, pending: CheckRunReport) -> Outcome:
 
 def _report_claimed(client: Client, pending: CheckRunReport) -> Outcome:
     review = pending.review
-    if _about(review, review.reported_commit, pk__gt=review.pk, check_run_report__reported_at__isnull=False):
+    later = review.others().filter(head_sha=review.reported_commit, pk__gt=review.pk)
+    if later.filter(check_run_report__reported_at__isnull=False).exists():
         return _abandon(pending, "a later run has reported on this commit")
     if not client.may_write_checks():
         # Logged once for all runs, where the token is requested.
         pending.store(due_at=None)
         return Outcome.ABANDONED
-    post_once(_as_post(client, pending), lambda known: post(client, pending, known))
+    if pending.renewed_at is not None and not is_head_of(client, review):
+        return _abandon(pending, "the commit is not the head of the pull request any more")
+    known_verdicts = _verdicts_known(review)
+    body = check_run_of(review, verdicts_of_others(client, review), pending.renewed_at)
+    post_once(_as_post(client, pending, body, known_verdicts), lambda known: post(client, pending, known, body))
     return Outcome.REPORTED
 
 
-def post(client: Client, pending: CheckRunReport, known: CheckRun | None) -> CheckRun:
+def _verdicts_known(review: Review) -> list[tuple[int, str]]:
+    return [(other.pk, other.conclusion) for other in review.verdicts_of_others()]
+
+
+def post(client: Client, pending: CheckRunReport, known: CheckRun | None, body: Mapping[str, Any]) -> CheckRun:
     """Post the check run of a run, or update `known`, which reports an earlier end of it.
 
     Raises `LeaseLost`, with nothing sent, if another process reports it.
     """
-    body = check_run_of(pending.review)
 
     def call(announce: Callable[[], None]) -> CheckRun:
         if known is None:
             return client.create_check_run({"head_sha": pending.review.reported_commit, **body}, announce)
         return client.update_check_run(known.id, body, announce)
 
-    return send_announced(_as_post(client, pending), call)
+    return send_announced(_as_post(client, pending, body), call)
 
 
-def _as_post(client: Client, pending: CheckRunReport) -> Post[CheckRun]:
+def _as_post(
+    client: Client, pending: CheckRunReport, body: Mapping[str, Any], verdicts: Sequence[tuple[int, str]] = ()
+) -> Post[CheckRun]:
     review = pending.review
+
+    def confirm(_: CheckRun) -> None:
+        if _verdicts_known(review) == list(verdicts):
+            pending.stamp("reported_at", due_at=None)
+        else:  # Another pull request got its verdict on this commit meanwhile: what was just posted may hide it.
+            pending.store(**_anew(timezone.now()))
+
     return Post(
         delivery=review.delivery,
         announced=pending.posting_at is not None,
         announce=lambda: pending.stamp("posting_at", due_at=_held_until()),
-        find=lambda: _find(client, review),
-        is_current=lambda known: _reports(known, check_run_of(review)),
-        is_ours=lambda posted: posted.external_id == external_id(review),
-        confirm=lambda _: pending.stamp("reported_at", due_at=None),
+        find=lambda: _find(client, review, body["external_id"]),
+        is_current=lambda known: _reports(known, body),
+        is_ours=lambda posted: posted.external_id == body["external_id"],
+        confirm=confirm,
     )
 
 
@@ -181,11 +223,11 @@ def _held_until() -> datetime:
     return timezone.now() + timedelta(seconds=settings.KODIAI_LEASE_SECONDS) + POST_VISIBILITY_DELAY
 
 
-def _find(client: Client, review: Review) -> CheckRun | None:
+def _find(client: Client, review: Review, external_id: str) -> CheckRun | None:
     """Return the App's own check run of this identity, or None."""
     for check_run in client.check_runs(review.reported_commit, NAME):
         app = check_run.app
-        if check_run.external_id == external_id(review) and app is not None and is_own_app(app.id, app.slug):
+        if check_run.external_id == external_id and app is not None and is_own_app(app.id, app.slug):
             return check_run
     return None
 
@@ -203,19 +245,19 @@ def _defer(pending: CheckRunReport, until: datetime, why: GitHubError, outcome: 
         return _abandon(pending, str(why))
     # What may just have been posted is looked for once GitHub lists it.
     pending.store(due_at=max(until, timezone.now() + POST_VISIBILITY_DELAY))
-    log_fields = pending.review.delivery.log_fields
+    log_fields = pending.review.log_fields
     logger.info("check run deferred", extra={**log_fields, "until": until, "error": str(why)})
     return outcome
 
 
 def _abandon(pending: CheckRunReport, why: str) -> Outcome:
     pending.store(due_at=None)
-    logger.info("check run abandoned", extra={**pending.review.delivery.log_fields, "reason": why})
+    logger.info("check run abandoned", extra={**pending.review.log_fields, "reason": why})
     return Outcome.ABANDONED
 
 
 def _finished_at(pending: CheckRunReport) -> datetime:
-    finished_at = pending.review.finished_at
+    finished_at = pending.renewed_at or pending.review.finished_at
     assert finished_at is not None  # noqa: S101  # none is pending before
     return finished_at
 
@@ -223,48 +265,57 @@ def _finished_at(pending: CheckRunReport) -> datetime:
 # Its contents
 
 
-def external_id(review: Review) -> str:
-    """The id by which the check run of one identity is found, and by which a re-run finds its pull request."""
-    return f"{review.pr_number}:{review.delivery.identity_digest}"
+def external_id(review: Review, renewed_at: datetime | None = None) -> str:
+    """The id by which the check run of one identity is found, and by which a re-run finds its pull request (or 0)."""
+    renewal = f":{renewed_at.timestamp():.0f}" if renewed_at is not None else ""
+    return f"{review.pr_number or 0}:{review.delivery.identity_digest}{renewal}"
 
 
-def check_run_of(review: Review) -> dict[str, Any]:
-    """The check run of a finished run, in the form of GitHub's API."""
-    report = author_tier.report_for_author(review) if review.report else Report()
-    conclusion = Conclusion(review.conclusion)
-    shown = report if conclusion in (Conclusion.SUCCESS, Conclusion.PARTIAL) else Report()
-    ranked = by_severity(shown.findings)
+def check_run_of(review: Review, others: Sequence[Verdict] = (), renewed_at: datetime | None = None) -> dict[str, Any]:
+    """The check run of a finished run, in the form of GitHub's API.
+
+    `others` are the verdicts of other open pull requests with this head commit: the worst of all decides.
+    """
+    own = standing_verdict(review)
+    conclusion = worst_of(verdict.conclusion for verdict in (own, *others))
+    worst = next(verdict for verdict in (own, *others) if verdict.conclusion == conclusion)
+    ranked = worth_a_line(own.report.findings)
     annotations = [_annotation(finding) for finding in ranked[:MAX_ANNOTATIONS]]
+    summary = check_summary(own.review, Conclusion(own.review.conclusion), own.report, annotated=len(annotations))
     body = {
         "name": NAME,
-        "external_id": external_id(review),
+        "external_id": external_id(review, renewed_at),
         "status": "completed",
-        "conclusion": conclusion_of(conclusion, shown, RepositoryConfig.from_json(review.config).check.fail_on),
+        "conclusion": conclusion,
         "started_at": _time(review.started_at or review.finished_at),
-        "completed_at": _time(review.finished_at),
+        # GitHub shows the one that was completed last. Source: GitHub REST docs, "List check runs for a Git reference".
+        "completed_at": _time(renewed_at or review.finished_at),
         "output": {
-            "title": check_title(conclusion, shown),
-            "summary": check_summary(review, conclusion, shown, annotated=len(annotations)),
+            "title": f"{worst.subject}: {worst.title}" if others else worst.title,
+            "summary": "\n\n".join([*_about_each([own, *others] if others else []), *_why_blocked(own), summary]),
             "annotations": annotations,
         },
     }
     # Without an address GitHub links to the App.
-    return body | ({"details_url": review.github_review_url} if review.github_review_url else {})
+    return body | ({"details_url": own.review.github_review_url} if own.review.github_review_url else {})
 
 
-def conclusion_of(conclusion: Conclusion, report: Report, fail_on: str = NEVER) -> str:
-    """GitHub's conclusion for that of a run. Only `fail_on` (a severity) can make it block a merge.
+def _about_each(verdicts: Sequence[Verdict]) -> list[str]:
+    """Say which of the pull requests that share a commit fails, in two paragraphs; empty if it is not shared."""
+    rows = [
+        f"- {verdict.subject} {prose(f'into {verdict.review.base_ref}')} "
+        f"{'fails' if verdict.conclusion == 'failure' else 'passes'}: {verdict.title}"
+        for verdict in verdicts
+    ]
+    heading = "Several open pull requests have this commit as their head, and the worst verdict stands:"
+    return [heading, "\n".join(rows)] if rows else []
 
-    If an engine failed, no findings is not a success.
-    """
-    if conclusion == Conclusion.SKIPPED:
-        return "skipped"
-    if conclusion not in (Conclusion.SUCCESS, Conclusion.PARTIAL):
-        return "neutral"
-    worst = min((finding.severity.rank for finding in report.findings), default=None)
-    if fail_on != NEVER and worst is not None and worst <= Severity(fail_on).rank:
-        return "failure"
-    return "neutral" if report.findings or report.engine_failures else "success"
+
+def _why_blocked(verdict: Verdict) -> list[str]:
+    """Say why a check run fails although its findings would let it pass; empty if it does not."""
+    if verdict.conclusion != "failure" or not verdict.is_incomplete:
+        return []
+    return ["It does not pass, because not everything was reviewed and the repository sets `check.fail_on`."]
 
 
 def _annotation(finding: Finding) -> dict[str, Any]:
@@ -275,7 +326,7 @@ def _annotation(finding: Finding) -> dict[str, Any]:
         "end_line": finding.end_line,
         "annotation_level": _LEVELS[finding.severity],
         "title": visible(finding.rule),
-        "message": visible(" ".join(finding.message.split())) or visible(finding.rule),
+        "message": visible(" ".join(finding.description.split())) or visible(finding.rule),
     }
 
 

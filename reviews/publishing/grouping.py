@@ -24,8 +24,8 @@ class Remark:
     @property
     def other_lines(self) -> list[int]:
         """The lines of the other findings, without duplicates and without the first finding's line."""
-        lines = dict.fromkeys(finding.start_line for finding in self.also)
-        lines.pop(self.finding.start_line, None)
+        lines = dict.fromkeys(finding.elsewhere or finding.start_line for finding in self.also)
+        lines.pop(self.finding.elsewhere or self.finding.start_line, None)
         return list(lines)
 
 

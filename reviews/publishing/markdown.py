@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from django.conf import settings
 
-from reviews.findings import Finding, LeftOutReason, Report, Severity
+from reviews.findings import Finding, LeftOutReason, Report, Severity, worth_a_line
 from reviews.models import Review
 from reviews.publishing import author_tier
 from reviews.publishing.grouping import Remark, group_findings
@@ -23,9 +23,12 @@ MAX_BODY = 54_000
 """Characters, without the markers at its end. GitHub refuses bodies over 65,536. Source: GitHub's answer to longer
 ones, "body is too long"."""
 MAX_LEFT_OUT = 50
+MAX_NAMED = 10
+"""Files that one sentence names."""
 MAX_RESOLVED = 20
 MAX_TABLED = 100
 MAX_LINES = 20
+MAX_PARTIAL = 10
 
 _WHY_PARTIAL = {
     DegradationPath.SEARCH_RATE_LIMIT: "GitHub's Search limit was exhausted",
@@ -87,12 +90,17 @@ def summary_body(
         parts.append(f"> **{PARTIAL}** {why}, so the author's history here is unknown. All engines ran as usual.")
     elif author_tier.is_newcomer(review):
         parts.append(f"{WELCOME} {HOW_TO_READ}" if report.findings else WELCOME)
-    if not_inline:
-        parts.append(_table(not_inline, refused))
+    worth = worth_a_line(not_inline)
+    if worth:
+        why = "GitHub rejected comments on these lines:" if refused else "Not posted inline:"
+        parts.append(f"{why}\n\n{_table(worth)}")
+    if notes := [finding for finding in not_inline if finding.severity == Severity.INFO]:
+        heading = f"{_count(len(notes), 'finding')} of severity info"
+        parts.append(f"<details><summary>{heading}</summary>\n\n{_table(notes)}\n\n</details>")
     if resolved:
         parts.append(_resolved(resolved))
     parts.append(_coverage(review, report, short=author_tier.is_experienced(review)))
-    parts += [f"> {problem}" for problem in report.config_problems]
+    parts += [f"> {problem}" for problem in (*report.config_problems, *report.linter_problems)]
     if report.config_change is not None:
         parts.append(_config_change(report.config_change))
     return _shortened("\n\n".join(parts))
@@ -101,7 +109,7 @@ def summary_body(
 def comment_body(remark: Remark) -> str:
     """Render one inline comment."""
     finding = remark.finding
-    lines = [f"**{finding.severity}** · {_rule(finding)} {prose(finding.message)}"]
+    lines = [f"**{finding.severity}** · {_rule(finding)} {prose(finding.description)}"]
     if finding.suggestion is not None:
         text = finding.suggestion.text
         fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text or "")), default=0))
@@ -110,7 +118,10 @@ def comment_body(remark: Remark) -> str:
         lines += ["", f"Fix: {prose(finding.fix)}."]
     if also := _also(remark):
         lines += ["", f"Also on {also}."]
-    return "\n".join([*lines, "", f"<sub>To suppress: {_how_to_suppress(finding)}.</sub>"])
+    if finding.severity != Severity.CRITICAL:
+        suppress = f"To suppress: {_how_to_suppress(finding)}."
+        lines += ["", f"<details><summary>How to suppress</summary>\n\n{suppress}\n\n</details>"]
+    return "\n".join(lines)
 
 
 def follow_up_body(review: Review, new: int, since: str, summary_url: str | None, *, refused: bool = False) -> str:
@@ -148,7 +159,7 @@ def _resolved(findings: Sequence[Finding]) -> str:
     remarks = group_findings(findings, suggestions=True)
     rows = [
         f"- {code(storable(remark.finding.path, MAX_PATH))}: {_rule(remark.finding)} "
-        f"{prose(remark.finding.message)}{f' ({len(remark.findings)} times)' if remark.also else ''}"
+        f"{prose(remark.finding.description)}{f' ({len(remark.findings)} times)' if remark.also else ''}"
         for remark in remarks[:MAX_RESOLVED]
     ]
     if more := sum(len(remark.findings) for remark in remarks[MAX_RESOLVED:]):
@@ -164,6 +175,8 @@ def check_title(conclusion: Conclusion, report: Report) -> str:
     if conclusion not in (Conclusion.SUCCESS, Conclusion.PARTIAL):
         return "The review failed"
     headline = _headline(report)
+    if report.is_incomplete:
+        return f"Incomplete review: {headline}"
     return f"Partial review: {headline}" if conclusion == Conclusion.PARTIAL else headline[0].upper() + headline[1:]
 
 
@@ -179,10 +192,10 @@ def check_summary(review: Review, conclusion: Conclusion, report: Report, annota
         parts.append(f"> **{PARTIAL}** {_WHY_PARTIAL[DegradationPath(review.degradation_path)]}.")
     if conclusion == Conclusion.PARTIAL:
         parts.append(again)
-    if more := len(report.findings) - annotated:
+    if more := len(worth_a_line(report.findings)) - annotated:
         parts.append(f"The {annotated} most severe findings are annotated here, {more} more are not.")
-    parts.append(_coverage(review, report))
-    parts += [f"> {problem}" for problem in report.config_problems]
+    parts.append(_coverage(review, report, versions=True))
+    parts += [f"> {problem}" for problem in (*report.config_problems, *report.linter_problems)]
     return _shortened("\n\n".join(parts))
 
 
@@ -199,14 +212,15 @@ def _headline(report: Report) -> str:
         by_severity = ", ".join(f"{counts[severity]} {severity}" for severity in Severity if counts[severity])
         return f"{_count(len(report.findings), 'finding')} ({by_severity})"
     if report.analysed_files:
-        return "no findings"
-    return "nothing to analyse"
+        return "no findings in what could be read" if report.is_incomplete else "no findings"
+    return "nothing could be read" if report.is_incomplete else "nothing to analyse"
 
 
-def _coverage(review: Review, report: Report, *, short: bool = False) -> str:
+def _coverage(review: Review, report: Report, *, short: bool = False, versions: bool = False) -> str:
     """Say what was analysed and what was not; `short` collapses all but the first line and failures."""
+    names = [f"{name} {report.versions.get(name, '')}".strip() if versions else name for name in report.engines]
     if report.analysed_files:
-        with_what = ", ".join(report.engines) or "no engine"
+        with_what = ", ".join(names) or "no engine"
         headline = (
             f"Analysed {len(report.analysed_files)} of {_count(report.changed_files, 'changed file')} with {with_what}"
         )
@@ -215,15 +229,17 @@ def _coverage(review: Review, report: Report, *, short: bool = False) -> str:
     else:
         headline = "The changed file could not be analysed" if report.changed_files else "No file is changed"
     first = f"{headline}, {prose(f'at commit {review.head_sha[:12]}.')}"
-    too_many = _too_many(report)
+    too_many = [*_too_many(report), *_not_shown(report), *_not_listed(report)]
     failed = [
         f"{engine} failed: {prose(reason)}. Its findings are missing." for engine, reason in report.engine_failures
     ]
+    unread = _partially_analysed(report)
     more = _not_reported(report)
     left_out = _left_out(report)
     if not short:
-        return "\n\n".join([_listed([first, *too_many, *more, *failed]), *left_out])
-    parts = [_listed([first, *too_many, *failed]) if too_many or failed else first]
+        return "\n\n".join([_listed([first, *too_many, *unread, *more, *failed]), *left_out])
+    visible_lines = [*too_many, *unread, *failed]
+    parts = [_listed([first, *visible_lines]) if visible_lines else first]
     if more or left_out:
         inside = "\n\n".join([*([_listed(more)] if more else []), *left_out])
         parts.append(f"<details><summary>Details</summary>\n\n{inside}\n\n</details>")
@@ -244,14 +260,51 @@ def _too_many(report: Report) -> list[str]:
     return [f"{_count(over_limit, 'file')} not analysed: over the size limit; the riskiest files come first."]
 
 
+def _partially_analysed(report: Report) -> list[str]:
+    """Name the files that an analyzer could not read as a whole; empty if none."""
+    files = [
+        f"{code(storable(file.path, MAX_PATH))}"
+        f" ({prose('; '.join(f'{one.engine}: {one.reason}' for one in file.unread))})"
+        for file in report.files
+        if file.unread
+    ]
+    if not files:
+        return []
+    more = f" and {len(files) - MAX_PARTIAL} more" if len(files) > MAX_PARTIAL else ""
+    return [f"Only partially analysed: {', '.join(files[:MAX_PARTIAL])}{more}."]
+
+
+def _not_shown(report: Report) -> list[str]:
+    """Name the files that GitHub shows no diff of; empty if none."""
+    names = [left.path for left in report.left_out if left.reason == LeftOutReason.NO_DIFF]
+    if not names:
+        return []
+    shown = ", ".join(code(storable(name, MAX_PATH)) for name in names[:MAX_NAMED])
+    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    return [f"{_count(len(names), 'file')} not reviewed, because GitHub shows no diff: {shown}{more}."]
+
+
+def _not_listed(report: Report) -> list[str]:
+    """Say that GitHub's list of changed files may lack some; empty if it does not."""
+    if not report.truncated:
+        return []
+    listed = f"GitHub lists {_count(report.changed_files, 'changed file')}, and maybe not all"
+    return [f"{listed}: what it does not list was not reviewed, and nothing absent counts as resolved."]
+
+
 def _not_reported(report: Report) -> list[str]:
     """Say what was found but not reported, and what was not analysed, one sentence each."""
     lines = []
     if report.outside_changes:
         on_unchanged = _count(report.outside_changes, "finding")
-        lines.append(f"{on_unchanged} on unchanged lines, not reported.")
+        lines.append(f"{on_unchanged} introduced on unchanged lines, not reported.")
+    if report.pre_existing:
+        lines.append(f"{_count(report.pre_existing, 'pre-existing finding')} not reported.")
     if report.suppressed:
         lines.append(f"{_count(report.suppressed, 'finding')} suppressed by `.kodiai.yml`.")
+    if report.suppressed_by_linters:
+        off = _count(report.suppressed_by_linters, "finding")
+        lines.append(f"{off} suppressed by the settings or comments of the repository's own linters.")
     if report.discarded:
         lines.append(f"{_count(report.discarded, 'remark')} of the language model discarded: not on changed lines.")
     if report.skipped_for_budget:
@@ -263,8 +316,6 @@ def _not_reported(report: Report) -> list[str]:
         lines.append(f"{low} of severity info hidden on a first contribution.")
     if report.without_engine:
         lines.append(f"{_count(report.without_engine, 'file')} without a matching engine.")
-    if report.truncated:
-        lines.append("GitHub lists only the first 3,000 files of a pull request; the rest was not analysed.")
     return lines
 
 
@@ -284,17 +335,16 @@ def _config_change(problems: Sequence[str]) -> str:
     return f"> This pull request changes `.kodiai.yml`, but the base branch's version is used. {verdict}"
 
 
-def _table(findings: Sequence[Finding], refused: bool) -> str:
+def _table(findings: Sequence[Finding]) -> str:
     remarks = group_findings(findings, suggestions=True)
-    why = "GitHub rejected comments on these lines:" if refused else "Not posted inline:"
     rows = [
         f"| {remark.finding.severity} | {_cell(_where(remark))} | "
-        f"{_cell(_rule(remark.finding))} {_cell(prose(remark.finding.message))} |"
+        f"{_cell(_rule(remark.finding))} {_cell(prose(remark.finding.description))} |"
         for remark in remarks[:MAX_TABLED]
     ]
     if more := sum(len(remark.findings) for remark in remarks[MAX_TABLED:]):
         rows.append(f"| | | and {more} more |")
-    return "\n".join([why, "", "| Severity | Where | What |", "| --- | --- | --- |", *rows])
+    return "\n".join(["| Severity | Where | What |", "| --- | --- | --- |", *rows])
 
 
 def _where(remark: Remark) -> str:

@@ -13,10 +13,10 @@ from django.db.models import Max
 from django.utils import timezone
 
 from reviews.exceptions import PostPending
-from reviews.findings import FINGERPRINT_LENGTH, Finding, Report, by_severity, content_hash_of
+from reviews.findings import FINGERPRINT_LENGTH, Finding, Report, content_hash_of, worth_a_line
 from reviews.github.client import Client
 from reviews.github.facts import MAX_POST_DURATION, POST_VISIBILITY_DELAY
-from reviews.github.identity import app_login, is_app_login
+from reviews.github.identity import is_app_login
 from reviews.github.schemas import SubmittedReview
 from reviews.github.threads import Thread
 from reviews.models import Review
@@ -90,9 +90,7 @@ def without_marker(body: str) -> tuple[str, str]:
 
 def resolved_by_app(thread: Thread) -> bool:
     """Return whether the App itself resolved a thread."""
-    # GitHub does not document whether an App's login ends with `[bot]` here.
-    login = thread.resolved_by.lower()
-    return thread.resolved and login in (app_login(), app_login().removesuffix("[bot]"))
+    return thread.resolved and is_app_login(thread.resolved_by)
 
 
 def review_markers(body: str) -> list[str]:
@@ -118,7 +116,7 @@ def read(client: Client, review: Review) -> PreviousComments:
     if not may_have_posted_before(review):
         return compare_with_posted(author_tier.report_for_author(review), posted=[], earlier=[])
     _wait_for_others(review)
-    threads, reviews = client.threads_and_reviews(review.pr_number)
+    threads, reviews = client.threads_and_reviews(review.number)
     own = [submitted for submitted in reviews if is_app_login(submitted.author)]
     published = review.others().filter(published_at__isnull=False).order_by("-published_at")[:MAX_REPORTS]
     rows = list(published.values_list("head_sha", "report"))
@@ -160,7 +158,7 @@ def compare_with_posted(
         summary=summary,
         since=since,
         posted=tuple(posted),
-        new=tuple(by_severity(new)),
+        new=tuple(worth_a_line(new)),
         existing=tuple(existing),
         resolved=tuple(_resolved_findings(report, reported, latest)),
         threads_to_resolve=tuple(_resolved_threads(report, existing, unmatched)),

@@ -13,7 +13,7 @@ from reviews.findings import Report, content_hash_of
 from reviews.github.client import Client
 from reviews.github.errors import GitHubError, Refused
 from reviews.github.threads import Thread
-from reviews.models import Review, ThumbsDown
+from reviews.models import ReportedFinding, Review, ThumbsDown
 from reviews.publishing.markdown import IGNORED, RESOLVED, collapsed_body, comment_body, resolved_in
 from reviews.publishing.previous_comments import (
     PostedFinding,
@@ -45,9 +45,10 @@ def sync_threads(client: Client, review: Review, previous: PreviousComments | No
             return
         previous = previous or read(client, review)
         count_thumbs_down(review, previous.posted)
+        note_resolved(review, previous.posted)
         _sync(client, review, previous)
     except (GitHubError, PostPending) as error:
-        logger.warning("threads not synchronised", extra={**review.delivery.log_fields, "error": str(error)})
+        logger.warning("threads not synchronised", extra={**review.log_fields, "error": str(error)})
 
 
 def count_thumbs_down(review: Review, posted: Sequence[PostedFinding]) -> None:
@@ -63,6 +64,14 @@ def count_thumbs_down(review: Review, posted: Sequence[PostedFinding]) -> None:
         seen = {"people": one.thread.thumbs_down, "seen_at": timezone.now(), "rule": finding.rule if finding else ""}
         ThumbsDown.objects.update_or_create(comment_id=comment_id, defaults=about | seen)
     ThumbsDown.objects.filter(comment_id__in={one.thread.comment_id for one in posted} - down.keys()).delete()
+
+
+def note_resolved(review: Review, posted: Sequence[PostedFinding]) -> None:
+    """Store which findings have a thread that a person resolved: whether they were fixed then is another question."""
+    by_person = {one.fingerprint for one in posted if one.thread.resolved and not resolved_by_app(one.thread)}
+    if by_person:
+        rows = ReportedFinding.objects.filter(review.of_repository, pr_number=review.number, resolved_at=None)
+        rows.filter(fingerprint__in=by_person).update(resolved_at=timezone.now())
 
 
 def _sync(client: Client, review: Review, previous: PreviousComments) -> None:
@@ -97,7 +106,7 @@ def _edit_all(client: Client, review: Review, edits: Sequence[tuple[Thread, str]
         try:
             edit(client, review, thread, body)
         except Refused as refused:
-            logger.warning("comment not edited", extra={**review.delivery.log_fields, "error": str(refused)})
+            logger.warning("comment not edited", extra={**review.log_fields, "error": str(refused)})
 
 
 def resolve(client: Client, review: Review, to_resolve: Sequence[Thread], to_reopen: Sequence[Thread]) -> set[str]:
@@ -109,7 +118,7 @@ def resolve(client: Client, review: Review, to_resolve: Sequence[Thread], to_reo
     try:
         return client.set_threads_resolved(resolve_ids, reopen_ids, before=review.prove_claim)
     except Refused as refused:
-        logger.info("GitHub refused to resolve threads", extra={**review.delivery.log_fields, "error": str(refused)})
+        logger.info("GitHub refused to resolve threads", extra={**review.log_fields, "error": str(refused)})
         return set()
 
 
@@ -119,7 +128,7 @@ def edit(client: Client, review: Review, thread: Thread, body: str) -> None:
 
 
 def _is_open(thread: Thread) -> bool:
-    """Return whether a thread is known to be open; REST does not tell whether a person resolved it."""
+    """Return whether a thread is known to be open; REST does not show whether a person resolved it."""
     return not thread.resolved and bool(thread.id)
 
 

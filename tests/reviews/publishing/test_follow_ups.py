@@ -1,7 +1,7 @@
 """Later reviews of a pull request: a finding is reported once, whatever is pushed, and there is one summary.
 
-Scenarios in which a thread is resolved run twice: with an App that may resolve threads, and with one that may not, as
-by default, and edits its comments instead.
+Scenarios in which a thread is resolved run twice: with an App that may not resolve threads, as by default, and edits
+its comments instead, and, most of them in the slow tier, with one that may.
 """
 
 import re
@@ -17,14 +17,14 @@ from tests.support.published import check_reported_once
 from tests.support.runs import admit, run, say
 from tests.support.shop import AFTER
 
-pytestmark = [pytest.mark.django_db, pytest.mark.database]
+pytestmark = pytest.mark.django_db
 
-UNUSED, UNDEFINED, PLACEHOLDER = "shop.py F401", "shop.py F821", "shop.py F541"
+UNUSED, UNDEFINED, DUPLICATE = "shop.py F401", "shop.py F821", "shop.py B033"
 FIXED = AFTER.replace("import os\n\n\n", "")
 """Without what ruff calls F401."""
 
 
-@pytest.fixture(params=["may resolve", "may only edit"])
+@pytest.fixture(params=[pytest.param("may resolve", marks=pytest.mark.slow), "may only edit"])
 def closed(request: pytest.FixtureRequest, github: Sandbox, settings: Settings) -> str:
     """How a thread stands that Kodiai closed."""
     if request.param == "may only edit":
@@ -32,6 +32,9 @@ def closed(request: pytest.FixtureRequest, github: Sandbox, settings: Settings) 
     settings.KODIAI_RESOLVE_THREADS = True
     github.permissions["contents"] = "write"
     return "resolved by kodiai[bot]"
+
+
+in_both_ways = pytest.mark.parametrize("closed", ["may resolve", "may only edit"], indirect=True)
 
 
 def review(pull: PullRequest, action: str = "synchronize") -> None:
@@ -56,12 +59,13 @@ def state_of(pull: PullRequest) -> dict[str, str]:
     return states
 
 
+@in_both_ways
 def test_fix_one_of_three(pull: PullRequest, closed: str) -> None:
     review(pull, "opened")
     pull.push({"shop.py": FIXED})
     review(pull)
 
-    assert state_of(pull) == {UNUSED: closed, UNDEFINED: "open", PLACEHOLDER: "open"}
+    assert state_of(pull) == {UNUSED: closed, UNDEFINED: "open", DUPLICATE: "open"}
     (summary,) = pull.reviews
     assert "### Kodiai: 2 findings (1 critical, 1 minor)" in summary["body"]
     assert "1 earlier finding resolved" in summary["body"]
@@ -106,7 +110,7 @@ def test_force_push(pull: PullRequest, closed: str) -> None:
     pull.force_push({"shop.py": FIXED, "more.py": "import sys\n"})
     review(pull)
 
-    assert state_of(pull) == {UNUSED: closed, UNDEFINED: "open", PLACEHOLDER: "open", "more.py F401": "open"}
+    assert state_of(pull) == {UNUSED: closed, UNDEFINED: "open", DUPLICATE: "open", "more.py F401": "open"}
     summary, follow_up = pull.reviews
     before = pull.commits[0][:7]
     assert follow_up["body"].partition("\n\n<!--")[0] == (
@@ -122,22 +126,23 @@ def test_rebase(pull: PullRequest, repo: Repository) -> None:
     pull.rebase()
     review(pull)
 
-    assert state_of(pull) == {UNUSED: "open", UNDEFINED: "open", PLACEHOLDER: "open"}
+    assert state_of(pull) == {UNUSED: "open", UNDEFINED: "open", DUPLICATE: "open"}
     assert len(pull.reviews) == 1
 
 
 def test_revert(pull: PullRequest, closed: str) -> None:
     review(pull, "opened")
-    pull.push({"shop.py": pull.repository.store.blob(before_of(pull)), "notes.csv": "Done.\n"})
-    assert [file.path for file in pull.files()] == ["notes.csv"]
+    pull.push({"shop.py": pull.repository.store.blob(before_of(pull)), "logo.png": b"\0\1"})
+    assert [file.path for file in pull.files()] == ["logo.png"]
     review(pull)
 
-    assert state_of(pull) == {UNUSED: closed, UNDEFINED: closed, PLACEHOLDER: closed}
+    assert state_of(pull) == {UNUSED: closed, UNDEFINED: closed, DUPLICATE: closed}
     (summary,) = pull.reviews
     assert "nothing to analyse" in summary["body"]
     assert "3 earlier findings resolved" in summary["body"]
 
 
+@in_both_ways
 def test_reintroduce(pull: PullRequest, closed: str) -> None:
     review(pull, "opened")
     bodies = [comment["body"] for comment in pull.review_comments]
@@ -146,7 +151,7 @@ def test_reintroduce(pull: PullRequest, closed: str) -> None:
     pull.push({"shop.py": AFTER})
     review(pull)
 
-    assert state_of(pull) == {UNUSED: "open", UNDEFINED: "open", PLACEHOLDER: "open"}
+    assert state_of(pull) == {UNUSED: "open", UNDEFINED: "open", DUPLICATE: "open"}
     assert [comment["body"] for comment in pull.review_comments] == bodies
     (summary,) = pull.reviews
     assert "### Kodiai: 3 findings" in summary["body"]
@@ -159,7 +164,7 @@ def test_merge_base(pull: PullRequest, repo: Repository) -> None:
     pull.merge_base_branch()
     review(pull)
 
-    assert state_of(pull) == {UNUSED: "open", UNDEFINED: "open", PLACEHOLDER: "open"}
+    assert state_of(pull) == {UNUSED: "open", UNDEFINED: "open", DUPLICATE: "open"}
     assert len(pull.reviews) == 1
 
 
@@ -173,23 +178,24 @@ def test_resolve_by_hand(pull: PullRequest) -> None:
         pull.push({"shop.py": code})
         review(pull)
 
-        assert state_of(pull) == {UNUSED: "resolved by mona", UNDEFINED: "open", PLACEHOLDER: "open"}
+        assert state_of(pull) == {UNUSED: "resolved by mona", UNDEFINED: "open", DUPLICATE: "open"}
         assert first["body"] == said
     assert len(pull.reviews) == 1
 
 
+@in_both_ways
 def test_ignore(pull: PullRequest, closed: str) -> None:
     """What somebody ignores in a reply is never said again: its thread is closed at once, and stays so."""
     review(pull, "opened")
     first = next(thread.first["id"] for thread in pull.threads if "F401" in thread.first["body"])
     assert run(say(pull, "@kodiai ignore", to=first)).conclusion == Conclusion.SKIPPED
     state = "ignored" if closed == "gone" else closed
-    assert state_of(pull) == {UNUSED: state, UNDEFINED: "open", PLACEHOLDER: "open"}
+    assert state_of(pull) == {UNUSED: state, UNDEFINED: "open", DUPLICATE: "open"}
     for code in (f"{AFTER}\n\nmore = 1\n", FIXED, AFTER):
         pull.push({"shop.py": code})
         review(pull)
 
-        assert state_of(pull) == {UNUSED: state, UNDEFINED: "open", PLACEHOLDER: "open"}
+        assert state_of(pull) == {UNUSED: state, UNDEFINED: "open", DUPLICATE: "open"}
         assert "### Kodiai: 2 findings (1 critical, 1 minor)" in pull.reviews[0]["body"]
     assert "1 finding ignored on request" in pull.reviews[0]["body"]
     assert "of earlier commits" not in pull.reviews[0]["body"]
@@ -200,12 +206,12 @@ def test_the_same_finding_in_two_files(pull: PullRequest, closed: str) -> None:
     review(pull, "opened")
     pull.push({"copy.py": AFTER})
     review(pull)
-    copies = {"copy.py F401": "open", "copy.py F821": "open", "copy.py F541": "open"}
-    assert state_of(pull) == {UNUSED: "open", UNDEFINED: "open", PLACEHOLDER: "open"} | copies
+    copies = {"copy.py F401": "open", "copy.py F821": "open", "copy.py B033": "open"}
+    assert state_of(pull) == {UNUSED: "open", UNDEFINED: "open", DUPLICATE: "open"} | copies
 
     pull.push({"shop.py": FIXED})
     review(pull)
-    assert state_of(pull) == {UNUSED: closed, UNDEFINED: "open", PLACEHOLDER: "open"} | copies
+    assert state_of(pull) == {UNUSED: closed, UNDEFINED: "open", DUPLICATE: "open"} | copies
     assert [len(posted["comments"]) for posted in pull.reviews] == [3, 3]
 
 
@@ -220,10 +226,10 @@ def equal(*names: str) -> str:
 
 def test_of_equal_findings_the_fixed_ones_thread_is_resolved(repo: Repository, closed: str) -> None:
     # With a suggestion for each, so that each has a comment.
-    code = equal("one", "two", "three").replace("missing", 'f"price"')
+    code = equal("one", "two", "three").replace("missing", '{"price", "price"}')
     pull = repo.open_pull_request(changes={"a.py": code}, author="mona")
     review(pull, "opened")
-    pull.push({"a.py": code.replace('f"price"', "1", 1)})
+    pull.push({"a.py": code.replace('{"price", "price"}', "1", 1)})
     review(pull)
 
     assert [comment["original_line"] for comment in pull.review_comments] == [2, 6, 10]
@@ -303,9 +309,9 @@ def test_a_grouped_finding_that_returns_is_reported(repo: Repository, closed: st
     (comment,), (summary,) = pull.review_comments, pull.reviews
     assert list(state_of(pull).values()) == ["open"]
     assert "### Kodiai: 3 findings" in summary["body"]
-    # A comment that was marked as gone tells, when it is opened, what is back then.
-    told = comment["body"] if closed != "gone" else summary["body"]
-    assert "L10" in told
+    # A comment that was marked as gone shows, when it is opened, what is back then.
+    shown = comment["body"] if closed != "gone" else summary["body"]
+    assert "L10" in shown
     assert ("a.py:" in summary["body"]) == (closed == "gone")
 
 

@@ -1,6 +1,7 @@
 """No text of a pull request breaks out of its place, on GitHub or in the admin."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from markdown_it import MarkdownIt
@@ -53,15 +54,20 @@ def test_text_between_backticks_is_code() -> None:
     assert html == "<code>os.path</code> imported but unused; 1 &lt; 2 &amp; a*b*c | $x$"
 
 
-def test_a_comment_says_how_to_suppress_its_rule() -> None:
-    by_comment = finding(suppression="`# noqa: F401` at the end of the line")
-    assert comment_body(Remark(by_comment)).endswith(
-        "\n\n<sub>To suppress: `# noqa: F401` at the end of the line.</sub>"
+def test_a_comment_says_last_and_folded_how_to_suppress_its_rule() -> None:
+    by_comment = finding(suppression="`# noqa: F401` at the end of the line", fix="Remove it")
+    opening, how, end = (
+        "<details><summary>How to suppress</summary>\n\n",
+        "To suppress: `# noqa: F401`",
+        "\n\n</details>",
     )
+    body = comment_body(Remark(by_comment))
+    assert body.endswith(f"\n\nFix: Remove it.\n\n{opening}{how} at the end of the line.{end}")
+    assert "uppress" not in comment_body(Remark(replace(by_comment, severity=Severity.CRITICAL)))
     by_settings = finding(rule="eslint(no-debugger)")
     key = "eslint(no-debugger): never"
     assert comment_body(Remark(by_settings)).endswith(
-        f"<sub>To suppress: `{key}` under `severities.rules` in `.kodiai.yml`.</sub>"
+        f"{opening}To suppress: `{key}` under `severities.rules` in `.kodiai.yml`.{end}"
     )
     assert repository.parse(f"severities:\n  rules:\n    {key}\n").severities.rules == {"eslint(no-debugger)": "never"}
 

@@ -43,7 +43,7 @@ def test_a_first_review_asks_for_no_conversation(github: Sandbox, pull: PullRequ
     run(admit(pull))
 
     assert routes(github) == [
-        "installation_token", "pull", "files", "contents", "search", "graphql", "create_review",
+        "installation_token", "pull", "contents", "files", "search", "graphql", "create_review",
         "create_check_run",
     ]  # fmt: skip
 
@@ -53,9 +53,10 @@ def test_a_follow_up_reads_the_conversation_with_one_call(github: Sandbox, pull:
     github.reset_calls()
     follow_up(pull, AFTER + "\n\nmore = 1\n")
 
-    assert routes(github) == ["pull", "files", "contents", "graphql", "graphql", "update_review", "create_check_run"]
+    assert routes(github) == ["pull", "contents", "files", "graphql", "graphql", "update_review", "create_check_run"]
 
 
+@pytest.mark.slow
 def test_a_long_conversation_is_read_page_by_page(github: Sandbox, repo: Repository) -> None:
     repo.commit({".kodiai.yml": "limits: {comments: 50}"})
     functions = [f"def f{number}():\n    return missing_{number}\n\n\n" for number in range(120)]
