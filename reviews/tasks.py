@@ -5,8 +5,8 @@ from django_tasks import task
 
 @task()
 def process_delivery(delivery_pk: int) -> None:
-    """Act on a delivery; see `reviews.runs.runner.process`."""
+    """Act on a delivery, or on another one whose turn it is; see `reviews.runs.runner.take_turn`."""
     # Here and not above: the web process queues tasks and has no use for the GitHub client, 60 MB and a second.
-    from reviews.runs.runner import process
+    from reviews.runs.runner import take_turn
 
-    process(delivery_pk)
+    take_turn(delivery_pk)

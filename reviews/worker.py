@@ -11,6 +11,7 @@ from django.db import DatabaseError, InterfaceError, close_old_connections, conn
 from django.utils.crypto import get_random_string
 
 from reviews import shutdown
+from reviews.engines import confinement, scratch
 from reviews.maintenance import scheduler
 from reviews.runs.queues import MAX_WAIT, configured_queue
 from reviews.runs.runner import release
@@ -50,7 +51,11 @@ class Worker:
         """Work until stopped. Wait while the database or the queue is unavailable."""
         for beside in (self._run_periodic_tasks, self._end_in_time):
             threading.Thread(target=beside, name=beside.__name__.strip("_"), daemon=True).start()
-        logger.info("worker started", extra={"worker": self.name})
+        swept = scratch.sweep()
+        logger.info(
+            "worker started",
+            extra={"worker": self.name, "confinement": confinement.in_force().name, "scratch_directories_swept": swept},
+        )
         outages: tuple[type[Exception], ...] = (DatabaseError, InterfaceError, *self._queue.outages)
         next_log = 0.0
         while not self._stop_requested:

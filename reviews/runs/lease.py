@@ -63,7 +63,7 @@ def renewed(review: Review) -> Iterator[None]:
                         return
                     wait = settings.KODIAI_LEASE_SECONDS / 3
                 except (DatabaseError, InterfaceError):
-                    logger.exception("lease not renewed", extra=review.delivery.log_fields)
+                    logger.exception("lease not renewed", extra=review.log_fields)
                     connection.close()
                     # Retry soon, so that a run that survives an outage is not taken from its worker after it.
                     wait = min(wait, RETRY_SECONDS)

@@ -11,13 +11,17 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import IntegrityError, InterfaceError, InternalError, OperationalError, connection, transaction
 from django.utils import timezone
+from structlog.contextvars import bound_contextvars
 
 from reviews.exceptions import LeaseLost, PostPending
-from reviews.github.errors import RateLimited
+from reviews.github.errors import RateLimited, Unreachable
 from reviews.github.facts import INSTALLATION_EVENTS, POST_VISIBILITY_DELAY
-from reviews.models import Delivery, DeliveryStatus, Review
+from reviews.models import AttemptOutcome, Delivery, DeliveryStatus, GitHubLimit, GitHubOutage, Review
 from reviews.redaction import redact, storable
+from reviews.runs import outages, turns
+from reviews.runs.attempts import Ending, recorded
 from reviews.runs.lease import claim, renewed
+from reviews.runs.observations import store_observations
 from reviews.runs.queues.enqueue import enqueue
 from reviews.service import finish, record_finished, run_review
 from reviews.shutdown import WorkerStopping, raise_if_stopping
@@ -31,6 +35,8 @@ OUTAGE_SECONDS = 1.0
 """Seconds between two attempts to reschedule a run while the database is unavailable."""
 MAX_TRACEBACK = 20_000
 """Characters kept of the end of a traceback."""
+MAX_TURNS = 20
+"""Turns that a worker tries to take, when others are faster, before it waits for the next task."""
 OUTAGES = (OperationalError, InterfaceError, InternalError)
 """Raised by Django when a database is unavailable, locked, full or read-only: not the fault of the run."""
 
@@ -38,70 +44,141 @@ _running: Review | None = None
 """The run that this process works on, one at a time."""
 
 
-def process(delivery_pk: int) -> None:
-    """Act on a queued delivery: the body of a worker's task, where every exception ends.
+def take_turn(delivery_pk: int) -> None:
+    """Run the waiting delivery whose turn it is: the body of a worker's task, where every exception ends.
 
-    Of several workers with the same delivery one claims its run; the others return.
+    The task is the wake-up of one waiting delivery. If it is another one's turn, the wake-up goes back to the queue.
+    If its author is at work and nobody else waits, it is dropped: the end of that run queues the author's next one.
     """
-    global _running
-    delivery = Delivery.objects.get(pk=delivery_pk)
-    if delivery.event in INSTALLATION_EVENTS:
-        handle_installation(delivery)
+    own = Delivery.objects.get(pk=delivery_pk)
+    if own.event in INSTALLATION_EVENTS:
+        handle_installation(own)
         return
+    if not own.is_waiting:
+        return
+    order = turns.in_order()[:MAX_TURNS]
+    for next_run in order:
+        review = _claim_turn(next_run, own)
+        if review is None:
+            continue
+        started = time.monotonic()
+        try:
+            _run(review)
+        finally:
+            turns.charge(next_run.author, time.monotonic() - started)
+            _wake(turns.next_asleep(next_run.author))
+        return
+    Delivery.objects.filter(pk=own.pk, task_id=own.task_id, status=own.status).update(task_id="")
+    author = turns.author_of(own)
+    # Where another worker has just taken the author's turn, the end of that run wakes the next.
+    if author not in {next_run.author for next_run in order} | turns.authors_at_work():
+        # The run has ended in between, and may not have seen that this delivery needs a task.
+        _wake(turns.next_asleep(author))
+
+
+def _claim_turn(next_run: turns.NextRun, own: Delivery) -> Review | None:
+    """Claim the run of an author's next delivery, by the wake-up of `own`; None if another worker was faster."""
     try:
-        review = claim(delivery_pk, f"{socket.gethostname()}:{os.getpid()}")
+        with transaction.atomic():
+            review = claim(next_run.delivery_pk, _worker()) if turns.take(next_run) else None
+            if review is not None and review.delivery_id != own.pk:
+                # Its own wake-up comes later and finds nothing to do.
+                Delivery.objects.filter(pk=review.delivery_id).update(task_id=own.task_id)
+                enqueue(own, again=True)
+            return review
     except IntegrityError:
-        # Another run of this pull request is claimed. This one runs after it.
-        _queue_for_later(delivery)
-        return
-    if review is None:
-        return
+        # Another run of this pull request is claimed, whose author is unknown. This one runs after it.
+        _queue_for_later(Delivery.objects.get(pk=next_run.delivery_pk))
+        return None
+
+
+def _wake(delivery: Delivery | None) -> None:
+    if delivery is not None:
+        with transaction.atomic():
+            enqueue(delivery, again=True)
+
+
+def _worker() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _run(review: Review) -> None:
+    """Make an attempt of a claimed run. Each log line that is written meanwhile names the run."""
+    global _running
     _running = review
+    with recorded(review) as ending:
+        try:
+            with bound_contextvars(**review.log_fields):
+                _run_claimed(review, ending)
+        finally:
+            _running = None
+            store_observations()
+
+
+def _run_claimed(review: Review, ending: Ending) -> None:
     try:
         with renewed(review):
             owner = review.lease_owner
             try:
-                _attempt(review)
+                _attempt(review, ending)
             except OUTAGES as outage:
-                logger.exception("database failed, rescheduling the run", extra=delivery.log_fields)
+                ending.set(AttemptOutcome.DEFERRED, f"the database failed: {outage}")
+                logger.exception("database failed, rescheduling the run", extra=review.log_fields)
                 _defer_after_outage(review.pk, owner, outage)
     except LeaseLost:
-        logger.warning("claim lost, the run was taken over or has finished", extra=delivery.log_fields)
-    finally:
-        _running = None
+        ending.set(AttemptOutcome.LOST, "another worker took the run over, or it had finished")
+        logger.warning("claim lost, the run was taken over or has finished", extra=review.log_fields)
 
 
 def _queue_for_later(delivery: Delivery) -> None:
     later = timezone.now() + timedelta(seconds=random.uniform(1, 3))
     with transaction.atomic():
         # Only while it waits: if this process was suspended, another may have finished it.
-        waiting = Delivery.objects.filter(pk=delivery.pk, status__in=(DeliveryStatus.RECEIVED, DeliveryStatus.QUEUED))
+        waiting = Delivery.objects.waiting().filter(pk=delivery.pk)
         if waiting.update(queued_at=later):
             enqueue(delivery, run_after=later)
 
 
-def _attempt(review: Review) -> None:
-    claimed_as = review.lease_owner
+def _attempt(review: Review, ending: Ending) -> None:
+    claimed_as, asked_at = review.lease_owner, timezone.now()
+    if until := outages.held_until(review):
+        ending.set(AttemptOutcome.DEFERRED, "GitHub cannot be reached")
+        defer(review, until, "GitHub cannot be reached")
+        return
     try:
         run_review(review)
     except RateLimited as limited:
-        defer(review, limited.retry_at, str(limited))
+        ending.set(AttemptOutcome.DEFERRED, str(limited))
+        # Jitter, so that runs deferred until the same reset do not start at the same moment.
+        defer(review, limited.retry_at + timedelta(seconds=random.uniform(0.1, 1)), str(limited))
+        if not limited.asked:
+            return
+    except Unreachable as error:
+        ending.set(AttemptOutcome.DEFERRED, str(error))
+        defer(review, outages.register(review, error), str(error))
+        return
     except PostPending as early:
-        logger.info("run rescheduled", extra={**review.delivery.log_fields, "reason": str(early)})
+        ending.set(AttemptOutcome.DEFERRED, str(early))
+        logger.info("run rescheduled", extra={**review.log_fields, "reason": str(early)})
         reschedule(review, early.until)
     except WorkerStopping:
-        logger.info("worker stopping, run released", extra=review.delivery.log_fields)
+        ending.set(AttemptOutcome.RELEASED, "the worker was stopping")
+        logger.info("worker stopping, run released", extra=review.log_fields)
         reschedule(review, timezone.now())
+        return
     except (LeaseLost, *OUTAGES):
         raise
     except Exception as error:  # the edge of a worker
-        logger.exception("attempt failed", extra=review.delivery.log_fields)
+        ending.set(AttemptOutcome.FAILED, f"{type(error).__name__}: {error}")
+        logger.exception("attempt failed", extra=review.log_fields)
         review.lease_owner = claimed_as
         fail_attempt(review, f"{type(error).__name__}: {error}", failure="".join(traceback.format_exception(error)))
+        return
+    outages.end(review, asked_at)
 
 
 def defer(review: Review, until: datetime, reason: str) -> None:
-    """Defer a run for a reason outside of it, such as a limit of GitHub's; this uses no attempt.
+    """Defer a run for a reason outside of it, such as a limit or an outage of GitHub's; this uses no attempt.
 
     Abandon it if `until` is more than `KODIAI_MAX_DEFERRAL` seconds after the first deferral.
     """
@@ -110,9 +187,8 @@ def defer(review: Review, until: datetime, reason: str) -> None:
         finish(review, Conclusion.ERROR, f"{reason}; the wait exceeds KODIAI_MAX_DEFERRAL")
         record_finished(review)
         return
-    logger.info("run deferred", extra={**review.delivery.log_fields, "until": until, "reason": reason})
-    # Jitter, so that runs deferred until the same reset do not start at the same moment.
-    reschedule(review, until + timedelta(seconds=random.uniform(0.1, 1)), deferred_since=since)
+    logger.info("run deferred", extra={**review.log_fields, "until": until, "reason": reason})
+    reschedule(review, until, deferred_since=since)
 
 
 def _defer_after_outage(review_pk: int, owner: str, outage: Exception) -> None:
@@ -177,7 +253,7 @@ def release() -> None:
     running = _running
     if running is None:
         return
-    logger.warning("step exceeds the grace period, releasing its run", extra=running.delivery.log_fields)
+    logger.warning("step exceeds the grace period, releasing its run", extra=running.log_fields)
     try:
         with transaction.atomic():
             # Locked, so that the run's own thread cannot announce a post in between: it finds its claim lost.
@@ -185,20 +261,25 @@ def release() -> None:
             review.lease_owner = running.lease_owner
             reschedule(review, timezone.now())
     except LeaseLost:
-        logger.info("claim was lost before, nothing to release", extra=running.delivery.log_fields)
+        logger.info("claim was lost before, nothing to release", extra=running.log_fields)
 
 
 def handle_installation(delivery: Delivery) -> None:
-    """Act on `installation*`: finish the waiting runs of an installation that was deleted or suspended."""
+    """Act on `installation*`: finish the waiting runs of an installation, or of repositories, that the App has lost."""
+    waiting = Review.objects.select_related("delivery").filter(
+        delivery__installation_id=delivery.installation_id, delivery__status=DeliveryStatus.QUEUED
+    )
     if delivery.event_type in ("installation.deleted", "installation.suspend"):
-        waiting = Review.objects.select_related("delivery").filter(
-            delivery__installation_id=delivery.installation_id, delivery__status=DeliveryStatus.QUEUED
-        )
-        for review in waiting:
-            try:
-                finish(review, Conclusion.SKIPPED, f"the App was removed ({delivery.event_type})")
-            except LeaseLost:
-                continue  # just claimed: its worker will learn it from GitHub
-            record_finished(review)
+        GitHubOutage.objects.filter(installation_id=delivery.installation_id or 0).delete()
+        if delivery.installation_id:
+            GitHubLimit.objects.filter(installation_id=delivery.installation_id).delete()
+    else:
+        waiting = waiting.filter(repo__in=delivery.repositories)
+    for review in waiting:
+        try:
+            finish(review, Conclusion.SKIPPED, f"the App was removed ({delivery.event_type})")
+        except LeaseLost:
+            continue  # just claimed: its worker will learn it from GitHub
+        record_finished(review)
     Delivery.objects.filter(pk=delivery.pk).update(status=DeliveryStatus.DONE, finished_at=timezone.now())
     logger.info("installation changed", extra=delivery.log_fields)

@@ -16,16 +16,7 @@ from sandbox import Fault, FaultKind, PullRequest, Sandbox, add_review
 from telemetry.models import Conclusion, Execution, RateLimitEvent
 from tests.support.kill_points import OF_A_RUN
 from tests.support.published import app_reviews, check_reported_once
-from tests.support.runs import (
-    admit,
-    event_of,
-    execution_of,
-    expire_leases,
-    kill_at,
-    report_of,
-    resume,
-    run,
-)
+from tests.support.runs import admit, event_of, execution_of, expire_leases, kill_at, report_of, resume, run
 from tests.support.shop import AFTER
 
 pytestmark = pytest.mark.django_db

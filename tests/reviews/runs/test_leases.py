@@ -17,17 +17,18 @@ from pytest_django import Settings
 from reviews.exceptions import LeaseLost
 from reviews.maintenance.recovery import sweep
 from reviews.models import Delivery, DeliveryStatus, Review
-from reviews.runs import lease, runner
+from reviews.runs import lease, runner, turns
 from reviews.runs.lease import claim, renewed
-from reviews.runs.runner import process
 from reviews.service import run_review
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
 from telemetry.models import Conclusion, Execution, RateLimitEvent
+from tests.support.factories import CheckRunReportFactory
 from tests.support.kill_points import UNTIL_PUBLISHED
 from tests.support.runs import (
     admit,
     expire_leases,
     meanwhile,
+    process,
     queued_tasks,
     reschedule,
     run,
@@ -38,7 +39,7 @@ from tests.support.runs import (
 from tests.support.shop import AFTER
 from tests.support.waiting import PATIENCE, wait_until
 
-pytestmark = [pytest.mark.django_db, pytest.mark.ops04]
+pytestmark = [pytest.mark.django_db, pytest.mark.ops04, pytest.mark.queue]
 
 
 def test_a_run_is_claimed_once_and_comes_with_its_delivery(
@@ -77,23 +78,29 @@ def test_a_stamp_changes_no_other_unclaimed_run(pull: PullRequest, repo: Reposit
     assert other.execution_recorded_at is None
 
 
+def test_a_stamp_changes_no_other_pending_check_run() -> None:
+    pending = {"due_at": timezone.now(), "posting_at": None, "reported_at": None}
+    mine, other = CheckRunReportFactory.create(**pending), CheckRunReportFactory.create(**pending)
+
+    mine.stamp("posting_at")
+
+    mine.refresh_from_db()
+    other.refresh_from_db()
+    assert (mine.posting_at is None, other.posting_at) == (False, None)
+
+
 @pytest.mark.parametrize(
-    ("posting", "posted", "put_off", "claimed"),
-    [
-        (False, False, True, True),
-        (True, False, False, True),
-        (True, False, True, False),
-        (True, True, True, True),
-    ],
+    ("posting", "posted", "deferred", "claimed"),
+    [(False, False, True, True), (True, False, False, True), (True, False, True, False), (True, True, True, True)],
 )
 def test_only_a_run_that_may_have_posted_is_claimed_late(
-    pull: PullRequest, posting: bool, posted: bool, put_off: bool, claimed: bool
+    pull: PullRequest, posting: bool, posted: bool, deferred: bool, claimed: bool
 ) -> None:
     delivery, now = admit(pull), timezone.now()
     Review.objects.update(
         publishing_at=now if posting else None,
         published_at=now if posted else None,
-        deferred_until=now + timedelta(minutes=1) if put_off else None,
+        deferred_until=now + timedelta(minutes=1) if deferred else None,
     )
 
     assert (claim(delivery.pk, "early") is not None) is claimed
@@ -257,8 +264,8 @@ def test_a_failed_renewal_is_tried_again_soon(
     monkeypatch.setattr(lease, "_expiry", expiry_of_a_database_that_fails_twice)
     with renewed(review):
         assert wait_until(partial(is_renewed, first))
-    told = [vars(entry) for entry in caplog.records if entry.message == "lease not renewed"]
-    assert [entry["delivery_id"] for entry in told] == [delivery.delivery_id] * 2
+    reported = [vars(entry) for entry in caplog.records if entry.message == "lease not renewed"]
+    assert [entry["delivery_id"] for entry in reported] == [delivery.delivery_id] * 2
 
 
 @pytest.mark.parametrize("point", [point for point in UNTIL_PUBLISHED if point != "publishing_at"])
@@ -322,24 +329,40 @@ def test_a_worker_that_lost_its_run_does_not_post_without_lines(github: Sandbox,
 
 def test_a_delivery_done_meanwhile_is_not_queued_again(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = admit(pull), admit(pull, "reopened")
+    # Else it would not be the second one's turn.
+    Delivery.objects.filter(pk=first.pk).update(author="")
     claimed = claim(first.pk, "one")
     assert claimed is not None
+    queue_for_later = runner._queue_for_later
 
-    def stopped_when_another_run_was_in_the_way(*args: object) -> Review | None:
-        try:
-            return claim(*args)  # type: ignore[arg-type]
-        except IntegrityError:
-            run_review(claimed)
-            patch.undo()
-            assert run(second).conclusion == Conclusion.SUCCESS
-            raise
+    def stopped_when_another_run_was_in_the_way(delivery: Delivery) -> None:
+        run_review(claimed)
+        assert run(second).conclusion == Conclusion.SUCCESS
+        queue_for_later(delivery)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(runner, "claim", stopped_when_another_run_was_in_the_way)
-        process(second.pk)
+    monkeypatch.setattr(runner, "_queue_for_later", stopped_when_another_run_was_in_the_way)
+    runner.take_turn(second.pk)
 
     second.refresh_from_db()
     assert second.status == DeliveryStatus.DONE
+
+
+def test_a_wake_up_queues_no_delivery_that_is_done_meanwhile(
+    pull: PullRequest, repo: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = admit(pull)
+    second = admit(repo.open_pull_request(changes={"b.py": "x = 1\n"}, author="hubot"))
+    in_order = turns.in_order
+
+    def another_worker_is_faster() -> list[turns.NextRun]:
+        order = in_order()
+        run(second)
+        return order
+
+    monkeypatch.setattr(turns, "in_order", another_worker_is_faster)
+    runner.take_turn(second.pk)
+
+    assert set(Delivery.objects.values_list("pk", "status")) == {(first.pk, "done"), (second.pk, "done")}
 
 
 def test_runs_of_other_pull_requests_go_on_beside_a_claimed_one(pull: PullRequest, repo: Repository) -> None:

@@ -26,11 +26,11 @@ pytestmark = [
 ]
 
 
-def work(*, told_to_stop: bool = False) -> None:
+def work(*, stop_requested: bool = False) -> None:
     from reviews.runs.queues.redis import RedisQueue
 
     queue = RedisQueue("worker")
-    if told_to_stop:
+    if stop_requested:
         queue.stop()
     queue.work()
 
@@ -72,7 +72,7 @@ def test_a_task_that_meets_a_broken_database_waits_on(pull: PullRequest, monkeyp
         raise OperationalError("the server closed the connection")
 
     with monkeypatch.context() as patch:
-        patch.setattr(runner, "process", broken)
+        patch.setattr(runner, "take_turn", broken)
         with pytest.raises(OperationalError):
             work()
 
@@ -107,7 +107,7 @@ def test_a_task_that_redis_threw_out_is_queued_again(pull: PullRequest, settings
 def test_a_stopping_worker_takes_no_task(pull: PullRequest) -> None:
     delivery = admit(pull)
 
-    work(told_to_stop=True)
+    work(stop_requested=True)
 
     delivery.refresh_from_db()
     assert delivery.status == DeliveryStatus.QUEUED

@@ -3,8 +3,6 @@
 import json
 import socket
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import timedelta
@@ -19,15 +17,8 @@ from reviews.models import Delivery, Review
 from reviews.publishing.previous_comments import review_markers
 from sandbox import PullRequest
 from telemetry.models import RateLimitEvent
-from tests.support.runs import (
-    ROOT,
-    admit,
-    body_without_marker,
-    event_of,
-    process_environment,
-    run,
-    start_process,
-)
+from tests.support.processes import python
+from tests.support.runs import admit, body_without_marker, event_of, process_settings, run, start_process
 from tests.telemetry.test_recording_failures import FAILURES, Failure, same_identity_not_yet_committed
 
 pytestmark = [pytest.mark.ops05, pytest.mark.django_db(transaction=True)]
@@ -172,29 +163,15 @@ def process_delivery(delivery: Delivery, store: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in log.splitlines() if line.startswith("{")]
 
 
-def manage(store: str, *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        env=process_environment(KODIAI_TELEMETRY_DATABASE_URL=store),
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return done.stdout
+def manage(store: str, *arguments: str) -> None:
+    done = python("manage.py", *arguments, **process_settings(KODIAI_TELEMETRY_DATABASE_URL=store))
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "outage",
-    [
-        file_locked,
-        file_gone,
-        file_is_no_database,
-        table_missing,
-        connection_refused,
-        server_that_never_answers,
-    ],
+    [file_locked, file_gone, file_is_no_database, table_missing, connection_refused, server_that_never_answers],
 )
 def test_a_store_of_its_own_may_fail_in_every_way(pull: PullRequest, tmp_path: Path, outage: Any) -> None:
     store = tmp_path / "telemetry.sqlite3"
