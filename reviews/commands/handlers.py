@@ -6,15 +6,24 @@ transaction of its time stamp, which is filtered by the claim. An answer is post
 
 import logging
 from collections.abc import Mapping
+from datetime import timedelta
 
 from django.db import transaction
+from django.utils import timezone
 
-from reviews.commands.replies import command_code, explanation, help_body, misplaced_body, refusal_body, unknown_body
+from reviews.commands.replies import (
+    closed_body,
+    command_code,
+    explanation,
+    help_body,
+    misplaced_body,
+    refusal_body,
+    unknown_body,
+)
 from reviews.exceptions import RunFinished
 from reviews.findings import Finding
 from reviews.github.client import Client
-from reviews.github.errors import GitHubError
-from reviews.github.identity import is_app_login
+from reviews.github.errors import GitHubError, Refused
 from reviews.github.schemas import Comment
 from reviews.models import Command, IgnoredFinding, Review
 from reviews.publishing.post_once import Post, post_once, send_announced
@@ -29,6 +38,9 @@ SEEN, DONE = "eyes", "+1"
 """GitHub's names of the reactions to a comment."""
 MAY_COMMAND = frozenset({"admin", "maintain", "write"})
 """Permissions that allow commands."""
+ANSWER_INTERVAL = timedelta(minutes=10)
+"""Time in which one person gets one list of commands, or one refusal, per pull request. Anybody can ask for these in a
+public repository, as fast as GitHub takes comments; what was answered last still stands there."""
 
 
 def handle_command(client: Client, review: Review) -> None:
@@ -41,9 +53,9 @@ def handle_command(client: Client, review: Review) -> None:
         return
     react(client, review, SEEN)
     if word not in Command:
-        reason = answer(client, review, unknown_body(word), "the word after the mention is not a command")
+        reason = answer_strangers(client, review, unknown_body(word), "the word after the mention is not a command")
     elif word != Command.HELP and not _may_command(client, review):
-        reason = answer(client, review, refusal_body(), f"{review.delivery.sender} has no write access")
+        reason = answer_strangers(client, review, refusal_body(), f"{review.delivery.sender} has no write access")
     elif word == Command.REVIEW:
         return
     else:
@@ -59,7 +71,7 @@ def _may_command(client: Client, review: Review) -> bool:
 def _applied(client: Client, review: Review, command: Command) -> str:
     """Apply a command; return what was done, as the reason of the conclusion."""
     if command == Command.HELP:
-        return answer(client, review, help_body(), "help")
+        return answer_strangers(client, review, help_body(), "help")
     if command in (Command.PAUSE, Command.RESUME):
         # The time stamp is all that it changes: see `Review.paused_by`.
         if review.command_outcome.applied_at is None:
@@ -92,7 +104,20 @@ def ignore(review: Review, path: str, findings: Mapping[str, Finding | None]) ->
         review.command_outcome.stamp("applied_at")
         for content_hash, finding in findings.items():
             known = {"rule": finding.rule, "message": finding.message} if finding else {}
-            IgnoredFinding.objects.get_or_create(repo=review.repo, content_hash=content_hash, defaults=about | known)
+            # By id where it is known: the name may change.
+            repository = {"repo": review.repo} if review.repo_id is None else {"repo_id": review.repo_id}
+            defaults = {"repo": review.repo, **about, **known}
+            IgnoredFinding.objects.get_or_create(**repository, content_hash=content_hash, defaults=defaults)
+
+
+def answer_closed(client: Client, review: Review, why: str) -> None:
+    """Answer a comment that asks for a review of a closed pull request, once; nobody else waits for an answer."""
+    if review.delivery.command != Command.REVIEW:
+        return
+    try:
+        answer(client, review, closed_body(why), why)
+    except Refused as refused:  # The conversation may be locked.
+        logger.info("not answered", extra={**review.log_fields, "error": str(refused)})
 
 
 def pause_reason(review: Review) -> str:
@@ -109,7 +134,7 @@ def _posted_in_thread(client: Client, review: Review) -> list[PostedFinding]:
     """Findings of the thread in which the comment stands, if Kodiai began it."""
     if review.delivery.thread_id is None:
         return []
-    threads, _ = client.threads_and_reviews(review.pr_number)
+    threads, _ = client.threads_and_reviews(review.number)
     return [one for one in posted_findings(threads) if one.thread.comment_id == review.delivery.thread_id]
 
 
@@ -119,6 +144,19 @@ def _posted_in_thread(client: Client, review: Review) -> list[PostedFinding]:
 def marker(review: Review) -> str:
     """The hidden end of an answer by which it is found."""
     return f"<!-- kodiai:answer {review.delivery.identity_digest} -->"
+
+
+def answer_strangers(client: Client, review: Review, body: str, what: str) -> str:
+    """Answer what everybody may ask: each person once per `ANSWER_INTERVAL` and pull request; return what was done.
+
+    Of a pull request one run at a time is claimed, and the claim is checked when the answer is announced. So no two
+    workers both find that the other has not answered.
+    """
+    since = timezone.now() - ANSWER_INTERVAL
+    recent = {"delivery__sender": review.delivery.sender, "command_outcome__answering_at__gte": since}
+    if review.command_outcome.answering_at is None and review.others().filter(**recent).exists():
+        return f"not answered, because {review.delivery.sender} was answered less than 10 minutes ago: {what}"
+    return answer(client, review, body, what)
 
 
 def answer(client: Client, review: Review, body: str, what: str) -> str:
@@ -136,7 +174,7 @@ def post(client: Client, review: Review, body: str) -> Comment:
     return send_announced(
         _as_post(client, review),
         lambda announce: client.create_comment(
-            review.pr_number, f"{body}\n\n{marker(review)}", thread=review.delivery.thread_id, before=announce
+            review.number, f"{body}\n\n{marker(review)}", thread=review.delivery.thread_id, before=announce
         ),
     )
 
@@ -153,13 +191,13 @@ def _as_post(client: Client, review: Review) -> Post[Comment]:
 
 
 def _find_answer(client: Client, review: Review) -> Comment | None:
-    comments = client.comments(review.pr_number, on_lines=review.delivery.thread_id is not None)
-    return next((comment for comment in comments if _is_answer(review, comment)), None)
+    comments = client.comments(review.number, on_lines=review.delivery.thread_id is not None)
+    return next((one for one in comments if _is_answer(review, one) and client.is_own(one.author)), None)
 
 
 def _is_answer(review: Review, comment: Comment) -> bool:
-    """Return whether a comment is the App's own and has the marker of this run."""
-    return is_app_login(comment.author) and (comment.body or "").rstrip().endswith(marker(review))
+    """Return whether a comment has the marker of this run."""
+    return (comment.body or "").rstrip().endswith(marker(review))
 
 
 def react(client: Client, review: Review, content: str) -> None:

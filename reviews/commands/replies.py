@@ -45,6 +45,11 @@ def refusal_body() -> str:
     return f"This command needs write access to the repository. {command_code(Command.HELP)} lists the commands."
 
 
+def closed_body(why: str) -> str:
+    """Render the reply to a request for a review of a closed pull request."""
+    return f"Not reviewed: {why}, and only open pull requests are."
+
+
 def misplaced_body(command: Command) -> str:
     """Render the reply to a command about a finding outside a thread of Kodiai's."""
     return f"{command_code(command)} works only as a reply to Kodiai's comment on a finding."
