@@ -1,12 +1,9 @@
-"""Review a git range of a local repository, without GitHub.
-
-git runs no hook, no pager, no external diff and no text conversion.
-"""
+"""Review a git range of a local repository, without GitHub."""
 
 import os
-import subprocess
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reviews.analysis.analyse import analyse_files
@@ -14,16 +11,24 @@ from reviews.config import repository
 from reviews.engines import llm
 from reviews.findings import Report
 from reviews.github.schemas import Blob, ChangedFile
+from reviews.local.actions import EventBase
+from reviews.local.git import NotAReview, run_git
+
+__all__ = ["GitRepository", "NotAReview", "Range", "UnlimitedBudget", "review"]
 
 MAX_BYTES = 1024 * 1024
 """Size of an analysed file in bytes. GitHub shows no diff of a larger one either."""
-_DIFF = ("--no-ext-diff", "--no-textconv", "--no-color", "--find-renames", "--unified=3", "--submodule=short")
-_NO_FILE = {"120000": "a symbolic link", "160000": "a submodule"}
+MAX_UNTRACKED = 3000
+"""Untracked files. GitHub lists no more files of a pull request either."""
+_DIFF = (
+    *("--no-ext-diff", "--no-textconv", "--no-color", "--find-renames", "--unified=3", "--submodule=short"),
+    "--ignore-submodules=dirty",  # git would run in the submodules, with their configuration
+)
+_REGULAR, _ABSENT = ("100644", "100755"), "000000"
 _STATUS = {"A": "added", "D": "removed", "M": "modified", "R": "renamed", "C": "copied", "T": "changed"}
-
-
-class NotAReview(Exception):
-    """The range cannot be reviewed; the text says why, and what to do."""
+_DEFAULTS = ("refs/remotes/origin/HEAD", "refs/heads/main", "refs/heads/master")
+_REMOTE_DEFAULTS = ("refs/remotes/origin/main", "refs/remotes/origin/master")
+WORKING_TREE = "(working tree)"
 
 
 @dataclass(frozen=True)
@@ -34,122 +39,241 @@ class Range:
     head: str | None
     name: str
     """For people: `main...feature`."""
+    untracked: bool = False
+    """Whether files that git does not know yet are part of it."""
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A changed file of `git diff --raw`: modes are octal, `_ABSENT` if the file is absent on that side."""
+
+    path: str
+    previous_path: str | None
+    old_mode: str
+    mode: str
+    status: str
+
+    @property
+    def sections(self) -> int:
+        """Number of its parts in a patch: git shows a changed type (file, link, submodule) as removed and added."""
+        if self.status == "U":
+            return 0
+        both = _ABSENT not in (self.old_mode, self.mode)
+        return 2 if both and self.old_mode[:3] != self.mode[:3] else 1
 
 
 class GitRepository:
     """The git repository that contains `directory`. Raises `NotAReview`."""
 
     def __init__(self, directory: Path) -> None:
+        if not directory.is_dir():
+            what = "is a file; name the folder of a repository" if directory.exists() else "does not exist"
+            raise NotAReview(f"{directory} {what}")
         self._root = directory
-        top = self._git(
-            "rev-parse", "--show-toplevel", problem=f"{directory.absolute()} is not inside a git repository"
-        )
-        self._root = Path(top.decode().rstrip("\n"))
+        where = directory.absolute()
+        facts = self._git(
+            *("rev-parse", "--is-bare-repository", "--is-inside-work-tree"),
+            problem=f"{where} is not inside a git repository",
+        ).split()
+        if facts[0] == b"true":
+            raise NotAReview(f"{where} is a bare repository, without files; review a clone of it: git clone {where}")
+        if facts[1] != b"true":
+            raise NotAReview(f"{where} is inside the .git folder of a repository; name the repository itself")
+        self._root = Path(os.fsdecode(self._git("rev-parse", "--show-toplevel").removesuffix(b"\n")))
 
-    def range(self, text: str | None) -> Range:
+    def range(self, text: str | None, event: EventBase | None = None) -> Range:
         """Parse a range as `git diff` does: `A...B` from the merge base, `A..B`, or `A` up to the working tree.
 
-        None compares the working tree with its merge base with the default branch.
+        None compares the working tree with its merge base with the base of `event`, else with the default branch.
         """
         if text is None:
-            default = self._default_branch()
-            return Range(self._merge_base(default, "HEAD"), None, f"{default}...(working tree)")
-        if "..." in text:
+            found = self._default_range() if event is None else self._event_range(event)
+        elif not text.strip():
+            raise NotAReview("the range is empty; name one, such as main...HEAD, or leave it out")
+        elif "..." in text:
             base, _, head = text.partition("...")
             base, head = base or "HEAD", head or "HEAD"
-            return Range(self._merge_base(base, head), self._commit(head), text)
-        if ".." in text:
+            found = Range(self._merge_base(base, head), self._commit(head), text)
+        elif ".." in text:
             base, _, head = text.partition("..")
-            return Range(self._commit(base or "HEAD"), self._commit(head or "HEAD"), text)
-        return Range(self._commit(text), None, f"{text}..(working tree)")
+            found = Range(self._commit(base or "HEAD"), self._commit(head or "HEAD"), text)
+        else:
+            return Range(self._commit(text), None, f"{text}..{WORKING_TREE}", untracked=True)
+        if found.base == (found.head or self._commit("HEAD")) and self._is_shallow():
+            raise NotAReview(f"{found.name} has no commits to compare.{self._shallow_hint()}")
+        return found
 
     def changed_files(self, revisions: Range) -> list[ChangedFile]:
         """Return the changed files with their hunks, as GitHub shows them."""
         ends = [revisions.base] if revisions.head is None else [revisions.base, revisions.head]
         raw = self._git("diff", "--raw", "-z", "--no-abbrev", *_DIFF, *ends, "--").decode("utf-8", "replace")
         patches = self._git("diff", "--patch", *_DIFF, *ends, "--").decode("utf-8", "replace")
-        hunks = [_hunks(patch) for patch in ("\n" + patches).split("\ndiff --git ")[1:]]
-        entries = list(_entries(raw))
-        if len(entries) != len(hunks):
+        sections = iter([_hunks(patch) for patch in ("\n" + patches).split("\ndiff --git ")[1:]])
+        files = []
+        try:
+            for entry in _entries(raw):
+                # Of a changed type the last part counts: what the file is now.
+                hunks = [next(sections) for _ in range(entry.sections)]
+                if entry.status != "U":
+                    files.append(_changed_file(entry, hunks[-1]))
+        except StopIteration:
+            raise NotAReview("the working tree changed during the review; try again") from None
+        if next(sections, ...) is not ...:
             raise NotAReview("the working tree changed during the review; try again")
-        return [
-            ChangedFile(
-                filename=path, status=_STATUS.get(status, "modified"), patch=None if mode in _NO_FILE else patch
-            )
-            for (path, status, mode), patch in zip(entries, hunks, strict=True)
-        ]
+        untracked = dict.fromkeys(self.untracked(revisions))
+        # git lists a file as removed that was only taken out of its index.
+        return [file for file in files if file.path not in untracked] + [self._added(path) for path in untracked]
+
+    def untracked(self, revisions: Range) -> list[str]:
+        """Return the files of the range that git neither knows nor ignores; at most `MAX_UNTRACKED`."""
+        if not revisions.untracked:
+            return []
+        listed = self._git("ls-files", "--others", "--exclude-standard", "-z").decode("utf-8", "replace")
+        # With a slash at its end: another repository.
+        return [path for path in listed.split("\0") if path and not path.endswith("/")][:MAX_UNTRACKED]
 
     def contents(self, commit: str | None, paths: Sequence[str]) -> Mapping[str, Blob]:
-        """Return the files at `paths` of a commit, or of the working tree (None)."""
-        return {path: blob for path in paths if (blob := self._blob(commit, path)) is not None}
+        """Return the files at `paths` of a commit, or of the working tree (None); links and submodules without text."""
+        if commit is None:
+            return {path: blob for path in paths if (blob := self._file(path)) is not None}
+        if not paths:
+            return {}
+        names = list(dict.fromkeys(paths))
+        listed = self._git("ls-tree", "-z", "--long", "--full-tree", commit, "--", *names).decode("utf-8", "replace")
+        blobs: dict[str, Blob] = {}
+        wanted: dict[str, str] = {}
+        for entry in filter(None, listed.split("\0")):
+            facts, _, path = entry.partition("\t")
+            mode, _, name, size = facts.split()
+            blobs[path] = Blob(mode=int(mode, 8), oid=name, byteSize=int(size) if size.isdecimal() else None)
+            if mode in _REGULAR and int(size) > MAX_BYTES:
+                blobs[path] = blobs[path].model_copy(update={"truncated": True})
+            elif mode in _REGULAR:
+                wanted[path] = name
+        texts = self._blobs(list(dict.fromkeys(wanted.values())))
+        read = {path: texts[name] for path, name in wanted.items() if name in texts}
+        same = {path: {"text": blob.text, "binary": blob.binary} for path, blob in read.items()}
+        return {path: blob.model_copy(update=same.get(path, {})) for path, blob in blobs.items()}
 
     def config(self, revisions: Range) -> repository.RepositoryConfig:
         """Return the configuration of the base."""
-        blob = self._blob(revisions.base, repository.PATH)
+        blob = self.contents(revisions.base, [repository.PATH]).get(repository.PATH)
         return repository.parse(blob.text if blob else None)
 
-    def _blob(self, commit: str | None, path: str) -> Blob | None:
-        if commit is None:
-            file = self._root / path
-            # Never follow a link out of the repository, be it the file or a directory above it.
-            if not file.is_file() or file.is_symlink() or not file.resolve().is_relative_to(self._root.resolve()):
-                return None
-            size = file.stat().st_size
-            raw = file.read_bytes() if size <= MAX_BYTES else b""
-        else:
-            name = f"{commit}:{path}"
-            try:
-                size = int(self._git("cat-file", "-s", name))
-                raw = self._git("cat-file", "blob", name) if size <= MAX_BYTES else b""
-            except NotAReview:
-                return None
-        if size > MAX_BYTES:
-            return Blob(isTruncated=True)
+    def _default_range(self) -> Range:
+        name = next((name for name in (*_DEFAULTS, *_REMOTE_DEFAULTS) if self._is_commit(name)), None)
+        if not self._is_commit("HEAD"):
+            missing = "the repository has no commits yet" if name is None else "this branch has no commits yet"
+            raise NotAReview(f"{missing}, so there is nothing to compare with; make the first one (git commit)")
+        if name is None:
+            raise NotAReview(
+                "found no branch main or master to compare with; name a range, such as develop...HEAD."
+                f"{self._shallow_hint()}"
+            )
+        short = name.removeprefix("refs/heads/").removeprefix("refs/remotes/")
+        return Range(self._merge_base(name, "HEAD"), None, f"{short}...{WORKING_TREE}", untracked=True)
+
+    def _event_range(self, event: EventBase) -> Range:
+        """Compare with the base of an event. Untracked files are not part of it: earlier steps of the job make them."""
+        head = self._commit("HEAD")
+        label = event.ref or event.sha[:12]
+        if event.head_sha and self._is_commit("HEAD^2") and self._commit("HEAD^2") == event.head_sha:
+            # GitHub's merge of the pull request: the first parent is the base as it is now.
+            return Range(self._commit("HEAD^1"), None, f"{label}...{WORKING_TREE}")
+        branches = [f"refs/remotes/origin/{event.ref}", f"refs/heads/{event.ref}"] if event.ref else []
+        # The branch may be ahead of the commit in the event, and the head may contain its newer commits.
+        names = [*branches[:1], event.sha, *branches[1:]] if event.head_sha else [event.sha, *branches]
+        if event.is_push:
+            names = [event.sha]
+        name = next((name for name in names if name and self._is_commit(name)), None)
+        if name is None:
+            what = f"commit {event.sha[:12]}" if event.is_push else f"branch {event.ref}" if event.ref else label
+            hint = self._shallow_hint() or f" Run git fetch origin {label}."
+            raise NotAReview(f"the base of this event, {what}, was not fetched.{hint}")
+        base = self._merge_base(name, "HEAD", label)
+        if base == head and not event.is_push and (event.head_sha or event.sha):
+            raise NotAReview(
+                f"HEAD is part of the base {label}, not the head of the event. "
+                f"Check out the head first.{self._shallow_hint()}"
+            )
+        return Range(base, None, f"{label}...{WORKING_TREE}")
+
+    def _added(self, path: str) -> ChangedFile:
+        """Return an untracked file as an added one."""
+        blob = self._file(path)
+        return ChangedFile(filename=path, status="added", patch=_patch_of_added(blob.text if blob else None))
+
+    def _file(self, path: str) -> Blob | None:
+        """Return a file of the working tree."""
+        file = self._root / path
         try:
-            return Blob(text=None if b"\0" in raw else raw.decode())
-        except UnicodeDecodeError:
-            return Blob()
+            # Never follow a link out of the repository, be it the file or a directory above it.
+            facts = file.lstat()
+            if not file.parent.resolve().is_relative_to(self._root.resolve()):
+                return None
+            if not stat.S_ISREG(facts.st_mode):
+                return Blob(mode=facts.st_mode) if stat.S_ISLNK(facts.st_mode) else None
+            known = {"mode": facts.st_mode, "size": facts.st_size, "truncated": facts.st_size > MAX_BYTES}
+            return (_blob(b"") if known["truncated"] else _blob(file.read_bytes())).model_copy(update=known)
+        except OSError:
+            return None
 
-    def _default_branch(self) -> str:
-        for name in ("origin/HEAD", "main", "master", "origin/main", "origin/master"):
-            if self._is_commit(name):
-                return name
-        raise NotAReview("found no branch main or master to compare with; name a range, such as develop...HEAD")
+    def _blobs(self, names: Sequence[str]) -> dict[str, Blob]:
+        """Return the blobs with these object names, in one process."""
+        if not names:
+            return {}
+        output = self._git("cat-file", "--batch", stdin="".join(f"{name}\n" for name in names).encode())
+        blobs = {}
+        at = 0
+        for name in names:
+            end = output.index(b"\n", at)
+            _, kind, *size = output[at:end].decode().split()
+            at = end + 1
+            if kind == "blob" and size:
+                blobs[name] = _blob(output[at : at + int(size[0])])
+                at += int(size[0]) + 1
+        return blobs
 
-    def _merge_base(self, base: str, head: str) -> str:
-        found = self._git(
-            "merge-base",
-            self._commit(base),
-            self._commit(head),
-            problem=f"{base} and {head} have no common ancestor",
-        )
-        return found.decode().strip()
+    def _merge_base(self, base: str, head: str, label: str = "") -> str:
+        commits = self._commit(base), self._commit(head)
+        problem = f"{label or base} and {head} have no common ancestor.{self._shallow_hint()}"
+        return self._git("merge-base", *commits, problem=problem).decode().strip()
 
     def _commit(self, name: str) -> str:
         if name.startswith("-"):
             raise NotAReview(f"not a valid revision: {name}")
-        found = self._git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", problem=f"unknown revision {name}")
-        return found.decode().strip()
+        if commit := self._commit_or_none(name):
+            return commit
+        if name == "HEAD":
+            raise NotAReview("HEAD has no commits yet; make the first one (git commit)")
+        if self._is_commit(f"refs/remotes/origin/{name}"):
+            raise NotAReview(f"unknown revision {name}; there is origin/{name}")
+        hint = self._shallow_hint()
+        raise NotAReview(f"unknown revision {name}{'.' if hint else ''}{hint}")
+
+    def _commit_or_none(self, name: str) -> str | None:
+        try:
+            return self._git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}").decode().strip() or None
+        except NotAReview:
+            return None
 
     def _is_commit(self, name: str) -> bool:
-        try:
-            return bool(self._commit(name))
-        except NotAReview:
-            return False
+        return self._commit_or_none(name) is not None
 
-    def _git(self, *arguments: str, problem: str = "") -> bytes:
-        command = ["git", "-c", "core.quotepath=off", "-c", "core.fsmonitor=false", *arguments]
-        environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C.UTF-8"}
-        try:
-            done = subprocess.run(
-                command, cwd=self._root, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False
-            )
-        except FileNotFoundError as missing:
-            raise NotAReview("git is not installed, or the directory does not exist") from missing
-        if done.returncode:
-            error = done.stderr.decode(errors="replace").strip().splitlines()
-            raise NotAReview(problem or f"git {arguments[0]} failed: {error[-1] if error else done.returncode}")
-        return done.stdout
+    def _is_shallow(self) -> bool:
+        return self._git("rev-parse", "--is-shallow-repository").strip() == b"true"
+
+    def _shallow_hint(self) -> str:
+        """Say how to complete a shallow clone, as the end of a sentence; empty for a complete one."""
+        if not self._is_shallow():
+            return ""
+        return (
+            " This is a shallow clone, without older commits: in GitHub Actions set `fetch-depth: 0` for "
+            "actions/checkout, elsewhere run git fetch --unshallow."
+        )
+
+    def _git(self, *arguments: str, problem: str = "", stdin: bytes = b"") -> bytes:
+        return run_git(self._root, *arguments, problem=problem, stdin=stdin)
 
 
 class UnlimitedBudget:
@@ -171,33 +295,58 @@ def review(
     repository: GitRepository, revisions: Range, files: Sequence[ChangedFile], budget: UnlimitedBudget | None = None
 ) -> Report:
     """Review the changed files of a range like a pull request; `budget` limits the language model."""
-    return analyse_files(
+    config = repository.config(revisions)
+    report = analyse_files(
         files,
-        contents=lambda paths, in_base: (
-            repository.contents(revisions.head, paths),
-            repository.contents(revisions.base, in_base),
+        contents=lambda at_head, in_base: (
+            repository.contents(revisions.head, list(at_head)),
+            repository.contents(revisions.base, list(in_base)),
         ),
-        config=repository.config(revisions),
+        config=config,
         ask=None if budget is None else lambda changes: llm.analyse(changes, budget),
     )
+    return replace(report, config_problems=config.problems)
 
 
-def _entries(raw: str) -> list[tuple[str, str, str]]:
-    """Return path, status letter and mode of each file in `git diff --raw -z`. Source: git-diff(1)."""
+def _entries(raw: str) -> Iterator[_Entry]:
+    """Yield the files of `git diff --raw -z`. Source: git-diff(1)."""
     pieces = iter(raw.split("\0"))
-    entries = []
     for head in pieces:
         if not head:
             break
-        _, mode, _, _, status = head.split(" ")
-        path = next(pieces)
+        old_mode, mode, _, _, status = head.removeprefix(":").split(" ")
+        path, previous = next(pieces), None
         if status[0] in "RC":
-            path = next(pieces)
-        entries.append((path, status[0], mode))
-    return entries
+            path, previous = next(pieces), path
+        yield _Entry(path, previous, old_mode, mode, status[0])
+
+
+def _changed_file(entry: _Entry, hunks: str | None) -> ChangedFile:
+    return ChangedFile(
+        filename=entry.path,
+        previous_filename=entry.previous_path,
+        status=_STATUS.get(entry.status, "modified"),
+        patch=hunks if entry.mode in (*_REGULAR, _ABSENT) else None,
+    )
 
 
 def _hunks(patch: str) -> str | None:
     """Return the hunks of one file's part of a diff; None if it has none."""
     start = patch.find("\n@@ ")
     return None if start < 0 else patch[start + 1 :]
+
+
+def _patch_of_added(text: str | None) -> str | None:
+    """Return the patch that adds a file with this text; None without text."""
+    if not text:
+        return None
+    lines = text.removesuffix("\n").split("\n")
+    end = "" if text.endswith("\n") else "\n\\ No newline at end of file"
+    return f"@@ -0,0 +1,{len(lines)} @@\n" + "\n".join(f"+{line}" for line in lines) + end
+
+
+def _blob(raw: bytes) -> Blob:
+    try:
+        return Blob(isBinary=True) if b"\0" in raw else Blob(text=raw.decode(), isBinary=False)
+    except UnicodeDecodeError:
+        return Blob(isBinary=False)

@@ -2,16 +2,16 @@
 
 import os
 import pty
-import shutil
 import subprocess
 import sys
-import zipfile
+import tomllib
 from pathlib import Path
 
 import pytest
 from django.conf import settings
 
 from sandbox.llm import ModelServer, Reply
+from tests.support.installed_package import install
 
 MANAGE = Path(settings.BASE_DIR) / "manage.py"
 
@@ -60,7 +60,7 @@ def test_in_github_actions_it_annotates(repository: Path) -> None:
 def test_what_cannot_be_reviewed_is_a_sentence_and_a_status(repository: Path) -> None:
     done = call("nowhere", cwd=repository)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "CommandError: unknown revision nowhere\n"
+    assert done.stderr == "kodiai: unknown revision nowhere\n"
 
 
 @pytest.mark.slow
@@ -107,31 +107,30 @@ def test_the_language_model_is_asked_only_on_request(repository: Path) -> None:
 
 
 @pytest.mark.slow
-def test_it_is_a_command_of_its_own_where_kodiai_is_installed(
+def test_an_installed_package_reviews_without_a_server(
     repository: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """The package is built and unpacked beside what it needs, as an installer does; no checkout is there."""
-    source, site = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("site")
-    for name in ("kodiai", "reviews", "telemetry"):
-        shutil.copytree(MANAGE.parent / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(MANAGE.parent / name, source)
-    build = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
-    subprocess.run([sys.executable, "-c", build, str(site)], cwd=source, check=True, capture_output=True)
-    [wheel] = site.glob("kodiai-*.whl")
-    zipfile.ZipFile(wheel).extractall(site)
-    [names] = site.glob("kodiai-*.dist-info/entry_points.txt")
-    assert "kodiai = kodiai.__main__:main" in names.read_text()
+    """The package is built and installed into an environment with its dependencies and nothing else."""
+    environment, linked = install(tmp_path_factory.mktemp("wheel"))
+    assert {"pydantic", "ruff", "rich"} <= linked
+    assert linked.isdisjoint({"django", "redis", "granian", "githubkit", "psycopg", "httpx"})
 
     def kodiai(*arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1"}
-        script = "from kodiai.__main__ import main; main()"
-        command = [sys.executable, "-c", script, *arguments]
-        return subprocess.run(command, cwd=repository, env=environment, capture_output=True, text=True, check=False)
+        command = [str(environment / "bin/kodiai"), *arguments]
+        clean = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
+        return subprocess.run(command, cwd=repository, env=clean, capture_output=True, text=True, check=False)
 
-    before = sorted(site.rglob("*"))
+    before = sorted(environment.rglob("*"))
     reviewed = kodiai("review", "--fail-on", "minor")
     assert (reviewed.returncode, "F401" in reviewed.stdout) == (1, True), reviewed.stderr
-    assert sorted(site.rglob("*")) == before, "nothing is written where it is installed"
-    assert kodiai("--help").stdout.startswith("usage: kodiai review")
+    assert sorted(environment.rglob("*")) == before, "nothing is written where it is installed"
+    assert (
+        kodiai("--version").stdout
+        == f"kodiai {tomllib.loads((MANAGE.parent / 'pyproject.toml').read_text())['project']['version']}\n"
+    )
     assert kodiai("serve").returncode == 2
+    asked = kodiai("review", "--language-model")
+    assert (asked.returncode, asked.stderr) == (
+        2,
+        "kodiai: the language model needs more packages: pip install 'kodiai[server,llm]'\n",
+    )

@@ -1,0 +1,143 @@
+"""`kodiai review` in every kind of checkout: which base it takes, or what it says is missing, and exits with 2."""
+
+import json
+import subprocess
+from typing import Any
+
+import pytest
+
+from tests.support.console_script import UNUSED, Kodiai
+from tests.support.git import Git
+
+
+def clone(git: Git, *options: str) -> Git:
+    """Clone a repository whose default branch is `main`."""
+    git("symbolic-ref", "HEAD", "refs/heads/main")
+    target = git.directory.parent / "clone"
+    git("clone", "--quiet", *options, f"file://{git.directory}", str(target))
+    return Git(target)
+
+
+# L1: shallow and detached checkouts
+
+
+@pytest.mark.parametrize(
+    ("detached", "text"), [(True, None), (False, "main...HEAD"), (True, "HEAD~1"), (False, "origin/main...HEAD")]
+)
+def test_a_shallow_checkout_is_refused_and_says_fetch_depth(
+    kodiai: Kodiai, git: Git, detached: bool, text: str | None
+) -> None:
+    git.commit(b__py=UNUSED)
+    shallow = clone(git, "--depth=1", "--branch=feature")
+    if detached:
+        shallow("checkout", "--quiet", "--detach")
+    assert "fetch-depth: 0" in kodiai.refused(*([text] if text else []), at=shallow.directory)
+
+
+def test_a_shallow_checkout_of_the_default_branch_is_refused(kodiai: Kodiai, git: Git) -> None:
+    git("checkout", "--quiet", "main")
+    git.commit(b__py=UNUSED)
+    shallow = clone(git, "--depth=1")
+    shallow.write(built__py=UNUSED)
+    assert "fetch-depth: 0" in kodiai.refused(at=shallow.directory)
+    assert kodiai.reviewed(shallow, "HEAD") == [("built.py", 1, "F401")], "named, what is not committed is reviewed"
+
+
+def test_what_is_there_of_a_shallow_history_is_reviewed(kodiai: Kodiai, git: Git) -> None:
+    git.commit(b__py=UNUSED)
+    shallow = clone(git, "--depth=2", "--branch=feature", "--no-single-branch")
+    assert kodiai.reviewed(shallow) == [("b.py", 1, "F401")]
+    assert kodiai.reviewed(shallow, "HEAD~1..HEAD") == [("b.py", 1, "F401")]
+
+
+# L2: the base of an event in GitHub Actions
+
+
+@pytest.fixture
+def develop(git: Git) -> Git:
+    """`feature` comes from `develop`, which is one commit with a finding ahead of `main`."""
+    git("checkout", "--quiet", "-B", "develop", "main")
+    git.commit(theirs__py=UNUSED)
+    git("checkout", "--quiet", "-B", "feature")
+    git.commit(ours__py=UNUSED)
+    return git
+
+
+OURS = [("ours.py", 1, "F401")]
+BOTH = [*OURS, ("theirs.py", 1, "F401")]
+
+
+@pytest.mark.parametrize("origin", [True, False], ids=["origin/develop", "develop"])
+def test_the_base_of_the_event_is_the_base(kodiai: Kodiai, develop: Git, origin: bool) -> None:
+    if origin:
+        develop = clone(develop, "--branch=feature")
+    assert kodiai.reviewed(develop) == BOTH
+    assert kodiai.reviewed(develop, GITHUB_BASE_REF="develop") == OURS
+    if origin:
+        assert "unknown revision main; there is origin/main" in kodiai.refused("main...HEAD", at=develop.directory)
+    named = "origin/main...HEAD" if origin else "main...HEAD"
+    assert kodiai.reviewed(develop, named, GITHUB_BASE_REF="develop") == BOTH, "a named range comes first"
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        ({"pull_request": {"base": {"ref": "gone", "sha": "{develop}"}, "head": {"sha": "{feature}"}}}, OURS),
+        ({"pull_request": {"base": {"ref": "develop"}, "head": {}}}, OURS),
+        ({"merge_group": {"base_ref": "refs/heads/main", "base_sha": "{develop}"}}, OURS),
+        (
+            {"ref": "refs/heads/main", "before": "{develop}", "after": "", "repository": {"default_branch": "main"}},
+            OURS,
+        ),
+        ({"ref": "refs/heads/x", "before": "0" * 40, "repository": {"default_branch": "main"}}, BOTH),
+        # No event has this shape: nothing of it is believed.
+        ({"pull_request": {"base": {"ref": 5, "sha": "--help"}}}, BOTH),
+        ([], BOTH),
+    ],
+)
+def test_the_base_is_read_from_the_file_of_the_event(
+    kodiai: Kodiai, develop: Git, event: Any, expected: list[Any]
+) -> None:
+    commits = {name: develop("rev-parse", name) for name in ("develop", "feature")}
+    text = json.dumps(event)
+    for name, commit in commits.items():
+        text = text.replace(f"{{{name}}}", commit)
+    file = develop.directory.parent / "event.json"
+    file.write_text(text, encoding="utf-8")
+    if event == {"pull_request": {"base": {"ref": 5, "sha": "--help"}}}:
+        assert "was not fetched" in kodiai.refused(at=develop.directory, GITHUB_EVENT_PATH=str(file))
+    else:
+        assert kodiai.reviewed(develop, GITHUB_EVENT_PATH=str(file)) == expected
+
+
+def test_githubs_merge_commit_is_compared_with_its_first_parent(kodiai: Kodiai, develop: Git) -> None:
+    """refs/pull/N/merge, detached: the base has moved on since the event, and only two commits deep is enough."""
+    old, head = develop("rev-parse", "develop"), develop("rev-parse", "feature")
+    develop("checkout", "--quiet", "develop")
+    develop.commit(later__py=UNUSED)
+    develop("checkout", "--quiet", "-b", "merged")
+    develop("merge", "--quiet", "--no-ff", "--no-edit", "feature")
+    event = develop.directory.parent / "event.json"
+    event.write_text(json.dumps({"pull_request": {"base": {"ref": "develop", "sha": old}, "head": {"sha": head}}}))
+    for depth, expected in (("--depth=2", OURS), ("--depth=1", None)):
+        checkout = clone(develop, depth, "--branch=merged")
+        checkout("checkout", "--quiet", "--detach")
+        checkout.write(built__py=UNUSED)
+        if expected is None:
+            assert "fetch-depth: 0" in kodiai.refused(at=checkout.directory, GITHUB_EVENT_PATH=str(event))
+        else:
+            assert kodiai.reviewed(checkout, GITHUB_EVENT_PATH=str(event)) == expected, "nothing that a step has made"
+        subprocess.run(["rm", "-r", str(checkout.directory)], check=True)
+
+
+def test_a_checkout_of_the_base_is_no_review_of_a_pull_request(kodiai: Kodiai, develop: Git) -> None:
+    event = develop.directory.parent / "event.json"
+    head, base = develop("rev-parse", "feature"), develop("rev-parse", "develop")
+    event.write_text(json.dumps({"pull_request": {"base": {"ref": "develop", "sha": base}, "head": {"sha": head}}}))
+    develop("checkout", "--quiet", "develop")
+    assert "Check out the head" in kodiai.refused(at=develop.directory, GITHUB_EVENT_PATH=str(event))
+
+
+def test_a_base_that_was_not_fetched_is_named(kodiai: Kodiai, develop: Git) -> None:
+    said = kodiai.refused(at=develop.directory, GITHUB_BASE_REF="release/2")
+    assert "branch release/2, was not fetched. Run git fetch origin release/2." in said

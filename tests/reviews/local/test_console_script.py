@@ -1,0 +1,166 @@
+"""What `kodiai` prints, and the status with which it exits."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from tests.support.console_script import UNUSED, Kodiai
+from tests.support.git import ENVIRONMENT, Git
+
+# L4: what is no review
+
+
+def test_each_place_without_a_review_says_what_it_is(kodiai: Kodiai, git: Git, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "plain").mkdir()
+    empty = Git(tmp_path / "empty")
+    git("clone", "--quiet", "--bare", str(git.directory), str(tmp_path / "bare.git"))
+    git("checkout", "--quiet", "--orphan", "unborn")
+    said = {
+        "missing": "missing does not exist",
+        "file": "file is a file; name the folder",
+        "plain": "plain is not inside a git repository",
+        "bare.git": "bare.git is a bare repository, without files; review a clone of it",
+        "repository/.git": "is inside the .git folder of a repository",
+        "empty": "the repository has no commits yet",
+        "repository": "this branch has no commits yet",
+    }
+    for place, sentence in said.items():
+        assert sentence in kodiai.refused("-C", place, at=tmp_path), place
+    assert "HEAD has no commits yet" in kodiai.refused("HEAD", at=empty.directory)
+    assert "git is not installed" in kodiai.refused("-C", "repository", at=tmp_path, PATH=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "the range is empty; name one"),
+        ("nowhere...HEAD", "unknown revision nowhere"),
+        ("main:a.py", "unknown revision main:a.py"),
+        ("--outputs=x", "unrecognized arguments"),
+        ("--", None),
+    ],
+)
+def test_each_range_that_is_none_says_so(kodiai: Kodiai, git: Git, text: str, sentence: str | None) -> None:
+    if sentence is None:
+        assert kodiai.reviewed(git, text) == []
+    else:
+        done = kodiai("review", text, at=git.directory)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert sentence in done.stderr
+
+
+@pytest.mark.parametrize("text", ["main..main", "main...feature", "HEAD", None])
+def test_a_range_without_changes_is_said_to_have_none(kodiai: Kodiai, git: Git, text: str | None) -> None:
+    done = kodiai("review", "--fail-on", "info", *([text] if text else []), at=git.directory)
+    assert (done.returncode, done.stdout) == (0, "No changes to review.\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["foo"], 2, "there is no command 'foo'; to review changes: kodiai review"),
+        (["-C", "."], 2, "there is no command '-C'"),
+        ([], 2, "usage: kodiai review"),
+        (["--version"], 0, "kodiai 0."),
+        (["--help"], 0, "usage: kodiai review"),
+        (["review", "--help"], 0, "exit status:"),
+        (["review", "--fail-on", "high"], 2, "kodiai review: argument --fail-on: invalid choice: 'high'"),
+    ],
+)
+def test_the_console_script_says_what_it_has(
+    kodiai: Kodiai, tmp_path: Path, arguments: list[str], status: int, said: str
+) -> None:
+    done = kodiai(*arguments, at=tmp_path)
+    assert done.returncode == status
+    assert said in (done.stderr if status else done.stdout)
+
+
+# L5: configuration
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "said"),
+    [
+        ("severities: {lowest: minor}\n", "x: [", "As changed here: `.kodiai.yml` is not valid YAML"),
+        ("x: [", None, "At the base: `.kodiai.yml` is not valid YAML (line 1); the defaults were used."),
+        ("x: [", "limits: {files: 5}\n", "At the base: `.kodiai.yml` is not valid YAML (line 1)"),
+    ],
+)
+def test_a_broken_configuration_is_named_with_its_side(
+    kodiai: Kodiai, git: Git, base: str, head: str | None, said: str
+) -> None:
+    git("checkout", "--quiet", "main")
+    git.file(".kodiai.yml", base)
+    git.commit()
+    git("checkout", "--quiet", "-B", "feature")
+    git.write(b__py="x = 1\n")
+    if head:
+        git.file(".kodiai.yml", head)
+    done = kodiai("review", at=git.directory)
+    assert said in done.stderr
+    assert ("At the base" in done.stderr) == said.startswith("At the base")
+    assert "defaults were used" not in done.stdout
+
+
+# L7, L8 and what else a shell expects
+
+
+def test_nothing_is_wrapped_where_nobody_looks(kodiai: Kodiai, git: Git) -> None:
+    name = f"{'long_name_' * 20}.py"
+    git.file(name, "import os\nx = " + " + ".join(f"undefined_{number}" for number in range(3)) + "\n")
+    git("checkout", "--quiet", "-b", "b" * 150)
+    done = kodiai("review", f"{'b' * 150}..", at=git.directory, COLUMNS="40")
+    assert done.stderr.startswith(f"{'b' * 150}..: 0 changed files\n")
+    done = kodiai("review", at=git.directory, COLUMNS="40")
+    assert sum(line.startswith(name) for line in done.stdout.splitlines()) == 4
+    assert len(done.stdout.splitlines()) == 6, "each finding, the fix, the summary"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", ["text", "json"])
+def test_a_reader_that_leaves_changes_no_exit_status(git: Git, format: str) -> None:
+    git.write(b__py=UNUSED * 2000)
+    script = f'"{sys.executable}" -m kodiai review --format {format} --fail-on minor | true; echo "${{PIPESTATUS[0]}}"'
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=git.directory,
+        env={**ENVIRONMENT, "PYTHONPATH": str(settings.BASE_DIR)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "1\n"
+    assert "Traceback" not in done.stderr
+    assert "BrokenPipe" not in done.stderr
+
+
+def test_an_engine_that_fails_keeps_the_gate_shut(kodiai: Kodiai, git: Git) -> None:
+    git.file("zz.js", "[" * 1500)
+    passed = kodiai("review", at=git.directory)
+    gated = kodiai("review", "--fail-on", "critical", at=git.directory)
+    if "oxlint failed" in passed.stdout:
+        assert (passed.returncode, gated.returncode) == (0, 2)
+        assert "not everything could be read, so --fail-on cannot pass" in gated.stderr
+    else:
+        assert gated.returncode in (1, 2)
+
+
+def test_the_time_printed_is_that_since_the_start(kodiai: Kodiai, git: Git) -> None:
+    """A process that was held before its first line of Python has waited all that time."""
+    git.write(b__py="x = 1\n")
+    script = "import time; time.monotonic = lambda: 0.0; import sys; from kodiai.__main__ import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", script, "review"],
+        cwd=git.directory,
+        env={**ENVIRONMENT, "PYTHONPATH": str(settings.BASE_DIR), "TERM": os.environ.get("TERM", "dumb")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    *_, last = done.stderr.splitlines()
+    assert float(last.removeprefix("(").removesuffix(" s)")) > 0, "not measured from the first import"
