@@ -15,11 +15,12 @@ from django.utils.crypto import get_random_string
 from django_tasks_db.models import DBTaskResult
 
 from reviews.exceptions import LeaseLost
-from reviews.models import CLAIMED, Delivery, DeliveryStatus, Review
+from reviews.models import CLAIMED, Delivery, Review
 from reviews.runs.lease import expired
 from reviews.runs.queues import still_queued
 from reviews.runs.queues.enqueue import enqueue, queue_is_away
 from reviews.runs.runner import fail_attempt
+from reviews.runs.turns import asleep
 from reviews.service import emit_rate_limit_event, record_finished
 
 logger = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ def _take_over(review: Review) -> bool:
             return False
         # Read again: until the claim was taken, a worker that is only slow could go on.
         review = Review.objects.select_related("delivery").get(pk=review.pk)
-        logger.warning("lease expired, rescheduling the run", extra={**review.delivery.log_fields, "worker": worker})
+        logger.warning("lease expired, rescheduling the run", extra={**review.log_fields, "worker": worker})
         fail_attempt(review, f"the lease of its worker {worker} expired")
     return True
 
@@ -69,14 +70,18 @@ def _take_over(review: Review) -> bool:
 def _requeue_lost() -> int:
     """Requeue waiting deliveries whose task is lost: a worker died before it claimed the run, or the queue lost it.
 
-    Look up those that have waited for longer than a lease, and those without a task. A superfluous task is a no-op.
+    Look up those that have waited for longer than a lease, and one of each author whose deliveries have no task. A
+    superfluous task is a no-op.
     """
     now = timezone.now()
     before = now - timedelta(seconds=settings.KODIAI_LEASE_SECONDS)
-    waiting = Delivery.objects.filter(
-        Q(queued_at__lt=before) | Q(queued_at__lt=now - HANDED_OVER_AFTER, task_id=""),
-        status__in=(DeliveryStatus.RECEIVED, DeliveryStatus.QUEUED),
-    ).order_by("queued_at")[:MAX_REQUEUED]
+    waiting = (
+        Delivery.objects.waiting()
+        .filter(
+            Q(queued_at__lt=before) & ~Q(task_id="") | Q(queued_at__lt=now - HANDED_OVER_AFTER, pk__in=asleep()),
+        )
+        .order_by("queued_at")[:MAX_REQUEUED]
+    )
     known = still_queued([delivery.task_id for delivery in waiting if delivery.task_id], before)
     if known is None:
         return 0

@@ -15,7 +15,14 @@ from django.utils import timezone
 from reviews.github.app import AppClient
 from reviews.github.errors import RateLimited, Refused
 from reviews.github.schemas import HookDelivery
-from reviews.models import Delivery, MissedDelivery, PeriodicTask
+from reviews.models import (
+    PENDING_CHECK_RUN,
+    CheckRunReport,
+    Delivery,
+    DeliveryStatus,
+    MissedDelivery,
+    PeriodicTask,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +36,8 @@ WINDOW = timedelta(hours=24)
 """How far the periodic task looks back at most."""
 OVERLAP = timedelta(hours=1)
 """How far it looks back before its last success."""
+MAX_LISTED = 5000
+"""Attempts of GitHub's list that are looked through for one delivery."""
 CHUNK = 500
 """Deliveries looked up in the inbox at once."""
 
@@ -97,6 +106,17 @@ def request_redelivery(github: AppClient, attempt: HookDelivery) -> Outcome:
     return Outcome.REQUESTED
 
 
+def request_one(github: AppClient, delivery_id: str, event_type: str, since: datetime) -> Outcome | None:
+    """Request the redelivery of one delivery that GitHub has attempted since `since`; None if it does not list it.
+
+    Raises as `request_redelivery`, and what `AppClient` raises.
+    """
+    for attempt in itertools.islice(github.hook_deliveries(since), MAX_LISTED):
+        if (attempt.guid, event_type_of(attempt)) == (delivery_id, event_type):
+            return request_redelivery(github, attempt)
+    return None
+
+
 def request_missed_deliveries() -> dict[str, int]:
     """Request what was missed since the last success; return how many were missed, and how many were requested.
 
@@ -112,3 +132,19 @@ def request_missed_deliveries() -> dict[str, int]:
     with AppClient() as github:
         outcomes = [request_redelivery(github, attempt) for attempt in find_missed(github, since)]
     return {"missed": len(outcomes), "requested": outcomes.count(Outcome.REQUESTED)}
+
+
+def doubt_what_was_under_way() -> int:
+    """After a restore: let every run that had not ended in the backup look on GitHub before it posts; return how many.
+
+    It may have ended after the backup was made. `Delivery.redelivery_requested` reads the rows of `MissedDelivery`.
+    """
+    pending = CheckRunReport.objects.filter(PENDING_CHECK_RUN).values("review__delivery")
+    ended = (DeliveryStatus.DONE, DeliveryStatus.IGNORED)
+    doubted = Delivery.objects.filter(~Q(status__in=ended) | Q(pk__in=pending))
+    rows = [
+        MissedDelivery(delivery_id=delivery_id, event_type=event_type, delivered_at=received_at, status_code=202)
+        for delivery_id, event_type, received_at in doubted.values_list("delivery_id", "event_type", "received_at")
+    ]
+    MissedDelivery.objects.bulk_create(rows, batch_size=CHUNK, ignore_conflicts=True)
+    return len(rows)

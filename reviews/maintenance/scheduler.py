@@ -16,12 +16,16 @@ from django.db import connection
 from django.db.models import Q
 from django.utils import timezone
 
-from reviews.maintenance import redelivery
+from reviews.maintenance import channels, redelivery
+from reviews.maintenance.finding_outcomes import follow_findings
+from reviews.maintenance.notifications import notify
 from reviews.maintenance.recovery import flush_outbox, next_expiry, sweep
 from reviews.maintenance.retention import retain
+from reviews.maintenance.tallies import add_up
 from reviews.models import PeriodicTask
 from reviews.publishing import check_runs
 from reviews.redaction import redact, storable
+from reviews.runs.observations import store_observations
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +55,13 @@ def _telemetry() -> dict[str, int]:
     return {"rows recorded": flush_outbox()}
 
 
+def _tallies() -> dict[str, int]:
+    """Without counts, which would be a line of the log in each round."""
+    add_up()
+    follow_findings()
+    return {}
+
+
 PERIODIC = (
     # Due when a lease expires, so that a run whose worker died waits no longer than its lease.
     Periodic("sweep", sweep, lambda: settings.KODIAI_SWEEP_SECONDS, longest=5, earlier=next_expiry),
@@ -70,7 +81,10 @@ PERIODIC = (
         lambda: settings.KODIAI_REDELIVER_SECONDS if settings.KODIAI_GITHUB_APP_ID else 0,
         longest=600,
     ),
+    Periodic("tallies", _tallies, lambda: settings.KODIAI_SWEEP_SECONDS, longest=60),
     Periodic("retention", retain, lambda: 3600 if settings.KODIAI_SWEEP_SECONDS else 0, longest=600),
+    # Last, because a channel that hangs takes seconds. Off without a channel.
+    Periodic("notifications", notify, lambda: 60 if channels.configured() else 0, longest=60),
 )
 
 
@@ -86,6 +100,7 @@ def run_due() -> None:
     for task in PERIODIC:
         if task.name in due and task.every() > 0:
             _run(task, Q(due_at__lte=now))
+    store_observations()
 
 
 def run_all() -> dict[str, Mapping[str, int] | Exception | None]:

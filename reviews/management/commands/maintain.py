@@ -6,6 +6,9 @@ from django.core.management.base import BaseCommand, CommandError
 class Command(BaseCommand):
     help = "Run all periodic tasks once, for cron instead of the workers (KODIAI_SWEEP_SECONDS=0)."
 
+    # Not the URL configuration, which takes a second to import.
+    requires_system_checks = ["kodiai"]
+
     def handle(self, *args: Any, **options: Any) -> None:
         from reviews.maintenance.scheduler import run_all
 

@@ -2,10 +2,10 @@ from argparse import RawDescriptionHelpFormatter
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db.models import Max
+from django.db.models import Max, Min
 from django.utils import timezone
 
-from reviews.models import Delivery, DeliveryStatus, Review
+from reviews.models import Delivery, DeliveryStatus, GitHubOutage, Review
 
 MAX_LISTED = 50
 
@@ -19,6 +19,9 @@ class Command(BaseCommand):
 
 A requeued run resumes at its first unfinished step: nothing is published or recorded twice.
 """
+
+    # Not the URL configuration, which takes a second to import.
+    requires_system_checks = ["kodiai"]
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         return super().create_parser(prog_name, subcommand, formatter_class=RawDescriptionHelpFormatter, **kwargs)
@@ -45,12 +48,16 @@ A requeued run resumes at its first unfinished step: nothing is published or rec
 
     def _show_waiting(self) -> None:
         now = timezone.now()
-        waiting = Delivery.objects.filter(status__in=(DeliveryStatus.RECEIVED, DeliveryStatus.QUEUED))
+        waiting = Delivery.objects.waiting()
         deferred = waiting.filter(queued_at__gt=now)
         running = Delivery.objects.filter(status=DeliveryStatus.RUNNING)
-        self.stdout.write(f"Deliveries waiting: {waiting.filter(queued_at__lte=now).count()}")
+        self.stdout.write(f"Deliveries waiting: {waiting.due().count()}")
         if last := deferred.aggregate(last=Max("queued_at"))["last"]:
             self.stdout.write(f"Deferred: {deferred.count()}, the last until {last:%Y-%m-%d %H:%M:%S} UTC")
+        outages = GitHubOutage.objects.current()
+        if since := outages.aggregate(since=Min("since"))["since"]:
+            count = outages.count()
+            self.stdout.write(f"GitHub unreachable since {since:%Y-%m-%d %H:%M:%S} UTC, installations: {count}")
         self.stdout.write(f"Running: {running.count()}")
         pending = Review.objects.pending_rate_limit_event().count() + Review.objects.pending_execution().count()
         self.stdout.write(f"Telemetry rows pending: {pending}")

@@ -24,6 +24,9 @@ class Command(BaseCommand):
         "periodic task together."
     )
 
+    # Not the URL configuration, which takes a second to import.
+    requires_system_checks = ["kodiai"]
+
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--since", type=span, default="24h", help="how far to look back: 90m, 24h, 3d (%(default)s)"

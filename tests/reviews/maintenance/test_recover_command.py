@@ -26,7 +26,7 @@ def pull(github: Sandbox) -> PullRequest:
 def failed(github: Sandbox, pull: PullRequest, settings: Settings) -> Delivery:
     settings.KODIAI_MAX_ATTEMPTS = 1
     delivery = admit(pull, delivery_id="failed-1")
-    github.fail("pull", Fault(FaultKind.STATUS, status=502), times=3)
+    github.fail("pull", Fault(FaultKind.WRONG_JSON), times=3)
     assert run(delivery).delivery.status == DeliveryStatus.FAILED
     return delivery
 
@@ -91,7 +91,7 @@ def test_it_lists_failures_with_their_tracebacks(failed: Delivery, pull: PullReq
     assert "manage.py recover --failed" in output
     failed.refresh_from_db()
     assert failed.failure.startswith("Traceback (most recent call last):")
-    assert "reviews.github.errors.Unavailable: GitHub answered 502" in failed.failure
+    assert "reviews.github.errors.Unavailable: GitHub's answer to GET" in failed.failure
 
 
 @pytest.mark.parametrize("arguments", [["--failed"], ["failed-1"]])

@@ -1,13 +1,12 @@
-"""Recovery after failures of workers, queue and database; a run uses an attempt only for its own faults."""
+"""Recovery after failures of workers and queue; a run uses an attempt only for its own faults."""
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
 from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 from pytest_django import Settings
@@ -20,11 +19,11 @@ from reviews.models import Delivery, DeliveryStatus, Review
 from reviews.redaction import storable
 from reviews.runs import runner
 from reviews.runs.lease import claim
-from reviews.runs.runner import process, release
+from reviews.runs.runner import release
 from reviews.shutdown import WorkerStopping
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
-from telemetry.models import Conclusion, Execution, RateLimitEvent
-from tests.support.runs import admit, expire_leases, meanwhile, run
+from telemetry.models import Conclusion, RateLimitEvent
+from tests.support.runs import admit, assert_finishes_once, expire_leases, meanwhile, process, run
 
 pytestmark = [pytest.mark.django_db, pytest.mark.ops04]
 
@@ -84,121 +83,7 @@ def test_only_a_dead_workers_queue_row_is_closed(pull: PullRequest, settings: Se
     assert sweep() == {"runs rescheduled": 1, "deliveries requeued": 0, "tasks of dead workers ended": 1}
 
 
-# The database
-
-
-@contextmanager
-def database_failing_from(step: str, error: Exception) -> Iterator[threading.Event]:
-    """From the moment at which `step` is to be stored, each statement of a run fails, until the end of the block, or
-    until the event is cleared."""
-    failing = threading.Event()
-
-    def execute(run_it: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        if sql.startswith("UPDATE") and f'"{step}"' in sql.partition(" WHERE ")[0]:
-            failing.set()
-        if failing.is_set():
-            raise error
-        return run_it(sql, params, many, context)
-
-    with connection.execute_wrapper(execute):
-        yield failing
-
-
-STEPS = ["loaded_at", "enriched_at", "analysed_at", "publishing_at", "published_at", "conclusion"]
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_failure_while_rescheduling_costs_no_attempt(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The claim is given up and the task queued in one transaction: what fails in its middle is rolled back."""
-    delivery = admit(pull)
-    monkeypatch.setattr(connection, "close", lambda: None)
-    monkeypatch.setattr(runner, "OUTAGE_SECONDS", 0)
-    enqueue, failures = runner.enqueue, iter([OperationalError("the disk is full")] * 2)
-
-    def enqueue_when_it_works(*args: Any, **options: Any) -> None:
-        for failure in failures:
-            raise failure
-        enqueue(*args, **options)
-
-    monkeypatch.setattr(runner, "enqueue", enqueue_when_it_works)
-    with database_failing_from("analysed_at", OperationalError("the disk is full")) as failing:
-        monkeypatch.setattr(runner, "raise_if_stopping", failing.clear)
-        process(delivery.pk)
-    monkeypatch.undo()
-
-    review = Review.objects.get(delivery=delivery)
-    assert (review.attempts, review.lease_owner) == (0, "")
-    assert Delivery.objects.get(pk=delivery.pk).status == DeliveryStatus.QUEUED
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("step", STEPS)
-def test_a_database_outage_costs_no_attempt(
-    github: Sandbox, pull: PullRequest, step: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    delivery = admit(pull)
-    tries = iter(range(3))
-    monkeypatch.setattr(connection, "close", lambda: None)
-    monkeypatch.setattr(runner, "OUTAGE_SECONDS", 0)
-    with database_failing_from(step, OperationalError("the disk is full")) as failing:
-        # Looked at between two tries: after the third the database is there again.
-        monkeypatch.setattr(runner, "raise_if_stopping", lambda: None if next(tries) < 2 else failing.clear())
-        process(delivery.pk)
-    monkeypatch.undo()
-
-    review = Review.objects.get(delivery=delivery)
-    assert (review.attempts, review.lease_owner) == (0, "")
-    assert review.deferred_until is not None
-    assert run(delivery).conclusion == Conclusion.SUCCESS
-    assert len(pull.reviews) == 1
-    assert RateLimitEvent.objects.count() == Execution.objects.count() == 1
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize(
-    ("step", "error"),
-    [
-        ("analysed_at", InterfaceError("connection already closed")),
-        *((step, OperationalError("the disk is full")) for step in STEPS),
-    ],
-)
-def test_a_worker_stopped_in_an_outage_loses_nothing(
-    github: Sandbox, pull: PullRequest, step: str, error: Exception, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def told_to_stop() -> None:
-        raise WorkerStopping
-
-    delivery = admit(pull)
-    # The connection stays, and with it the fault that was put into it.
-    monkeypatch.setattr(connection, "close", lambda: None)
-    monkeypatch.setattr(runner, "OUTAGE_SECONDS", 0)
-    monkeypatch.setattr(runner, "raise_if_stopping", told_to_stop)
-    with database_failing_from(step, error), pytest.raises(WorkerStopping):
-        process(delivery.pk)
-    monkeypatch.undo()
-    # The lease of the run could not be given up either. It runs out.
-    expire_leases()
-    sweep()
-
-    assert run(delivery).conclusion == Conclusion.SUCCESS
-    assert len(pull.reviews) == 1
-    assert RateLimitEvent.objects.count() == Execution.objects.count() == 1
-    assert github.count("search") <= 1 + (step == "enriched_at")
-
-
-def test_a_short_database_failure_costs_no_attempt(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    delivery = admit(pull)
-
-    def fail(*args: object) -> None:
-        raise OperationalError("terminating connection due to administrator command")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(service, "analyse", fail)
-        patch.setattr(connection, "close", lambda: None)  # the test's transaction lives in it
-        review = run(delivery)
-
-    assert (review.attempts, review.lease_owner, review.delivery.status) == (0, "", DeliveryStatus.QUEUED)
-    assert run(delivery).conclusion == Conclusion.SUCCESS
+# A failed attempt
 
 
 def test_another_failure_uses_an_attempt_and_is_kept(
@@ -243,7 +128,7 @@ def test_a_run_that_may_have_posted_waits_before_a_retry(github: Sandbox, pull: 
 def test_a_requeued_run_that_may_have_posted_waits_too(github: Sandbox, pull: PullRequest, settings: Settings) -> None:
     settings.KODIAI_MAX_ATTEMPTS = 1
     delivery = admit(pull)
-    github.fail("create_review", Fault(FaultKind.APPLIED_THEN_RESET))
+    github.fail("create_review", Fault(FaultKind.APPLIED_THEN_REPLACED))
     assert run(delivery).conclusion == Conclusion.ERROR
     before = timezone.now()
 
@@ -253,8 +138,7 @@ def test_a_requeued_run_that_may_have_posted_waits_too(github: Sandbox, pull: Pu
     assert review.deferred_until is not None
     assert review.deferred_until >= before + POST_VISIBILITY_DELAY
     assert claim(delivery.pk, "early") is None
-    assert run(delivery).conclusion == Conclusion.SUCCESS
-    assert len(pull.reviews) == 1
+    assert_finishes_once(pull, delivery)
 
 
 def test_an_early_task_does_not_start_a_waiting_run(github: Sandbox, pull: PullRequest) -> None:
@@ -270,11 +154,11 @@ def test_an_early_task_does_not_start_a_waiting_run(github: Sandbox, pull: PullR
     assert run(delivery).conclusion == Conclusion.SUCCESS
 
 
-# A worker that is told to stop
+# A worker that is asked to stop
 
 
 @pytest.fixture
-def told_to_stop(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def stop_requested(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(shutdown, "_stopping", True)
     yield
     shutdown._stopping = False
@@ -287,14 +171,14 @@ def test_a_stopping_worker_releases_its_run_after_the_step(
     delivery = admit(pull)
     step = getattr(service, last)
 
-    def step_and_be_told(*args: Any) -> Any:
+    def step_and_be_stopped(*args: Any) -> Any:
         result = step(*args)
         shutdown.stop()
         return result
 
     monkeypatch.setattr(shutdown, "_stopping", False)
     with monkeypatch.context() as patch:
-        patch.setattr(service, last, step_and_be_told)
+        patch.setattr(service, last, step_and_be_stopped)
         review = run(delivery)
     assert (review.attempts, review.lease_owner, review.published_at) == (0, "", None)
     assert review.delivery.status == DeliveryStatus.QUEUED
@@ -306,7 +190,7 @@ def test_a_stopping_worker_releases_its_run_after_the_step(
     assert len(pull.reviews) == 1
 
 
-@pytest.mark.usefixtures("told_to_stop")
+@pytest.mark.usefixtures("stop_requested")
 def test_a_stopping_worker_begins_no_run(github: Sandbox, pull: PullRequest) -> None:
     delivery = admit(pull)
 
@@ -331,8 +215,7 @@ def test_a_run_released_within_a_step_publishes_nothing(pull: PullRequest, monke
 
     assert (review.attempts, review.lease_owner, review.publishing_at) == (0, "", None)
     assert pull.reviews == []
-    assert run(delivery).conclusion == Conclusion.SUCCESS
-    assert len(pull.reviews) == 1
+    assert_finishes_once(pull, delivery)
 
 
 def test_there_is_nothing_to_hand_back_where_no_run_is_under_way(pull: PullRequest) -> None:
@@ -363,72 +246,3 @@ def test_a_changing_claim_stops_no_other_event(pull: PullRequest, monkeypatch: p
 
     assert flush_outbox() == 1
     assert RateLimitEvent.objects.count() == 2
-
-
-# A run that has ended
-
-
-def failing_once_at(step: str, error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the first attempt to store `step` raise `error` after the statement, as a commit can."""
-    stamp, errors = Review.stamp, [error]
-
-    def fail(review: Review, name: str, **values: object) -> None:
-        stamp(review, name, **values)
-        if name == step and errors:
-            raise errors.pop()
-
-    monkeypatch.setattr(Review, "stamp", fail)
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("error", [OperationalError("the disk is full"), ZeroDivisionError("a bug")], ids=type)
-def test_a_failure_after_the_end_changes_nothing(
-    pull: PullRequest, error: Exception, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    failing_once_at("execution_recorded_at", error, monkeypatch)
-
-    review = run(admit(pull))
-
-    assert (review.conclusion, review.attempts, review.delivery.status) == ("success", 0, DeliveryStatus.DONE)
-    assert DBTaskResult.objects.count() == 1
-    flush_outbox()
-    assert Execution.objects.get().conclusion == Conclusion.SUCCESS
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_failure_while_finishing_releases_the_claim(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    failing_once_at("finished_at", OperationalError("the disk is full"), monkeypatch)
-    delivery = admit(pull)
-
-    review = run(delivery)
-
-    assert (review.finished_at, review.lease_owner, review.attempts) == (None, "", 0)
-    assert review.delivery.status == DeliveryStatus.QUEUED
-    assert run(delivery).conclusion == Conclusion.SUCCESS
-    assert len(pull.reviews) == 1
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_finished_run_is_not_released(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "record_execution", lambda **values: release())
-
-    review = run(admit(pull))
-
-    assert (review.conclusion, review.delivery.status) == ("success", DeliveryStatus.DONE)
-    assert DBTaskResult.objects.count() == 1
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_failure_while_claiming_leaves_no_claim(pull: PullRequest) -> None:
-    delivery = admit(pull)
-
-    def execute(run_it: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        if sql.startswith("SELECT") and "reviews_review" in sql:
-            raise OperationalError("server closed the connection unexpectedly")
-        return run_it(sql, params, many, context)
-
-    with connection.execute_wrapper(execute), pytest.raises(OperationalError):
-        claim(delivery.pk, "a worker")
-
-    assert Review.objects.get().lease_owner == ""
-    assert Delivery.objects.get().status == DeliveryStatus.QUEUED

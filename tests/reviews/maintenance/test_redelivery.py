@@ -19,12 +19,14 @@ from telemetry.models import Execution, RateLimitEvent
 from tests.support.factories import PeriodicTaskFactory
 from tests.support.runs import admit, run
 
+pytestmark = pytest.mark.django_db
+
 NOBODY = "http://127.0.0.1:1/webhooks/github"
 
 
 @pytest.fixture(autouse=True)
 def _nothing_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    # GitHub's list tells whole seconds, so an attempt of this second would else be younger than now.
+    # GitHub's list has whole seconds, so an attempt of this second would else be younger than now.
     monkeypatch.setattr(redelivery, "UNDER_WAY", timedelta(seconds=-1))
 
 
@@ -57,7 +59,6 @@ def test_a_refused_delivery_is_redelivered_and_reviewed(
     assert len(pull.reviews) == 1
 
 
-@pytest.mark.django_db
 def test_a_run_unknown_to_a_restored_inbox_publishes_once(github: Sandbox, pull: PullRequest) -> None:
     send(github, pull, "forgotten")
     published = run(admit(pull, delivery_id="forgotten")).github_review_id
@@ -75,7 +76,6 @@ def test_a_run_unknown_to_a_restored_inbox_publishes_once(github: Sandbox, pull:
     assert RateLimitEvent.objects.count() == Execution.objects.count() == 1
 
 
-@pytest.mark.django_db
 def test_what_the_inbox_has_is_not_redelivered(github: Sandbox, pull: PullRequest) -> None:
     """Its answer may have been lost on the way, or been too late."""
     send(github, pull, "arrived")
@@ -85,7 +85,6 @@ def test_what_the_inbox_has_is_not_redelivered(github: Sandbox, pull: PullReques
     assert github.count("redeliver") == 0
 
 
-@pytest.mark.django_db
 def test_another_event_type_of_a_known_id_is_redelivered(github: Sandbox, pull: PullRequest) -> None:
     admit(pull, "synchronize", delivery_id="shared")
     send(github, pull, "shared")
@@ -93,7 +92,6 @@ def test_another_event_type_of_a_known_id_is_redelivered(github: Sandbox, pull: 
     assert "1 missed, 1 requested." in redeliver()
 
 
-@pytest.mark.django_db
 def test_a_dry_run_asks_for_nothing_and_keeps_nothing(github: Sandbox, pull: PullRequest) -> None:
     send(github, pull, "missed")
 
@@ -102,7 +100,6 @@ def test_a_dry_run_asks_for_nothing_and_keeps_nothing(github: Sandbox, pull: Pul
     assert not MissedDelivery.objects.exists()
 
 
-@pytest.mark.django_db
 def test_a_delivery_is_redelivered_three_times_at_most(github: Sandbox, pull: PullRequest) -> None:
     send(github, pull, "never-comes")
 
@@ -113,10 +110,7 @@ def test_a_delivery_is_redelivered_three_times_at_most(github: Sandbox, pull: Pu
     assert github.count("redeliver") == MissedDelivery.objects.get().requests == 3
 
 
-@pytest.mark.django_db
-def test_a_delivery_just_requested_is_waited_for(
-    github: Sandbox, pull: PullRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_delivery_just_requested_is_waited_for(github: Sandbox, pull: PullRequest) -> None:
     send(github, pull, "on-its-way")
     redeliver()
     github.wait_for_redeliveries()
@@ -126,7 +120,6 @@ def test_a_delivery_just_requested_is_waited_for(
     assert github.count("redeliver") == 1
 
 
-@pytest.mark.django_db
 def test_an_attempt_that_may_still_be_under_way_is_left_alone(
     github: Sandbox, pull: PullRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,14 +129,12 @@ def test_an_attempt_that_may_still_be_under_way_is_left_alone(
     assert redeliver() == ["No delivery was missed."]
 
 
-@pytest.mark.django_db
 def test_pings_are_never_redelivered(github: Sandbox, pull: PullRequest) -> None:
     github.send_webhook(NOBODY, "ping", webhook_payload(github.app, None, "ping"), delivery_id="ping")
 
     assert redeliver() == ["No delivery was missed."]
 
 
-@pytest.mark.django_db
 def test_a_list_of_several_pages_is_read_to_its_end(github: Sandbox, pull: PullRequest) -> None:
     for number in range(205):
         send(github, pull, f"missed-{number}")
@@ -152,7 +143,6 @@ def test_a_list_of_several_pages_is_read_to_its_end(github: Sandbox, pull: PullR
     assert github.count("hook_deliveries") == 3
 
 
-@pytest.mark.django_db
 def test_a_limit_ends_the_round_and_uses_no_request_up(github: Sandbox, pull: PullRequest) -> None:
     send(github, pull, "missed")
     github.fail("redeliver", Fault(FaultKind.PRIMARY_LIMIT, reset_in=600))
@@ -169,7 +159,6 @@ def test_a_limit_ends_the_round_and_uses_no_request_up(github: Sandbox, pull: Pu
     assert github.count() == 0
 
 
-@pytest.mark.django_db
 def test_a_refusal_keeps_no_other_from_being_requested(github: Sandbox, pull: PullRequest) -> None:
     send(github, pull, "too-old")
     send(github, pull, "missed")
@@ -181,7 +170,6 @@ def test_a_refusal_keeps_no_other_from_being_requested(github: Sandbox, pull: Pu
     assert said[-1] == "2 missed, 1 requested."
 
 
-@pytest.mark.django_db
 @pytest.mark.parametrize("text", ["yesterday", "24", "-1h", "1w", "99999d"])
 def test_an_unreadable_span_shows_how_to_write_one(text: str) -> None:
     with pytest.raises(CommandError, match=r"is not a duration: use 90m, 24h or 3d"):
@@ -191,14 +179,18 @@ def test_an_unreadable_span_shows_how_to_write_one(text: str) -> None:
 # The periodic task
 
 
+def admit_first(pull: PullRequest, since_now: timedelta) -> None:
+    """Let the first delivery of all in, at this time from now."""
+    admit(pull, delivery_id="first")
+    Delivery.objects.update(received_at=timezone.now() + since_now)
+
+
 def request_missed_deliveries() -> Any:
     return run_all()[redelivery.TASK]
 
 
-@pytest.mark.django_db
 def test_the_periodic_task_asks_for_what_was_missed(github: Sandbox, pull: PullRequest) -> None:
-    admit(pull, delivery_id="first")
-    Delivery.objects.update(received_at=timezone.now() - timedelta(hours=5))
+    admit_first(pull, timedelta(hours=-5))
     send(github, pull, "missed")
 
     assert request_missed_deliveries() == {"missed": 1, "requested": 1}
@@ -206,30 +198,24 @@ def test_the_periodic_task_asks_for_what_was_missed(github: Sandbox, pull: PullR
     assert MissedDelivery.objects.get().requests == 1
 
 
-@pytest.mark.django_db
 def test_a_new_app_asks_for_nothing_older_than_itself(github: Sandbox, pull: PullRequest) -> None:
     send(github, pull, "of-another-time")
     assert request_missed_deliveries() == {"missed": 0, "requested": 0}
 
-    admit(pull, delivery_id="first")
-    Delivery.objects.update(received_at=timezone.now() + timedelta(seconds=2))
+    admit_first(pull, timedelta(seconds=2))
     assert request_missed_deliveries() == {"missed": 0, "requested": 0}
 
 
-@pytest.mark.django_db
 def test_it_looks_back_to_just_before_its_last_look(github: Sandbox, pull: PullRequest) -> None:
-    admit(pull, delivery_id="first")
-    Delivery.objects.update(received_at=timezone.now() - timedelta(hours=5))
+    admit_first(pull, timedelta(hours=-5))
     send(github, pull, "missed")
     PeriodicTaskFactory(name=redelivery.TASK, finished_at=timezone.now() + redelivery.OVERLAP + timedelta(seconds=5))
 
     assert request_missed_deliveries() == {"missed": 0, "requested": 0}
 
 
-@pytest.mark.django_db
 def test_a_look_that_failed_is_made_up_for_by_the_next(github: Sandbox, pull: PullRequest) -> None:
-    admit(pull, delivery_id="first")
-    Delivery.objects.update(received_at=timezone.now() - timedelta(hours=5))
+    admit_first(pull, timedelta(hours=-5))
     send(github, pull, "missed")
     github.fail("hook_deliveries", Fault(FaultKind.STATUS, status=404))
 

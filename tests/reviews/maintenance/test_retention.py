@@ -13,10 +13,16 @@ from pytest_django import Settings
 
 from reviews.maintenance import retention
 from reviews.maintenance.retention import retain
-from reviews.models import Delivery, MissedDelivery, Review
+from reviews.models import Delivery, GitHubLimit, MissedDelivery, Review, Turn
 from sandbox import PullRequest
 from telemetry.models import Execution, RateLimitEvent
-from tests.support.factories import ExecutionFactory, MissedDeliveryFactory, RateLimitEventFactory
+from tests.support.factories import (
+    ExecutionFactory,
+    GitHubLimitFactory,
+    MissedDeliveryFactory,
+    RateLimitEventFactory,
+    TurnFactory,
+)
 from tests.support.runs import admit, run
 
 pytestmark = pytest.mark.django_db
@@ -34,13 +40,21 @@ def age(**rows: object) -> None:
     MissedDelivery.objects.update(delivered_at=then)
 
 
-def test_by_default_only_old_queue_rows_are_removed(pull: PullRequest) -> None:
-    run(admit(pull))
+def test_by_default_only_old_ignored_and_queue_rows_are_removed(pull: PullRequest) -> None:
+    kept = admit(pull)
+    run(kept)
+    ignored = admit(pull, "labeled")
+    TurnFactory(started_at=timezone.now() - timedelta(days=2), used_at=timezone.now() - timedelta(days=2))
+    limit = GitHubLimitFactory(seen_at=timezone.now() - timedelta(days=8))
     age()
     DBTaskResult.objects.update(status="SUCCESSFUL", finished_at=timezone.now() - timedelta(days=2))
 
-    assert retain() == {"old tasks removed": 1}
-    assert Delivery.objects.count() == Review.objects.count() == RateLimitEvent.objects.count() == 1
+    assert retain() == {"old tasks removed": 1, "deliveries removed": 1}
+    assert Delivery.objects.get() == kept
+    assert not Delivery.objects.filter(pk=ignored.pk).exists()
+    assert Review.objects.count() == RateLimitEvent.objects.count() == 1
+    assert not Turn.objects.exists()
+    assert not GitHubLimit.objects.filter(pk=limit.pk).exists()
 
 
 def test_rows_older_than_the_retention_are_removed(
@@ -64,16 +78,16 @@ def test_rows_older_than_the_retention_are_removed(
 def test_what_waits_or_has_pending_telemetry_is_kept(pull: PullRequest, settings: Settings) -> None:
     settings.KODIAI_RETENTION_DAYS = 30
     waiting = admit(pull)
-    owing_event, pending_execution = admit(pull), admit(pull)
-    for delivery in (owing_event, pending_execution):
+    pending_event, pending_execution = admit(pull), admit(pull)
+    for delivery in (pending_event, pending_execution):
         run(delivery)
-    Review.objects.filter(delivery=owing_event).update(rate_limit_event_recorded_at=None)
+    Review.objects.filter(delivery=pending_event).update(rate_limit_event_recorded_at=None)
     Review.objects.filter(delivery=pending_execution).update(execution_recorded_at=None)
     age()
 
     retain()
 
-    assert set(Delivery.objects.all()) == {waiting, owing_event, pending_execution}
+    assert set(Delivery.objects.all()) == {waiting, pending_event, pending_execution}
 
 
 @pytest.mark.parametrize(("days", "refused"), [(0, False), (1, True), (7, True), (8, False)])
@@ -91,7 +105,7 @@ def test_purge_telemetry_removes_old_rows_and_says_how_many() -> None:
 
     call_command("purge_telemetry", older_than=30, dry_run=True, stdout=output)
     assert RateLimitEvent.objects.count() == 2
-    call_command("purge_telemetry", older_than=30, stdout=output)
+    call_command("purge_telemetry", "--older-than", "30d", stdout=output)
 
     assert RateLimitEvent.objects.get() == young
     assert Execution.objects.count() == 1
