@@ -1,5 +1,8 @@
 """Throttle log-ins: after `MAX_FAILURES` a name is blocked from an address for `WAIT_SECONDS`.
 
+After `MAX_FAILURES_OF_ADDRESS` the address is, whatever the names. The front door (`kodiai.asgi`) hashes passwords one
+at a time, and has set REMOTE_ADDR to the client's address as a named proxy saw it.
+
 docs/decisions/0005-log-in-throttling.md says why this is not a library.
 """
 
@@ -7,7 +10,6 @@ import hashlib
 import ipaddress
 from typing import Any, NoReturn
 
-from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.signals import user_logged_in
 from django.core.exceptions import PermissionDenied
@@ -20,6 +22,8 @@ from reviews import cache
 
 MAX_FAILURES = 5
 """Failed attempts for a name from an address before it is blocked."""
+MAX_FAILURES_OF_ADDRESS = 20
+"""Failed attempts from an address, for any names, before it is blocked."""
 WAIT_SECONDS = 15 * 60
 """Counted from the first failure. Further attempts do not extend it."""
 
@@ -31,10 +35,13 @@ class Throttle:
     """
 
     def authenticate(self, request: HttpRequest | None, username: str | None = None, **credentials: Any) -> None:
-        """Count an attempt. Past `MAX_FAILURES` raises `PermissionDenied`, so that Django asks no other backend."""
+        """Count an attempt. Past a limit raises `PermissionDenied`, so that Django asks no other backend."""
         if request is None or username is None:
             return
-        if cache.count(_key(request, username), WAIT_SECONDS) > MAX_FAILURES:
+        # The address first: a blocked one leaves no more names in the cache.
+        if cache.count(_address_key(request), WAIT_SECONDS) > MAX_FAILURES_OF_ADDRESS:
+            _deny(request)
+        if cache.count(_name_key(request, username), WAIT_SECONDS) > MAX_FAILURES:
             _deny(request)
 
 
@@ -45,9 +52,10 @@ def _deny(request: HttpRequest) -> NoReturn:
 
 @receiver(user_logged_in)
 def forget_failures(request: HttpRequest | None, user: Any, **kwargs: Any) -> None:
-    """Reset the count after a successful log-in."""
+    """Reset the name's count after a successful log-in; the address's failures with other names stay counted."""
     if request is not None:
-        cache.release(_key(request, user.get_username()))
+        cache.release(_name_key(request, user.get_username()))
+        cache.uncount(_address_key(request))
 
 
 @never_cache
@@ -61,23 +69,26 @@ def log_in(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def client_address(request: HttpRequest) -> str:
-    """Return the client's address as the outermost trusted proxy (`KODIAI_PROXIES`) saw it.
-
-    Entries to its left in X-Forwarded-For are set by the client and are ignored.
-    """
-    seen = [address.strip() for address in request.headers.get("X-Forwarded-For", "").split(",")]
-    proxies = settings.KODIAI_PROXIES
-    return seen[-proxies] if 0 < proxies <= len(seen) else str(request.META.get("REMOTE_ADDR", ""))
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Answer 403, and name the cause if it is a proxy's TLS that Kodiai does not know of."""
+    # A browser that opened the page over HTTPS says so in Origin, which must be the scheme that Django sees.
+    is_tls_unknown = not request.is_secure() and request.headers.get("Origin", "").startswith("https://")
+    return render(request, "403_csrf.html", {"is_tls_unknown": is_tls_unknown}, status=403)
 
 
-def _key(request: HttpRequest, username: str) -> str:
-    """Return the cache key of a name and an address. IPv6 counts by /64, because one client owns the whole network."""
-    address = client_address(request)
+def _address_key(request: HttpRequest) -> str:
+    return "log-ins-from:" + _network(request)
+
+
+def _name_key(request: HttpRequest, username: str) -> str:
+    return "log-in:" + hashlib.sha256(f"{username.lower()}\n{_network(request)}".encode()).hexdigest()
+
+
+def _network(request: HttpRequest) -> str:
+    """Return the client's address. IPv6 counts by /64, because one client owns the whole network."""
+    address = str(request.META.get("REMOTE_ADDR", ""))
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
-        pass
-    else:
-        address = str(ipaddress.ip_network(f"{address}/64", strict=False) if parsed.version == 6 else parsed)
-    return "log-in:" + hashlib.sha256(f"{username.lower()}\n{address}".encode()).hexdigest()
+        return hashlib.sha256(address.encode()).hexdigest()
+    return str(ipaddress.ip_network(f"{address}/64", strict=False) if parsed.version == 6 else parsed)

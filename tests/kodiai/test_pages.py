@@ -1,16 +1,12 @@
 """Security headers and error pages: a strict policy that every page holds, and errors that reveal nothing."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.core.checks import run_checks
@@ -22,6 +18,7 @@ from kodiai.logins import MAX_FAILURES
 from reviews.models import Delivery, Review
 from telemetry.models import Execution, RateLimitEvent
 from tests.support.factories import ExecutionFactory, RateLimitEventFactory
+from tests.support.processes import python
 from tests.support.webhooks import deliver, pull_request_payload
 
 SOURCES = {"src", "href", "action", "poster", "data", "srcset", "formaction"}
@@ -173,13 +170,14 @@ from django.core.management import call_command
 from django.test import Client
 call_command("migrate", verbosity=0, skip_checks=True)
 User.objects.create_superuser("root", password="p")
-browser = Client(enforce_csrf_checks=True, headers={"Host": "kodiai.example.org", "X-Forwarded-Proto": "https"})
-page = browser.get("/admin/login/")
+browser = Client(enforce_csrf_checks=True, headers={"Host": "kodiai.example.org"})
+page = browser.get("/admin/login/", secure=True)
 token = browser.cookies["__Host-csrftoken"].value
 answer = browser.post(
     "/admin/login/",
     {"username": "root", "password": "p", "csrfmiddlewaretoken": token},
     headers={"Referer": "https://kodiai.example.org/admin/login/"},
+    secure=True,
 )
 plain = Client(headers={"Host": "kodiai.example.org"})
 print(json.dumps({
@@ -188,33 +186,17 @@ print(json.dumps({
     "cookies": {name: dict(morsel.items()) for name, morsel in browser.cookies.items()},
     "hsts": page.headers.get("Strict-Transport-Security"),
     "plain": [plain.get("/admin/").status_code, plain.get("/healthz").status_code,
-        plain.post("/webhooks/github", {}).status_code],
+        plain.post("/webhooks/github", {}).status_code,
+        plain.get("/admin/", headers={"X-Forwarded-Proto": "https"}).status_code],
 }))
 """
 
 
-def start(*command: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("KODIAI_")}
-    return subprocess.run(
-        [sys.executable, *command],
-        env=kept
-        | {
-            "DJANGO_SETTINGS_MODULE": "kodiai.settings",
-            "KODIAI_ENV_FILE": os.devnull,
-            "DATABASE_URL": "sqlite:///:memory:",
-        }
-        | environment,
-        cwd=settings.BASE_DIR,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
+@pytest.mark.slow
 def test_https_binds_cookies_and_redirects_plain_requests() -> None:
-    done = start(
+    done = python(
         "-c", _SHOW, KODIAI_SECRET_KEY="k3y" * 20, KODIAI_HTTPS="true", KODIAI_ALLOWED_HOSTS="kodiai.example.org",
-        KODIAI_GITHUB_WEBHOOK_SECRET="some-secret",
+        KODIAI_GITHUB_WEBHOOK_SECRET="some-secret", DATABASE_URL="sqlite:///:memory:",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     shown = json.loads(done.stdout)
@@ -230,7 +212,33 @@ def test_https_binds_cookies_and_redirects_plain_requests() -> None:
         assert cookie["domain"] == ""
     assert "max-age=31536000" in shown["hsts"]
     # GitHub and a load balancer's health check may come from inside the network.
-    assert shown["plain"] == [301, 200, 415]
+    # A header alone changes nothing: the front door believes it of named proxies.
+    assert shown["plain"] == [301, 200, 415, 301]
+
+
+@pytest.mark.parametrize(("origin", "names_it"), [("https://testserver", True), ("http://elsewhere.example", False)])
+def test_a_refused_form_names_a_proxy_that_is_unknown(db: None, origin: str, names_it: bool) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.get("/admin/login/")
+    form = {"username": "a", "password": "b", "csrfmiddlewaretoken": client.cookies["csrftoken"].value}
+
+    answer = client.post("/admin/login/", form, headers={"Origin": origin})
+
+    assert answer.status_code == 403
+    said = answer.content.decode()
+    assert ("KODIAI_HTTPS=true" in said and "KODIAI_TRUSTED_PROXIES" in said) == names_it
+    assert ("logged out in the meantime" in said) != names_it
+    needs_nothing_forbidden(answer)
+    assert client.post("/admin/login/", form).status_code == 200
+
+
+@pytest.mark.parametrize("proxy", ["caddy", "10.0.0.1/8", "*"])
+def test_a_proxy_that_is_no_address_is_a_check_error(settings: Settings, proxy: str) -> None:
+    settings.KODIAI_TRUSTED_PROXIES = ["10.0.0.0/8", "::1", proxy]
+
+    (error,) = [message for message in run_checks() if message.id == "kodiai.E009"]
+
+    assert f"KODIAI_TRUSTED_PROXIES names '{proxy}'" in error.msg
 
 
 @pytest.mark.parametrize("key", ["short", "django-insecure-" + "a1b2c3d4" * 6])
@@ -249,12 +257,12 @@ def test_a_secret_may_come_from_a_file(tmp_path: Any) -> None:
         (tmp_path / name).write_text(value)
     show = "from django.conf import settings as s; print(s.SECRET_KEY, s.KODIAI_GITHUB_WEBHOOK_SECRET, s.DATABASES)"
 
-    done = start(
+    done = python(
         "-c", show, KODIAI_SECRET_KEY_FILE=f"{tmp_path}/key", KODIAI_GITHUB_WEBHOOK_SECRET_FILE=f"{tmp_path}/hook",
         DATABASE_URL_FILE=f"{tmp_path}/database",
     )  # fmt: skip
     assert done.stdout.startswith("k3y" * 20 + " ['one', 'two'] {'default': {'NAME': ':memory:'"), done.stderr
 
-    missing = start("-c", show, KODIAI_SECRET_KEY_FILE=f"{tmp_path}/gone")
+    missing = python("-c", show, KODIAI_SECRET_KEY_FILE=f"{tmp_path}/gone")
     assert missing.returncode != 0
     assert "KODIAI_SECRET_KEY_FILE cannot be read" in missing.stderr

@@ -13,6 +13,7 @@ from tests.support.factories import DeliveryFactory, ExecutionFactory, RateLimit
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
 ATTACK = "\"'></a></td><script>alert(1)</script><img src=x onerror=alert(1)><svg/onload=alert(1)>{{7*7}}{% debug %}"
+TABLES = ("reviews/delivery", "reviews/review", "telemetry/ratelimitevent", "telemetry/execution")
 
 
 class Page(HTMLParser):
@@ -39,53 +40,24 @@ def _leads_away(address: str) -> bool:
 @pytest.fixture
 def rows() -> dict[str, int]:
     """One row of each table, hostile wherever a stranger's text can get."""
-    delivery = DeliveryFactory(
-        delivery_id=ATTACK,
-        event=ATTACK,
-        event_type=ATTACK,
-        status=DeliveryStatus.FAILED,
-        repo=ATTACK,
-        sender=ATTACK,
-        failure=ATTACK,
-    )
+    names = dict.fromkeys(("delivery_id", "event_type", "repo"), ATTACK)
+    delivery = DeliveryFactory(event=ATTACK, sender=ATTACK, failure=ATTACK, status=DeliveryStatus.FAILED, **names)
     report = Report(
         findings=(Finding(ATTACK, 1, 1, Severity.MAJOR, ATTACK, ATTACK, rule_url="javascript:alert(1)"),),
         left_out=(LeftOut(ATTACK, LeftOutReason.UNAVAILABLE),),
         engine_failures=((ATTACK, ATTACK),),
     )
     review = ReviewFactory(
-        delivery=delivery,
-        repo=ATTACK,
-        pr_author=ATTACK,
-        conclusion="error",
-        conclusion_reason=ATTACK,
-        github_review_url="javascript:alert(1)//https://github.com",
-        report=report.to_json(),
-        lease_owner=ATTACK[:100],
-    )
-    event = RateLimitEventFactory(delivery_id=ATTACK, repo=ATTACK, event_type=ATTACK, degradation_path=ATTACK)
-    execution = ExecutionFactory(
-        delivery_id=ATTACK,
-        repo=ATTACK,
-        pr_author=ATTACK,
-        event_type=ATTACK,
-        provider=ATTACK,
-        model=ATTACK,
-        conclusion=ATTACK,
-        session_id=ATTACK,
-        stop_reason=ATTACK,
-    )
-    return {
-        "reviews/delivery": delivery.pk,
-        "reviews/review": review.pk,
-        "telemetry/ratelimitevent": event.pk,
-        "telemetry/execution": execution.pk,
-    }
+        delivery=delivery, repo=ATTACK, pr_author=ATTACK, conclusion="error", conclusion_reason=ATTACK,
+        github_review_url="javascript:alert(1)//https://github.com", report=report.to_json(), lease_owner=ATTACK[:100],
+    )  # fmt: skip
+    event = RateLimitEventFactory(degradation_path=ATTACK, **names)
+    texts = ("pr_author", "provider", "model", "conclusion", "session_id", "stop_reason")
+    execution = ExecutionFactory(**names, **dict.fromkeys(texts, ATTACK))
+    return {table: row.pk for table, row in zip(TABLES, (delivery, review, event, execution), strict=True)}
 
 
-@pytest.mark.parametrize(
-    "table", ["reviews/delivery", "reviews/review", "telemetry/ratelimitevent", "telemetry/execution"]
-)
+@pytest.mark.parametrize("table", TABLES)
 def test_every_page_of_a_table_shows_hostile_rows_as_text(
     admin_client: Client, rows: dict[str, int], table: str
 ) -> None:

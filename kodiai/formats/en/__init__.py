@@ -1,0 +1,1 @@
+"""How pages in English write times."""
