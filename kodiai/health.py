@@ -5,12 +5,13 @@ from datetime import datetime
 
 from django.db import DatabaseError, InterfaceError, connection
 from django.db.migrations.executor import MigrationExecutor
+from django.db.models import Min
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from reviews.intake.request_timeouts import database_time_limit
-from reviews.models import Delivery, DeliveryStatus, PeriodicTask, Review
+from reviews.models import Delivery, GitHubOutage, PeriodicTask, Review
 
 WRITE_CHECK = "write-check"
 """The row that `/readyz` writes: a database that is full, locked or read-only may still be read."""
@@ -35,14 +36,16 @@ def readyz(request: HttpRequest) -> JsonResponse:
 
     `oldest_waiting_seconds` is the age of the oldest delivery that is due and not running; null if there is none.
     `last_run_seconds` holds the seconds since the last success of each periodic task; null if it never succeeded. An
-    old sweep means that no worker runs: alert on it, but keep the web server in service. A separate telemetry store is
-    not checked, because reviews are published without it.
+    old sweep means that no worker runs. `github_unreachable_since` is when runs began to wait because GitHub cannot be
+    reached; null if it can, as far as runs have asked. Alert on both, but keep the web server in service: deliveries
+    are stored. A separate telemetry store is not checked, because reviews are published without it.
     """
     try:
         with database_time_limit():
             migrated = _all_migrated()
             waiting = _oldest_waiting_seconds() if migrated else None
             last_runs = _last_run_seconds() if migrated else {}
+            unreachable = _github_unreachable_since() if migrated else None
             if migrated:
                 # A delivery is stored together with its review, whose table may be locked separately.
                 Review.objects.exists()
@@ -57,6 +60,8 @@ def readyz(request: HttpRequest) -> JsonResponse:
             "migrations": "applied" if migrated else "missing: run manage.py migrate",
             "oldest_waiting_seconds": waiting,
             "last_run_seconds": last_runs,
+            "github": "ok" if unreachable is None else "unreachable",
+            "github_unreachable_since": unreachable,
         },
         status=200 if migrated else 503,
     )
@@ -71,16 +76,18 @@ def _all_migrated() -> bool:
 
 
 def _oldest_waiting_seconds() -> float | None:
-    waiting = Delivery.objects.filter(
-        status__in=(DeliveryStatus.RECEIVED, DeliveryStatus.QUEUED), queued_at__lte=timezone.now()
-    )
-    oldest = waiting.order_by("queued_at").values_list("queued_at", flat=True).first()
+    oldest = Delivery.objects.oldest_due()
     return None if oldest is None else _seconds_since(oldest)
 
 
 def _last_run_seconds() -> dict[str, float | None]:
     tasks = PeriodicTask.objects.exclude(name=WRITE_CHECK).values_list("name", "finished_at")
     return {name: None if finished is None else _seconds_since(finished) for name, finished in tasks}
+
+
+def _github_unreachable_since() -> datetime | None:
+    since: datetime | None = GitHubOutage.objects.current().aggregate(since=Min("since"))["since"]
+    return since
 
 
 def _write() -> None:

@@ -18,9 +18,10 @@ from tests.support.runs import admit, run, say
 
 MANIFEST: dict[str, Any] = json.loads((settings.BASE_DIR / "docs" / "app-manifest.json").read_text())
 README = (settings.BASE_DIR / "README.md").read_text()
-FOR_THE_EVENT = {"issues": "read"}
+FOR_THE_EVENTS = {"issues": "read", "merge_queues": "read"}
 """GitHub lets an App subscribe to issue_comment only with Issues ("Default events are not supported by permissions:
-issue_comment"). No call needs it, so no token has it."""
+issue_comment"), and to merge_group only with Merge queues. No call needs them, so no token has them. Source: GitHub
+docs, "Webhook events and payloads"."""
 
 EVENTS = re.findall(
     r"\w+",
@@ -72,10 +73,11 @@ def test_tokens_cover_one_repository_and_what_runs_did_there(github: Sandbox) ->
     complete_runs(github)
 
     asked = [call.body for call in github.calls if call.route == "installation_token"]
-    assert [body["repositories"] for body in asked] == [["demo"], ["by-rest"], ["again"]]
+    ids = {repo.id: repo.name for repo in github.repositories.values()}
+    assert [[ids[number] for number in body["repository_ids"]] for body in asked] == [["demo"], ["by-rest"], ["again"]]
     permissions = asked[0]["permissions"]
     assert all(body["permissions"] == permissions for body in asked)
-    assert MANIFEST["default_permissions"] == permissions | FOR_THE_EVENT
+    assert MANIFEST["default_permissions"] == permissions | FOR_THE_EVENTS
 
     called = {call.route for call in github.calls}
     assert called >= {"pull", "files", "contents", "graphql", "search", "create_review", "list_reviews"}
@@ -104,7 +106,7 @@ def test_a_token_cannot_do_what_no_run_does(github: Sandbox) -> None:
         "metadata": "read",
         "pull_requests": "write",
     }
-    assert token.repositories == {"octo/demo"}
+    assert token.repositories == {repo.id}
 
 
 def test_the_app_subscribes_to_what_the_intake_acts_on() -> None:

@@ -1,14 +1,10 @@
 """Health, readiness and system checks."""
 
-import os
-import subprocess
-import sys
 from datetime import timedelta
 
 import pytest
-from django.conf import settings
 from django.core.checks import run_checks
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
@@ -16,6 +12,7 @@ from pytest_django import Settings
 from kodiai import health
 from reviews.models import DeliveryStatus
 from tests.support.factories import DeliveryFactory
+from tests.support.processes import python
 
 pytestmark = pytest.mark.database
 
@@ -41,6 +38,8 @@ def test_it_is_ready_when_migrated_with_nothing_waiting(client: Client) -> None:
         "migrations": "applied",
         "oldest_waiting_seconds": None,
         "last_run_seconds": {},
+        "github": "ok",
+        "github_unreachable_since": None,
     }
 
 
@@ -74,8 +73,6 @@ def test_a_database_that_fails_makes_it_not_ready(client: Client) -> None:
 
 
 def _fail(*args: object) -> object:
-    from django.db import OperationalError
-
     raise OperationalError("the server closed the connection")
 
 
@@ -91,15 +88,7 @@ def test_a_missing_setting_is_a_check_error_but_migrate_runs(settings: Settings,
 
 
 def test_a_start_without_a_secret_key_says_how_to_make_one() -> None:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("KODIAI_")}
-    done = subprocess.run(
-        [sys.executable, "manage.py", "migrate"],
-        env=kept | {"KODIAI_ENV_FILE": os.devnull, "DJANGO_SETTINGS_MODULE": "kodiai.settings"},
-        cwd=settings.BASE_DIR,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = python("manage.py", "migrate")
 
     assert done.returncode != 0
     assert "KODIAI_SECRET_KEY is not set. Make one with" in done.stderr
