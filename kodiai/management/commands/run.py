@@ -1,4 +1,5 @@
-import os
+import subprocess
+import threading
 from typing import Any
 
 from django.conf import settings
@@ -6,7 +7,12 @@ from django.core import checks
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from kodiai.supervisor import Supervisor, why_not_listening
+from kodiai.configuration import app_file
+from kodiai.configuration.kinds import Whole, argument
+from kodiai.doctor import machine
+from kodiai.doctor.results import as_text
+from kodiai.settings import configuration
+from kodiai.supervisor import MANAGE, Supervisor, child_environment, end_with_parent, why_not_listening
 
 
 class Command(BaseCommand):
@@ -15,11 +21,16 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--host", default=os.environ.get("HOST", "127.0.0.1"), help="default: HOST or %(default)s")
+        parser.add_argument("--host", default=configuration.host, help="default: HOST, %(default)s")
         parser.add_argument(
-            "--port", type=int, default=int(os.environ.get("PORT", "8000")), help="default: PORT or %(default)s"
+            "--port", type=argument(Whole(1, 65_535)), default=configuration.port, help="default: PORT, %(default)s"
         )
-        parser.add_argument("--workers", type=int, default=settings.KODIAI_WORKERS, help="default: KODIAI_WORKERS or 1")
+        parser.add_argument(
+            "--workers",
+            type=argument(Whole(0, 64)),
+            default=configuration.workers,
+            help="default: KODIAI_WORKERS, %(default)s",
+        )
         parser.add_argument("--prepare", action="store_true", help="only migrate the databases, then exit")
 
     def handle(self, *args: Any, host: str, port: int, workers: int, prepare: bool, **options: Any) -> None:
@@ -28,11 +39,32 @@ class Command(BaseCommand):
         for alias in settings.DATABASES:
             # Adopts a legacy telemetry file in place.
             call_command("migrate", database=alias, fake_initial=True, interactive=False, verbosity=0, skip_checks=True)
+        self._renew_app_file()
         if prepare:
             return
         try:
             supervisor = Supervisor(host=host, port=port, workers=workers)
         except OSError as error:
             raise CommandError(why_not_listening(host, port, error)) from error
+        self.stderr.write(as_text(machine.at_start()), ending="")
+        if not settings.KODIAI_GITHUB_APP_ID:
+            self.stderr.write("Connect GitHub in a browser: `manage.py setup_link` prints the address.")
+        _compare_key_with_app()
         if not supervisor.run():
             raise CommandError("The web server failed to start; see the log above.")
+
+    def _renew_app_file(self) -> None:
+        """After a rotation of the secret key: encrypt what /setup stored with the present one."""
+        try:
+            app_file.renew(settings.KODIAI_GITHUB_APP_FILE, [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS])
+        except (app_file.Undecryptable, OSError) as error:
+            # Where it is needed, the settings could not have been read.
+            self.stderr.write(self.style.WARNING(f"{settings.KODIAI_GITHUB_APP_FILE} was not renewed: {error!r}"))
+
+
+def _compare_key_with_app() -> None:
+    """Let a process of its own ask GitHub, and say on standard error what is wrong: the start never waits for it."""
+    command = [*MANAGE, "doctor", "--app-key"]
+    # Its standard output goes where the log goes.
+    doctor = subprocess.Popen(command, env=child_environment(), stdout=2, preexec_fn=end_with_parent)
+    threading.Thread(target=doctor.wait, name="doctor", daemon=True).start()
