@@ -11,9 +11,10 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from django.conf import settings
+
+from kodiai.home import CODE, IS_CHECKOUT
 
 logger = logging.getLogger(__name__)
 
@@ -29,9 +30,11 @@ SILENT_SECONDS = 60
 """How long a connection on which nothing was sent waits in the socket; then a web server takes it all the same."""
 PR_SET_PDEATHSIG = 1
 """Source: prctl(2)."""
-ROOT = Path(__file__).resolve().parent.parent
-MANAGE = [sys.executable, str(ROOT / "manage.py")]
-WEB = [sys.executable, "-m", "kodiai.web"]
+NAME = "KODIAI_SUPERVISOR"
+"""The variable that tells the web server whose child it is."""
+# -P: what stands in the working directory is not imported.
+MANAGE = [sys.executable, str(CODE / "manage.py")] if IS_CHECKOUT else [sys.executable, "-P", "-m", "kodiai", "manage"]
+WEB = [sys.executable, "-P", "-m", "kodiai.web"]
 """The web server's command; the descriptor of its socket is appended."""
 
 
@@ -56,7 +59,8 @@ class _Child:
             os.set_blocking(self._ready, False)
             passed = [self.socket, ready]
             command = [*command, *map(str, passed)]
-        self.process = subprocess.Popen(command, env=child_environment(), pass_fds=passed, preexec_fn=end_with_parent)
+        environment = child_environment() if self.socket is None else web_environment() | {NAME: str(os.getpid())}
+        self.process = subprocess.Popen(command, env=environment, pass_fds=passed, preexec_fn=end_with_parent)
         for descriptor in passed[1:]:
             os.close(descriptor)
         self.started = time.monotonic()
@@ -102,6 +106,7 @@ class Supervisor:
         """Run until a stop is requested. Return False if the web server died before it ever served."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._request_stop())
+        signal.signal(signal.SIGUSR1, lambda *_: self._request_replace())
         # From a terminal, SIGHUP means that the terminal was closed.
         in_terminal = sys.stdin is not None and sys.stdin.isatty()
         hung_up = self._request_stop if in_terminal else self._request_replace
@@ -209,6 +214,15 @@ class Supervisor:
         return [_Child(f"worker-{number}", command) for number in range(1, self._workers + 1)]
 
 
+def request_replacement() -> bool:
+    """From the web server: let the supervisor replace all processes; return False if there is none."""
+    supervisor = os.environ.get(NAME, "")
+    if not supervisor or int(supervisor) != os.getppid():
+        return False
+    os.kill(os.getppid(), signal.SIGUSR1)
+    return True
+
+
 def listen(host: str, port: int) -> socket.socket:
     """Open the web server's socket. Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -234,7 +248,15 @@ def child_environment() -> dict[str, str]:
     """
     from kodiai.settings import given_environment
 
-    return {**given_environment, "PYTHONPATH": os.pathsep.join([str(ROOT), given_environment.get("PYTHONPATH", "")])}
+    return {**given_environment, "PYTHONPATH": os.pathsep.join([str(CODE), given_environment.get("PYTHONPATH", "")])}
+
+
+def web_environment() -> dict[str, str]:
+    """Return the web server's environment: the same, with an allocator that returns memory after a flood of requests.
+
+    Source: mallopt(3). Without these, glibc keeps an arena for each thread, and what was freed below what is in use.
+    """
+    return {"MALLOC_ARENA_MAX": "2", "MALLOC_TRIM_THRESHOLD_": "131072", **child_environment()}
 
 
 def end_with_parent() -> None:
