@@ -48,7 +48,7 @@ def total(lines, earned=[]):
 '''
 }
 
-# The exception is caught and named, but neither used nor logged.
+# A number is compared by identity, and the message has no argument for its placeholder.
 REFUSED_CARDS = {
     "shop/payments.py": '''"""Taking money."""
 
@@ -60,10 +60,12 @@ logger = logging.getLogger(__name__)
 
 
 def charge(card, amount):
+    if amount is 0:
+        return None
     try:
         return gateway.charge(card, amount)
     except CardRefused as refusal:
-        logger.warning(f"the card was refused")
+        logger.warning("the card was refused: %s %s", refusal)
         return None
 '''
 }

@@ -17,11 +17,12 @@ def prepare() -> None:
 
     Nowhere else does Kodiai generate a secret key: what it signs is invalid after the demo.
     """
-    for name in [name for name in os.environ if name.startswith("KODIAI_")]:
+    for name in [name for name in os.environ if name.startswith("KODIAI_") or name == "DATABASE_URL_FILE"]:
         del os.environ[name]
     os.environ |= {
         "DJANGO_SETTINGS_MODULE": "kodiai.settings",
         "KODIAI_ENV_FILE": os.devnull,
+        "KODIAI_GITHUB_APP_FILE": os.devnull,
         "KODIAI_SECRET_KEY": secrets.token_urlsafe(50),
         "DATABASE_URL": _sqlite_url(DATABASE),
         "KODIAI_TELEMETRY_DATABASE_URL": _sqlite_url(TELEMETRY_DATABASE),

@@ -23,7 +23,8 @@ HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
 LOCK = FOLDER.with_suffix(".lock")
 LOG = FOLDER / "kodiai.log"
-START_SECONDS = 30.0
+START_SECONDS = 120.0
+"""Six seconds on an idle machine; Kodiai that ends is noticed at once."""
 STOP_SECONDS = 30.0
 """Longer than the supervisor waits for its own children."""
 POLL_SECONDS = 0.02
@@ -66,7 +67,7 @@ def start_kodiai() -> Iterator[RunningKodiai]:
     port = _port()
     with _exclusive_folder():
         shutil.rmtree(FOLDER, ignore_errors=True)
-        FOLDER.mkdir(parents=True)
+        FOLDER.mkdir(0o700, parents=True)
         with Sandbox() as github, LOG.open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, str(ROOT / "manage.py"), "run"],
