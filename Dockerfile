@@ -1,9 +1,12 @@
 # Kodiai in a container: web server, worker and commands alike. docs/container.md says how to use it.
 #
 #   docker build -t kodiai .
-#   docker run --init --read-only --tmpfs /tmp -v kodiai:/app/var -p 127.0.0.1:8000:8000 --env-file .env kodiai
+#   docker run --init --read-only --tmpfs /tmp --memory 2g --pids-limit 512 -v kodiai:/app/var -p 127.0.0.1:8000:8000 --env-file .env kodiai
 
-FROM python:3.13-slim-bookworm AS build
+# By digest, so that every build has the same base. A new one: docker buildx imagetools inspect python:3.13-slim-bookworm
+ARG PYTHON=python:3.13.14-slim-bookworm@sha256:67a1e1f215ccda113cfc024e8639049257e88f273898f595b61476d128d387e8
+
+FROM $PYTHON AS build
 # requirements/llm.txt adds what a language model needs.
 ARG REQUIREMENTS=requirements/base.txt
 WORKDIR /app
@@ -22,7 +25,7 @@ COPY reviews reviews
 # The file system is read-only later: bytecode that is not written now never is.
 RUN /app/.venv/bin/python -m compileall -q -j 0 /app && mkdir /app/var
 
-FROM python:3.13-slim-bookworm
+FROM $PYTHON
 # Nothing in here installs or builds anything.
 RUN python -m pip uninstall --yes --quiet --root-user-action ignore pip \
     && rm -rf /usr/local/lib/python3.13/ensurepip \
