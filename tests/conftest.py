@@ -1,5 +1,6 @@
 """What all tests share: one sandbox of GitHub per test, and settings that point at it."""
 
+import os
 from collections.abc import Generator, Iterator
 
 import hypothesis
@@ -8,8 +9,12 @@ from django.conf import settings as configured
 from django.core.cache import cache
 from pytest_django import Settings
 
-from reviews.github import tokens
+from reviews import enrichment
+from reviews.engines import analyzer, confinement
+from reviews.github import connection, tokens
+from reviews.intake import request_timeouts
 from sandbox import Sandbox
+from tests.support.analyzer_outputs import run_once
 from tests.support.runs import forget_tasks
 
 hypothesis.settings.register_profile("fast", max_examples=30)
@@ -20,7 +25,7 @@ FOLDERS = {
     "tests/e2e/": [pytest.mark.slow],
     "tests/telemetry/": [pytest.mark.database],
     "tests/reviews/maintenance/": [pytest.mark.database],
-    "tests/reviews/runs/": [pytest.mark.database, pytest.mark.queue],
+    "tests/reviews/runs/": [pytest.mark.database],
 }
 """Markers of all tests in a folder: pyproject.toml says what they mean."""
 MAX_NAME = 60
@@ -40,10 +45,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.django_db(transaction=True), append=False)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _way_of_confinement() -> None:
+    """With KODIAI_TEST_CONFINEMENT=landlock every analyzer is confined that way, not by the strictest that works."""
+    if name := os.environ.get("KODIAI_TEST_CONFINEMENT"):
+        (way,) = (way for way in confinement.WAYS if way.name == name)
+        assert confinement.works(way)
+        confinement.in_force = lambda: way  # type: ignore[assignment]
+
+
 @pytest.fixture(autouse=True)
 def _empty_redis() -> None:
     if configured.KODIAI_TASKS_URL:
         forget_tasks()
+
+
+@pytest.fixture(autouse=True)
+def _save_time(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run an analyzer once for the same files, where it is not itself tested; shorten waits, and forget old ones."""
+    if not request.node.nodeid.startswith("tests/reviews/engines/"):
+        monkeypatch.setattr(analyzer, "run", run_once)
+    monkeypatch.setattr(connection, "BACKOFF", 0.01)
+    monkeypatch.setattr(enrichment, "UNHINTED_WAIT", 0.02)
+    # Where the database of an earlier test hung, the next delivery would be refused at once.
+    monkeypatch.setattr(request_timeouts, "_hung_at", None)
 
 
 @pytest.fixture

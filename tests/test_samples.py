@@ -28,7 +28,7 @@ PICTURED = {
     "shop/pricing.py": DISCOUNTS["shop/pricing.py"]
     .replace("import json\n", "")
     .replace(", earned=[]):", "):\n    earned = []"),
-    "shop/payments.py": REFUSED_CARDS["shop/payments.py"].replace(" as refusal", ""),
+    "shop/payments.py": REFUSED_CARDS["shop/payments.py"].replace(": %s %s", ": %s"),
 }
 
 _MARKER = re.compile(r"\n*<!-- kodiai:\w+ [0-9a-f-]+ -->")

@@ -7,23 +7,15 @@ import logging.config
 from collections.abc import Iterator
 
 import pytest
+from django.test import Client
+from pytest_django import Settings
 
-from kodiai.logging import logging_config
+from kodiai.logging import MAX_LINE, MAX_LINES, RefusedRequests, logging_config
 
 ATTACK = (
     "a\n2026-11-24T00:00:00Z [info] all is well\r\x1b[2J\x1b]0;title\x07\x9b31m\x00\x85\u2028\u202e\ud800\U000e0041"
 )
-PLAIN_ESCAPES = (
-    "\x1b[0m",
-    "\x1b[1m",
-    "\x1b[2m",
-    "\x1b[31m",
-    "\x1b[32m",
-    "\x1b[33m",
-    "\x1b[34m",
-    "\x1b[35m",
-    "\x1b[36m",
-)
+PLAIN_ESCAPES = tuple(f"\x1b[{code}m" for code in (0, 1, 2, *range(31, 37)))
 """Colours that structlog itself prints."""
 
 
@@ -83,6 +75,31 @@ def test_a_hostile_exception_forges_no_log_line(logged: tuple[bool, io.StringIO]
         assert all(line.startswith("    ") or not line for line in traceback)
 
 
+@pytest.mark.slow
 def test_a_value_of_a_megabyte_is_one_line(logged: tuple[bool, io.StringIO]) -> None:
     logging.getLogger("hostile").info("x", extra={"repo": "\x1b\n" * 500_000})
     assert len(logged[1].getvalue().splitlines()) == 1
+
+
+def test_a_refused_request_is_one_short_line(
+    client: Client, settings: Settings, logged: tuple[bool, io.StringIO]
+) -> None:
+    _, written = logged
+    settings.ALLOWED_HOSTS = ["kodiai.example.org"]
+    handler = logging.getLogger("hostile").handlers[0]
+    handler.addFilter(RefusedRequests())
+    logging.getLogger("django").addHandler(handler)
+    try:
+        client.get("/admin/login/", headers={"Host": "evil.example"})
+        client.get("/" + "x" * 10_000, headers={"Host": "kodiai.example.org"})
+        first, second = lines = written.getvalue().splitlines()
+        for _ in range(MAX_LINES * 2):
+            client.get("/not-there", headers={"Host": "kodiai.example.org"})
+    finally:
+        logging.getLogger("django").removeHandler(handler)
+
+    assert "evil.example" in first
+    assert "Not Found: /xxx" in second
+    assert not [line for line in lines if "Traceback" in line or len(line) > MAX_LINE + 200]
+    assert len(written.getvalue().splitlines()) == MAX_LINES
+    assert "not logged for a minute" in written.getvalue().splitlines()[-1]

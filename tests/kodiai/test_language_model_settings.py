@@ -1,18 +1,16 @@
 """Settings of the language model: errors are reported at start, and without a model nothing is imported."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from django.conf import settings as configured
 from django.core.checks import run_checks
 from pytest_django import Settings
 
 from kodiai import checks
 from reviews.engines.llm.prices import PRICES, Price, configured_prices, price_of
 from reviews.redaction import REDACTED, redact
-from tests.support.runs import process_environment
+from tests.support.processes import python
+from tests.support.runs import process_settings
 
 
 def problems() -> list[tuple[str | None, str]]:
@@ -103,8 +101,10 @@ def test_the_key_is_taken_out_of_every_text(settings: Settings) -> None:
 IMPORTS = """
 import sys, django
 django.setup()
+import kodiai.wsgi
+assert not {"redis", "rq", "django_rq"} & set(sys.modules), "the web server loads a queue that is not used"
 from django.core.management import call_command
-import reviews.worker, reviews.runs.runner, reviews.views, kodiai.wsgi
+import reviews.worker, reviews.runs.runner, reviews.views.webhook
 call_command("check")
 heavy = {"pydantic_ai", "openai", "anthropic", "httpx2", "genai_prices", "tiktoken"}
 print(sorted(heavy & set(sys.modules)))
@@ -114,18 +114,13 @@ print(settings.KODIAI_LLM_API_KEY)
 
 
 @pytest.mark.django_db
-def test_the_extra_is_imported_only_when_a_model_is_asked(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_neither_the_extra_nor_redis_is_imported_at_start(tmp_path: Path) -> None:
     key = tmp_path / "key"
     key.write_text("sk-the-key-in-the-file\n")
 
-    done = subprocess.run(
-        [sys.executable, "-c", IMPORTS],
-        env=process_environment(KODIAI_LLM_MODEL="openai:gpt-5-mini", KODIAI_LLM_API_KEY_FILE=str(key)),
-        cwd=configured.BASE_DIR,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    model = {"KODIAI_LLM_MODEL": "openai:gpt-5-mini", "KODIAI_LLM_API_KEY_FILE": str(key)}
+    done = python("-c", IMPORTS, **process_settings(KODIAI_TASKS_URL="", **model))
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-2:] == ["[]", "sk-the-key-in-the-file"]

@@ -77,7 +77,7 @@ def test_a_package_whose_hash_is_not_the_locked_one_is_refused(tmp_path: Path, c
 def test_the_image_needs_no_compiler(tmp_path: Path, platform: str, lock: str) -> None:
     """Whether each package has a wheel for the image's Python is written in the lock only indirectly: uv is asked."""
     text = (ROOT / "Dockerfile").read_text()
-    python = re.search(r"FROM python:(\d+\.\d+)-", text)
+    python = re.search(r"^ARG PYTHON=\S*python:(\d+\.\d+)\.", text, re.MULTILINE)
     options = re.search(r"--only-binary :all: --no-binary (\w+) --build-constraints requirements/build.txt", text)
     assert python
     assert options

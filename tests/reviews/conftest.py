@@ -27,7 +27,7 @@ def pull(github: Sandbox, repo: Repository) -> PullRequest:
 
 @pytest.fixture
 def model(settings: Settings) -> Iterator[ModelServer]:
-    """A language model that is configured, and finds nothing until it is told to."""
+    """A language model that is configured, and finds nothing by default."""
     with ModelServer() as server:
         settings.KODIAI_LLM_MODEL = "openai:gpt-5-mini"
         settings.KODIAI_LLM_BASE_URL = f"{server.url}/v1"

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.ops04]
 PARTIAL = "Analysis is partial due to API limits."
 
 
-def told(pull: PullRequest) -> tuple[float, int, int, str]:
+def reported(pull: PullRequest) -> tuple[float, int, int, str]:
     """Run a review of the pull request; return cache hit rate, skipped queries, retries and degradation of its row."""
     delivery = admit(pull)
     review = run(delivery)
@@ -38,14 +38,14 @@ def told(pull: PullRequest) -> tuple[float, int, int, str]:
 
 
 def test_an_answer_of_search_is_a_miss(github: Sandbox, pull: PullRequest) -> None:
-    assert told(pull) == (0.0, 0, 0, "none")
+    assert reported(pull) == (0.0, 0, 0, "none")
     assert github.count("search") == 1
 
 
 def test_a_known_author_tier_costs_no_lookup_and_is_no_hit(github: Sandbox, pull: PullRequest) -> None:
-    told(pull)
+    reported(pull)
 
-    assert told(pull) == (0.0, 0, 0, "none")
+    assert reported(pull) == (0.0, 0, 0, "none")
     assert github.count("search") == 1
 
 
@@ -53,9 +53,9 @@ def test_a_lookup_that_the_search_cache_answers_is_a_hit(
     github: Sandbox, pull: PullRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("reviews.enrichment.TIER_SECONDS", 0)  # no tier is kept, the answers of Search are
-    told(pull)
+    reported(pull)
 
-    assert told(pull) == (1.0, 0, 0, "none")
+    assert reported(pull) == (1.0, 0, 0, "none")
     assert github.count("search") == 1
 
 
@@ -81,7 +81,7 @@ def test_the_search_cache_knows_no_letter_case(github: Sandbox, repo: Repository
 def test_a_short_limit_costs_one_retry(github: Sandbox, pull: PullRequest, fault: Fault) -> None:
     github.fail("search", fault, times=1)
 
-    assert told(pull) == (0.0, 0, 1, "none")
+    assert reported(pull) == (0.0, 0, 1, "none")
     assert github.count("search") == 2
 
 
@@ -93,35 +93,35 @@ def test_a_short_limit_costs_one_retry(github: Sandbox, pull: PullRequest, fault
 def test_a_limit_that_outlives_the_retry_degrades_the_run(github: Sandbox, pull: PullRequest, fault: Fault) -> None:
     github.fail("search", fault, times=None)
 
-    assert told(pull) == (0.0, 1, 1, "search-api-rate-limit")
+    assert reported(pull) == (0.0, 1, 1, "search-api-rate-limit")
     assert github.count("search") == 2
 
 
 def test_a_long_limit_is_not_waited_for(github: Sandbox, pull: PullRequest) -> None:
     github.fail("search", Fault(FaultKind.PRIMARY_LIMIT, reset_in=30), times=None)
 
-    assert told(pull) == (0.0, 1, 0, "search-api-rate-limit")
+    assert reported(pull) == (0.0, 1, 0, "search-api-rate-limit")
     assert github.count("search") == 1
 
 
 def test_an_exhausted_search_is_skipped_without_a_call(github: Sandbox, repo: Repository, pull: PullRequest) -> None:
     github.limits["search"].exhaust(reset_in=60)
-    told(pull)
+    reported(pull)
     other = repo.open_pull_request(changes={"b.py": "x = 1\n"}, author="octocat", author_association="NONE")
     github.reset_calls()
 
-    assert told(other) == (0.0, 1, 0, "search-api-rate-limit")
+    assert reported(other) == (0.0, 1, 0, "search-api-rate-limit")
     assert github.count("search") == 0
 
 
 def test_the_last_search_left_is_remembered(github: Sandbox, repo: Repository, pull: PullRequest) -> None:
     while github.limits["search"].remaining > 1:
         github.limits["search"].take()
-    assert told(pull) == (0.0, 0, 0, "none")
+    assert reported(pull) == (0.0, 0, 0, "none")
     other = repo.open_pull_request(changes={"b.py": "x = 1\n"}, author="octocat", author_association="NONE")
     github.reset_calls()
 
-    assert told(other) == (0.0, 1, 0, "search-api-rate-limit")
+    assert reported(other) == (0.0, 1, 0, "search-api-rate-limit")
     assert github.count("search") == 0
 
 
@@ -142,7 +142,7 @@ def test_a_search_that_fails_otherwise_degrades_the_run_too(
 ) -> None:
     github.fail("search", fault, times=None)
 
-    assert told(pull) == (0.0, 1, retries, "search-api-error")
+    assert reported(pull) == (0.0, 1, retries, "search-api-error")
 
 
 def test_a_broken_cache_is_a_miss_and_never_an_error(github: Sandbox, pull: PullRequest, settings: Settings) -> None:
@@ -151,8 +151,8 @@ def test_a_broken_cache_is_a_miss_and_never_an_error(github: Sandbox, pull: Pull
     }
     assert caches["default"].__class__.__name__ == "RedisCache"
 
-    assert told(pull) == (0.0, 0, 0, "none")
-    assert told(pull) == (0.0, 0, 0, "none")
+    assert reported(pull) == (0.0, 0, 0, "none")
+    assert reported(pull) == (0.0, 0, 0, "none")
     assert github.count("search") == 2
 
 

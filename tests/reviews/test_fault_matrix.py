@@ -1,17 +1,16 @@
 """Each call of a run to GitHub meets each fault, once and each time; docs/verification/fault-matrix.md is the result.
 
-A cell is a run that goes on as a worker lets it go on: put off by a limit it is processed again when its time has come,
-and after a failed attempt it is tried again. `make fault-matrix` writes the table; the tests fail where it differs.
+A cell is a run that goes on as a worker lets it go on: deferred by a limit or an outage it is processed again when its
+time has come, and after a failed attempt it is tried again. `make fault-matrix` writes the table; the tests fail where
+it differs.
 """
 
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from itertools import groupby
-from math import ceil
-from pathlib import Path
 from threading import Event
 
 import httpx
@@ -25,136 +24,37 @@ from pytest_django import Settings
 
 from reviews import enrichment
 from reviews.github import connection, tokens
-from reviews.models import Delivery, DeliveryStatus, Review
+from reviews.models import Delivery, DeliveryStatus, GitHubOutage, Review
 from reviews.publishing.check_runs import external_id, report_pending
 from reviews.publishing.markdown import RESOLVED
 from reviews.publishing.publish import marker
-from reviews.runs.runner import process
-from sandbox import Fault, FaultKind, PullRequest, Sandbox
+from sandbox import Fault, FaultKind, PullRequest, Sandbox, create_merge_group
 from telemetry.models import Conclusion, Execution, RateLimitEvent
+from tests.support.fault_matrix import (
+    CALLS,
+    CELLS,
+    OF_CHECK_RUNS,
+    TABLE,
+    Call,
+    Cells,
+    committed,
+    rendered,
+    taken,
+)
 from tests.support.published import check_reported_once
-from tests.support.runs import admit, end_waits, report_of
+from tests.support.runs import admit, end_waits, process, report_of
 from tests.support.shop import AFTER, BEFORE
 
 pytestmark = pytest.mark.django_db
 
-TABLE = Path(project.BASE_DIR) / "docs" / "verification" / "fault-matrix.md"
 WRITE = bool(os.environ.get("KODIAI_TEST_WRITE_FAULT_MATRIX"))
 FIXED = AFTER.replace("import os\n\n\n", "")
 MAX_ROUNDS = 30
 """More than any run may need before it ends."""
 
-# Faults
-
-
-def _wrong_types() -> dict[str, object]:
-    names = "id token expires_at head base filename total_count type content data body user state"
-    names += " external_id app check_runs"
-    return {name: [{}] for name in names.split()}
-
-
-LIMITS = {
-    "primary limit, 403": Fault(FaultKind.PRIMARY_LIMIT, reset_in=600),
-    "primary limit, 429": Fault(FaultKind.PRIMARY_LIMIT, status=429, reset_in=600),
-    "secondary limit with `retry-after`, 403": Fault(FaultKind.SECONDARY_LIMIT, retry_after=300),
-    "secondary limit with `retry-after`, 429": Fault(FaultKind.SECONDARY_LIMIT, status=429, retry_after=300),
-    "secondary limit without a hint, 403": Fault(FaultKind.SECONDARY_LIMIT),
-    "secondary limit without a hint, 429": Fault(FaultKind.SECONDARY_LIMIT, status=429),
-}
-FAILURES = {
-    "500": Fault(FaultKind.STATUS, status=500),
-    "502": Fault(FaultKind.STATUS, status=502),
-    "time-out": Fault(FaultKind.TIMEOUT),
-    "reset": Fault(FaultKind.RESET),
-}
-SHAPES = {
-    "truncated JSON": Fault(FaultKind.BROKEN_JSON),
-    "`null`": Fault(FaultKind.WRONG_JSON, body=None),
-    "a list of numbers": Fault(FaultKind.WRONG_JSON, body=[1, 2, 3]),
-    "a string": Fault(FaultKind.WRONG_JSON, body="fine"),
-    "`{}`": Fault(FaultKind.WRONG_JSON, body={}),
-    "`[{}]`": Fault(FaultKind.WRONG_JSON, body=[{}]),
-    "wrong types": Fault(FaultKind.WRONG_JSON, body=_wrong_types()),
-    "wrong types in a list": Fault(FaultKind.WRONG_JSON, body=[_wrong_types()]),
-}
-REFUSALS = {str(status): Fault(FaultKind.STATUS, status=status) for status in (401, 403, 404, 409, 422, 451)}
-EVERY_FAULT = {**LIMITS, **FAILURES, **SHAPES, **REFUSALS}
-OF_GRAPHQL = {"RATE_LIMITED, 200": Fault(FaultKind.GRAPHQL_RATE_LIMITED, reset_in=600)}
-
-
-def _taken(name: str, fault: Fault) -> Fault:
-    """The fault in the answer of a request that GitHub has acted on."""
-    if name == "reset":
-        return Fault(FaultKind.APPLIED_THEN_RESET)
-    if name == "time-out":
-        return Fault(FaultKind.APPLIED_THEN_DELAYED)
-    body: object = fault.body
-    headers = {}
-    if name in LIMITS or fault.kind is FaultKind.STATUS:
-        body = {"message": "You have exceeded a secondary rate limit" if name in LIMITS else "No"}
-    if fault.kind is FaultKind.PRIMARY_LIMIT:
-        headers = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(ceil(timezone.now().timestamp()) + 600)}
-    if fault.retry_after:
-        headers = {"retry-after": str(fault.retry_after)}
-    if fault.kind is FaultKind.BROKEN_JSON:
-        body = b'{"id": 1, "node_id": "MDEx'
-    status = fault.status or (403 if name in LIMITS else 200)
-    return Fault(FaultKind.APPLIED_THEN_REPLACED, status=status, body=body, headers=headers)
-
-
-# Calls
-
-
-@dataclass(frozen=True)
-class Call:
-    """A call of a run. `after` calls of its route come first and are answered well."""
-
-    name: str
-    route: str
-    faults: dict[str, Fault] = field(default_factory=lambda: EVERY_FAULT)
-    after: int = 0
-    taken: bool = False
-    """GitHub acts on the call; the answer is at fault."""
-    follow_up: bool = False
-    """It is a call of a later review of a pull request, in which a finding is gone and nothing is new."""
-    usual: int = 1
-    """Calls of its route where there is no fault, those before it included."""
-
-
-CALLS = [
-    Call("The installation, where the webhook did not tell", "repository_installation"),
-    Call("A token", "installation_token"),
-    Call("The pull request", "pull"),
-    Call("Its files", "files"),
-    Call("`.kodiai.yml`", "contents"),
-    Call("Search", "search"),
-    Call("The files' contents, by GraphQL", "graphql", {**OF_GRAPHQL, **EVERY_FAULT}),
-    Call("A file's content by REST, where GraphQL is unavailable", "contents", after=1, usual=3),
-    Call("The review", "create_review"),
-    Call("The review, when GitHub has taken it and the answer is at fault", "create_review", taken=True),
-    Call("The list of reviews, after a post of unknown outcome", "list_reviews"),
-    Call(
-        "The conversation, before a later review",
-        "graphql",
-        {**OF_GRAPHQL, **EVERY_FAULT},
-        after=1,
-        follow_up=True,
-        usual=3,
-    ),
-    Call("The summary, brought up to date by a later review", "update_review", follow_up=True),
-    Call(
-        "The summary, when GitHub has taken it and the answer is at fault", "update_review", taken=True, follow_up=True
-    ),
-    Call("A thread that is to be resolved", "graphql", {**OF_GRAPHQL, **EVERY_FAULT}, after=2, follow_up=True, usual=3),
-    Call("A comment on a finding that is gone", "update_comment", follow_up=True),
-    Call("The check run", "create_check_run"),
-    Call("The check run, when GitHub has taken it and the answer is at fault", "create_check_run", taken=True),
-    Call("The list of check runs, after a post of unknown outcome", "list_check_runs"),
-]
-OF_CHECK_RUNS = ("create_check_run", "list_check_runs")
-CELLS = [(call, name) for call in CALLS for name in call.faults]
-FAST = ("primary limit, 403", "reset", "`{}`", "403")
-"""A fault of each kind. With the others the matrix takes minutes."""
+KINDS = ("primary limit, 403", "reset", "`{}`", "403")
+FAST = {(call.name, KINDS[number % len(KINDS)]) for number, call in enumerate(CALLS)}
+"""Each call with a fault, and a fault of each kind. With the others the matrix takes minutes."""
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +87,7 @@ def github(box: Sandbox, settings: Settings, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize(
     ("call", "name"),
-    [pytest.param(call, name, marks=() if name in FAST else pytest.mark.slow) for call, name in CELLS],
+    [pytest.param(call, name, marks=() if (call.name, name) in FAST else pytest.mark.slow) for call, name in CELLS],
     ids=lambda value: value if isinstance(value, str) else value.name,
 )
 def test_every_fault_ends_the_run_clearly_or_it_goes_on(
@@ -208,10 +108,10 @@ def test_every_fault_ends_the_run_clearly_or_it_goes_on(
 
 def test_the_table_shows_every_call_with_every_fault() -> None:
     if WRITE:
-        TABLE.write_text(_rendered(SEEN), encoding="utf-8")
+        TABLE.write_text(rendered(COMMITTED | SEEN), encoding="utf-8")
     else:
         assert list(COMMITTED) == [(call.name, name) for call, name in CELLS]
-        assert TABLE.read_text(encoding="utf-8") == _rendered(COMMITTED), "make fault-matrix writes it"
+        assert TABLE.read_text(encoding="utf-8") == rendered(COMMITTED), "make fault-matrix writes it"
 
 
 # One cell
@@ -219,13 +119,14 @@ def test_the_table_shows_every_call_with_every_fault() -> None:
 
 def _cell(github: Sandbox, pull: PullRequest, call: Call, name: str, times: int | None) -> str:
     """Run a review whose call meets the fault that many times (None: each time); check what must hold; say what was."""
-    fault = _taken(name, call.faults[name]) if call.taken else call.faults[name]
+    fault = taken(name, call.faults[name]) if call.taken else call.faults[name]
     fault = replace(fault, reached=Event(), released=Event())
     github.clear_faults()
     for limit in github.limits.values():
         limit.restore()
-    github.graphql_available = call.route != "contents" or call.after == 0
+    github.graphql_available = call.route != "tree" and (call.route != "contents" or call.after == 0)
     Delivery.objects.all().delete()
+    GitHubOutage.objects.all().delete()
     for said in (pull.reviews, pull.review_comments, pull.threads):
         said.clear()
     pull.push({"shop.py": AFTER})
@@ -238,7 +139,10 @@ def _cell(github: Sandbox, pull: PullRequest, call: Call, name: str, times: int 
     pull.repository.check_runs.clear()
     cache.clear()
     tokens._tokens.clear()
-    delivery = admit(pull, **({"installation": None} if call.route == "repository_installation" else {}))
+    if call.merge_group:
+        delivery = admit(create_merge_group(pull), "checks_requested", event="merge_group")
+    else:
+        delivery = admit(pull, **({"installation": None} if call.route == "repository_installation" else {}))
     if call.route == "list_reviews":
         github.fail("create_review", Fault(FaultKind.APPLIED_THEN_RESET))
     if call.route == "list_check_runs":
@@ -246,15 +150,15 @@ def _cell(github: Sandbox, pull: PullRequest, call: Call, name: str, times: int 
     github.fail(call.route, fault, times, call.after)
     try:
         steps = _live(github, delivery)
-        told = _tell(github, delivery) if call.route in OF_CHECK_RUNS else []
+        reported = _report_later(github, delivery) if call.route in OF_CHECK_RUNS else []
     finally:
         fault.release()
     review = Review.objects.select_related("delivery").get(delivery=delivery)
-    _check(github, pull, review)
-    return ", ".join([*steps, _outcome(github, review, call), *told])
+    _check(github, pull, review, call)
+    return ", ".join([*steps, _outcome(github, review, call), *reported])
 
 
-def _tell(github: Sandbox, delivery: Delivery) -> list[str]:
+def _report_later(github: Sandbox, delivery: Delivery) -> list[str]:
     """Report the check run of a finished run, five hours later each time, until it is reported or abandoned.
 
     Return what became of it, in words.
@@ -301,6 +205,9 @@ def _live(github: Sandbox, delivery: Delivery) -> list[str]:
         if review.attempts > attempts:
             attempts = review.attempts
             steps.append("failed attempt")
+        elif GitHubOutage.objects.exists():
+            # Waits differ by chance.
+            steps.append("deferred until GitHub is back")
         else:
             steps.append(f"deferred {round((review.deferred_until - now).total_seconds() / 60)} min")
         _let_time_pass(review)
@@ -318,15 +225,17 @@ def _let_time_pass(review: Review) -> None:
         Review.objects.filter(pk=review.pk).update(deferred_since=review.deferred_since - waited)
 
 
-def _check(github: Sandbox, pull: PullRequest, review: Review) -> None:
+def _check(github: Sandbox, pull: PullRequest, review: Review, call: Call) -> None:
     """What must hold for every run that has ended, whatever GitHub did."""
     ours = [kept for kept in pull.reviews if marker(review) in kept["body"]]
     assert len(ours) <= 1, "nothing is published twice"
     assert len(pull.reviews) <= 1, "one review is enough"
     check_reported_once([pull])
     if review.conclusion in (Conclusion.SUCCESS, Conclusion.PARTIAL):
-        assert len(ours) == 1
-        assert review.github_review_id == ours[0]["id"]
+        # None: GitHub refused the edit of the summary, and nothing was new; or a merge group, which has no review.
+        assert review.github_review_id in (None, *(kept["id"] for kept in ours))
+        assert review.github_review_id is not None or call.follow_up or call.merge_group
+        assert not (review.is_merge_group and ours)
     else:
         assert review.conclusion_reason, "a run that published nothing says why"
     assert pull.comments == [], "the pull request gets no noise"
@@ -364,7 +273,7 @@ def _outcome(github: Sandbox, review: Review, call: Call) -> str:
         ways.append("no check run asked for")
     if github.count("review_comments"):
         ways.append("by REST")
-    ways.append("published")
+    ways.append("published" if review.published_at else "reported by its check run alone")
     if call.follow_up:
         gone = any(comment["body"].startswith(RESOLVED) for comment in pull_of(review, github).review_comments)
         ways.append("comment marked as gone" if gone else "thread left as it was")
@@ -378,51 +287,5 @@ def _outcome(github: Sandbox, review: Review, call: Call) -> str:
     return ", ".join(ways)
 
 
-# The table
-
-HEAD = """# What Kodiai does when GitHub fails
-
-Written by `make fault-matrix` from what a run of the tests saw (`tests/reviews/test_fault_matrix.py`); the tests fail
-where this page says something else. A call meets a fault once, or each time that it is made. In these runs
-`KODIAI_MAX_ATTEMPTS` is 2 and `KODIAI_MAX_DEFERRAL` 15 minutes; primary limits reset after 10 minutes, and
-`retry-after` says 5. A deferred check run is retried for a day.
-
-In every cell: at most one review on the pull request, one check run, no comment outside of the review, and none twice;
-one row in `executions`; one row in `rate_limit_events` if the author was looked up, with or without an answer, else
-none; at most two calls to Search, and none once its outcome is stored; no lease left behind; the delivery `done`, or
-`failed` where it says error.
-"""
-
-SAME = "the same"
-Cells = dict[tuple[str, str], tuple[str, ...]]
-
-
-def _rendered(cells: Cells) -> str:
-    """The page: a table for each call, in which faults of the same consequence share a row."""
-    parts = [HEAD]
-    for call in CALLS:
-        rows: dict[tuple[str, ...], list[str]] = {}
-        for name in call.faults:
-            rows.setdefault(cells[call.name, name], []).append(name)
-        lines = [f"## {call.name}", "", "| fault | once | each time |", "| --- | --- | --- |"]
-        for (once, ever), names in rows.items():
-            lines.append(f"| {'; '.join(names)} | {once} | {SAME if ever == once else ever} |")
-        parts.append("\n".join([*lines, ""]))
-    return "\n".join(parts)
-
-
-def _committed() -> Cells:
-    cells: Cells = {}
-    call = ""
-    for line in TABLE.read_text(encoding="utf-8").splitlines() if TABLE.exists() else ():
-        if line.startswith("## "):
-            call = line.removeprefix("## ")
-        elif line.startswith("| ") and not line.startswith(("| fault", "| ---")):
-            names, once, ever = line.removeprefix("| ").removesuffix(" |").split(" | ")
-            cells.update({(call, name): (once, once if ever == SAME else ever) for name in names.split("; ")})
-    order = [(call.name, name) for call, name in CELLS]
-    return {key: cells[key] for key in sorted(cells, key=lambda key: order.index(key) if key in order else -1)}
-
-
 SEEN: Cells = {}
-COMMITTED = _committed()
+COMMITTED = committed()

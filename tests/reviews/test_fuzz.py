@@ -114,6 +114,37 @@ def test_a_configuration_is_read_or_named(text: str) -> None:
     hostile.check_config(text)
 
 
+# Settings of other linters, in each format
+
+linter_names = (
+    "tool ruff lint ignore per-file-ignores select F ALL F821 rules off overrides files * ** !a {a,b} globals x linter "
+    "level ignored override info DL3006 disable SC2086-SC2090 all flake8 project requires-python >=3.9 default extend "
+    "extend-words builtins exclude"
+)
+linter_words = st.sampled_from(linter_names.split())
+documents = st.recursive(
+    linter_words | json_values,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(linter_words, inner, max_size=4),
+    max_leaves=12,
+)
+ini = st.lists(linter_words | st.sampled_from(["[flake8]", "=", "\n", "\n  ", ",", ":", "#"]), max_size=30).map(
+    " ".join
+)
+toml_pieces = st.sampled_from(
+    ["[tool.ruff]\n", "lint.ignore = ", "['F']\n", "builtins", " = ", "[", "]", "'x'", "\n", "."]
+)
+
+
+@fuzzed
+@given(
+    st.sampled_from(hostile.LINTER_FILES),
+    documents.map(json.dumps) | ini | st.lists(toml_pieces | st.text(max_size=3), max_size=20).map("".join),
+)
+@example(".python-version", "3." + "9" * 5000)
+def test_settings_of_linters_are_read_or_named(path: str, text: str) -> None:
+    hostile.check_linters(path, text)
+
+
 # The output of an engine
 
 locations = st.fixed_dictionaries({"row": st.integers(-1, 6) | json_values, "column": st.integers(0, 9)})

@@ -30,7 +30,7 @@ def test_closing_a_pull_request_ends_its_running_run(pull: PullRequest, monkeypa
     meanwhile(monkeypatch, close)
     review = run(delivery)
 
-    assert (review.conclusion, review.conclusion_reason) == (Conclusion.SKIPPED, "the pull request was closed")
+    assert (review.conclusion, review.conclusion_reason) == (Conclusion.SKIPPED, "the pull request is closed")
     assert pull.reviews == []
     # Its enrichment was final, so it leaves its rows like any other.
     assert RateLimitEvent.objects.count() == Execution.objects.count() == 1

@@ -11,8 +11,6 @@ from reviews.redaction import REDACTED, redact
 from sandbox import Sandbox
 from tests.support.runs import admit, run
 
-pytestmark = pytest.mark.database
-
 ODD = 'pass"w\\ord <&> é'
 
 

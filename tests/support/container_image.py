@@ -16,6 +16,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+from tests.support.processes import bound
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -149,7 +151,7 @@ class Image:
             )
         )
         return subprocess.Popen(
-            ["unshare", "--mount", "--propagation", "private", "sh", "-c", script], env=inside, **options
+            bound("unshare", "--mount", "--propagation", "private", "sh", "-c", script), env=inside, **options
         )
 
     def run(self, command: list[str], environment: dict[str, str]) -> "subprocess.CompletedProcess[str]":

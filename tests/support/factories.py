@@ -1,5 +1,6 @@
 """One factory for each model, with realistic values; a test names only what it is about."""
 
+from datetime import timedelta
 from typing import Any
 
 import factory
@@ -7,17 +8,27 @@ from django.utils import timezone
 from factory.django import DjangoModelFactory
 
 from reviews.models import (
+    Attempt,
+    AttemptOutcome,
     AuthorTier,
     CheckRunReport,
     CommandOutcome,
+    CountedUntil,
     Delivery,
     DeliveryStatus,
+    GitHubLimit,
+    GitHubOutage,
     IgnoredFinding,
     LanguageModelUsage,
     MissedDelivery,
+    Notification,
+    NotificationKind,
     PeriodicTask,
+    ReportedFinding,
     Review,
+    Tally,
     ThumbsDown,
+    Turn,
 )
 from telemetry.models import Conclusion, DegradationPath, Execution, RateLimitEvent
 
@@ -70,6 +81,7 @@ class DeliveryFactory(DjangoModelFactory):
     installation_id = 4242
     head_sha = factory.Faker("sha1")
     sender = "octocat"
+    author = "octocat"
     queued_at = NOW
     finished_at = NOW
 
@@ -105,6 +117,33 @@ class ReviewFactory(DjangoModelFactory):
     finished_at = NOW
     conclusion = Conclusion.SUCCESS
     execution_recorded_at = NOW
+
+
+class AttemptFactory(DjangoModelFactory):
+    """An attempt that finished its run with one call."""
+
+    class Meta:
+        model = Attempt
+
+    review = factory.SubFactory(ReviewFactory)
+    worker = "worker-1:4711"
+    started_at = NOW
+    ended_at = NOW
+    outcome = AttemptOutcome.FINISHED
+    calls = factory.LazyFunction(
+        lambda: [
+            {
+                "at": timezone.now().isoformat(),
+                "method": "GET",
+                "endpoint": "/repos/acme/web/pulls/7",
+                "status": 200,
+                "duration_ms": 120,
+                "resource": "core",
+                "remaining": 4870,
+            }
+        ]
+    )
+    calls_made = 1
 
 
 class CheckRunReportFactory(DjangoModelFactory):
@@ -153,6 +192,40 @@ class IgnoredFindingFactory(DjangoModelFactory):
     ignored_by = "octocat"
 
 
+class ReportedFindingFactory(DjangoModelFactory):
+    """A finding that nobody has fixed."""
+
+    class Meta:
+        model = ReportedFinding
+
+    repo = "acme/web"
+    repo_id = 7
+    pr_number = NUMBER
+    fingerprint = factory.Faker("md5")
+    engine = "ruff"
+    rule = "F401"
+    severity = "minor"
+    path = "app/views.py"
+    reported_at = NOW
+
+
+class TallyFactory(DjangoModelFactory):
+    class Meta:
+        model = Tally
+
+    metric = "runs"
+    label = factory.Sequence(lambda n: f"conclusion-{n}")
+    value = 3.0
+
+
+class CountedUntilFactory(DjangoModelFactory):
+    class Meta:
+        model = CountedUntil
+
+    source = factory.Sequence(lambda n: f"source-{n}")
+    moment = NOW
+
+
 class ThumbsDownFactory(DjangoModelFactory):
     class Meta:
         model = ThumbsDown
@@ -175,6 +248,51 @@ class MissedDeliveryFactory(DjangoModelFactory):
     event_type = "pull_request.opened"
     delivered_at = NOW
     status_code = 502
+
+
+class GitHubLimitFactory(DjangoModelFactory):
+    """A limit of which little is used."""
+
+    class Meta:
+        model = GitHubLimit
+
+    installation_id = NUMBER
+    resource = "core"
+    limit = 5000
+    remaining = 4990
+    reset_at = factory.LazyFunction(lambda: timezone.now() + timedelta(hours=1))
+    seen_at = NOW
+
+
+class GitHubOutageFactory(DjangoModelFactory):
+    """An outage that one run has met."""
+
+    class Meta:
+        model = GitHubOutage
+
+    installation_id = NUMBER
+    failed_run = NUMBER
+    error = "GitHub answered 503 to GET /repos/acme/web/pulls/7"
+
+
+class TurnFactory(DjangoModelFactory):
+    class Meta:
+        model = Turn
+
+    installation_id = 4242
+    author = factory.Sequence(lambda n: f"author-{n}")
+    runs = 1
+    used_seconds = 1.5
+
+
+class NotificationFactory(DjangoModelFactory):
+    """One that no channel has yet."""
+
+    class Meta:
+        model = Notification
+
+    kind = factory.Iterator(NotificationKind.values)
+    message = "2 runs have failed in the last hour."
 
 
 class PeriodicTaskFactory(DjangoModelFactory):

@@ -8,10 +8,10 @@ from dataclasses import replace
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from reviews.config import repository
+from reviews.config import linters, repository
 from reviews.engines import sarif
 from reviews.engines.analyzers import ruff
-from reviews.findings import Finding, LeftOut, LeftOutReason, Report, bounded
+from reviews.findings import Finding, LeftOut, LeftOutReason, Report, Severity, bounded
 from reviews.github.patches import BadPatch, parse_hunks
 from reviews.intake.payloads import BadDelivery, read_delivery
 from reviews.models import Review
@@ -20,49 +20,21 @@ from reviews.publishing.markdown import MAX_BODY, comment_body, summary_body
 from telemetry.models import DegradationPath
 
 RULE_URL = "https://docs.astral.sh/ruff/rules/unused-import"
-OUR_HTML = re.compile(r"<details><summary>(?:\d+ files? skipped|Details)</summary>\n?|</details>\n?")
+OUR_HTML = re.compile(
+    r"<details><summary>(?:\d+ files? skipped|\d+ findings? of severity info|Details|How to suppress)</summary>\n?"
+    r"|</details>\n?"
+)
 
 MARKUP = (
-    "@everyone",
-    "@octo/team",
-    "fixes #1",
-    "closes octo/demo#1",
-    "GH-1",
-    "fixes https://github.com/octo/demo/issues/1",
-    "www.example.com",
-    "mailto:mona@example.com",
-    "![x](https://example.com/pixel.png)",
-    "[x](javascript:alert(1))",
-    "<https://example.com>",
-    "[x]: https://example.com",
-    "<img src=x onerror=alert(1)>",
-    "<!-- kodiai:review 0123456789abcdef0123456789abcdef -->",
-    "</details>",
-    "\n# heading\n",
-    "\n===\n",
-    "\n---\n",
-    "\n| a | b |\n| --- | --- |\n",
-    "\\|",
-    "|",
-    "`",
-    "``",
-    "```",
-    "\n~~~\n",
-    "\n```suggestion\nevil()\n```\n",
-    "$\\color{red}x$",
-    "&lt;",
-    "&#64;everyone",
-    "\u202e",
-    "\u200b",
-    "\U000e0041",
-    "\x1b[31m",
-    "\r",
-    "\0",
-    "\ud800",
-    "*",
-    "_",
-    "\\",
-)
+    "@everyone", "@octo/team", "fixes #1", "closes octo/demo#1", "GH-1",
+    "fixes https://github.com/octo/demo/issues/1", "www.example.com", "mailto:mona@example.com",
+    "![x](https://example.com/pixel.png)", "[x](javascript:alert(1))", "<https://example.com>",
+    "[x]: https://example.com", "<img src=x onerror=alert(1)>",
+    "<!-- kodiai:review 0123456789abcdef0123456789abcdef -->", "</details>", "\n# heading\n", "\n===\n", "\n---\n",
+    "\n| a | b |\n| --- | --- |\n", "\\|", "|", "`", "``", "```", "\n~~~\n", "\n```suggestion\nevil()\n```\n",
+    "$\\color{red}x$", "&lt;", "&#64;everyone", "\u202e", "\u200b", "\U000e0041", "\x1b[31m", "\r", "\0", "\ud800",
+    "*", "_", "\\",
+)  # fmt: skip
 """Pieces of which names and messages are made to break out of the text they stand in."""
 
 _CALLS = re.compile(r"(?<![\w`])@[A-Za-z0-9]|#\w|\bGH-\d|://|\bwww\.|\bmailto:|\bxmpp:", re.IGNORECASE)
@@ -90,7 +62,7 @@ def assert_tame(markdown: str, *, suggestion: str | None = None, urls: Collectio
             assert OUR_HTML.fullmatch(token.content), token.content
         for inner in token.children or ():
             assert inner.type != "image", inner
-            assert inner.type != "html_inline" or inner.content in ("<sub>", "</sub>"), inner
+            assert inner.type != "html_inline", inner
             if inner.type == "link_open":
                 assert inner.attrs["href"] in urls, inner
             if inner.type == "code_inline":
@@ -149,6 +121,29 @@ def check_config(text: str) -> None:
     for problem in done.problems:
         assert problem.startswith((f"`{repository.PATH}`", "Section `"))
         assert_tame(f"> {problem}")
+
+
+LINTER_FILES = linters.paths_for(["a.py", "a.ts", "a.sh", "Dockerfile", ".github/workflows/a.yml"])
+LINTED = [
+    Finding(path, 1, 1, Severity.MAJOR, rule, "`x` is not 'y'")
+    for path, rule in (("a.py", "F821"), ("a.ts", "eslint(no-undef)"), ("a.sh", "SC2086"), ("Dockerfile", "DL3006"))
+]
+NEVER_OFF = [Finding("a.py", 1, 1, Severity.CRITICAL, rule, "") for rule in ("github-token", "language-model")]
+
+
+def check_linters(path: str, text: str) -> None:
+    """`path` is one of `LINTER_FILES`. What it says turns findings off or lowers their severities, and no secret's."""
+    settings = linters.parse({path: text})
+    for problem in settings.problems:
+        assert problem.startswith(f"`{path}` has no effect: ")
+        assert_tame(f"> {problem}")
+    for finding in LINTED:
+        applied = settings.apply(finding, text)
+        assert applied is None or applied.severity.rank >= finding.severity.rank
+        assert applied is None or replace(applied, severity=finding.severity) == finding
+    for finding in NEVER_OFF:
+        assert settings.apply(finding, text) is finding
+    assert 7 <= settings.python_version("a.py") <= 15
 
 
 def check_engine_output(output: bytes, files: dict[str, str], root: str) -> None:

@@ -30,7 +30,6 @@ OF_A_RUN = (*UNTIL_PUBLISHED, "finished_at", *AFTER_THE_END)
 """The points of a run that ends well, in their order. `finished_at` is in a transaction, which a kill undoes."""
 
 AFTER = (
-    ("reviews.runs.runner", "claim", "claimed"),
     ("reviews.commands.handlers", "post", "answer-posted"),
     ("reviews.service", "record_rate_limit_event", "event-written"),
     ("reviews.publishing.publish", "update_summary", "summary-updated"),
@@ -42,17 +41,20 @@ AFTER = (
     ("reviews.service", "record_execution", "execution-written"),
     ("reviews.publishing.check_runs", "post", "check-run-posted"),
     ("reviews.intake.inbox", "enqueue", "queued"),
+    ("reviews.intake.inbox", "enqueue_new", "queued"),
     ("reviews.runs.runner", "enqueue", "queued"),
     ("reviews.maintenance.recovery", "enqueue", "queued"),
 )
 """Functions after which a point lies. The effect is there; its time stamp, or its transaction, is not."""
 BEFORE = (
-    ("reviews.runs.runner", "process", "given-out"),
+    ("tests.support.runs", "process", "given-out"),
+    ("reviews.runs.runner", "take_turn", "given-out"),
+    ("reviews.runs.runner", "_run", "claimed"),
     ("reviews.runs.runner", "reschedule", "put-back"),
     ("reviews.maintenance.recovery", "fail_attempt", "swept"),
 )
-"""Functions before which a point lies: a worker has a task and no claim yet, the attempt has ended and its claim has
-not, the sweep has taken a dead worker's claim."""
+"""Functions before which a point lies: a worker has a task and no claim yet, it has claimed a run and not begun it, the
+attempt has ended and its claim has not, the sweep has taken a dead worker's claim."""
 IN_A_RUN = (
     "given-out",
     "claimed",
@@ -97,8 +99,7 @@ def watch(reach: Callable[..., None], replace: Callable[[Any, str, object], None
     def after(function: Callable[..., Any], point: str) -> Callable[..., Any]:
         def watched(*args: Any, **kwargs: Any) -> Any:
             result = function(*args, **kwargs)
-            if point != "claimed" or result is not None:
-                reach(point, *args, *kwargs.values())
+            reach(point, *args, *kwargs.values())
             return result
 
         return watched
@@ -144,5 +145,5 @@ class Points:
 
 
 def die() -> None:
-    """End the process, as far as anybody else can tell."""
+    """End the process, as far as anybody else can see."""
     raise Killed

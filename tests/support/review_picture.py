@@ -78,7 +78,7 @@ def page(pull: PullRequest, summary: str, comments: Sequence[Mapping[str, Any]],
 
 
 def is_picture_of(path: Path, html: str) -> bool:
-    """Tell whether a picture was taken of this page: it contains the page's digest."""
+    """Return whether a picture was taken of this page: it contains the page's digest."""
     return path.exists() and _source(html) in path.read_bytes()
 
 
@@ -97,7 +97,7 @@ def take(path: Path, html: str) -> None:
 
 
 def can_be_taken() -> bool:
-    """Tell whether Chromium is installed."""
+    """Return whether Chromium is installed."""
     return shutil.which(BROWSER) is not None
 
 

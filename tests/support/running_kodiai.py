@@ -1,28 +1,27 @@
 """A whole Kodiai: `manage.py run` on a database of its own, beside a sandbox of GitHub."""
 
 import json
-import os
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
-import psycopg
 from django.conf import settings as django_settings
 
 from sandbox import PullRequest, Sandbox, WebhookResponse, webhook_payload
+from tests.support import processes
+from tests.support.databases import Database, empty_database
+from tests.support.processes import ROOT, bound
 from tests.support.waiting import PATIENCE, eventually
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-POSTGRES_URL = os.environ.get("KODIAI_TEST_POSTGRES_URL", "")
+MANAGE = ROOT / "manage.py"
 
 
 @dataclass
@@ -34,14 +33,16 @@ class Kodiai:
     github: Sandbox
     log: Path
     environment: dict[str, str]
+    command: tuple[str, ...] = (str(MANAGE), "run")
     process: "subprocess.Popen[bytes]" = field(init=False)
 
     def start(self) -> None:
-        """Start `manage.py run` and wait until its web server answers."""
+        """Start its processes, in a process group of their own, and wait until the web server answers."""
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, str(ROOT / "manage.py"), "run"],
+                bound(sys.executable, *self.command),
                 env=self.environment, cwd=self.log.parent, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                start_new_session=True,
             )  # fmt: skip
         eventually(lambda: _answers(self.url) or self.process.poll() is not None, "the web server answers")
         assert self.process.poll() is None, self.log.read_text()
@@ -56,6 +57,24 @@ class Kodiai:
 
     def send(self, pull: PullRequest, action: str = "opened", **options: Any) -> WebhookResponse:
         return self.github.send_webhook(self.webhooks, "pull_request", webhook_payload(pull, action), **options)
+
+    def manage(self, *arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command of `manage.py` to its end, with this Kodiai's settings and these."""
+        return processes.python(str(MANAGE), *arguments, cwd=self.log.parent, **self.environment | settings)
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Run a worker beside it during a block: for a Kodiai that has none (`workers=0`)."""
+        with self.log.open("ab") as output:
+            worker = subprocess.Popen(
+                [sys.executable, str(MANAGE), "worker"],
+                env=self.environment, cwd=self.log.parent, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            )  # fmt: skip
+        try:
+            yield
+        finally:
+            worker.terminate()
+            worker.wait(PATIENCE)
 
     def workers(self) -> list[int]:
         """The worker processes, which are children of the supervisor."""
@@ -77,37 +96,38 @@ class Kodiai:
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """Rows of the database, read behind Kodiai's back."""
-        if self.database.startswith("postgres"):
-            with psycopg.connect(self.database) as connection:
-                return list(connection.execute(query).fetchall())  # type: ignore[arg-type]
-        with closing(sqlite3.connect(self.database.removeprefix("sqlite:///"))) as connection:
-            return connection.execute(query).fetchall()
+        return Database(self.database).fetch(query)
 
     def events(self) -> list[dict[str, Any]]:
-        """The log so far, one dict a line. A line whose end is not written yet is not told yet."""
+        """The log so far, one dict a line. A line whose end is not written yet is not read yet."""
         lines = self.log.read_text().splitlines(keepends=True)
         return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("\n")]
 
 
 @contextmanager
-def running_kodiai(folder: Path, *, workers: int = 1, **environment: str) -> Iterator[Kodiai]:
+def running_kodiai(
+    folder: Path,
+    *,
+    workers: int = 1,
+    secret: str = "e2e-secret",
+    command: tuple[str, ...] = Kodiai.command,
+    **environment: str,
+) -> Iterator[Kodiai]:
     """A Kodiai that answers, on an empty database and beside a sandbox; `environment` is added to its settings.
 
     The database is one of its own, unless `environment` has the `DATABASE_URL` of another.
     """
     with ExitStack() as stack:
         database = environment.get("DATABASE_URL") or stack.enter_context(empty_database(folder))
-        github = stack.enter_context(Sandbox(webhook_secret="e2e-secret"))
-        kept = {key: value for key, value in os.environ.items() if not key.startswith("KODIAI_")}
-        settings = kept | {
+        github = stack.enter_context(Sandbox(webhook_secret=secret))
+        defaults = {
             "DATABASE_URL": database,
             "PORT": str(free_port()),
-            "KODIAI_ENV_FILE": os.devnull,
             "KODIAI_SECRET_KEY": "e2e" * 20,
             "KODIAI_GITHUB_API_URL": github.url,
             "KODIAI_GITHUB_APP_ID": str(github.app_id),
             "KODIAI_GITHUB_PRIVATE_KEY": github.private_key,
-            "KODIAI_GITHUB_WEBHOOK_SECRET": "e2e-secret",
+            "KODIAI_GITHUB_WEBHOOK_SECRET": secret,
             "KODIAI_SWEEP_SECONDS": "1",
             "KODIAI_LEASE_SECONDS": "2",
             "KODIAI_MAX_ATTEMPTS": "50",
@@ -115,31 +135,16 @@ def running_kodiai(folder: Path, *, workers: int = 1, **environment: str) -> Ite
             # A Redis of several Kodiais: each has keys of its own.
             "KODIAI_TASKS_URL": django_settings.KODIAI_TASKS_URL,
             "RQ_KEY_PREFIX": uuid.uuid4().hex,
-            "DJANGO_SETTINGS_MODULE": "kodiai.settings",
-            **environment,
         }
-        running = Kodiai(f"http://127.0.0.1:{settings['PORT']}", database, github, folder / "kodiai.log", settings)
+        settings = processes.environment(**defaults | environment)
+        running = Kodiai(
+            f"http://127.0.0.1:{settings['PORT']}", database, github, folder / "kodiai.log", settings, command
+        )
         try:
             running.start()
             yield running
         finally:
             running.end()
-
-
-@contextmanager
-def empty_database(folder: Path) -> Iterator[str]:
-    """The URL of an empty database that exists for as long as the block: a file in `folder`, or one of the server."""
-    name = f"kodiai_{uuid.uuid4().hex}"
-    if not POSTGRES_URL:
-        yield f"sqlite:///{folder / name}.sqlite3"
-        return
-    with psycopg.connect(POSTGRES_URL, autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
-    try:
-        yield f"{POSTGRES_URL.rpartition('/')[0]}/{name}"
-    finally:
-        with psycopg.connect(POSTGRES_URL, autocommit=True) as server:
-            server.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
 
 
 def free_port() -> int:

@@ -1,45 +1,47 @@
 """Runs for the tests: deliveries that came in the proper way, processed here or in a process of their own."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.conf import settings
 from django.core.cache import cache
-from django.db import connection
+from django.db import IntegrityError, connection
 from django.utils import timezone
 from django_tasks import TaskResultStatus
 from django_tasks_db.models import DBTaskResult
 
 from reviews import service
 from reviews.github import tokens
-from reviews.intake.inbox import accept
+from reviews.github.facts import INSTALLATION_EVENTS
+from reviews.intake.inbox import accept_all
 from reviews.intake.payloads import read_delivery
 from reviews.maintenance.recovery import sweep
 from reviews.models import CheckRunReport, Delivery, Review
 from reviews.publishing.check_runs import report_pending
 from reviews.runs import runner
-from reviews.runs.runner import process
-from sandbox import PullRequest, add_comment, add_reply, webhook_payload
-from telemetry.models import Execution, RateLimitEvent
+from reviews.runs.lease import claim
+from sandbox import MergeGroup, PullRequest, add_comment, add_reply, webhook_payload
+from telemetry.models import Conclusion, Execution, RateLimitEvent
+from tests.support import processes
 from tests.support.kill_points import Killed, Points, die
 
-ROOT = Path(settings.BASE_DIR)
+ROOT = processes.ROOT
 
 
-def admit(pull: PullRequest, action: str = "opened", *, delivery_id: str | None = None, **payload: Any) -> Delivery:
-    """Let a delivery about a pull request in; its task is queued and not run."""
+def admit(
+    pull: PullRequest | MergeGroup, action: str = "opened", *, delivery_id: str | None = None, **payload: Any
+) -> Delivery:
+    """Let a delivery about a pull request, or a merge group, in; its task is queued and not run."""
     body = json.dumps(webhook_payload(pull, action, **payload)).encode()
     parsed = read_delivery(delivery_id or str(uuid4()), payload.get("event", "pull_request"), body)
-    accept(parsed)
+    accept_all([parsed])
     return Delivery.objects.get(delivery_id=parsed.delivery_id, event_type=parsed.event_type)
 
 
@@ -49,6 +51,21 @@ def say(pull: PullRequest, text: str, by: str = "mona", to: int | None = None) -
         return admit(pull, "created", event="issue_comment", comment=add_comment(pull, by, text))
     reply = add_reply(pull, by, text, to)
     return admit(pull, "created", event="pull_request_review_comment", comment=reply)
+
+
+def process(delivery_pk: int) -> None:
+    """Act on a queued delivery as a worker does, whoever's turn it is, and whenever its time has come."""
+    delivery = Delivery.objects.get(pk=delivery_pk)
+    if delivery.event in INSTALLATION_EVENTS:
+        runner.handle_installation(delivery)
+        return
+    try:
+        review = claim(delivery_pk, runner._worker())
+    except IntegrityError:
+        runner._queue_for_later(delivery)
+        return
+    if review is not None:
+        runner._run(review)
 
 
 def end_waits() -> None:
@@ -133,6 +150,13 @@ def run(delivery: Delivery) -> Review:
     return Review.objects.select_related("delivery").get(delivery=delivery)
 
 
+def assert_finishes_once(pull: PullRequest, delivery: Delivery) -> None:
+    """Let a run finish: its pull request, which has no other, gets one review, and telemetry one row of each."""
+    assert run(delivery).conclusion == Conclusion.SUCCESS
+    assert len(pull.reviews) == 1
+    assert RateLimitEvent.objects.count() == Execution.objects.count() == 1
+
+
 @dataclass(frozen=True)
 class QueuedTask:
     """A task that waits for a worker; `run_after` is None where it may run at once."""
@@ -154,6 +178,16 @@ def queued_tasks() -> list[QueuedTask]:
         for job_id in registry.get_job_ids()
     ]
     return now + later
+
+
+def take_task(delivery_pk: int) -> None:
+    """Take the first task of a delivery out of the queue, as a worker does; fails if there is none."""
+    if not settings.KODIAI_TASKS_URL:
+        waiting = DBTaskResult.objects.filter(status=TaskResultStatus.READY, args_kwargs__args=[delivery_pk])
+        waiting.order_by("enqueued_at")[0].delete()
+        return
+    queue = _redis_queue()
+    queue.remove(next(job for job in queue.get_jobs() if job.args[0] == delivery_pk))
 
 
 def forget_tasks() -> None:
@@ -218,40 +252,28 @@ def body_without_marker(review: dict[str, Any]) -> str:
     return review["body"].partition("<!-- kodiai:review ")[0]
 
 
-def process_environment(**more: str) -> dict[str, str]:
-    """The environment of a Kodiai process that works on this test's database and sandbox."""
+def process_settings(**more: str) -> dict[str, str]:
+    """The settings of a Kodiai process that works on this test's database and sandbox."""
     database = connection.settings_dict
     if connection.vendor == "sqlite":
         url = f"sqlite:///{database['NAME']}"
     else:
         url = f"postgresql://{database['USER']}@{database['HOST']}:{database['PORT']}/{database['NAME']}"
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("KODIAI_")}
-    return kept | {
-        "DJANGO_SETTINGS_MODULE": "kodiai.settings",
-        "PYTHONPATH": str(ROOT),
+    same = ("TASKS_URL", "GITHUB_API_URL", "GITHUB_APP_ID", "GITHUB_PRIVATE_KEY", "RESOLVE_THREADS")
+    same += ("LLM_MODEL", "LLM_BASE_URL", "LLM_API_KEY")
+    return {
         "DATABASE_URL": url,
-        "KODIAI_ENV_FILE": os.devnull,
         "KODIAI_SECRET_KEY": settings.SECRET_KEY,
-        "KODIAI_TASKS_URL": settings.KODIAI_TASKS_URL,
-        "KODIAI_GITHUB_API_URL": settings.KODIAI_GITHUB_API_URL,
-        "KODIAI_RESOLVE_THREADS": str(settings.KODIAI_RESOLVE_THREADS),
-        "KODIAI_LLM_MODEL": settings.KODIAI_LLM_MODEL,
-        "KODIAI_LLM_BASE_URL": settings.KODIAI_LLM_BASE_URL,
-        "KODIAI_LLM_API_KEY": settings.KODIAI_LLM_API_KEY,
-        "KODIAI_GITHUB_APP_ID": settings.KODIAI_GITHUB_APP_ID,
-        "KODIAI_GITHUB_PRIVATE_KEY": settings.KODIAI_GITHUB_PRIVATE_KEY,
         "KODIAI_GITHUB_WEBHOOK_SECRET": settings.KODIAI_GITHUB_WEBHOOK_SECRET[0],
+        **{f"KODIAI_{name}": str(getattr(settings, f"KODIAI_{name}")) for name in same},
         **more,
     }
 
 
-def start_process(delivery: Delivery, **environment: str) -> "subprocess.Popen[str]":
-    """Process a delivery in a process of its own; `environment` is added to its settings. Its log is its stderr."""
-    code = f"import django; django.setup(); from reviews.runs.runner import process; process({delivery.pk})"
+def start_process(delivery: Delivery, **more: str) -> "subprocess.Popen[str]":
+    """Process a delivery in a process of its own; `more` is added to its settings. Its log is its stderr."""
+    code = f"import django; django.setup(); from reviews.runs.runner import take_turn; take_turn({delivery.pk})"
+    environment = processes.environment(**process_settings(**more))
     return subprocess.Popen(
-        [sys.executable, "-c", code],
-        env=process_environment(**environment),
-        cwd=ROOT,
-        stderr=subprocess.PIPE,
-        text=True,
+        processes.bound(sys.executable, "-c", code), env=environment, stderr=subprocess.PIPE, text=True
     )

@@ -4,5 +4,5 @@ BEFORE = "def total(prices):\n    return sum(prices)\n"
 AFTER = (
     "import os\n\n\n"
     "def total(prices):\n    return sum(prices)\n\n\n"
-    "def label(price):\n    return f'price', undefined_name\n"
+    "def label(price):\n    return {'price', 'price'}, undefined_name\n"
 )

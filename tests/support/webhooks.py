@@ -57,6 +57,18 @@ def check_payload(event: str = "check_run", **check: Any) -> dict[str, Any]:
     }
 
 
+def merge_group_payload(**group: Any) -> dict[str, Any]:
+    """The part of a `merge_group` body that Kodiai reads."""
+    refs = {"head_ref": "refs/heads/gh-readonly-queue/main/pr-7-" + "a" * 40, "base_ref": "refs/heads/main"}
+    return {
+        "action": "checks_requested",
+        "merge_group": {"head_sha": "b" * 40, "base_sha": "a" * 40, **refs, **group},
+        "repository": {"full_name": "octo/demo"},
+        "installation": {"id": 99},
+        "sender": {"login": "github-merge-queue[bot]", "type": "Bot"},
+    }
+
+
 def without(payload: dict[str, Any], *path: str) -> dict[str, Any]:
     """A copy of a body that lacks what is at the end of `path`."""
     payload = json.loads(json.dumps(payload))

@@ -1,0 +1,213 @@
+"""Who wrote a pull request decides whether it is reviewed, and each head gets its check."""
+
+import pytest
+from pytest_django import Settings
+
+from reviews.models import Delivery, DeliveryStatus, Review
+from sandbox import PullRequest, Repository, Sandbox, add_comment
+from telemetry.models import Conclusion, Execution
+from tests.support.kill_points import Points
+from tests.support.runs import kill_at, resume
+from tests.support.shop import AFTER, BEFORE
+from tests.support.verdicts import receive, send, summary, verdict, work
+
+pytestmark = pytest.mark.django_db
+
+BOT = "renovate[bot]"
+
+
+@pytest.fixture
+def by_bot(repo: Repository) -> PullRequest:
+    return repo.open_pull_request(changes={"shop.py": AFTER}, author=BOT)
+
+
+@pytest.mark.parametrize(
+    ("author", "sender", "allowed", "draft", "shown"),
+    [
+        ("mona", BOT, [], False, "neutral"),
+        ("mona", "mona", [], False, "neutral"),
+        (BOT, BOT, [], False, "skipped"),
+        (BOT, "mona", [], False, "skipped"),
+        (BOT, BOT, ["renovate"], False, "neutral"),
+        (BOT, "mona", ["renovate[bot]"], False, "neutral"),
+        (BOT, "dependabot[bot]", ["dependabot"], False, "skipped"),
+        (BOT, BOT, ["renovate"], True, "skipped"),
+        (BOT, BOT, [], True, "skipped"),
+        ("mona", BOT, [], True, "skipped"),
+    ],
+)
+def test_the_author_decides(
+    repo: Repository,
+    settings: Settings,
+    author: str,
+    sender: str,
+    allowed: list[str],
+    draft: bool,
+    shown: str,
+) -> None:
+    settings.KODIAI_BOT_ALLOW_LIST = allowed
+    pull = repo.open_pull_request(changes={"shop.py": AFTER}, author=author, draft=draft)
+
+    delivery = send(pull, "synchronize", sender=sender)
+
+    assert (verdict(pull), len(pull.reviews)) == (shown, int(shown != "skipped"))
+    assert delivery.status == DeliveryStatus.DONE
+    if shown == "skipped":
+        assert ("draft" if draft else "renovate") in summary(pull)
+
+
+def test_kodiais_own_events_stay_ignored(by_bot: PullRequest) -> None:
+    assert send(by_bot, "synchronize", sender="kodiai[bot]").ignore_reason == "own-event"
+    assert verdict(by_bot) == "pending"
+
+
+def test_a_person_may_ask_for_a_review_of_a_bots_changes(by_bot: PullRequest) -> None:
+    send(by_bot, "opened")
+    comment = add_comment(by_bot, "mona", "@kodiai review")
+    send(by_bot, "created", "issue_comment", comment=comment)
+
+    assert verdict(by_bot) == "neutral"
+    by_bot.push({"shop.py": AFTER + "\n"})
+    send(by_bot, "synchronize", sender=BOT)
+    assert verdict(by_bot) == "skipped"
+    send(by_bot, "rerequested", "check_run", sender="mona")
+    assert verdict(by_bot) == "neutral"
+
+
+@pytest.mark.parametrize("allowed", [[], ["renovate"]])
+def test_a_comment_by_a_bot_commands_nothing(pull: PullRequest, settings: Settings, allowed: list[str]) -> None:
+    settings.KODIAI_BOT_ALLOW_LIST = allowed
+    comment = add_comment(pull, BOT, "@kodiai review")
+
+    assert send(pull, "created", "issue_comment", comment=comment).ignore_reason == "bot-sender"
+    assert (verdict(pull), len(pull.comments)) == ("pending", 1)
+
+
+def test_a_bot_that_requests_a_review_gets_none_of_its_own(by_bot: PullRequest) -> None:
+    send(by_bot, "review_requested", sender=BOT)
+    assert verdict(by_bot) == "skipped"
+    send(by_bot, "review_requested", sender="mona")
+    assert verdict(by_bot) == "neutral"
+
+
+def test_a_draft_waits_until_it_is_ready(repo: Repository) -> None:
+    """Converted while the run waits; pushed to; ready; and a draft again."""
+    pull = repo.open_pull_request(changes={"shop.py": AFTER})
+    receive(pull, "opened")
+    pull.convert_to_draft()
+    receive(pull, "converted_to_draft")
+    work()
+    assert {review.conclusion for review in Review.objects.all()} == {Conclusion.SKIPPED}
+    assert (verdict(pull), pull.reviews) == ("skipped", [])
+    pull.push({"shop.py": AFTER + "\n"})
+    send(pull, "synchronize")
+    assert (verdict(pull), pull.reviews) == ("skipped", [])
+
+    pull.ready_for_review()
+    send(pull, "ready_for_review")
+    assert (verdict(pull), len(pull.reviews)) == ("neutral", 1)
+
+    pull.convert_to_draft()
+    send(pull, "converted_to_draft")
+    assert verdict(pull) == "neutral", "the commit was reviewed"
+
+
+def test_a_draft_since_the_analysis_is_deferred(pull: PullRequest) -> None:
+    receive(pull, "opened")
+    delivery = Delivery.objects.get()
+    kill_at("analysed_at", delivery)
+    pull.convert_to_draft()
+    receive(pull, "converted_to_draft")
+
+    assert resume(delivery).conclusion == Conclusion.SKIPPED
+    work()
+    assert (verdict(pull), pull.reviews) == ("skipped", [])
+
+
+def test_converted_right_before_it_is_published(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    receive(pull, "opened")
+
+    def convert() -> None:
+        pull.convert_to_draft()
+        receive(pull, "converted_to_draft")
+
+    Points(monkeypatch).plan("analysed_at", convert)
+    work()
+
+    assert (verdict(pull), pull.reviews) == ("skipped", [])
+
+
+def test_who_asks_for_a_draft_gets_it_reviewed(repo: Repository) -> None:
+    pull = repo.open_pull_request(changes={"shop.py": AFTER}, draft=True)
+    send(pull, "created", "issue_comment", comment=add_comment(pull, "mona", "@kodiai review"))
+
+    assert (verdict(pull), len(pull.reviews)) == ("neutral", 1)
+
+
+def test_a_paused_pull_request_has_a_check(pull: PullRequest) -> None:
+    send(pull, "created", "issue_comment", comment=add_comment(pull, "mona", "@kodiai pause"))
+    pull.push({"shop.py": BEFORE})
+    send(pull, "synchronize")
+
+    assert verdict(pull) == "skipped"
+    assert "paused by mona" in summary(pull)
+
+
+def test_an_action_that_triggers_exclude_has_a_check(repo: Repository) -> None:
+    repo.commit({".kodiai.yml": "triggers: {actions: [opened]}\n"})
+    pull = repo.open_pull_request(changes={"shop.py": AFTER})
+    send(pull, "synchronize")
+
+    assert verdict(pull) == "skipped"
+    assert "excludes synchronize" in summary(pull)
+
+
+@pytest.mark.parametrize("trick", ["draft", "closed"])
+def test_triggers_are_no_way_around_the_review(repo: Repository, trick: str) -> None:
+    """A draft that becomes ready, and a push to a closed pull request, of which GitHub sends no event."""
+    repo.commit({".kodiai.yml": "triggers: {actions: [opened]}\ncheck: {fail_on: minor}\n"})
+    pull = repo.open_pull_request(changes={"shop.py": BEFORE}, draft=trick == "draft")
+    send(pull, "opened")
+    pull.close() if trick == "closed" else pull.ready_for_review()
+    pull.push({"shop.py": AFTER})
+    pull.reopen()
+    send(pull, "reopened" if trick == "closed" else "ready_for_review")
+    assert verdict(pull) == "failure"
+
+    send(pull, "reopened")
+    assert (verdict(pull), Review.objects.latest("pk").conclusion) == ("failure", Conclusion.SKIPPED)
+
+
+def test_a_skipped_run_respects_that_telemetry_is_off(repo: Repository) -> None:
+    repo.commit({".kodiai.yml": "telemetry: {enabled: false}\n"})
+    send(repo.open_pull_request(changes={"shop.py": AFTER}, author=BOT), "opened")
+
+    assert not Execution.objects.exists()
+
+
+def test_a_closed_pull_request_answers_who_asks(github: Sandbox, pull: PullRequest) -> None:
+    pull.close(merged=True)
+    comment = add_comment(pull, "mona", "@kodiai review")
+    delivery = send(pull, "created", "issue_comment", comment=comment)
+
+    answer = pull.comments[-1]["body"]
+    assert answer.startswith("Not reviewed: the pull request is merged, and only open pull requests are.")
+    assert (delivery.status, delivery.review.conclusion) == (DeliveryStatus.DONE, Conclusion.SKIPPED)
+    send(pull, "reopened")
+    assert len(pull.comments) == 2, "nobody else asked"
+
+
+def test_a_pull_request_closed_during_the_review_says_so(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    receive(pull, "created", "issue_comment", comment=add_comment(pull, "mona", "@kodiai"))
+
+    def close() -> None:
+        pull.close()
+        receive(pull, "closed")
+
+    Points(monkeypatch).plan("analysed_at", close)
+    work()
+
+    assert [comment["body"].partition(",")[0] for comment in pull.comments[1:]] == [
+        "Not reviewed: the pull request is closed"
+    ]
+    assert pull.reviews == []

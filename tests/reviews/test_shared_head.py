@@ -1,0 +1,145 @@
+"""One head commit in several open pull requests: its check run speaks for the worst of them."""
+
+import pytest
+
+from reviews.models import CheckRunReport, Delivery
+from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
+from tests.support.kill_points import Points
+from tests.support.runs import end_waits, process
+from tests.support.shop import AFTER, BEFORE
+from tests.support.verdicts import receive, send, summary, verdict, work
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def repo(github: Sandbox) -> Repository:
+    """A repository whose main branch has a gate, and whose dev branch has none."""
+    repo = github.create_repository("octo/demo", files={"shop.py": BEFORE})
+    repo.branches["dev"] = repo.head_sha
+    repo.commit({".kodiai.yml": "check: {fail_on: minor}\n"})
+    return repo
+
+
+@pytest.fixture
+def gated(repo: Repository) -> PullRequest:
+    """A pull request that fails."""
+    return repo.open_pull_request(changes={"shop.py": AFTER})
+
+
+@pytest.fixture
+def free(gated: PullRequest) -> PullRequest:
+    """A pull request with the same head that does not fail."""
+    return gated.repository.open_pull_request(base_ref="dev", head_sha=gated.head_sha)
+
+
+def test_a_later_verdict_does_not_hide_a_failure(gated: PullRequest, free: PullRequest) -> None:
+    send(gated, "opened")
+    assert verdict(gated) == "failure"
+    send(free, "opened")
+
+    assert verdict(gated) == "failure"
+    assert summary(free).startswith(f"#{gated.number}: 3 findings")
+    assert f"- #{gated.number} into main fails: 3 findings" in summary(free)
+    assert f"- #{free.number} into dev passes: 3 findings" in summary(free)
+
+
+def test_a_failure_that_comes_later_is_shown(gated: PullRequest, free: PullRequest) -> None:
+    send(free, "opened")
+    assert verdict(free) == "neutral"
+    send(gated, "opened")
+
+    assert verdict(free) == "failure"
+    assert summary(free).startswith(f"#{gated.number}: 3 findings")
+
+
+@pytest.mark.parametrize(
+    "end", ["closed", pytest.param("merged", marks=pytest.mark.slow), "pushed", "force-pushed", "retargeted"]
+)
+def test_the_verdict_is_renewed_when_the_failing_one_leaves(gated: PullRequest, free: PullRequest, end: str) -> None:
+    send(gated, "opened")
+    send(free, "opened")
+    if end in ("closed", "merged"):
+        gated.close(merged=end == "merged")
+        send(gated, "closed")
+    elif end == "retargeted":
+        gated.retarget("dev")
+        send(gated, "edited")
+    else:
+        (gated.push if end == "pushed" else gated.force_push)({"shop.py": BEFORE})
+        send(gated, "synchronize")
+        assert verdict(gated) == "success"
+
+    assert verdict(free) == "neutral"
+    assert "fails" not in summary(free)
+
+
+def test_it_is_renewed_only_when_all_that_fail_have_left(gated: PullRequest, free: PullRequest) -> None:
+    """Three pull requests with one head, one of them from a fork, one closed in between."""
+    fork = gated.repository.open_pull_request(author="stranger", head_sha=gated.head_sha, fork=True)
+    for pull in (fork, gated, free):
+        send(pull, "opened")
+    gated.close()
+    send(gated, "closed")
+    assert verdict(free) == "failure"
+    assert summary(free).startswith(f"#{fork.number}: 3 findings")
+    assert f"#{gated.number}" not in summary(free)
+
+    fork.close()
+    send(fork, "closed")
+    assert verdict(free) == "neutral"
+
+    gated.reopen()
+    send(gated, "reopened")
+    assert verdict(free) == "failure"
+
+
+def test_a_skipped_one_hides_no_failure(gated: PullRequest) -> None:
+    send(gated, "opened")
+    draft = gated.repository.open_pull_request(base_ref="dev", head_sha=gated.head_sha, draft=True)
+    send(draft, "opened")
+
+    assert verdict(gated) == "failure"
+
+
+def test_a_head_mended_without_an_event_counts_no_more(gated: PullRequest, free: PullRequest) -> None:
+    send(gated, "opened")
+    gated.push({"shop.py": BEFORE})
+    send(free, "opened")
+
+    assert verdict(free) == "neutral"
+
+
+def test_a_verdict_that_comes_during_a_post_is_not_hidden(
+    github: Sandbox, gated: PullRequest, free: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The failure is posted while the other's success is on its way, and is the older one to GitHub then."""
+    receive(free, "opened")
+
+    def fail_meanwhile() -> None:
+        send_only(gated)
+        mine = CheckRunReport.objects.get(review__pr_number=gated.number)
+        assert mine.reported_at is not None
+
+    def send_only(pull: PullRequest) -> None:
+        receive(pull, "opened")
+        for delivery in Delivery.objects.filter(pr_number=pull.number):
+            process(delivery.pk)
+
+    Points(monkeypatch).plan("posting_at", fail_meanwhile)
+    work()
+
+    assert [run["conclusion"] for run in gated.repository.check_runs] == ["failure", "neutral", "failure"]
+    assert verdict(free) == "failure"
+
+
+def test_github_away_while_it_asks_defers_the_report(github: Sandbox, gated: PullRequest, free: PullRequest) -> None:
+    send(gated, "opened")
+    github.fail("pull", Fault(FaultKind.STATUS, status=502), times=3, after=1)
+    receive(free, "opened")
+    end_waits()
+    process(Delivery.objects.get(pr_number=free.number).pk)
+    assert len(gated.repository.check_runs) == 1
+    work()
+
+    assert verdict(free) == "failure"

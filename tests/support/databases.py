@@ -1,0 +1,55 @@
+"""Databases of the tests' own: a SQLite file, or a database on the PostgreSQL server that the suite runs on."""
+
+import os
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+POSTGRES_URL = os.environ.get("KODIAI_TEST_POSTGRES_URL", "")
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database by its address, used behind Django's back: each statement is a transaction of its own."""
+
+    url: str
+
+    @property
+    def is_postgresql(self) -> bool:
+        return self.url.startswith("postgres")
+
+    def connect(self) -> Any:
+        """A plain connection of the driver, in autocommit."""
+        if self.is_postgresql:
+            return psycopg.connect(self.url, autocommit=True)
+        return sqlite3.connect(self.url.removeprefix("sqlite:///"), isolation_level=None)
+
+    def execute(self, *statements: str) -> None:
+        with closing(self.connect()) as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+    def fetch(self, query: str) -> list[tuple[Any, ...]]:
+        with closing(self.connect()) as connection:
+            return connection.execute(query).fetchall()
+
+
+@contextmanager
+def empty_database(folder: Path) -> Iterator[str]:
+    """Yield the URL of an empty database that exists for as long as the block: in `folder`, or on the server."""
+    name = f"kodiai_{uuid.uuid4().hex}"
+    if not POSTGRES_URL:
+        yield f"sqlite:///{folder / name}.sqlite3"
+        return
+    server = Database(POSTGRES_URL)
+    server.execute(f"CREATE DATABASE {name}")
+    try:
+        yield f"{POSTGRES_URL.rpartition('/')[0]}/{name}"
+    finally:
+        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
