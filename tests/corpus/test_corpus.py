@@ -71,10 +71,15 @@ def test_the_review_is_the_one_that_is_filed(outcome: Published) -> None:
 
 
 def test_every_finding_is_on_a_changed_line(outcome: Published) -> None:
+    near = {(finding.path, finding.end_line) for finding in outcome.report.findings if finding.elsewhere}
     for comment in outcome.comments:
         assert comment["side"] == "RIGHT"
-        assert not outcome.changed_lines[comment["path"]].isdisjoint(lines_of(comment)), comment
+        place = comment["path"], comment["line"]
+        assert place in near or not outcome.changed_lines[comment["path"]].isdisjoint(lines_of(comment)), comment
     for finding in outcome.report.findings:
+        if finding.elsewhere:
+            # Where lines were only removed, it stands beside them.
+            continue
         said = range(finding.start_line, finding.end_line + 1)
         assert not outcome.changed_lines[finding.path].isdisjoint(said), finding
 
@@ -99,7 +104,9 @@ def test_a_file_with_a_suggestion_applied_parses(outcome: Published) -> None:
 
 def test_the_calls_do_not_grow_with_the_files(outcome: Published) -> None:
     if outcome.changed_files <= 100:
-        assert len(outcome.calls) <= MAX_CALLS, outcome.calls
+        # GitHub is asked again for missing patches, which binary files and changes of the mode never have.
+        repeated = max(0, sum(route == "files" for route, _ in outcome.calls) - 1)
+        assert len(outcome.calls) - repeated <= MAX_CALLS, outcome.calls
 
 
 def test_every_finding_is_judged(outcome: Published) -> None:

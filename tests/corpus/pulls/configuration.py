@@ -75,7 +75,7 @@ def broken_configuration(github: Sandbox) -> PullRequest:
 
 @pull_request
 def configuration_that_is_no_yaml(github: Sandbox) -> PullRequest:
-    """The defaults are used, and the review tells the line."""
+    """The defaults are used, and the review names the line."""
     return _pull(github, "limits:\n  comments: [1\npaths: {}\n")
 
 
@@ -87,7 +87,7 @@ def changed_configuration(github: Sandbox) -> PullRequest:
 
 @pull_request
 def changed_configuration_that_is_broken(github: Sandbox) -> PullRequest:
-    """What is wrong with it is told before it is merged."""
+    """What is wrong with it is reported before it is merged."""
     return _pull(github, "{}\n", **{".kodiai.yml": "limits: {comments: 1000}\nengines: ruff\n"})
 
 

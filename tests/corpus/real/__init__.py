@@ -1,0 +1,1 @@
+"""Precision and recall on real changes of public repositories: docs/verification/precision.md."""

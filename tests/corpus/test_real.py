@@ -1,0 +1,57 @@
+"""Labels of findings on real changes: what identifies them, and what is counted of them."""
+
+from typing import Any
+
+import pytest
+
+from tests.corpus.real import changes, labels
+from tests.corpus.real.labels import Entry, Label, Since
+
+CHANGE = "octo/demo@0123456789ab"
+
+
+def row(text: str, severity: str = "minor", leads: bool = True) -> dict[str, Any]:
+    key = labels.key_of(CHANGE, "a.py", "F401", text)
+    return {**key._asdict(), "analyzer": "ruff", "severity": severity, "leads": leads}
+
+
+def labelled(**found: Label) -> dict[labels.Key, Entry]:
+    return {labels.key_of(CHANGE, "a.py", "F401", text): Entry(label, Since.BEFORE) for text, label in found.items()}
+
+
+def test_a_label_survives_another_indentation() -> None:
+    assert row("import os")["text"] == row("    import os ")["text"] != row("import re")["text"]
+
+
+def test_what_is_reported_is_counted_by_remark() -> None:
+    rows = [row("a"), row("b", "major"), row("c", leads=False), row("d", "info"), row("e", "critical"), row("f")]
+    known = labelled(a=Label.TRIVIAL, b=Label.USEFUL, c=Label.NOISE, d=Label.NOISE, e=Label.NOISE)
+    last = labels.tables(rows, known).splitlines()[-1]
+    assert last == "| **all** | 4 | 1 (25%) | 1 (25%) | 1 (25%) | 1 | 2 | 1 (50%) |"
+
+
+def test_recall_names_what_is_no_longer_reported() -> None:
+    known = labelled(a=Label.USEFUL, b=Label.USEFUL, c=Label.USEFUL, d=Label.TRIVIAL)
+    useful, missing = labels.recall([row("a"), row("b", "info")], known, [CHANGE])
+    assert (len(useful), {key.text for key in missing}) == (3, {row("b")["text"], row("c")["text"]})
+    of_base = {key: entry._replace(since=Since.BASE) for key, entry in known.items()}
+    assert labels.recall([], of_base, [CHANGE]) == (set(), set())
+    assert labels.recall([], known, ["octo/other@0123456789ab"]) == (set(), set())
+
+
+@pytest.mark.parametrize("entry", [Entry(Label.USEFUL, Since.BEFORE), Entry(Label.NOISE, Since.AFTER)])
+def test_a_written_label_is_read_again(entry: Entry, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(labels, "FILE", tmp_path / "labels.tsv")
+    known = {labels.key_of(CHANGE, 'a "b"\t.py', "typo", "x"): entry}
+    labels.write(known)
+    assert labels.read() == known
+
+
+def test_the_sets_share_no_change_and_labels_belong_to_them() -> None:
+    taken = [changes.of_set(name) for name in changes.SETS]
+    assert all(len(of_set) >= 150 for of_set in taken)
+    keys = [change.key for of_set in taken for change in of_set]
+    assert len(keys) == len(set(keys))
+    assert {key.change for key in labels.read()} <= set(keys)
+    third = {change.repository for change in changes.of_set("third")}
+    assert third.isdisjoint(change.repository for name in ("first", "second") for change in changes.of_set(name))
