@@ -17,8 +17,10 @@ from typing import Any
 from sandbox import PullRequest
 from tests.e2e import load
 from tests.e2e.killable import LOG, POINTS, order_path
+from tests.e2e.servers import running_redis
+from tests.support.databases import POSTGRES_URL
 from tests.support.kill_points import AFTER_THE_END, IN_PUBLISH_WINDOW, OF_THE_CHECK_RUN
-from tests.support.running_kodiai import POSTGRES_URL, Kodiai
+from tests.support.running_kodiai import Kodiai
 from tests.support.waiting import wait_until
 
 
@@ -55,8 +57,8 @@ def run_matrix(
     kodiai: Kodiai, *, each_point: int, random_kills: int, chance: random.Random, longest: float = math.inf
 ) -> Outcome:
     """Send runs and kill the worker of each, but never so many at a time that less than half of the workers are left:
-    the time to recover is to tell of Kodiai, and not of how long this machine takes to start a process. After `longest`
-    seconds no more are sent."""
+    the time to recover must be Kodiai's, and not that in which this machine starts a process. After `longest` seconds
+    no more are sent."""
     workers = int(kodiai.environment["KODIAI_WORKERS"])
     orders = load.orders_of(kodiai)
     repo = kodiai.github.create_repository("octo/matrix", files={"a.py": "x = 1\n"})
@@ -64,7 +66,7 @@ def run_matrix(
     deaths: list[Death] = []
 
     def deliver(delivery_id: str, *points: str) -> None:
-        # An author of its own, so that a search tells for which run it was made.
+        # An author of its own, so that each search belongs to one run.
         pull = repo.open_pull_request(changes={"a.py": f"import os\nx = {len(sent)}\n"}, author=f"of-{delivery_id}")
         for point in points:
             order_path(orders, delivery_id, point).touch()
@@ -156,12 +158,12 @@ def _searched_again(kodiai: Kodiai, sent: dict[str, PullRequest], deaths: list[D
 def _recoveries(kodiai: Kodiai, deaths: list[Death]) -> dict[str, list[float]]:
     runs = load.runs(kodiai)
     ended = {run.delivery_id: run.execution_recorded_at for run in runs}
-    told = {run.delivery_id: run.check_run_reported_at for run in runs}
+    reported = {run.delivery_id: run.check_run_reported_at for run in runs}
     claims = load.logged(kodiai, "claim")
     found: dict[str, list[float]] = {}
     for death in deaths:
         after = [claim["at"] for claim in claims if claim["delivery"] == death.delivery_id and claim["at"] > death.at]
-        last = told if death.point in OF_THE_CHECK_RUN else ended
+        last = reported if death.point in OF_THE_CHECK_RUN else ended
         recovered = min(after, default=last[death.delivery_id] or death.at)
         # Where one more worker died before that, the time is counted from the last.
         if not any(other.delivery_id == death.delivery_id and death.at < other.at < recovered for other in deaths):
@@ -177,7 +179,7 @@ def _waits_for(point: str) -> str:
     if point in OF_THE_CHECK_RUN:
         return "lease, and GitHub to settle, of the check run"
     if point in ("finished", *AFTER_THE_END):
-        return "what it owes to telemetry"
+        return "its pending telemetry"
     if point in IN_PUBLISH_WINDOW or "window" in point:
         return "lease, and GitHub to settle"
     return "lease"
@@ -200,16 +202,12 @@ def main() -> int:
     seed, chance = load.seeded()
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        environment = {"KODIAI_TASKS_URL": stack.enter_context(load.redis_server(folder))} if options.redis else {}
+        environment = {"KODIAI_TASKS_URL": stack.enter_context(running_redis(folder)).url} if options.redis else {}
         kodiai = stack.enter_context(
             load.killable_kodiai(folder, workers=options.workers, lease=options.lease, **environment)
         )
         outcome = run_matrix(
-            kodiai,
-            each_point=options.each_point,
-            random_kills=options.random,
-            chance=chance,
-            longest=options.longest,
+            kodiai, each_point=options.each_point, random_kills=options.random, chance=chance, longest=options.longest
         )
     where = ("PostgreSQL" if POSTGRES_URL else "SQLite") + (" and RQ on Redis" if options.redis else "")
     outcome.show(f"Kill matrix: {where}, {options.workers} workers, lease {options.lease:g} s, SEED={seed}")

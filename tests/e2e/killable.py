@@ -57,35 +57,31 @@ def _hook() -> None:
     from reviews.models import CheckRunReport, Delivery, Review
     from reviews.runs import runner
 
-    run, claim = worker.Worker.run, runner.claim
+    run, begin = worker.Worker.run, runner._run
 
     def watched_run(self: worker.Worker) -> None:
         _log(event="start")
         run(self)
 
-    def watched_claim(delivery_pk: int, worker: str) -> Review | None:
-        review = claim(delivery_pk, worker)
-        if review is not None:
-            _log(event="claim", delivery=review.delivery.delivery_id)
-        return review
+    def watched_begin(review: Review) -> None:
+        _log(event="claim", delivery=review.delivery.delivery_id)
+        begin(review)
 
     def reach(point: str, *args: object) -> None:
         if point in POINTS:
             _die_if_ordered(delivery_id_of(args), point)
 
     def delivery_id_of(args: Sequence[object]) -> str:
-        """The delivery of the run that is at a point: functions are given the run, its delivery's key or its id."""
+        """The delivery of the run at a point: functions get the run, or first of all its delivery's key or id."""
         for arg in args:
             if isinstance(arg, CheckRunReport):
                 arg = arg.review
             if isinstance(arg, Review):
                 return arg.delivery.delivery_id
-            if isinstance(arg, int):
-                return Delivery.objects.get(pk=arg).delivery_id
-        return str(args[0])
+        return Delivery.objects.get(pk=args[0]).delivery_id if isinstance(args[0], int) else str(args[0])
 
     worker.Worker.run = watched_run  # type: ignore[method-assign]
-    runner.claim = watched_claim
+    runner._run = watched_begin
     kill_points.watch(reach)
 
 

@@ -6,7 +6,7 @@ import os
 import random
 import signal
 import statistics
-import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,14 +21,15 @@ from rich.table import Table
 
 from sandbox import PullRequest
 from tests.e2e.killable import LOG
+from tests.support.databases import POSTGRES_URL
 from tests.support.published import check_reported_once
-from tests.support.running_kodiai import Kodiai, free_port, running_kodiai
-from tests.support.waiting import wait_until
+from tests.support.running_kodiai import Kodiai, running_kodiai
 
 # `python -m tests.e2e.storm` and its like are started without pytest, which names the settings by itself.
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 
 UNLIMITED = 10**9
+DATABASE = "PostgreSQL" if POSTGRES_URL else "SQLite"
 MAX_SHOWN = 50
 """Violations that are printed. One is enough to fail."""
 
@@ -115,27 +116,6 @@ def _read(path: str) -> str:
         return ""
 
 
-@contextmanager
-def redis_server(folder: Path) -> Iterator[str]:
-    """A Redis of one's own, which keeps nothing; yields its address."""
-    port = free_port()
-    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
-        try:
-            with redis.Redis(port=port) as client:
-                assert wait_until(lambda: _pings(client)), "Redis does not answer"
-            yield f"redis://127.0.0.1:{port}/0"
-        finally:
-            server.terminate()
-
-
-def _pings(client: redis.Redis) -> bool:
-    try:
-        return bool(client.ping())
-    except redis.RedisError:
-        return False
-
-
 # Invariants
 
 
@@ -185,7 +165,7 @@ def moment(value: Any) -> float | None:
 
 
 def unfinished(kodiai: Kodiai) -> int:
-    """Deliveries that have not ended, whose execution is not recorded, or whose check run is not told."""
+    """Deliveries that have not ended, whose execution is not recorded, or whose check run is not reported."""
     return int(
         kodiai.rows(
             "SELECT count(*) FROM reviews_delivery d JOIN reviews_review r ON r.delivery_id = d.id"
@@ -194,6 +174,11 @@ def unfinished(kodiai: Kodiai) -> int:
             " OR c.due_at IS NOT NULL"
         )[0][0]
     )
+
+
+def ended(kodiai: Kodiai) -> int:
+    """Runs whose execution is recorded."""
+    return int(kodiai.rows("SELECT count(*) FROM reviews_review WHERE execution_recorded_at IS NOT NULL")[0][0])
 
 
 def tasks_left(kodiai: Kodiai) -> int:
@@ -212,7 +197,7 @@ def violations(kodiai: Kodiai, sent: Mapping[str, PullRequest]) -> list[str]:
     Nothing is lost: each is there and done. Nothing is twice: the marker of a run that published stands in one review
     of the App, that of any other in none; no finding is said twice on the lines of a pull request, and there is one
     summary; the same with check runs, of which one that was skipped may have one too. A run that published has none, or
-    one that it does not know of, where a later run told of its commit first. Each run has one execution, and one
+    one that it does not know of, where a later run reported on its commit first. Each run has one execution, and one
     rate-limit event from the moment its enrichment was final.
     """
     found = runs(kodiai)
@@ -227,10 +212,10 @@ def violations(kodiai: Kodiai, sent: Mapping[str, PullRequest]) -> list[str]:
     bot = f"{kodiai.github.app_slug}[bot]"
     repositories = kodiai.github.repositories.values()
     check_runs = Counter(kept["external_id"] for repository in repositories for kept in repository.check_runs)
-    told_last: dict[tuple[str, int, str], int] = {}
+    reported_last: dict[tuple[str, int, str], int] = {}
     for run in found:
         if run.check_run_reported_at is not None:
-            told_last[run.commit] = max(run.number, told_last.get(run.commit, 0))
+            reported_last[run.commit] = max(run.number, reported_last.get(run.commit, 0))
     for run in found:
         if run.delivery_id not in sent:
             continue
@@ -240,21 +225,21 @@ def violations(kodiai: Kodiai, sent: Mapping[str, PullRequest]) -> list[str]:
             if review["user"]["login"] == bot and run.marker in review["body"]
         ]
         published = run.conclusion in ("success", "partial")
-        told = check_runs[f"{sent[run.delivery_id].number}:{run.digest}"]
+        reported = check_runs[f"{sent[run.delivery_id].number}:{run.digest}"]
         for what, is_so in {
             "done": run.status == "done",
             "held by nobody": run.lease_owner == "",
             "in one review" if published else "in no review": len(reviews) == published,
             "the row knows its review": reviews == ([run.github_review_id] if published else []),
-            "one check run at most": told <= 1,
-            "the check run that the row knows of": told or run.check_run_reported_at is None,
-            "its commit has a check run": not (published or told) or told_last.get(run.commit, 0) >= run.number,
+            "one check run at most": reported <= 1,
+            "the check run that the row knows of": reported or run.check_run_reported_at is None,
+            "its commit has a check run": not (published or reported) or reported_last.get(run.commit, 0) >= run.number,
             "one execution": executions[run.delivery_id] == 1,
             "one event": events[run.delivery_id] == (run.enriched_at is not None),
         }.items():
             if not is_so:
                 wrong.append(
-                    f"{run.delivery_id}: not '{what}': {run}, reviews {reviews}, check runs {told}, executions "
+                    f"{run.delivery_id}: not '{what}': {run}, reviews {reviews}, check runs {reported}, executions "
                     f"{executions[run.delivery_id]}, events {events[run.delivery_id]}"
                 )
     try:
@@ -278,6 +263,16 @@ def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], w
         table.add_row(*(f"{cell:.1f}" if isinstance(cell, float) else str(cell) for cell in row))
     console = Console(width=100, markup=False, highlight=False)
     console.print(table, *wrong[:MAX_SHOWN], sep="\n", soft_wrap=True)
+
+
+def publish(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str], *, as_json: bool
+) -> None:
+    """Print a table and notes below it, or both as one line of JSON for `tests.benchmarks.performance`."""
+    if as_json:
+        sys.stdout.write(json.dumps({"title": title, "columns": columns, "rows": rows, "notes": notes}) + "\n")
+    else:
+        show(title, columns, rows, notes)
 
 
 def median_and_worst(seconds: Sequence[float]) -> tuple[object, object]:

@@ -1,4 +1,4 @@
-"""Database servers of the tests' own, which can be stopped, frozen and started again: nobody else depends on them."""
+"""Servers of PostgreSQL and Redis of the tests' own, which can be stopped, frozen and started again."""
 
 import os
 import shutil
@@ -7,17 +7,20 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 import psycopg
 import pytest
+import redis
 
+from tests.support.processes import bound
 from tests.support.running_kodiai import free_port
 from tests.support.waiting import PATIENCE, eventually
 
 FAST, IMMEDIATE = signal.SIGINT, signal.SIGQUIT
-"""How PostgreSQL is told to cut its connections and end: in good order, or at once, as after a crash. Source: its
+"""How PostgreSQL is asked to cut its connections and end: in good order, or at once, as after a crash. Source: its
 documentation, "Shutting Down the Server"."""
 
 
@@ -65,7 +68,7 @@ class PostgresServer:
         """Start it and wait until it takes connections."""
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                self._command, user=self._user, cwd=self.folder, stdout=output, stderr=output
+                bound(*self._command), user=self._user, cwd=self.folder, stdout=output, stderr=output
             )
         eventually(lambda: self._answers() or self._ended(), "PostgreSQL answers")
         assert not self._ended(), self.log.read_text()
@@ -126,6 +129,58 @@ def running_postgres(*settings: str) -> Iterator[PostgresServer]:
             yield server
         finally:
             server.kill()
+
+
+@dataclass
+class RedisServer:
+    """A Redis on a free port of 127.0.0.1, that keeps nothing when it ends."""
+
+    folder: Path
+    port: int = field(default_factory=free_port)
+    process: "subprocess.Popen[bytes]" = field(init=False)
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        command = [
+            "redis-server",
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--dir",
+            str(self.folder),
+        ]
+        self.process = subprocess.Popen(bound(*command), stdout=subprocess.DEVNULL)
+        eventually(self._answers, "Redis answers")
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def client(self) -> "redis.Redis":
+        return redis.Redis(port=self.port)
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self.client().ping())
+        except redis.RedisError:
+            return False
+
+
+@contextmanager
+def running_redis(folder: Path) -> Iterator[RedisServer]:
+    """A Redis of one's own."""
+    server = RedisServer(folder)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.end()
 
 
 def _children(parent: int) -> list[int]:

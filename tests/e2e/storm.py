@@ -20,7 +20,8 @@ from urllib.parse import urlsplit
 
 from sandbox import PullRequest, WebhookRequest, webhook_payload
 from tests.e2e import load
-from tests.support.running_kodiai import POSTGRES_URL, Kodiai
+from tests.support.databases import POSTGRES_URL
+from tests.support.running_kodiai import Kodiai
 from tests.support.waiting import wait_until
 
 ACTIONS = ("opened", "synchronize", "reopened", "ready_for_review")
@@ -91,7 +92,7 @@ class Outcome:
 def run_storm(
     kodiai: Kodiai, *, deliveries: int, senders: int, kill_every: float, longest: float, chance: random.Random
 ) -> Outcome:
-    """Send the deliveries, wait until every run has ended, and compare. Gives up after `longest` seconds."""
+    """Send the deliveries, wait until every run has ended, and compare. Ends after `longest` seconds."""
     duplicates = round(deliveries * DUPLICATES)
     pulls = _pulls(kodiai, deliveries - duplicates)
     sent = {
@@ -238,16 +239,19 @@ def _post(url: str, request: WebhookRequest) -> str:
 def _kill_workers(
     kodiai: Kodiai, every: float, chance: random.Random, killed: list[int], over: threading.Event
 ) -> None:
-    """Kill one of the workers that are at work, every so often, while another is left.
+    """Kill one of the workers at work, every so often, while another is left and after another run has ended.
 
-    Where the machine starts processes more slowly than this kills them, there would soon be none.
+    Both keep the test independent of the machine's speed: where it starts a process or reviews a pull request more
+    slowly than this kills, there would soon be no worker, or no run would ever end.
     """
     if every <= 0:
         return
+    ended_before = -1
     while not over.wait(every):
-        at_work = sorted(load.at_work(kodiai))
-        if len(at_work) > 1 and load.kill(pid := chance.choice(at_work)):
+        at_work, ended = sorted(load.at_work(kodiai)), load.ended(kodiai)
+        if len(at_work) > 1 and ended > ended_before and load.kill(pid := chance.choice(at_work)):
             killed.append(pid)
+            ended_before = ended
 
 
 def _sample(kodiai: Kodiai, memory: Memory, over: threading.Event) -> None:
@@ -268,7 +272,7 @@ def main() -> int:
     parser.add_argument("--senders", type=int, default=32, help="deliveries on their way in at once")
     parser.add_argument("--kill-every", type=float, default=1, help="seconds; 0 kills nobody")
     parser.add_argument("--workers", type=int, default=4)
-    parser.add_argument("--longest", type=float, default=3600, help="seconds after which it gives up")
+    parser.add_argument("--longest", type=float, default=3600, help="seconds after which it ends")
     options = parser.parse_args()
     seed, chance = load.seeded()
     with (

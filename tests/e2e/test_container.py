@@ -1,9 +1,9 @@
 """The container image and compose.yaml: contents, commands and privileges."""
 
 import os
+import re
 import shutil
 import signal
-import socket
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -11,22 +11,23 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 import yaml
 from django.conf import settings
 
+from reviews.engines import landlock
 from sandbox import Sandbox, webhook_payload
 from tests.support.container_image import Image, build, can_isolate, stages
-from tests.support.running_kodiai import POSTGRES_URL, ROOT
+from tests.support.databases import POSTGRES_URL, empty_database
+from tests.support.processes import ROOT, bound
+from tests.support.running_kodiai import free_port
 from tests.support.waiting import PATIENCE, eventually
 
 pytestmark = [pytest.mark.xdist_group("e2e")]
-START_SECONDS = 120.0
-"""For all migrations and the first look, on a machine that does much else."""
 isolated = pytest.mark.skipif(not can_isolate(), reason="needs root, unshare and setpriv to stand in for a container")
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
+DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
 OURS = ("migrate", "web", "worker")
 
 
@@ -80,8 +81,32 @@ def test_services_are_read_only_with_secrets_as_files(name: str) -> None:
         if any(word in variable for word in ("SECRET", "KEY", "PASSWORD", "_URL")) and "GITHUB_API" not in variable:
             assert variable.endswith("_FILE")
             assert value.removeprefix("/run/secrets/") in service["secrets"]
+    assert service["mem_limit"]
+    assert 0 < service["pids_limit"] <= 512
+    assert "build" in service or DIGEST.search(service["image"])
+    for place in service["tmpfs"]:
+        assert "exec" not in place.replace("noexec", "")
     for port in service.get("ports", ()):
         assert port.startswith("127.0.0.1:"), "only a proxy on this machine"
+
+
+def test_each_secret_is_only_where_it_is_used() -> None:
+    having = {
+        secret: {name for name in OURS if secret in COMPOSE["services"][name]["secrets"]}
+        for secret in COMPOSE["secrets"]
+    }
+
+    assert having["kodiai_private_key"] == {"worker"}
+    assert having["kodiai_webhook_secret"] == having["kodiai_cache_url"] == {"web", "worker"}
+    assert having["kodiai_secret_key"] == having["kodiai_database_url"] == set(OURS)
+    assert having["postgres_password"] == having["redis_conf"] == set()
+
+
+def test_the_base_image_is_pinned_by_its_digest() -> None:
+    base = re.search(r"^ARG PYTHON=(.*)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert base
+    assert DIGEST.search(base[1])
+    assert re.findall(r"^FROM (\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE) == ["$PYTHON", "$PYTHON"]
 
 
 def test_workers_get_longer_to_stop_than_they_give_themselves() -> None:
@@ -96,12 +121,10 @@ def test_workers_get_longer_to_stop_than_they_give_themselves() -> None:
 def test_redis_takes_its_password_from_the_secret(tmp_path: Path) -> None:
     service = COMPOSE["services"]["redis"]
     (tmp_path / "redis_conf").write_text("requirepass a-password-for-redis\n")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     places = {"/run/secrets/redis_conf": f"{tmp_path}/redis_conf", "/tmp": str(tmp_path)}
     command = [places.get(word, word) for word in service["command"]]
-    server = subprocess.Popen([*command, "--port", port, "--bind", "127.0.0.1"], stdout=subprocess.DEVNULL)
+    server = subprocess.Popen(bound(*command, "--port", port, "--bind", "127.0.0.1"), stdout=subprocess.DEVNULL)
     check = ["redis-cli", "-p", port, *service["healthcheck"]["test"][2:]]
     try:
         eventually(lambda: subprocess.run(check, capture_output=True, check=False).returncode == 0, "it is healthy")
@@ -121,9 +144,7 @@ class Installation:
     def __init__(self, folder: Path, github: Sandbox, database: str) -> None:
         self.image = Image(folder)
         self.github = github
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         for name, text in {
             "kodiai_secret_key": "a-key-for-the-container-" + uuid.uuid4().hex,
             "kodiai_webhook_secret": github.webhook_secret,
@@ -160,19 +181,8 @@ class Installation:
 @pytest.fixture
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     folder = tmp_path_factory.mktemp("container")
-    name = f"container_{uuid.uuid4().hex}"
-    database = "sqlite:////app/var/kodiai.sqlite3"
-    if POSTGRES_URL:
-        with psycopg.connect(POSTGRES_URL, autocommit=True) as server:
-            server.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
-        database = f"{POSTGRES_URL.rpartition('/')[0]}/{name}"
-    try:
-        with Sandbox(webhook_secret="container-secret") as github:
-            yield Installation(folder, github, database)
-    finally:
-        if POSTGRES_URL:
-            with psycopg.connect(POSTGRES_URL, autocommit=True) as server:
-                server.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
+    with empty_database(folder) as database, Sandbox(webhook_secret="container-secret") as github:
+        yield Installation(folder, github, database if POSTGRES_URL else "sqlite:////app/var/kodiai.sqlite3")
 
 
 @isolated
@@ -183,7 +193,7 @@ def test_the_images_commands_turn_a_webhook_into_a_review(
     image, github = installation.image, installation.github
     with ExitStack() as stack:
         if services == ("run",):
-            processes = [installation.start(image.final.command, "web", stack)]
+            processes = [installation.start(image.final.command, "worker", stack)]
         else:
             migrated = image.run(COMPOSE["services"]["migrate"]["command"], installation.environment("migrate"))
             assert migrated.returncode == 0, migrated.stdout
@@ -216,6 +226,10 @@ def test_the_images_commands_turn_a_webhook_into_a_review(
         grace = float(COMPOSE["services"]["worker"]["stop_grace_period"].removesuffix("s"))
         assert [process.wait(grace) for process in processes] == [0] * len(processes), installation.log.read_text()
     assert not installation.healthy()
+    said = installation.log.read_text()
+    # What Docker forbids, a mount, is forbidden here too: the container has no capability.
+    assert '"confinement": "landlock"' in said or landlock.version() == 0
+    assert "kodiai.E002" not in said
 
 
 @isolated

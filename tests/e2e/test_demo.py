@@ -20,8 +20,9 @@ from kodiai.demo.console import Check, DemoConsole
 from kodiai.demo.environment import FOLDER, ROOT, TELEMETRY_DATABASE
 from kodiai.demo.processes import LOCK
 from kodiai.management.commands.demo import summarise
+from tests.support.processes import bound
 
-SECONDS = 90
+SECONDS = 300
 """Time limit of a demo, which takes ten seconds on an idle machine."""
 
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -39,7 +40,7 @@ def start_demo() -> Iterator[Start]:
             if not name.startswith(("KODIAI_", "DJANGO_")) and name not in ("DATABASE_URL", "HOST", "PORT")
         }
         demo = subprocess.Popen(
-            [sys.executable, str(ROOT / "manage.py"), "demo", *options],
+            bound(sys.executable, str(ROOT / "manage.py"), "demo", *options),
             env=ours | environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

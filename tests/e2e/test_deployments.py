@@ -19,7 +19,7 @@ MAX = 200
 
 
 def replace_all(kodiai: Kodiai, outcome: str = "all processes were replaced") -> None:
-    """Have all processes replaced and wait until the log tells the outcome."""
+    """Have all processes replaced and wait until the log shows the outcome."""
     before = told(kodiai, outcome)
     kodiai.process.send_signal(signal.SIGHUP)
     eventually(lambda: told(kodiai, outcome) > before, outcome)
@@ -85,12 +85,19 @@ def test_new_processes_read_the_settings_file_again(tmp_path: Path) -> None:
     with running_kodiai(tmp_path, KODIAI_ENV_FILE=str(settings)) as kodiai:
         repo = kodiai.github.create_repository("octo/bots", files={"a.py": "x = 1\n"})
         pull = repo.open_pull_request(changes={"a.py": "x = 2\n"}, author="renovate[bot]")
-        assert kodiai.send(pull).json()["status"] == "ignored"
+        kodiai.send(pull)
+        conclusions = "SELECT conclusion FROM reviews_review WHERE finished_at IS NOT NULL"
+        eventually(lambda: kodiai.rows(conclusions), "the run ends")
+        assert {row[0] for row in kodiai.rows(conclusions)} == {"skipped"}
         settings.write_text("KODIAI_BOT_ALLOW_LIST=renovate\n")
 
         replace_all(kodiai)
 
-        eventually(lambda: kodiai.send(pull).json()["status"] == "queued", "the new web server answers")
+        def is_reviewed() -> bool:
+            kodiai.send(pull)
+            return ("success",) in [tuple(row) for row in kodiai.rows(conclusions)]
+
+        eventually(is_reviewed, "the new worker reviews it")
 
 
 def test_settings_with_which_nothing_starts_replace_nothing(tmp_path: Path) -> None:

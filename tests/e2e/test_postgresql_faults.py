@@ -13,7 +13,8 @@ import pytest
 from tests.e2e.disks import filled, small_disk
 from tests.e2e.outages import Deliveries, alive, ready
 from tests.e2e.servers import FAST, IMMEDIATE, PostgresServer, running_postgres
-from tests.support.running_kodiai import POSTGRES_URL, Kodiai, running_kodiai
+from tests.support.databases import POSTGRES_URL
+from tests.support.running_kodiai import Kodiai, running_kodiai
 from tests.support.waiting import eventually
 
 pytestmark = [
@@ -172,7 +173,7 @@ def test_an_outage_promises_nothing_and_loses_nothing(
 
     deliveries.all_end_well()
     attempts = deliveries.attempts()
-    # After a frost nobody can tell who was first to go on: the run, or the sweep that finds its lease run out.
+    # After a freeze either may go on first: the run, or the sweep that finds its lease run out.
     assert attempts.pop(first) <= (outage is frozen)
     # Where the connection ended while a run was claimed, nobody knows whose it is, and its lease has to run out.
     assert set(attempts.values()) <= {0, 1}

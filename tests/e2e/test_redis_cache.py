@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.outages import Deliveries
-from tests.e2e.test_redis_queue import RedisServer
+from tests.e2e.servers import RedisServer
 from tests.support.running_kodiai import Kodiai, running_kodiai
 from tests.support.waiting import eventually
 
@@ -20,16 +20,8 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    running = RedisServer(tmp_path_factory.mktemp("redis"))
-    running.start()
-    yield running
-    running.end()
-
-
-@pytest.fixture(scope="module")
-def kodiai(server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kodiai]:
-    with running_kodiai(tmp_path_factory.mktemp("kodiai"), KODIAI_CACHE_URL=server.url) as running:
+def kodiai(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kodiai]:
+    with running_kodiai(tmp_path_factory.mktemp("kodiai"), KODIAI_CACHE_URL=redis_server.url) as running:
         yield running
 
 
@@ -37,36 +29,36 @@ def done(deliveries: Deliveries) -> bool:
     return set(deliveries.stored().values()) == {"done"}
 
 
-def test_a_killed_cache_is_a_miss_and_is_used_again_when_back(kodiai: Kodiai, server: RedisServer) -> None:
+def test_a_killed_cache_is_a_miss_and_is_used_again_when_back(kodiai: Kodiai, redis_server: RedisServer) -> None:
     deliveries = Deliveries(kodiai, kodiai.github.create_repository("octo/cache-killed", files={"a.py": "x = 1\n"}))
     assert deliveries.send() == 202
     eventually(lambda: done(deliveries), "a review with the cache is done")
-    assert server.client().dbsize() > 0
+    assert redis_server.client().dbsize() > 0
     held = deliveries.send_held_at("pull")
 
-    server.end()
+    redis_server.end()
     held.release()
     assert deliveries.send() == 202
     eventually(lambda: done(deliveries), "reviews are done without the cache")
     assert deliveries.logged("cache failed")
 
-    server.start()
-    assert server.client().dbsize() == 0
+    redis_server.start()
+    assert redis_server.client().dbsize() == 0
     assert deliveries.send() == 202
-    eventually(lambda: server.client().dbsize() > 0, "the cache is used again")
+    eventually(lambda: redis_server.client().dbsize() > 0, "the cache is used again")
     deliveries.all_end_well()
     assert set(deliveries.attempts().values()) == {0}
 
 
-def test_a_cache_that_hangs_is_a_miss(kodiai: Kodiai, server: RedisServer) -> None:
+def test_a_cache_that_hangs_is_a_miss(kodiai: Kodiai, redis_server: RedisServer) -> None:
     deliveries = Deliveries(kodiai, kodiai.github.create_repository("octo/cache-hangs", files={"a.py": "x = 1\n"}))
-    os.kill(server.process.pid, signal.SIGSTOP)
+    os.kill(redis_server.process.pid, signal.SIGSTOP)
     try:
         assert deliveries.send() == 202
         eventually(lambda: done(deliveries), "a review is done without the cache")
         assert deliveries.logged("cache failed")
     finally:
-        os.kill(server.process.pid, signal.SIGCONT)
+        os.kill(redis_server.process.pid, signal.SIGCONT)
 
     deliveries.all_end_well()
     assert set(deliveries.attempts().values()) == {0}

@@ -3,18 +3,16 @@
 import os
 import shutil
 import signal
-import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-import redis
 
 from sandbox import Fault, FaultKind
 from tests.e2e.deliveries import all_are_done_once, pulls_of, send_all
-from tests.support.running_kodiai import Kodiai, free_port, running_kodiai
-from tests.support.waiting import PATIENCE, eventually
+from tests.e2e.servers import RedisServer
+from tests.support.running_kodiai import Kodiai, running_kodiai
+from tests.support.waiting import PATIENCE
 
 pytestmark = [
     pytest.mark.ops04,
@@ -23,52 +21,13 @@ pytestmark = [
 ]
 
 
-@dataclass
-class RedisServer:
-    """A Redis of the test's own, that keeps nothing when it ends."""
-
-    folder: Path
-    port: int = field(default_factory=free_port)
-    process: "subprocess.Popen[bytes]" = field(init=False)
-
-    @property
-    def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
-
-    def start(self) -> None:
-        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", self.folder]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        eventually(self._answers, "Redis answers")
-
-    def end(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def client(self) -> "redis.Redis":
-        return redis.Redis(port=self.port)
-
-    def _answers(self) -> bool:
-        try:
-            return bool(self.client().ping())
-        except redis.RedisError:
-            return False
-
-
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    running = RedisServer(tmp_path_factory.mktemp("redis"))
-    running.start()
-    yield running
-    running.end()
-
-
-@pytest.fixture(scope="module")
-def kodiai(server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kodiai]:
-    with running_kodiai(tmp_path_factory.mktemp("kodiai"), KODIAI_TASKS_URL=server.url) as running:
+def kodiai(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kodiai]:
+    with running_kodiai(tmp_path_factory.mktemp("kodiai"), KODIAI_TASKS_URL=redis_server.url) as running:
         yield running
 
 
-def test_what_is_done_leaves_nothing_in_redis(kodiai: Kodiai, server: RedisServer) -> None:
+def test_what_is_done_leaves_nothing_in_redis(kodiai: Kodiai, redis_server: RedisServer) -> None:
     pulls = pulls_of(kodiai, "plain", 3)
 
     assert send_all(kodiai, "plain", pulls) == [202] * 3
@@ -76,7 +35,7 @@ def test_what_is_done_leaves_nothing_in_redis(kodiai: Kodiai, server: RedisServe
     all_are_done_once(kodiai, "plain", pulls)
     prefix = kodiai.environment["RQ_KEY_PREFIX"]
     # The one that stays is RQ's list of the queues that there are.
-    assert [key.decode() for key in server.client().scan_iter()] == [f"{prefix}:queues"]
+    assert [key.decode() for key in redis_server.client().scan_iter()] == [f"{prefix}:queues"]
 
 
 def test_a_deferred_run_starts_when_it_is_due(kodiai: Kodiai) -> None:
@@ -91,37 +50,37 @@ def test_a_deferred_run_starts_when_it_is_due(kodiai: Kodiai) -> None:
     assert pull.reviews
 
 
-def test_redis_that_is_emptied_loses_nothing(kodiai: Kodiai, server: RedisServer) -> None:
+def test_redis_that_is_emptied_loses_nothing(kodiai: Kodiai, redis_server: RedisServer) -> None:
     pulls = pulls_of(kodiai, "emptied", 30)
     held = kodiai.github.fail("files", Fault(FaultKind.APPLIED_THEN_DELAYED))
     assert send_all(kodiai, "emptied", pulls) == [202] * 30
     assert held.reached.wait(PATIENCE)
-    assert server.client().llen(f"{kodiai.environment['RQ_KEY_PREFIX']}:queue:default") == 29
+    assert redis_server.client().llen(f"{kodiai.environment['RQ_KEY_PREFIX']}:queue:default") == 29
 
-    server.client().flushdb()
+    redis_server.client().flushdb()
     held.release()
 
     all_are_done_once(kodiai, "emptied", pulls)
 
 
-def test_deliveries_during_a_redis_outage_are_done_after_it(kodiai: Kodiai, server: RedisServer) -> None:
+def test_deliveries_during_a_redis_outage_are_done_after_it(kodiai: Kodiai, redis_server: RedisServer) -> None:
     pulls = pulls_of(kodiai, "away", 10)
-    server.end()
+    redis_server.end()
 
     assert send_all(kodiai, "away", pulls) == [202] * 10
 
     assert kodiai.rows("SELECT count(*) FROM reviews_delivery WHERE task_id = '' AND status = 'queued'") == [(10,)]
-    server.start()
+    redis_server.start()
     all_are_done_once(kodiai, "away", pulls)
 
 
-def test_deliveries_while_redis_hangs_are_done_afterwards(kodiai: Kodiai, server: RedisServer) -> None:
+def test_deliveries_while_redis_hangs_are_done_afterwards(kodiai: Kodiai, redis_server: RedisServer) -> None:
     pulls = pulls_of(kodiai, "hanging", 10)
-    os.kill(server.process.pid, signal.SIGSTOP)
+    os.kill(redis_server.process.pid, signal.SIGSTOP)
     try:
         assert send_all(kodiai, "hanging", pulls) == [202] * 10
     finally:
-        os.kill(server.process.pid, signal.SIGCONT)
+        os.kill(redis_server.process.pid, signal.SIGCONT)
 
     all_are_done_once(kodiai, "hanging", pulls)
 
@@ -139,12 +98,12 @@ def test_a_run_whose_worker_is_killed_is_done_by_another(kodiai: Kodiai) -> None
     all_are_done_once(kodiai, "killed", pulls)
 
 
-def test_the_queue_moves_to_redis_while_deliveries_wait(server: RedisServer, tmp_path: Path) -> None:
+def test_the_queue_moves_to_redis_while_deliveries_wait(redis_server: RedisServer, tmp_path: Path) -> None:
     with running_kodiai(tmp_path, workers=0, KODIAI_TASKS_URL="") as kodiai:
         pulls = pulls_of(kodiai, "moved", 3)
         assert send_all(kodiai, "moved", pulls) == [202] * 3
         assert kodiai.end() == 0
-        kodiai.environment.update(KODIAI_TASKS_URL=server.url, KODIAI_WORKERS="1")
+        kodiai.environment.update(KODIAI_TASKS_URL=redis_server.url, KODIAI_WORKERS="1")
 
         kodiai.start()
 

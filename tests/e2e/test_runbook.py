@@ -2,22 +2,21 @@
 
 import re
 import signal
-import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from sandbox import Fault, FaultKind, PullRequest
-from tests.support.running_kodiai import POSTGRES_URL, ROOT, Kodiai, running_kodiai
+from tests.support.databases import POSTGRES_URL, Database
+from tests.support.processes import ROOT, bound
+from tests.support.running_kodiai import Kodiai, running_kodiai
 from tests.support.waiting import PATIENCE, eventually
 
-pytestmark = [pytest.mark.xdist_group("e2e"), pytest.mark.database]
+pytestmark = pytest.mark.xdist_group("e2e")
 
 PAGE = (ROOT / "docs" / "runbook.md").read_text()
 KIND = "postgresql" if POSTGRES_URL else "sqlite"
@@ -74,7 +73,7 @@ class Shell:
     def run(self, *commands: Command) -> None:
         for command in commands:
             if "manage.py worker" in command.line:
-                output = self.run_worker(self._nothing_waits)
+                output = self.run_worker(lambda: nothing_waits(self._kodiai))
             else:
                 process = self.start(command.line)
                 output, errors = process.communicate(timeout=PATIENCE)
@@ -84,12 +83,12 @@ class Shell:
 
     def start(self, line: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            ["bash", "-euo", "pipefail", "-c", line.replace(ADDRESS, self._kodiai.url)],
+            bound("bash", "-euo", "pipefail", "-c", line.replace(ADDRESS, self._kodiai.url)),
             env=self._environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
     def run_worker(self, until: Callable[[], bool]) -> str:
-        """Run the one command that goes on until it is told to stop; return the line with which it starts."""
+        """Run the one command that goes on until it is stopped; return the line with which it starts."""
         process = self.start(f"exec {WORKER}")
         try:
             eventually(until, "the worker has done what it was started for")
@@ -99,15 +98,15 @@ class Shell:
         assert process.returncode == 0, errors
         return next(line for line in errors.splitlines(keepends=True) if "worker started" in line)
 
-    def _nothing_waits(self) -> bool:
-        unfinished = "SELECT count(*) FROM reviews_delivery WHERE status IN ('queued', 'running')"
-        return self._kodiai.rows(unfinished) == [(0,)]
-
 
 @pytest.fixture(scope="module")
 def without_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kodiai]:
     """A web server whose workers are away, so that each situation stays until the page's commands end it."""
-    more = {"KODIAI_HTTPS": "true", "KODIAI_SECRET_KEY": "a-key-of-the-tests-" + "0123456789abcdefghijklmnop" * 2}
+    more = {
+        "KODIAI_HTTPS": "true",
+        "KODIAI_ALLOWED_HOSTS": "kodiai.example.org",
+        "KODIAI_SECRET_KEY": "a-key-of-the-tests-" + "0123456789abcdefghijklmnop" * 2,
+    }
     with running_kodiai(tmp_path_factory.mktemp("runbook"), workers=0, **more) as kodiai:
         yield kodiai
 
@@ -143,6 +142,7 @@ def test_what_the_page_shows_is_compared_with_what_is_printed() -> None:
     assert not shown.matches("Failed: 1 of 2\nc\n")
 
 
+@pytest.mark.database
 def test_check_the_state(without_workers: Kodiai) -> None:
     Shell(without_workers).run(*part("Check the state"))
 
@@ -155,6 +155,7 @@ def test_deliveries_are_waiting(without_workers: Kodiai) -> None:
     assert len(pull.reviews) == 1
 
 
+@pytest.mark.database
 def test_workers_died(without_workers: Kodiai) -> None:
     pull = new_pull(without_workers)
     held = without_workers.github.fail("files", Fault(FaultKind.APPLIED_THEN_DELAYED))
@@ -169,7 +170,7 @@ def test_workers_died(without_workers: Kodiai) -> None:
     )
 
     Shell(without_workers).run(*part("Workers died"))
-    work(without_workers, lambda: len(pull.reviews) == 1)
+    work(without_workers, lambda: len(pull.reviews) == 1 and nothing_waits(without_workers))
 
 
 def test_runs_failed(without_workers: Kodiai) -> None:
@@ -184,12 +185,12 @@ def test_runs_failed(without_workers: Kodiai) -> None:
 
 
 def test_telemetry_is_pending(without_workers: Kodiai) -> None:
-    pull = new_pull(without_workers)
+    pull, database = new_pull(without_workers), Database(without_workers.database)
     rename = "ALTER TABLE {} RENAME TO {}"
-    change(without_workers, rename.format("rate_limit_events", "away"))
+    database.execute(rename.format("rate_limit_events", "away"))
     without_workers.send(pull, delivery_id="pending")
     work(without_workers, lambda: status(without_workers, "pending") == "done")
-    change(without_workers, rename.format("away", "rate_limit_events"))
+    database.execute(rename.format("away", "rate_limit_events"))
     assert len(pull.reviews) == 1
 
     Shell(without_workers).run(*part("Telemetry is pending"))
@@ -200,11 +201,22 @@ def test_rate_limits(without_workers: Kodiai) -> None:
     pull = new_pull(without_workers)
     without_workers.github.fail("files", Fault(FaultKind.PRIMARY_LIMIT, reset_in=20))
     without_workers.send(pull)
-    put_off = "SELECT count(*) FROM reviews_review WHERE deferred_since IS NOT NULL AND finished_at IS NULL"
-    work(without_workers, lambda: without_workers.rows(put_off) == [(1,)])
+    deferred = "SELECT count(*) FROM reviews_review WHERE deferred_since IS NOT NULL AND finished_at IS NULL"
+    work(without_workers, lambda: without_workers.rows(deferred) == [(1,)])
 
     Shell(without_workers).run(*part("Rate limits"))
-    work(without_workers, lambda: len(pull.reviews) == 1)
+    work(without_workers, lambda: len(pull.reviews) == 1 and nothing_waits(without_workers))
+
+
+def test_github_cannot_be_reached(without_workers: Kodiai) -> None:
+    pull = new_pull(without_workers)
+    without_workers.github.fail("*", Fault(FaultKind.RESET), times=None)
+    without_workers.send(pull)
+    work(without_workers, lambda: without_workers.rows("SELECT count(*) FROM reviews_githuboutage") == [(1,)])
+
+    Shell(without_workers).run(*part("GitHub cannot be reached"))
+    without_workers.github.clear_faults()
+    work(without_workers, lambda: len(pull.reviews) == 1 and nothing_waits(without_workers))
 
 
 def test_deliveries_were_missed(without_workers: Kodiai) -> None:
@@ -218,15 +230,14 @@ def test_deliveries_were_missed(without_workers: Kodiai) -> None:
     Shell(without_workers).run(look, ask)
     without_workers.github.wait_for_redeliveries()
     Shell(without_workers).run(look_again)
-    work(without_workers, lambda: len(pull.reviews) == 1)
+    work(without_workers, lambda: len(pull.reviews) == 1 and nothing_waits(without_workers))
 
 
+@pytest.mark.database
 def test_the_disk_is_full(without_workers: Kodiai) -> None:
     columns = "repo, event_type, cache_hit_rate, skipped_queries, retry_attempts, degradation_path, created_at"
-    change(
-        without_workers,
-        f"INSERT INTO rate_limit_events ({columns}) VALUES ('o/r', 'x', 0, 0, 0, 'none', '2020-01-01 00:00:00+00:00')",
-    )
+    values = "'o/r', 'x', 0, 0, 0, 'none', '2020-01-01 00:00:00+00:00'"
+    Database(without_workers.database).execute(f"INSERT INTO rate_limit_events ({columns}) VALUES ({values})")
 
     Shell(without_workers).run(*part("The disk is full"))
 
@@ -240,28 +251,45 @@ def test_rotate_a_secret(without_workers: Kodiai) -> None:
     assert without_workers.rows("SELECT count(*) FROM auth_user WHERE username = 'left' AND is_active") == [(0,)]
 
 
+@pytest.mark.database
 def test_back_up_and_restore(without_workers: Kodiai, tmp_path: Path) -> None:
-    file = without_workers.database.removeprefix("sqlite:///")
-    shell = Shell(without_workers, BACKUP=str(tmp_path / "backup"), DATABASE_FILE=file)
-    backup, restore, migrate, ask = parts()["Back up and restore"]
-    pull = new_pull(without_workers)
+    shell = Shell(without_workers, BACKUP=str(tmp_path / "backup"))
+    backup, restore, ask = parts()["Back up and restore"]
+    early, late = new_pull(without_workers), new_pull(without_workers)
 
+    without_workers.send(early, delivery_id="waits-at-the-backup")
     shell.run(*backup)
-    without_workers.send(pull, delivery_id="after-the-backup")
-    work(without_workers, lambda: status(without_workers, "after-the-backup") == "done")
+    without_workers.send(late, delivery_id="after-the-backup")
+    work(without_workers, lambda: nothing_waits(without_workers))
+    assert (len(early.reviews), len(late.reviews)) == (1, 1)
     without_workers.end()
-    shell.run(*restore, *migrate)
+    shell.run(*restore)
     without_workers.start()
+    assert status(without_workers, "waits-at-the-backup") == "queued"
     assert status(without_workers, "after-the-backup") is None
     without_workers.github.backdate_hook_deliveries(A_WHILE)
     shell.run(*ask)
     without_workers.github.wait_for_redeliveries()
-    work(without_workers, lambda: status(without_workers, "after-the-backup") == "done")
+    done = ("waits-at-the-backup", "after-the-backup")
+    work(without_workers, lambda: all(status(without_workers, each) == "done" for each in done))
 
-    assert len(pull.reviews) == 1
+    assert (len(early.reviews), len(late.reviews)) == (1, 1)
     for table in ("rate_limit_events", "executions"):
-        query = f"SELECT count(*) FROM {table} WHERE delivery_id = 'after-the-backup'"
-        assert without_workers.rows(query) == [(1,)]
+        query = f"SELECT count(*) FROM {table} WHERE delivery_id IN {done}"
+        assert without_workers.rows(query) == [(2,)]
+
+
+def test_export_and_erase_one_persons_data(without_workers: Kodiai) -> None:
+    repo = without_workers.github.repositories.get("octo/runbook") or without_workers.github.create_repository(
+        "octo/runbook"
+    )
+    pull = repo.open_pull_request(changes={"a.py": "x = 'forget'\n"}, author="forget-me")
+    without_workers.send(pull, delivery_id="of-forget-me")
+    work(without_workers, lambda: status(without_workers, "of-forget-me") == "done")
+
+    Shell(without_workers, LOGIN="forget-me").run(*part("Export and erase one person's data"))
+    query = "SELECT pr_author FROM executions WHERE delivery_id = 'of-forget-me'"
+    assert without_workers.rows(query) == [("[erased]",)]
 
 
 def test_upgrade_and_roll_back(without_workers: Kodiai) -> None:
@@ -272,17 +300,11 @@ def test_upgrade_and_roll_back(without_workers: Kodiai) -> None:
 # What the situations are made of
 
 
+def nothing_waits(kodiai: Kodiai) -> bool:
+    return kodiai.rows("SELECT count(*) FROM reviews_delivery WHERE status IN ('queued', 'running')") == [(0,)]
+
+
 def status(kodiai: Kodiai, delivery_id: str) -> str | None:
     """The status of a delivery; None where the inbox does not have it."""
     rows = kodiai.rows(f"SELECT status FROM reviews_delivery WHERE delivery_id = '{delivery_id}'")
     return rows[0][0] if rows else None
-
-
-def change(kodiai: Kodiai, statement: str) -> None:
-    """Change the database behind Kodiai's back."""
-    if POSTGRES_URL:
-        with psycopg.connect(kodiai.database, autocommit=True) as server:
-            server.execute(statement)  # type: ignore[arg-type]
-    else:
-        with closing(sqlite3.connect(kodiai.database.removeprefix("sqlite:///"), isolation_level=None)) as file:
-            file.execute(statement)

@@ -11,7 +11,8 @@ import pytest
 
 from tests.e2e.disks import filled, small_disk
 from tests.e2e.outages import Deliveries, alive, ready
-from tests.support.running_kodiai import POSTGRES_URL, Kodiai, running_kodiai
+from tests.support.databases import POSTGRES_URL
+from tests.support.running_kodiai import Kodiai, running_kodiai
 from tests.support.waiting import eventually
 
 pytestmark = [

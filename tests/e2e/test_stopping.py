@@ -14,8 +14,9 @@ from reviews.models import Delivery, DeliveryStatus
 from reviews.worker import LEAVING_SECONDS
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
 from telemetry.models import Conclusion, Execution, RateLimitEvent
-from tests.support.running_kodiai import ROOT
-from tests.support.runs import admit, process_environment, queued_tasks, run
+from tests.support import processes
+from tests.support.processes import ROOT
+from tests.support.runs import admit, process_settings, queued_tasks, run
 from tests.support.waiting import PATIENCE, eventually
 
 pytestmark = [pytest.mark.database, pytest.mark.queue]
@@ -30,12 +31,13 @@ def pull(github: Sandbox) -> PullRequest:
 
 
 @contextmanager
-def worker(log: Path, **environment: str) -> Iterator["subprocess.Popen[bytes]"]:
+def worker(log: Path, **settings: str) -> Iterator["subprocess.Popen[bytes]"]:
     """A worker process on this test's database and sandbox."""
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "manage.py", "worker"], env=process_environment(**environment), cwd=ROOT, stderr=output
-        )
+            processes.bound(sys.executable, "manage.py", "worker"),
+            env=processes.environment(**process_settings(**settings)), cwd=ROOT, stderr=output,
+        )  # fmt: skip
         try:
             yield process
         finally:
@@ -92,7 +94,7 @@ def test_a_run_is_released_between_two_steps(github: Sandbox, pull: PullRequest,
 
 @pytest.mark.django_db(transaction=True)
 def test_an_idle_worker_survives_many_signals_at_once(tmp_path: Path) -> None:
-    """The supervisor, the process group and Linux (a parent that died) may all tell it in the same moment."""
+    """The supervisor, the process group and Linux (a parent that died) may all signal it in the same moment."""
     for attempt in range(3):
         log = tmp_path / f"{attempt}.log"
         with worker(log) as process:
