@@ -2,7 +2,7 @@
 
 A whole Kodiai reviews pull requests of the corpus, of one file to three hundred, beside the sandbox and with all
 default engines. Times are those of the run's row: from its start to its published review. They are of this machine, so
-what the others take is told as a multiple of the review of one file, too.
+what the others take is printed as a multiple of the review of one file, too.
 """
 
 import argparse
@@ -15,7 +15,8 @@ from sandbox import PullRequest
 from tests.corpus import pulls as pulls
 from tests.corpus.declarations import DECLARED
 from tests.e2e import load
-from tests.support.running_kodiai import POSTGRES_URL, Kodiai, running_kodiai
+from tests.support.databases import POSTGRES_URL
+from tests.support.running_kodiai import Kodiai, running_kodiai
 from tests.support.waiting import eventually
 
 NAMES = ("python-unused-imports", "ten-files", "three-hundred-files")

@@ -39,6 +39,11 @@ def config(data: bytes) -> None:
     hostile.check_config(data.decode(errors="replace"))
 
 
+def linters(data: bytes) -> None:
+    path = hostile.LINTER_FILES[data[0] % len(hostile.LINTER_FILES) if data else 0]
+    hostile.check_linters(path, data[1:].decode(errors="replace"))
+
+
 def engine_output(data: bytes) -> None:
     hostile.check_engine_output(data, FILES, ROOT)
 
@@ -78,7 +83,7 @@ def markdown(data: bytes) -> None:
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    target.__name__: target for target in (intake, patch, config, engine_output, sarif, markdown)
+    target.__name__: target for target in (intake, patch, config, linters, engine_output, sarif, markdown)
 }
 LOCATION = {"row": 1, "column": 1}
 PLACE = {"artifactLocation": {"uri": "a.py", "uriBaseId": "A", "index": 0}, "region": {"startLine": 1, "endColumn": 7}}
@@ -97,6 +102,16 @@ SEEDS: dict[str, list[bytes]] = {
         b"telemetry:\n  enabled: false\n",
         b"telemetry: {enabled: 'no', other: [1, 1.5e3, 2001-01-01, 1:30:00.5, 0x1F, ~]}\n# comment\n",
         b"? - a\n: |\n  text\n!!int x: &a 1\n*a : <<\n",
+    ],
+    "linters": [
+        bytes([number]) + text
+        for number in range(len(hostile.LINTER_FILES))
+        for text in (
+            b"[tool.ruff]\nlint.ignore = ['F']\n[project]\nrequires-python = '>=3.9'\n",
+            b"[flake8]\nper-file-ignores =\n  a.py:F821\n",
+            b'{"rules": {"no-undef": "off"}, "overrides": [{"files": ["*"], "rules": {}}]} // x',
+            b"rules: {a: {ignore: [x.yml:1]}}\nignored: [DL3006]\n",
+        )
     ],
     "engine_output": [
         json.dumps(

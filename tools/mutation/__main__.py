@@ -288,4 +288,6 @@ if __name__ == "__main__":
     parser.add_argument("--only", type=int, nargs="*", default=[], help="numbers of mutants")
     arguments = parser.parse_args()
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+    # One test database for all processes of this run.
+    os.environ["KODIAI_TEST_RUN"] = str(os.getpid())
     run(arguments.target, TARGETS[arguments.target], set(arguments.only))
