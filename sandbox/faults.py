@@ -123,6 +123,12 @@ class FaultPlan:
                 return planned.fault
         return None
 
+    def peek(self, route: str) -> Fault | None:
+        """Return the fault that the next request of a route meets, if any, without counting it."""
+        with self._lock:
+            queues = [self._planned[key] for key in (route, ANY_ROUTE) if self._planned.get(key)]
+            return next((queue[0].fault for queue in queues if not queue[0].after), None)
+
     def clear(self) -> None:
         """Remove every planned fault. Requests that have met a fault are not released."""
         with self._lock:

@@ -9,7 +9,7 @@ from typing import Self
 
 from sandbox.app import App, Json, installation_id, keep_account_id, key_pair
 from sandbox.faults import Fault
-from sandbox.routes import ROUTE_NAMES
+from sandbox.routes import ROUTE_NAMES, find_route
 from sandbox.server import Server
 from sandbox.state.git import Content
 from sandbox.state.repository import Repository
@@ -144,6 +144,10 @@ class Sandbox(State):
         """
         self.faults.add(route, fault, times, after)
         return fault
+
+    def next_fault(self, method: str, path: str) -> Fault | None:
+        """Return the fault that the next request of this method and path meets, if any."""
+        return self.faults.peek(find_route(method, path)[0].name)
 
     def clear_faults(self) -> None:
         """Remove every planned fault."""

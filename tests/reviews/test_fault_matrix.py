@@ -13,7 +13,6 @@ from datetime import timedelta
 from itertools import groupby
 from threading import Event
 
-import httpx
 import pytest
 import time_machine
 from django.conf import settings as project
@@ -44,6 +43,7 @@ from tests.support.fault_matrix import (
 from tests.support.published import check_reported_once
 from tests.support.runs import admit, end_waits, process, report_of
 from tests.support.shop import AFTER, BEFORE
+from tests.support.waiting import time_out_at_faults
 
 pytestmark = pytest.mark.django_db
 
@@ -94,7 +94,7 @@ def test_every_fault_ends_the_run_clearly_or_it_goes_on(
     github: Sandbox, pull: PullRequest, call: Call, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if name == "time-out":
-        monkeypatch.setattr(connection, "TIMEOUT", httpx.Timeout(0.25, connect=5))
+        time_out_at_faults(github, monkeypatch)
 
     seen = tuple(_cell(github, pull, call, name, times) for times in (1, None))
 

@@ -26,9 +26,6 @@ from tests.support.runs import ROOT, admit, run
 from tests.support.takeover import processes_with
 from tests.support.waiting import eventually
 
-NOBODY = 65534 - os.getpid() % 1000
-"""A user without a name. The limit counts all processes of a user, so tests beside this one need another."""
-
 
 @pytest.fixture(
     params=[
@@ -234,8 +231,10 @@ with scratch.directory() as directory, tempfile.TemporaryFile() as out, tempfile
 def test_a_fork_bomb_meets_the_limit_of_processes(way: Confinement) -> None:
     if way is NONE:
         pytest.skip("its limits come after the start")
-    # For root the kernel knows no such limit, so the worker of this test is somebody else.
-    drop = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"] if os.geteuid() == 0 else []
+    # For root the kernel knows no such limit, so the worker of this test is somebody else: a user without a name, and
+    # another one for each case and process of tests, because the limit counts a user's dying processes too.
+    user = 60000 - os.getpid() % 1000 * 8 - confinement.WAYS.index(way)
+    drop = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"] if os.geteuid() == 0 else []
     works = subprocess.run([*drop, sys.executable, "-c", "import reviews.engines"], cwd=ROOT, check=False)
     if works.returncode != 0:
         pytest.skip("another user cannot read this installation")

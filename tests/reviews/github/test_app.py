@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-import httpx
 import pytest
 from pytest_django import Settings
 
@@ -14,6 +13,7 @@ from reviews.github.errors import NotConfigured, RateLimited, Refused, Unavailab
 from reviews.github.schemas import HookDelivery
 from sandbox import Fault, FaultKind, PullRequest, Sandbox, webhook_payload
 from tests.sandbox.receiver import Receiver
+from tests.support.waiting import time_out_at_faults
 
 EVER = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -123,7 +123,7 @@ def test_a_lasting_failure_of_the_list_ends_after_three_tries(github: Sandbox) -
 
 
 def test_a_silent_server_is_waited_for_until_the_timeout(github: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "TIMEOUT", httpx.Timeout(0.05, connect=5))
+    time_out_at_faults(github, monkeypatch)
     github.fail("hook_deliveries", Fault(FaultKind.TIMEOUT), times=None)
 
     with pytest.raises(Unavailable, match="ReadTimeout"):

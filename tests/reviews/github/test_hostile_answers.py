@@ -18,6 +18,7 @@ from reviews.models import DeliveryStatus, Review
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
 from telemetry.models import Conclusion
 from tests.support.runs import admit, event_of, execution_of, run
+from tests.support.waiting import time_out_at_faults
 
 pytestmark = pytest.mark.django_db
 
@@ -327,7 +328,7 @@ def test_a_status_that_github_does_not_know_ends_the_run_clearly(
     github: Sandbox, pull: PullRequest, status: int, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.KODIAI_MAX_ATTEMPTS, settings.KODIAI_MAX_DEFERRAL = 2, 1
-    monkeypatch.setattr(connection, "TIMEOUT", httpx.Timeout(0.25, connect=5))
+    time_out_at_faults(github, monkeypatch)
     github.fail("files", Fault(FaultKind.STATUS, status=status), times=None)
 
     review = until_ended(pull)
