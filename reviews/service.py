@@ -4,7 +4,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from django.conf import settings
 from django.db import transaction
 
 from reviews import cache, engines
@@ -135,16 +134,16 @@ def load(client: Client, review: Review) -> tuple[PullRequest, list[ChangedFile]
     if review.loaded_at is None:
         review.store(base_ref=pull.base.ref)
     end_if_changed(review, pull)
-    if _is_about_an_older_commit(review, pull.head.sha):
+    if review.is_about_older_commit(pull.head.sha):
         raise RunFinished(Conclusion.SUPERSEDED, f"another delivery is about the head commit {pull.head.sha}")
-    if _is_repetition(review, pull.head.sha):
+    if review.is_repetition(pull.head.sha):
         raise RunFinished(
             Conclusion.SKIPPED,
             "this head commit was reviewed already, and nobody asked for another review",
             pull.head.sha,
         )
     if review.loaded_at is None:
-        config = _load_config(client, pull)
+        config = organisation.read_config(client, pull.base.ref or pull.base.sha)
         problems = config.problems
         if engines.has_unknown(config.engines.disable):
             known = ", ".join(f"`{name}`" for name in engines.NAMES)
@@ -196,23 +195,6 @@ def _changed_files(client: Client, review: Review, pull: PullRequest) -> list[Ch
         raise RunFinished(Conclusion.SKIPPED, f"the merge group is gone: {refused}") from refused
 
 
-def _load_config(client: Client, pull: PullRequest) -> repository.RepositoryConfig:
-    """Read the repository's configuration. If GitHub refuses the file (409, 451, …), use the defaults and name it.
-
-    401 and 403 are raised: a token without the permission does not get the changed files either.
-    """
-    try:
-        text = client.file_text(repository.PATH, pull.base.ref or pull.base.sha)
-        if text is None and settings.KODIAI_ORGANISATION_DEFAULTS:
-            return organisation.load_defaults(client)
-        return repository.parse(text)
-    except Refused as refused:
-        if refused.status in (401, 403):
-            raise
-        problem = f"`{repository.PATH}` could not be read (GitHub answered {refused.status}); the defaults were used."
-        return repository.RepositoryConfig(problems=(problem,))
-
-
 def _why_unwanted(review: Review, pull: PullRequest, config: repository.RepositoryConfig) -> str:
     """Say why a run is skipped that nobody asked for; empty if it is not.
 
@@ -235,39 +217,9 @@ def _why_unwanted(review: Review, pull: PullRequest, config: repository.Reposito
     action = review.delivery.event_type.partition(".")[2]
     if action in (*triggers.actions, *ALWAYS_WANTED):
         return ""
-    if action in WANTED_ONCE and not _is_reviewed(review, pull.head.sha):
+    if action in WANTED_ONCE and not review.is_reviewed(pull.head.sha):
         return ""
     return f"`triggers` of `{repository.PATH}` excludes {action}"
-
-
-def _is_about_an_older_commit(review: Review, head_sha: str) -> bool:
-    """Return whether the head commit has changed since the event, and another run is about the present one.
-
-    The delivery of that run came later, or earlier if this one is a redelivery.
-    """
-    if review.delivery.head_sha in ("", head_sha):
-        return False
-    acted_on = review.later_deliveries().exclude(status=DeliveryStatus.IGNORED)
-    reviewed = review.others().filter(head_sha=head_sha, published_at__isnull=False)
-    return acted_on.filter(head_sha=head_sha).exists() or reviewed.exists()
-
-
-def _is_repetition(review: Review, head_sha: str) -> bool:
-    """Return whether somebody else's review was requested at a head commit that Kodiai has reviewed.
-
-    GitHub sends one `review_requested` per requested person, most often right after `opened`.
-    """
-    delivery = review.delivery
-    return (
-        delivery.event_type == "pull_request.review_requested"
-        and not delivery.addressed
-        and _is_reviewed(review, head_sha)
-    )
-
-
-def _is_reviewed(review: Review, head_sha: str) -> bool:
-    """Return whether another run has reviewed a head commit of the pull request against the same base branch."""
-    return review.others().filter(head_sha=head_sha, base_ref=review.base_ref, published_at__isnull=False).exists()
 
 
 # 2 enrich
@@ -355,6 +307,7 @@ def _is_truncated(pull: PullRequest, files: Sequence[ChangedFile]) -> bool:
     return len(files) >= MAX_FILES if pull.changed_files is None else len(files) != pull.changed_files
 
 
+# 5 publish: `reviews.publishing`
 # 6 record
 
 

@@ -1,18 +1,34 @@
-"""Organisation defaults: `.kodiai.yml` in the owner's `.github` repository, for repositories without that file."""
+"""The configuration of a repository on GitHub: its own `.kodiai.yml`, else that of its owner's `.github` repository."""
+
+from django.conf import settings
 
 from reviews import cache
 from reviews.config import repository
 from reviews.github.client import Client
+from reviews.github.errors import Refused
 
 CACHE_SECONDS = 600.0
 """Seconds in the cache: all repositories of an organisation read the same file."""
 
 
-def load_defaults(client: Client) -> repository.RepositoryConfig:
-    """Read the configuration of the owner of the client's repository; the defaults if there is none.
+def read_config(client: Client, ref: str) -> repository.RepositoryConfig:
+    """Read the configuration at a branch or commit. If GitHub refuses the file (409, 451, …), use defaults and name it.
 
-    Raises `GitHubError`.
+    Raises `GitHubError`, for 401 and 403 too: a token without the permission does not get the changed files either.
     """
+    try:
+        text = client.file_text(repository.PATH, ref)
+        if text is None and settings.KODIAI_ORGANISATION_DEFAULTS:
+            return _load_defaults(client)
+        return repository.parse(text)
+    except Refused as refused:
+        if refused.status in (401, 403):
+            raise
+        problem = f"`{repository.PATH}` could not be read (GitHub answered {refused.status}); the defaults were used."
+        return repository.RepositoryConfig(problems=(problem,))
+
+
+def _load_defaults(client: Client) -> repository.RepositoryConfig:
     owner = client.repo.partition("/")[0]
     key = f"organisation-default:{owner.lower()}"
     text = cache.get(key)

@@ -7,7 +7,7 @@ from django.db.models import Exists, F, Max, OuterRef, Q
 from django.utils import timezone
 
 from reviews.exceptions import LeaseLost
-from reviews.models.deliveries import Command, Delivery, of_repository
+from reviews.models.deliveries import Command, Delivery, DeliveryStatus, of_repository
 from telemetry.models import Conclusion, DegradationPath
 
 CLAIMED = ~Q(lease_owner="")
@@ -184,6 +184,29 @@ class Review(models.Model):
         """The other runs of the same pull request, or of the same merge group."""
         same = Review.objects.filter(self.of_repository, pr_number=self.pr_number).exclude(pk=self.pk)
         return same.filter(delivery__head_sha=self.delivery.head_sha) if self.is_merge_group else same
+
+    def is_about_older_commit(self, head_sha: str) -> bool:
+        """Return whether the head commit has changed since the event, and another run is about the present one.
+
+        The delivery of that run came later, or earlier if this one is a redelivery.
+        """
+        if self.delivery.head_sha in ("", head_sha):
+            return False
+        acted_on = self.later_deliveries().exclude(status=DeliveryStatus.IGNORED)
+        reviewed = self.others().filter(head_sha=head_sha, published_at__isnull=False)
+        return acted_on.filter(head_sha=head_sha).exists() or reviewed.exists()
+
+    def is_repetition(self, head_sha: str) -> bool:
+        """Return whether somebody else's review was requested at a head commit that Kodiai has reviewed.
+
+        GitHub sends one `review_requested` per requested person, most often right after `opened`.
+        """
+        requested = self.delivery.event_type == "pull_request.review_requested" and not self.delivery.addressed
+        return requested and self.is_reviewed(head_sha)
+
+    def is_reviewed(self, head_sha: str) -> bool:
+        """Return whether another run has reviewed a head commit of the pull request against the same base branch."""
+        return self.others().filter(head_sha=head_sha, base_ref=self.base_ref, published_at__isnull=False).exists()
 
     def verdicts_of_others(self) -> list["Review"]:
         """The latest verdict of each other pull request that Kodiai has reported on the same commit, by number."""
