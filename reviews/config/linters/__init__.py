@@ -29,18 +29,20 @@ MAX_STATEMENTS = 200
 MAX_EXTENDS = 5
 
 _RUFF_FILES = (".ruff.toml", "ruff.toml", "pyproject.toml")
+_PYLINT_FILES = (".pylintrc", "pylintrc")
+_CSPELL_FILES = ("cspell.json", ".cspell.json")
 _NESTED: dict[Tool, tuple[str, ...]] = {
     Tool.RUFF: _RUFF_FILES,
     Tool.OXLINT: (".oxlintrc.json", ".eslintrc.json"),
     Tool.SHELLCHECK: (".shellcheckrc",),
 }
 _ROOT: dict[Tool, tuple[str, ...]] = {
-    Tool.RUFF: (*_RUFF_FILES, "setup.cfg", "tox.ini", ".flake8", ".python-version"),
+    Tool.RUFF: (*_RUFF_FILES, "setup.cfg", "tox.ini", ".flake8", ".python-version", *_PYLINT_FILES),
     Tool.OXLINT: (".oxlintrc.json", ".eslintrc.json", ".eslintrc", "package.json", "biome.json", "biome.jsonc"),
     Tool.SHELLCHECK: (".shellcheckrc", "shellcheckrc"),
     Tool.HADOLINT: (".hadolint.yaml", ".hadolint.yml"),
     Tool.ZIZMOR: (".github/zizmor.yml", ".github/zizmor.yaml", "zizmor.yml", "zizmor.yaml"),
-    Tool.TYPOS: ("typos.toml", "_typos.toml", ".typos.toml", "pyproject.toml"),
+    Tool.TYPOS: ("typos.toml", "_typos.toml", ".typos.toml", "pyproject.toml", ".codespellrc", *_CSPELL_FILES),
 }
 _NEAREST = (Tool.SHELLCHECK,)
 """Tools that read only the nearest of several files. (ruff too, see `_ruff_scope`; the statements of others add up.)"""
@@ -176,6 +178,7 @@ class _Reader:
         self.problems: list[str] = []
         self._scopes: defaultdict[Tool, list[_Scope]] = defaultdict(list)
         self._ruff: dict[str, dict[str, Any]] = {}
+        self._pylint: list[Statement] = []
         self._versions: list[dict[str, int]] = [{}, {}, {}, {}]
         """By rank: ruff's own, the project's, `setup.cfg`, `.python-version`."""
 
@@ -186,9 +189,19 @@ class _Reader:
             self._read_toml(path, directory, python.read_pyproject(text))
         elif name in ("typos.toml", "_typos.toml", ".typos.toml"):
             self._add(Tool.TYPOS, directory, others.typos_statements(python.read_pyproject(text)))
+        elif name in _PYLINT_FILES:
+            self._pylint += python.pylint_statements(python.ini_sections(text).values())
+        elif name == ".codespellrc":
+            self._add(
+                Tool.TYPOS, directory, others.codespell_statements(python.ini_sections(text).get("codespell", {}))
+            )
+        elif name in _CSPELL_FILES:
+            self._add(Tool.TYPOS, directory, others.cspell_statements(javascript.read_json(text)))
         elif name in ("setup.cfg", "tox.ini", ".flake8"):
             sections = python.ini_sections(text)
             self._add(Tool.RUFF, directory, python.flake8_statements(sections))
+            self._add(Tool.TYPOS, directory, others.codespell_statements(sections.get("codespell", {})))
+            self._pylint += python.pylint_statements(sections[key] for key in sections if key.startswith("pylint"))
             required = sections.get("options", {}).get("python_requires")
             self._version(2, directory, python.lowest_version(required) if name == "setup.cfg" else None)
         elif name == ".python-version":
@@ -216,6 +229,9 @@ class _Reader:
         if path.endswith("pyproject.toml"):
             ruff = tools.get("ruff")
             self._add(Tool.TYPOS, directory, others.typos_statements(table(tools.get("typos"))))
+            self._add(Tool.TYPOS, directory, others.codespell_statements(table(tools.get("codespell"))))
+            pylint = table(tools.get("pylint")) if not directory else {}
+            self._pylint += python.pylint_statements([pylint, *pylint.values()])
             self._version(1, directory, python.project_version(document))
         if isinstance(ruff, dict):
             self._ruff[path] = ruff
@@ -230,6 +246,9 @@ class _Reader:
 
     def settings(self) -> LinterSettings:
         """Return what was read."""
+        if not self._ruff and Tool.RUFF not in self._scopes:
+            # Where ruff or flake8 is configured, pylint's messages are often off because the other one reports them.
+            self._add(Tool.RUFF, "", self._pylint)
         ruff_scopes: dict[str, tuple[_Scope, ...]] = {}
         for path in sorted(self._ruff, key=lambda path: _RUFF_FILES.index(path.rpartition("/")[2])):
             # The first of several in a directory counts. Source: ruff documentation, "Config file discovery".

@@ -1,7 +1,7 @@
-"""typos, ShellCheck, hadolint and zizmor: what they have turned off."""
+"""typos and other spelling checkers, ShellCheck, hadolint and zizmor: what they have turned off."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import yaml
@@ -27,6 +27,30 @@ def typos_statements(config: Mapping[str, Any]) -> Iterator[Statement]:
                 yield Statement(Tool.TYPOS, ("typo",), names=frozenset(word.lower() for word in words))
     if patterns := texts(table(config.get("files")).get("extend-exclude")):
         yield Statement(Tool.TYPOS, (ALL,), patterns)
+
+
+def codespell_statements(config: Mapping[str, Any]) -> Iterator[Statement]:
+    """Yield the words and files that codespell's configuration accepts. Source: codespell's README, "Usage"."""
+    yield from _spelling(_listed(config.get("ignore-words-list")), _listed(config.get("skip")))
+
+
+def cspell_statements(config: Mapping[str, Any]) -> Iterator[Statement]:
+    """Yield the words and files that CSpell's configuration accepts. Source: CSpell's documentation, "Settings"."""
+    yield from _spelling(
+        (*texts(config.get("words")), *texts(config.get("ignoreWords"))), texts(config.get("ignorePaths"))
+    )
+
+
+def _spelling(words: Iterable[str], files: tuple[str, ...]) -> Iterator[Statement]:
+    if names := frozenset(word.lower() for word in words):
+        yield Statement(Tool.TYPOS, ("typo",), names=names)
+    if files:
+        yield Statement(Tool.TYPOS, ("typo",), files, crossing=True)
+
+
+def _listed(value: Any) -> tuple[str, ...]:
+    """The items of a list, or of a text with commas."""
+    return texts(re.split(r"[\s,]+", value.strip()) if isinstance(value, str) else value)
 
 
 def shellcheck_statements(text: str) -> Iterator[Statement]:

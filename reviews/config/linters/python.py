@@ -1,9 +1,9 @@
-"""Python: what ruff, flake8 and pycodestyle have turned off, the language version, and pylint's comments."""
+"""Python: what ruff, flake8, pycodestyle and pylint have turned off, the language version, and pylint's comments."""
 
 import configparser
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -194,7 +194,16 @@ def _clamped(minor: int) -> int:
     return min(max(minor, OLDEST), NEWEST)
 
 
-# pylint's comments
+# pylint
+
+
+def pylint_statements(sections: Iterable[Any]) -> Iterator[Statement]:
+    """Yield what sections of pylint's configuration turn off. Source: pylint's documentation, "Messages control"."""
+    for section in map(table, sections):
+        disabled = section.get("disable")
+        names = _words(disabled) if isinstance(disabled, str) else texts(disabled)
+        if rules := {rule for name in names for rule in _RULES.get(name, (f"PL{name}",))}:
+            yield Statement(Tool.RUFF, rules)
 
 
 def disabled_by_pylint(rule: str, line: int, text: str) -> bool:
