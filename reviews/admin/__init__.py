@@ -14,6 +14,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from reviews.admin.acts import OperatedAdmin, ask_github
+from reviews.admin.rules import ReportedFindingAdmin
 from reviews.admin.timeline import timeline_of
 from reviews.findings import Report
 from reviews.github.facts import REDELIVERY_WINDOW
@@ -283,20 +284,7 @@ class ThumbsDownAdmin(ReadOnlyAdmin):
     search_help_text = "owner/name, or rule"
 
 
-@admin.register(ReportedFinding)
-class ReportedFindingAdmin(ReadOnlyAdmin):
-    """What became of findings; `manage.py rule_report` sums it up by rule."""
-
-    when_column = "reported_at"
-    list_display = ("rule", "where", "when", "ended", "path")
-    list_filter = ("severity", ("reported_at", DateRangeFilter))
-    search_fields = ("repo__exact", "rule__exact")
-    search_help_text = "owner/name, or rule"
-
-    @admin.display(description="how it ended")
-    def ended(self, finding: ReportedFinding) -> SafeString | str:
-        fixed, resolved = finding.fixed_at is not None, finding.resolved_at is not None
-        return badge("fixed" if fixed else "resolved by a person" if resolved else "stands")
+admin.site.register(ReportedFinding, ReportedFindingAdmin)
 
 
 @admin.register(Notification)

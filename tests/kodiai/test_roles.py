@@ -84,6 +84,7 @@ def asks() -> list[tuple[str, Ask]]:
         if row._meta.app_label in ("reviews", "telemetry") and row._meta.model_name != "periodictask":
             found.append((f"{name}: export", lambda client, a=address: client.get(f"{a}export.csv")))
         found.append((f"{name}: delete", lambda client, p=page: client.post(f"{p}delete/", {"post": "yes"})))
+    found.append(("rules", lambda client: client.get("/admin/reviews/reportedfinding/rules/")))
     delivery = Delivery.objects.get()
     act = f"/admin/reviews/delivery/{delivery.pk}/act/"
     missed = f"/admin/reviews/misseddelivery/{MissedDelivery.objects.get().pk}/act/redeliver/"
