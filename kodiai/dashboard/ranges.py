@@ -36,6 +36,17 @@ class Range:
         return 13 if self.until - self.since <= timedelta(hours=HOURS_BY_HOUR) else 10
 
     @property
+    def days(self) -> list[tuple[str, datetime, datetime]]:
+        """The days from first to last: the name of each, and from when to when it belongs to the range."""
+        found = []
+        start = self.since
+        while start < self.until:
+            end = min(datetime.combine(start.date() + timedelta(days=1), time(), UTC), self.until)
+            found.append((start.date().isoformat(), start, end))
+            start = end
+        return found
+
+    @property
     def columns(self) -> list[str]:
         """The columns from first to last, also those in which nothing happened."""
         found: list[str] = []

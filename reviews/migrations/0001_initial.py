@@ -660,6 +660,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="review",
+            index=models.Index(fields=["repo", "id"], name="reviews_review_repo_idx"),
+        ),
+        migrations.AddIndex(
+            model_name="review",
             index=models.Index(fields=["repo_id", "pr_number"], name="reviews_review_pull_id_idx"),
         ),
         migrations.AddIndex(

@@ -121,6 +121,9 @@ class Review(models.Model):
             models.Index(fields=["lease_expires_at"], name="reviews_lease_idx", condition=CLAIMED),
             models.Index(fields=["repo", "pr_number"], name="reviews_review_pull_idx"),
             models.Index(fields=["repo", "head_sha"], name="reviews_review_commit_idx"),
+            # Runs of a repository in the order of their ids, for the admin and the API. The two above have them in
+            # another order, and a set of a frequent repository's would be made first.
+            models.Index(fields=["repo", "id"], name="reviews_review_repo_idx"),
             models.Index(fields=["repo_id", "pr_number"], name="reviews_review_pull_id_idx"),
             # The dashboard counts by time and conclusion, from the index alone: a row holds a whole report.
             models.Index(fields=["created_at", "conclusion", "published_at"], name="reviews_review_time_idx"),
