@@ -4,6 +4,7 @@ Everything is summed up in the database. Duplicates that were adopted or importe
 their run has its row already.
 """
 
+from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -188,30 +189,20 @@ def percentiles(executions: QuerySet[Any]) -> Iterable[tuple[str, tuple[float, .
         for row in executions.values("group").annotate(**wanted):
             yield row["group"], tuple(row[name] for name in wanted)
         return
-    # SQLite has no such function. Of the rows in order the two around each percentile are read, between which
-    # `percentile_cont` interpolates. Source: PostgreSQL documentation, "Ordered-Set Aggregate Functions".
-    rows, params = executions.values_list("group", "duration_ms").query.sql_with_params()
-    positions = " OR ".join(f"abs(position - {fraction} * (size - 1)) < 1" for fraction in PERCENTILES)
-    sql = f"""
-        WITH durations (name, duration) AS ({rows}), ordered AS (
-            SELECT name, duration, row_number() OVER (PARTITION BY name ORDER BY duration) - 1 AS position,
-                count(*) OVER (PARTITION BY name) AS size
-            FROM durations)
-        SELECT name, size, position, duration FROM ordered WHERE {positions}
-    """  # noqa: S608
-    found: dict[str, tuple[int, dict[int, float]]] = {}
-    with connection.cursor() as cursor:
-        cursor.execute(sql, params)
-        for name, size, position, duration in cursor.fetchall():
-            found.setdefault(name, (size, {}))[1][position] = duration
-    for name, (size, durations) in found.items():
-        yield name, tuple(_interpolated(durations, fraction * (size - 1)) for fraction in PERCENTILES)
+    # SQLite has no such function. Its window functions sort all rows twice, which takes three times as long.
+    durations: dict[str, array[float]] = {}
+    for name, duration in executions.values_list("group", "duration_ms").iterator():
+        durations.setdefault(name, array("d")).append(duration)
+    for name, values in durations.items():
+        ordered = sorted(values)
+        yield name, tuple(_interpolated(ordered, fraction * (len(ordered) - 1)) for fraction in PERCENTILES)
 
 
-def _interpolated(durations: dict[int, float], position: float) -> float:
+def _interpolated(ordered: list[float], position: float) -> float:
+    """Return the value at a position between two values, as `percentile_cont` does."""
     below = int(position)
-    above = durations.get(below + 1, durations[below])
-    return durations[below] + (above - durations[below]) * (position - below)
+    above = ordered[min(below + 1, len(ordered) - 1)]
+    return ordered[below] + (above - ordered[below]) * (position - below)
 
 
 # Periods

@@ -111,6 +111,12 @@ def _rows_of(
     }
     if ignored:
         return found
+    limits = {
+        "cache_hit_rate": (1.0, 1.0, 0.5, 0.0)[number % 4],
+        "skipped_queries": int(degraded != "none"),
+        "retry_attempts": 0,
+        "degradation_path": degraded,
+    }
     report = {"files": [{"path": f"src/part_{n}.py", "changed_lines": 9, "read_by": ["ruff"]} for n in range(8)]}
     found["reviews_review"] = {
         "id": number + 1,
@@ -129,10 +135,7 @@ def _rows_of(
         "config": "{}",
         "enriched_at": at,
         "author_tier": "regular",
-        "cache_hit_rate": 0.5,
-        "skipped_queries": 0,
-        "retry_attempts": 0,
-        "degradation_path": degraded,
+        **limits,
         "rate_limit_event_recorded_at": at,
         "analysed_at": at,
         "report": json.dumps(report),
@@ -141,12 +144,11 @@ def _rows_of(
         "publishing_at": end if published else None,
         "published_at": end if published else None,
         "conclusion": conclusion,
-        "conclusion_reason": failure,
+        "conclusion_reason": f"degraded: {degraded}" if conclusion == "partial" else failure,
         "execution_recorded_at": end,
     }
     found["rate_limit_events"] = {
-        **identity, **place, "created_at": at, "cache_hit_rate": (1.0, 1.0, 0.5, 0.0)[number % 4],
-        "skipped_queries": int(degraded != "none"), "retry_attempts": 0, "degradation_path": degraded,
+        **identity, **place, "created_at": at, **limits,
     }  # fmt: skip
     model = ("analyzers", "analyzers", "claude-sonnet", "gpt-mini")[number % 4]
     paid = model != "analyzers"

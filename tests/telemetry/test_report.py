@@ -102,6 +102,7 @@ def test_a_range_ends_where_it_says(rows: None) -> None:
     assert days[-1]["conclusions"] == {"success": 5, "partial": 2}
     assert (days[-1]["events"], days[-1]["degraded"], days[0]["events"]) == (8, 2, 0)
     assert [month["events"] for month in figures("--range", "all")["periods"]][-1] == 8
+    assert figures("--range", days[0]["name"])["periods"] == days, "of a date, such as the first of this month"
 
 
 def test_a_table_shows_every_figure(rows: None) -> None:

@@ -5,7 +5,7 @@ from django.utils import timezone
 from rich.console import Console
 
 from telemetry import report_formats, report_page
-from telemetry.ranges import time_ago
+from telemetry.ranges import beginning
 from telemetry.report import GROUPINGS, build
 
 
@@ -15,14 +15,14 @@ class Command(BaseCommand):
     help = "Report rates, durations (p50, p95), limits of GitHub, conclusions, tokens and cost of the recorded runs."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--range", default="30d", metavar="24h|7d|30d|…|all", help="up to now; default 30d")
+        parser.add_argument("--range", default="30d", metavar="24h|30d|DATE|all", help="up to now; default 30d")
         parser.add_argument("--by", choices=[*GROUPINGS], help="a line for each of these as well")
         parser.add_argument("--format", choices=["table", "json", "csv", "html"], default="table")
 
     def handle(self, *args: Any, by: str | None, **options: Any) -> None:
         now = timezone.now()
         try:
-            since = None if options["range"] == "all" else time_ago(options["range"], now)
+            since = None if options["range"] == "all" else beginning(options["range"], now)
         except ValueError as error:
             raise CommandError(f"--range: {error}, nor all.") from error
         report = build(since, now, by)
