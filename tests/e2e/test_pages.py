@@ -126,6 +126,7 @@ def test_every_page_fits_and_is_accessible(
             "/admin/reviews/review/",
             "/admin/telemetry/ratelimitevent/?degradation_path__exact=search-api-rate-limit",
             "/admin/telemetry/execution/",
+            "/admin/reviews/reportedfinding/rules/?repo=acme/shop",
             f"/admin/reviews/delivery/{installation.limited}/change/",
             f"/admin/reviews/delivery/{installation.failed}/change/",
             f"/admin/reviews/delivery/{installation.failed}/act/run-again/",
