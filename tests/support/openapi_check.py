@@ -23,7 +23,7 @@ from tests.corpus import pulls as pulls
 from tests.corpus.declarations import DECLARED
 from tests.support.runs import admit, run, say
 
-ASKED = ("django-view", "three-hundred-files", "names-in-many-scripts", "many-findings", "submodules")
+ASKED = ("payment-service", "three-hundred-files", "names-in-many-scripts", "many-findings", "submodules")
 """Pull requests of the corpus over which Kodiai's calls are recorded."""
 NOT_DESCRIBED = {("POST", "/graphql")}
 
@@ -51,10 +51,10 @@ def test_every_request_is_as_github_describes_it(github: Sandbox, name: str) -> 
 
 @pytest.mark.django_db
 def test_so_is_what_a_follow_up_asks(github: Sandbox) -> None:
-    pull = DECLARED["django-view"].opened(github)
+    pull = DECLARED["payment-service"].opened(github)
     run(admit(pull))
     github.reset_calls()
-    pull.push({"library/forms.py": "import os\n"})
+    pull.push({"payments/models.py": "import os\n"})
     run(admit(pull, "synchronize"))
 
     calls = [call for call in github.calls if (call.method, call.path) not in NOT_DESCRIBED]
@@ -65,7 +65,7 @@ def test_so_is_what_a_follow_up_asks(github: Sandbox) -> None:
 @pytest.mark.django_db
 def test_so_is_what_commands_ask(github: Sandbox) -> None:
     """In the conversation and in a thread, and looking for an answer of one's own in both."""
-    pull = DECLARED["django-view"].opened(github)
+    pull = DECLARED["payment-service"].opened(github)
     pull.repository.roles["mona"] = "write"
     run(admit(pull))
     github.reset_calls()

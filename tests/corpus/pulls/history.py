@@ -93,23 +93,6 @@ def base_branch_moved_on(github: Sandbox) -> PullRequest:
 
 
 @pull_request
-def many_small_commits(github: Sandbox) -> PullRequest:
-    """Six commits that each touch the same function: one review of what they come to."""
-    repo = github.create_repository(files={"cart.py": CART})
-    pull = repo.open_pull_request("Discounts", changes={"cart.py": CART + "\n\ndef discount(cart):\n    pass\n"})
-    steps = (
-        "    rate = 0.1\n",
-        "    rate = 0.1\n    return cart.total() * rate\n",
-        "    rate = 0.1\n    name = 'regular'\n    return cart.total() * rate\n",
-        "    rate = 0.1\n    name = 'regular'\n    assert (rate > 0, name)\n    return cart.total() * rate\n",
-        "    rate = 0.1\n    name = 'regular'\n    assert (rate > 0, 'no discount')\n    return cart.total() * rate\n",
-    )
-    for number, step in enumerate(steps, start=2):
-        pull.push({"cart.py": CART + "\n\ndef discount(cart):\n" + step}, message=f"Step {number}")
-    return pull
-
-
-@pull_request
 def against_a_release_branch(github: Sandbox) -> PullRequest:
     """The base is a release branch: what main has and the branch has not is no change, and what is new is looked at."""
     repo = github.create_repository(files={"cart.py": CART})

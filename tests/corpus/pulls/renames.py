@@ -60,27 +60,6 @@ def renamed_and_changed(github: Sandbox) -> PullRequest:
 
 
 @pull_request
-def renamed_with_its_users(github: Sandbox) -> PullRequest:
-    """A package is renamed and its users follow: no line is wrong, nothing is said."""
-    repo = github.create_repository(
-        files={
-            "util/dates.py": "import datetime\n\n\ndef today():\n    return datetime.date.today()\n",
-            "util/__init__.py": "",
-            "report.py": "from util.dates import today\n\nprint(today())\n",
-            "invoice.py": "from util import dates\n\nprint(dates.today())\n",
-        }
-    )
-    return repo.open_pull_request(
-        "util becomes calendar_tools",
-        renames={"util/dates.py": "calendar_tools/dates.py", "util/__init__.py": "calendar_tools/__init__.py"},
-        changes={
-            "report.py": "from calendar_tools.dates import today\n\nprint(today())\n",
-            "invoice.py": "from calendar_tools import dates\n\nprint(dates.today())\n",
-        },
-    )
-
-
-@pull_request
 def renamed_in_case_only(github: Sandbox) -> PullRequest:
     """A name that differs in nothing but case is a rename like any other; the line that is new is looked at."""
     before = "class Shop:\n    def open(self):\n        return True\n\n    def close(self):\n        return False\n"
@@ -135,12 +114,3 @@ def copied_file(github: Sandbox) -> PullRequest:
     """A copy is new text: what was wrong in the original is wrong here again, and can be said before it is there."""
     repo = github.create_repository(files={"prices.py": LEGACY})
     return repo.open_pull_request("Prices for wholesale", changes={"wholesale.py": LEGACY.replace("item", "article")})
-
-
-@pull_request
-def swapped_files(github: Sandbox) -> PullRequest:
-    """Two files change places. To git every line that differs is a change."""
-    north = "import os\n\nNAME = 'north'\nSHELVES = ['a', 'b']\n"
-    south = "import sys\n\nNAME = 'south'\nSHELVES = ['c']\nprint(sys.argv, SHELVES)\n"
-    repo = github.create_repository(files={"north.py": north, "south.py": south})
-    return repo.open_pull_request("North is south", changes={"north.py": south, "south.py": north})
