@@ -202,6 +202,6 @@ class Sandbox(State):
         """
         return self.hook.send(url, event, self.webhook(event, payload, delivery_id, secret))
 
-    def wait_for_redeliveries(self, seconds: float = 10) -> None:
-        """Wait until every requested redelivery has been sent. Raises TimeoutError after `seconds`."""
-        self.hook.wait_for_redeliveries(seconds)
+    def wait_for_redeliveries(self) -> None:
+        """Wait until every requested redelivery has been sent. Raises TimeoutError where a response takes too long."""
+        self.hook.wait_for_redeliveries()

@@ -131,6 +131,7 @@ class Hook:
 
     def __init__(self, app: App) -> None:
         self._app = app
+        self.response_seconds: float = RESPONSE_SECONDS
         self._deliveries: list[HookDelivery] = []
         self._senders: set[threading.Thread] = set()
         self._connections: set[http.client.HTTPConnection] = set()
@@ -194,15 +195,15 @@ class Hook:
             sender.start()
         return True
 
-    def wait_for_redeliveries(self, seconds: float = RESPONSE_SECONDS) -> None:
-        """Wait until every requested redelivery has been sent. Raises TimeoutError after `seconds`."""
-        until = time.monotonic() + seconds
+    def wait_for_redeliveries(self) -> None:
+        """Wait until every requested redelivery has been sent. Raises TimeoutError where a response takes too long."""
+        until = time.monotonic() + self.response_seconds
         with self._lock:
             senders = list(self._senders)
         for sender in senders:
             sender.join(max(until - time.monotonic(), 0))
             if sender.is_alive():
-                raise TimeoutError(f"{sender.name} has not ended after {seconds} s")
+                raise TimeoutError(f"{sender.name} has not ended after {self.response_seconds} s")
 
     def close(self) -> None:
         """Close the connections to receivers that have not responded, and wait for the redeliveries."""
@@ -216,7 +217,7 @@ class Hook:
     def _post(self, url: str, request: WebhookRequest) -> WebhookResponse:
         parts = urlsplit(url)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        connection = kind(parts.hostname or "", parts.port, timeout=RESPONSE_SECONDS)
+        connection = kind(parts.hostname or "", parts.port, timeout=self.response_seconds)
         with self._lock:
             self._connections.add(connection)
         try:

@@ -12,9 +12,14 @@ import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from sandbox import PullRequest, Repository, Sandbox
+from tests.support.waiting import PATIENCE
 
 # Loading the system's certificates takes longer than most tests here.
 SSL_CONTEXT = ssl.create_default_context()
+
+
+def client_of(github: Sandbox, headers: dict[str, str]) -> httpx.Client:
+    return httpx.Client(base_url=github.url, headers=headers, verify=SSL_CONTEXT, timeout=PATIENCE, trust_env=False)
 
 
 @pytest.fixture
@@ -35,7 +40,7 @@ def pull(repo: Repository) -> PullRequest:
 
 @pytest.fixture
 def anonymous(github: Sandbox) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=github.url, verify=SSL_CONTEXT, timeout=10, trust_env=False) as client:
+    with client_of(github, {}) as client:
         yield client
 
 
@@ -43,7 +48,9 @@ def anonymous(github: Sandbox) -> Iterator[httpx.Client]:
 def app(github: Sandbox, anonymous: httpx.Client) -> Iterator[httpx.Client]:
     """A client with a JSON web token of the App."""
     headers = {"Authorization": f"Bearer {json_web_token(github)}"}
-    with httpx.Client(base_url=github.url, headers=headers, verify=SSL_CONTEXT, timeout=10, trust_env=False) as client:
+    with httpx.Client(
+        base_url=github.url, headers=headers, verify=SSL_CONTEXT, timeout=PATIENCE, trust_env=False
+    ) as client:
         yield client
 
 
@@ -64,7 +71,9 @@ def client(github: Sandbox, headers_of: Callable[..., dict[str, str]]) -> Iterat
     """A client with a token of the installation that `repo` belongs to; the request for the token is not recorded."""
     headers = headers_of()
     github.reset_calls()
-    with httpx.Client(base_url=github.url, headers=headers, verify=SSL_CONTEXT, timeout=10, trust_env=False) as client:
+    with httpx.Client(
+        base_url=github.url, headers=headers, verify=SSL_CONTEXT, timeout=PATIENCE, trust_env=False
+    ) as client:
         yield client
 
 

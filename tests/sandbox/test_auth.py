@@ -1,14 +1,11 @@
 """Authentication: JSON web tokens of the App and installation tokens."""
 
-import json
 import time
 from collections.abc import Callable
 from typing import Any
 
 import httpx
-import jwt
 import pytest
-from jwt.algorithms import RSAAlgorithm
 
 from sandbox import PullRequest, Repository, Sandbox
 from tests.sandbox.conftest import json_web_token
@@ -50,15 +47,6 @@ def test_a_json_web_token_with_another_signature_is_refused(anonymous: httpx.Cli
     assert response.json()["message"] == "A JSON web token could not be decoded"
 
 
-def test_an_app_id_may_be_a_number_in_the_json_web_token(anonymous: httpx.Client, github: Sandbox) -> None:
-    # PyJWT insists on a string; other libraries send the number, and GitHub takes both.
-    now = int(time.time())
-    payload = json.dumps({"iss": github.app_id, "iat": now, "exp": now + 60}).encode()
-    key = RSAAlgorithm(RSAAlgorithm.SHA256).prepare_key(github.private_key)
-    token = jwt.PyJWS().encode(payload, key, algorithm="RS256")
-    assert anonymous.get("/app", headers={"Authorization": f"Bearer {token}"}).status_code == 200
-
-
 @pytest.mark.parametrize(
     ("headers", "message"),
     [({}, "Requires authentication"), ({"Authorization": "token ghs_nope"}, "Bad credentials")],
@@ -79,10 +67,6 @@ def test_an_installation_token_is_good_for_an_hour(app: httpx.Client, repo: Repo
     assert body["repository_selection"] == "all"
     seconds = time.mktime(time.strptime(body["expires_at"], "%Y-%m-%dT%H:%M:%SZ")) - time.mktime(time.gmtime())
     assert 3590 <= seconds <= 3600
-
-
-def test_a_token_for_an_unknown_installation_is_404(app: httpx.Client, repo: Repository) -> None:
-    assert app.post("/app/installations/1/access_tokens").status_code == 404
 
 
 def test_a_token_reaches_only_its_own_installation(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
@@ -120,12 +104,6 @@ def test_expired_tokens_are_401_and_a_new_one_works(
     github.expire_tokens()
     assert client.get(pull.api_url).status_code == 401
     assert client.get(pull.api_url, headers=headers_of()).status_code == 200
-
-
-def test_the_installation_of_a_repository_is_found(app: httpx.Client, repo: Repository) -> None:
-    response = app.get("/repos/octo/demo/installation").json()
-    assert (response["id"], response["account"]["login"]) == (repo.installation_id, "octo")
-    assert app.get("/repos/octo/nothing/installation").status_code == 404
 
 
 def test_a_removed_installation_is_404_and_its_tokens_401(

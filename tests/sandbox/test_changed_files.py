@@ -80,13 +80,6 @@ def test_unusual_paths_are_served(client: httpx.Client, repo: Repository, files_
         assert client.get(files[name]["contents_url"]).json()["path"] == name
 
 
-def test_the_most_lines_of_a_patch_can_be_set(pull: PullRequest, files_of: FilesOf) -> None:
-    pull.push({"helper.py": "x\n" * 10})
-    assert "patch" in files_of(pull)["helper.py"]
-    pull.max_patch_lines = 5
-    assert "patch" not in files_of(pull)["helper.py"]
-
-
 def test_files_are_listed_in_pages_with_links(client: httpx.Client, repo: Repository) -> None:
     pull = repo.open_pull_request(changes={f"f{number:03}.py": "x\n" for number in range(250)})
 

@@ -27,17 +27,6 @@ def test_each_role_has_a_permission(client: httpx.Client, repo: Repository, role
     assert (response["permission"], response["role_name"], response["user"]["login"]) == (permission, role, "Mona")
 
 
-def test_default_roles_of_owners_and_other_accounts(github: Sandbox, client: httpx.Client) -> None:
-    github.create_repository("octo/hidden", private=True)
-
-    def permission(repo: str, login: str) -> str:
-        return client.get(f"/repos/octo/{repo}/collaborators/{login}/permission").json()["permission"]
-
-    assert [permission("demo", "octo"), permission("demo", "lisa"), permission("hidden", "lisa")] == [
-        "admin", "read", "none",
-    ]  # fmt: skip
-
-
 @pytest.mark.parametrize("on_lines", [True, False])
 def test_a_repeated_reaction_counts_once(
     client: httpx.Client, pull: PullRequest, first: dict[str, Any], on_lines: bool

@@ -3,18 +3,10 @@
 import base64
 
 import httpx
-import pytest
 
-from sandbox import Repository, Sandbox, Symlink, webhook_payload
+from sandbox import Repository, Symlink
 
 PATH = "/repos/octo/demo/contents"
-
-
-def test_a_file_is_in_base64(client: httpx.Client, repo: Repository) -> None:
-    body = client.get(f"{PATH}/app.py").json()
-    assert (body["type"], body["name"], body["path"], body["size"]) == ("file", "app.py", "app.py", 6)
-    assert body["encoding"] == "base64"
-    assert base64.b64decode(body["content"]) == b"a\nb\nc\n"
 
 
 def test_base64_has_lines_of_sixty_characters(client: httpx.Client, repo: Repository) -> None:
@@ -77,11 +69,3 @@ def test_a_file_over_a_megabyte_has_no_content(client: httpx.Client, repo: Repos
 def test_the_raw_media_type_gives_the_bytes(client: httpx.Client, repo: Repository) -> None:
     response = client.get(f"{PATH}/app.py", headers={"Accept": "application/vnd.github.raw+json"})
     assert response.content == b"a\nb\nc\n"
-
-
-@pytest.mark.parametrize("private", [True, False])
-def test_payloads_show_a_repositorys_visibility(github: Sandbox, private: bool) -> None:
-    repo = github.create_repository("octo/secret", private=private)
-    shown = webhook_payload(repo.open_pull_request(), "opened")["repository"]
-    assert shown["private"] is private
-    assert shown["visibility"] == ("private" if private else "public")

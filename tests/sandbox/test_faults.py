@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from sandbox import ANY_ROUTE, Fault, FaultKind, PullRequest, Sandbox
+from sandbox import Fault, FaultKind, PullRequest, Sandbox
+from tests.support.waiting import PATIENCE
 
 REVIEW = {"event": "COMMENT", "body": "Looks good."}
 
@@ -28,30 +29,6 @@ def test_faults_of_a_route_apply_as_often_as_set(
     for status, times, after in faults:
         github.fail("pull", Fault(FaultKind.STATUS, status=status), times, after)
     assert [client.get(pull.api_url).status_code for _ in statuses] == statuses
-
-
-@pytest.mark.parametrize(("route", "statuses"), [("files", [200, 500]), (ANY_ROUTE, [500, 500])])
-def test_a_fault_applies_to_its_route_or_to_all(
-    client: httpx.Client, github: Sandbox, pull: PullRequest, route: str, statuses: list[int]
-) -> None:
-    github.fail(route, Fault(FaultKind.STATUS, status=500), times=None)
-    assert [client.get(url).status_code for url in (pull.api_url, f"{pull.api_url}/files")] == statuses
-
-
-def test_a_fault_without_times_applies_until_cleared(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
-    github.fail("pull", Fault(FaultKind.STATUS, status=500), times=None)
-    assert {client.get(pull.api_url).status_code for _ in range(4)} == {500}
-    github.clear_faults()
-    assert client.get(pull.api_url).status_code == 200
-
-
-def test_an_unknown_route_is_an_error(github: Sandbox) -> None:
-    with pytest.raises(ValueError, match="no route 'serach'"):
-        github.fail("serach", Fault(FaultKind.RESET))
-    with pytest.raises(ValueError, match="no route 'serach'"):
-        github.count("serach")
-    with pytest.raises(ValueError, match="at least 1"):
-        github.fail("search", Fault(FaultKind.RESET), times=0)
 
 
 @pytest.mark.parametrize("status", [None, 429])
@@ -115,16 +92,6 @@ def test_broken_json_is_as_long_as_its_content_length(client: httpx.Client, gith
         response.json()
 
 
-@pytest.mark.parametrize("body", [[1, 2, 3], "text", None, {"id": "x"}, 7])
-def test_wrong_json_is_valid_and_of_another_type(
-    client: httpx.Client, github: Sandbox, pull: PullRequest, body: object
-) -> None:
-    github.fail("create_review", Fault(FaultKind.WRONG_JSON, body=body))
-    response = client.post(f"{pull.api_url}/reviews", json=REVIEW)
-    assert (response.status_code, response.json()) == (200, body)
-    assert pull.reviews == []
-
-
 def test_a_slow_body_is_the_normal_response(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
     expected = client.get(f"{pull.api_url}/files").json()
     github.fail("files", Fault(FaultKind.SLOW_BODY, delay=0.02, chunk_size=50))
@@ -132,22 +99,6 @@ def test_a_slow_body_is_the_normal_response(client: httpx.Client, github: Sandbo
         chunks = list(response.iter_raw())
     assert len(chunks) > 3
     assert json.loads(b"".join(chunks)) == expected
-
-
-def test_a_slow_body_can_exceed_a_time_out(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
-    github.fail("files", Fault(FaultKind.SLOW_BODY, delay=60, chunk_size=1))
-    with pytest.raises(httpx.ReadTimeout):
-        client.get(f"{pull.api_url}/files", timeout=0.1)
-
-
-def test_a_time_out_sends_nothing_and_has_no_effect(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
-    fault = github.fail("create_review", Fault(FaultKind.TIMEOUT))
-    with pytest.raises(httpx.ReadTimeout):
-        client.post(f"{pull.api_url}/reviews", json=REVIEW, timeout=0.1)
-    assert fault.reached.is_set()
-    assert pull.reviews == []
-    assert [call.status for call in github.calls] == [None]
-    assert client.post(f"{pull.api_url}/reviews", json=REVIEW).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -173,24 +124,15 @@ def test_a_post_is_applied_or_not_whatever_is_answered(
     assert github.calls[-1].status == status
 
 
-def test_a_huge_body_is_sent_until_the_client_leaves(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
-    github.fail("pull", Fault(FaultKind.HUGE_BODY))
-    with client.stream("GET", pull.api_url) as response:
-        assert response.headers["content-length"] == str(2 * 1024**3)
-        assert next(response.iter_raw()).strip() == b""
-    github.fail("pull", Fault(FaultKind.HUGE_BODY, size=100_000))
-    assert len(client.get(pull.api_url).content) == 100_000
-
-
 def test_a_delayed_response_holds_up_no_other(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
     fault = github.fail("create_review", Fault(FaultKind.APPLIED_THEN_DELAYED))
     with ThreadPoolExecutor(1) as pool:
         posted = pool.submit(client.post, f"{pull.api_url}/reviews", json=REVIEW)
-        assert fault.reached.wait(10)
+        assert fault.reached.wait(PATIENCE)
         assert len(client.get(f"{pull.api_url}/reviews").json()) == 1, "the review is stored"
         assert not posted.done()
         fault.release()
-        assert posted.result(10).status_code == 200
+        assert posted.result(PATIENCE).status_code == 200
 
 
 @pytest.mark.parametrize("kind", [FaultKind.TIMEOUT, FaultKind.APPLIED_THEN_DELAYED, FaultKind.SLOW_BODY])
@@ -199,8 +141,8 @@ def test_closing_the_sandbox_ends_waiting_requests(kind: FaultKind) -> None:
     with ThreadPoolExecutor(1) as pool:
         with Sandbox() as github:
             fault = github.fail("unknown", Fault(kind, delay=60))
-            waiting = pool.submit(httpx.get, f"{github.url}/nothing", timeout=30)
-            assert fault.reached.wait(10)
-        error = waiting.exception(10)
+            waiting = pool.submit(httpx.get, f"{github.url}/nothing", timeout=PATIENCE)
+            assert fault.reached.wait(PATIENCE)
+        error = waiting.exception(PATIENCE)
     assert isinstance(error, httpx.TransportError)
     assert set(threading.enumerate()) == threads

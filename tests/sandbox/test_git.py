@@ -5,9 +5,8 @@ import os
 from collections.abc import Callable
 
 import httpx
-import pytest
 
-from sandbox import GitError, PullRequest, Repository, Submodule
+from sandbox import PullRequest, Repository, Submodule
 
 FilesOf = Callable[[PullRequest], dict[str, dict]]
 
@@ -91,21 +90,3 @@ def test_a_rebase_replaces_every_commit(client: httpx.Client, repo: Repository, 
     assert base64.b64decode(client.get(f"/repos/octo/demo/contents/app.py?ref={rebased}").json()["content"]) == (
         b"A\nb\nC\n"
     )
-
-
-@pytest.mark.parametrize("move", [PullRequest.merge_base_branch, PullRequest.rebase])
-def test_a_conflict_changes_nothing(repo: Repository, move: Callable[[PullRequest], str]) -> None:
-    pull = repo.open_pull_request(changes={"app.py": "A\nb\nc\n"})
-    head, base = pull.head_sha, pull.base_sha
-    repo.commit({"app.py": "other\nb\nc\n"})
-    with pytest.raises(GitError, match=r"merge-tree: .*"):
-        move(pull)
-    assert (pull.head_sha, pull.base_sha, pull.commits) == (head, base, [head])
-
-
-def test_a_merge_cannot_be_rebased(repo: Repository) -> None:
-    pull = repo.open_pull_request(changes={"app.py": "A\nb\nc\n"})
-    repo.commit({"b.py": "b\n"})
-    pull.merge_base_branch()
-    with pytest.raises(GitError, match="no merges"):
-        pull.rebase()

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from sandbox import PullRequest, Repository, Sandbox, Symlink
+from sandbox import Repository, Sandbox
 
 BLOB = "{...on Blob{text isBinary isTruncated byteSize}}"
 
@@ -16,16 +16,6 @@ def ask(client: httpx.Client, *expressions: str, owner: str = "octo", name: str 
     response = client.post("/graphql", json={"query": query, "variables": variables})
     assert response.status_code == 200
     return response.json()
-
-
-def test_one_query_returns_many_files(client: httpx.Client, pull: PullRequest, github: Sandbox) -> None:
-    response = ask(client, f"{pull.head_sha}:app.py", f"{pull.head_sha}:helper.py", "main:helper.py")
-    assert response["data"]["repository"] == {
-        "f0": {"text": "a\nb\nc\n", "isBinary": False, "isTruncated": False, "byteSize": 6},
-        "f1": {"text": "import os\n", "isBinary": False, "isTruncated": False, "byteSize": 10},
-        "f2": None,
-    }
-    assert github.count("graphql") == 1
 
 
 def test_one_query_returns_a_hundred_files(client: httpx.Client, repo: Repository) -> None:
@@ -52,18 +42,9 @@ def test_long_texts_are_truncated(client: httpx.Client, repo: Repository) -> Non
     assert file["text"] == "é" * (512 * 1024 // 2)
 
 
-def test_a_symlinks_text_is_its_target(client: httpx.Client, repo: Repository) -> None:
-    repo.commit({"link": Symlink("app.py")})
-    assert ask(client, "main:link")["data"]["repository"]["f0"]["text"] == "app.py"
-
-
 def test_a_directory_has_no_fields_of_a_blob(client: httpx.Client, repo: Repository) -> None:
     repo.commit({"lib/a.py": "a\n"})
     assert ask(client, "main:lib", "main:li")["data"]["repository"] == {"f0": {}, "f1": None}
-
-
-def test_an_unknown_commit_is_null(client: httpx.Client, repo: Repository) -> None:
-    assert ask(client, f"{'0' * 40}:app.py", "nothing:app.py")["data"]["repository"] == {"f0": None, "f1": None}
 
 
 def test_arguments_may_be_written_into_the_query(client: httpx.Client, repo: Repository) -> None:
@@ -105,8 +86,3 @@ def test_who_asks_is_the_bot_of_the_app(github: Sandbox, client: httpx.Client) -
     before = viewer()
     github.rename_app("other")
     assert (before["login"], viewer()) == ("kodiai[bot]", {**before, "login": "other[bot]"})
-
-
-def test_graphql_can_be_unavailable(client: httpx.Client, github: Sandbox) -> None:
-    github.graphql_available = False
-    assert client.post("/graphql", json={"query": "{}"}).status_code == 404

@@ -1,9 +1,8 @@
 """Merge groups and comparisons, and what the App is answered about what it lost."""
 
 import httpx
-import pytest
 
-from sandbox import GitError, PullRequest, Sandbox, create_merge_group
+from sandbox import PullRequest, Sandbox, create_merge_group
 
 
 def compare(client: httpx.Client, pull: PullRequest, base: str, head: str, **params: int) -> httpx.Response:
@@ -21,14 +20,6 @@ def test_a_group_contains_the_base_and_the_pull_request(client: httpx.Client, pu
     assert [file["filename"] for file in body["files"]] == ["other.md"]
     assert (body["status"], body["merge_base_commit"]["sha"]) == ("ahead", first.head_sha)
     assert pull.repository.head_sha == base, "nothing is merged yet"
-
-
-def test_a_group_that_conflicts_is_not_made(pull: PullRequest) -> None:
-    path = pull.files()[0].path
-    pull.repository.commit({path: "something else\n"})
-
-    with pytest.raises(GitError):
-        create_merge_group(pull)
 
 
 def test_a_comparison_starts_at_the_merge_base(client: httpx.Client, pull: PullRequest) -> None:

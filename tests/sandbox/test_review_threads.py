@@ -73,11 +73,6 @@ def test_threads_are_listed_in_pages_with_a_first_comment(client: httpx.Client, 
     ]
 
 
-def test_comments_of_a_pending_review_have_no_thread(client: httpx.Client, pull: PullRequest) -> None:
-    client.post(f"{pull.api_url}/reviews", json={"comments": [{"path": "new.py", "line": 1, "body": "Hm."}]})
-    assert page(client)["nodes"] == []
-
-
 def test_a_thread_follows_its_line_until_the_line_changes(client: httpx.Client, pull: PullRequest) -> None:
     comment(client, pull, 2, 6)
     pull.push({"new.py": "".join(["first\n", *LINES])})

@@ -20,10 +20,6 @@ def test_merged_pull_requests_of_an_author_are_counted(client: httpx.Client, git
     assert response["items"][0]["user"]["login"] == "mona"
 
 
-def test_an_unknown_author_has_none(client: httpx.Client, repo: Repository) -> None:
-    assert search(client, "repo:octo/demo author:mona is:pr is:merged")["total_count"] == 0
-
-
 def test_the_bot_of_an_app_has_two_spellings(client: httpx.Client, github: Sandbox) -> None:
     github.merged_pull_requests["octo/demo", "dependabot[bot]"] = 2
     assert search(client, "repo:octo/demo author:app/dependabot is:pr is:merged")["total_count"] == 2
