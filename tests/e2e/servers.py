@@ -60,7 +60,7 @@ class PostgresServer:
 
     def _run(self, *command: str) -> None:
         done = subprocess.run(
-            command, user=self._user, cwd=self.folder, capture_output=True, text=True, check=False, timeout=120
+            command, user=self._user, cwd=self.folder, capture_output=True, text=True, check=False, timeout=PATIENCE
         )
         assert done.returncode == 0, done.stderr
 

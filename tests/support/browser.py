@@ -10,6 +10,8 @@ from typing import Any, Literal
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
+from tests.support.waiting import PATIENCE
+
 PROGRAM = "chromium"
 OPTIONS = (
     "--no-sandbox",
@@ -81,6 +83,7 @@ def visit(
 ) -> Iterator[Visit]:
     """A page without cookies of others, in a colour scheme."""
     context = running.new_context(color_scheme=scheme, viewport={"width": width, "height": 800}, **options)
+    context.set_default_timeout(PATIENCE * 1000)
     try:
         yield Visit(context.new_page(), origin)
     finally:

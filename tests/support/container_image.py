@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.processes import bound
+from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -157,5 +158,5 @@ class Image:
     def run(self, command: list[str], environment: dict[str, str]) -> "subprocess.CompletedProcess[str]":
         """Run a command to its end."""
         process = self.start(command, environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        output, _ = process.communicate(timeout=120)
+        output, _ = process.communicate(timeout=PATIENCE)
         return subprocess.CompletedProcess(command, process.returncode, output.decode())

@@ -21,6 +21,7 @@ from markdown_it.token import Token
 
 from sandbox import PullRequest
 from sandbox.state.diffs import patch_lines
+from tests.support.waiting import PATIENCE
 
 TEMPLATE = Path(__file__).with_suffix(".html")
 FOLDER = Path(__file__).parents[2] / "docs" / "images"
@@ -104,7 +105,7 @@ def can_be_taken() -> bool:
 def _browse(folder: str, source: Path, *options: str, height: int) -> str:
     command = [BROWSER, *_BROWSER_OPTIONS, f"--user-data-dir={folder}/profile", f"--window-size={WIDTH},{height}"]
     done = subprocess.run(
-        [*command, *options, source.as_uri()], capture_output=True, text=True, timeout=120, check=False
+        [*command, *options, source.as_uri()], capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert done.returncode == 0, f"{BROWSER} failed: {done.stderr[-2000:]}"
     return done.stdout

@@ -1,13 +1,14 @@
 """A whole Kodiai: `manage.py run` on a database of its own, beside a sandbox of GitHub."""
 
 import json
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,7 @@ class Kodiai:
         """Run a worker beside it during a block: for a Kodiai that has none (`workers=0`)."""
         with self.log.open("ab") as output:
             worker = subprocess.Popen(
-                [sys.executable, str(MANAGE), "worker"],
+                processes.forked(str(MANAGE), "worker"),
                 env=self.environment, cwd=self.log.parent, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             )  # fmt: skip
         try:
@@ -120,6 +121,7 @@ def running_kodiai(
     with ExitStack() as stack:
         database = environment.get("DATABASE_URL") or stack.enter_context(empty_database(folder))
         github = stack.enter_context(Sandbox(webhook_secret=secret))
+        github.hook.response_seconds = PATIENCE
         defaults = {
             "DATABASE_URL": database,
             "PORT": str(free_port()),
@@ -148,10 +150,12 @@ def running_kodiai(
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 on which nobody listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+    """A TCP port of 127.0.0.1 on which nobody listens, of those that no system gives to clients meanwhile."""
+    while True:
+        port = 12_000 + secrets.randbelow(20_000)
+        with suppress(OSError), socket.socket() as free:
+            free.bind(("127.0.0.1", port))
+            return port
 
 
 def _answers(url: str) -> bool:
