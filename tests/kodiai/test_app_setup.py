@@ -18,6 +18,7 @@ from kodiai.configuration import InvalidSettings, app_file, load
 from sandbox import Fault, FaultKind, Sandbox
 from tests.kodiai.test_app_manifest import MANIFEST
 from tests.kodiai.test_pages import needs_nothing_forbidden
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.django_db
 
@@ -52,7 +53,7 @@ def register(browser: Client, github: Sandbox, **changes: str) -> str:
     page = browser.post("/setup", asked(github, **changes))
     action, manifest = (html.unescape(re.search(f'{name}="([^"]+)"', page.content.decode())[1]) for name in
                         ("method=\"post\" action", "manifest\" value"))  # type: ignore[index]  # fmt: skip
-    answer = httpx.post(action, data={"manifest": manifest})
+    answer = httpx.post(action, data={"manifest": manifest}, timeout=PATIENCE)
     assert answer.status_code == 302
     return answer.headers["location"]
 

@@ -17,6 +17,7 @@ from kodiai.asgi import FrontDoor, NamedProxies, _headers
 from kodiai.bodies import Body, NoRoom, Room
 from kodiai.connections import Waiting
 from kodiai.pools import Busy, Groups, Pool
+from tests.support.waiting import PATIENCE
 from tests.support.webhooks import comment_payload, deliver, pull_request_payload, sign
 
 
@@ -205,7 +206,7 @@ class Store:
         self.groups.append(list(items))
         if len(self.groups) == 1:
             self.entered.set()
-            assert self.release.wait(60)
+            assert self.release.wait(PATIENCE)
         if "broken" in items:
             raise ValueError
         return [item.upper() for item in items]
@@ -217,7 +218,7 @@ def written_while_the_first_is(store: Store, *items: str) -> list[Any]:
     async def write() -> list[Any]:
         groups = Groups("test", store.write, waiting=4)
         first = asyncio.ensure_future(groups.run(items[0]))
-        await asyncio.to_thread(store.entered.wait, 60)
+        await asyncio.to_thread(store.entered.wait, PATIENCE)
         others = [asyncio.ensure_future(groups.run(item)) for item in items[1:]]
         await asyncio.sleep(0)
         store.release.set()

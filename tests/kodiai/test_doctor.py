@@ -99,10 +99,6 @@ def test_a_key_that_github_does_not_know_is_reported(healthy: Sandbox, settings:
     assert "KODIAI_GITHUB_PRIVATE_KEY" in result.message
 
 
-def test_a_key_that_fits_is_not_reported_at_start(healthy: Sandbox) -> None:
-    assert github_checks.app_key() == []
-
-
 @pytest.mark.parametrize("kind", [FaultKind.RESET, FaultKind.STATUS, FaultKind.PRIMARY_LIMIT, FaultKind.WRONG_JSON])
 def test_a_github_that_fails_is_unknown_not_wrong(healthy: Sandbox, kind: FaultKind) -> None:
     healthy.fail("app", Fault(kind), times=None)

@@ -12,7 +12,6 @@ from pytest_django import Settings
 from kodiai import health
 from reviews.models import DeliveryStatus
 from tests.support.factories import DeliveryFactory
-from tests.support.processes import python
 
 pytestmark = pytest.mark.database
 
@@ -85,10 +84,3 @@ def test_a_missing_setting_is_a_check_error_but_migrate_runs(settings: Settings,
 
     assert name in problem.msg
     assert not [message for message in run_checks(databases=["default"]) if str(message.id).startswith("kodiai.")]
-
-
-def test_a_start_without_a_secret_key_says_how_to_make_one() -> None:
-    done = python("manage.py", "migrate")
-
-    assert done.returncode != 0
-    assert "KODIAI_SECRET_KEY is not set. Make one with" in done.stderr

@@ -9,7 +9,7 @@ from pytest_django import Settings
 from kodiai import checks
 from reviews.engines.llm.prices import PRICES, Price, configured_prices, price_of
 from reviews.redaction import REDACTED, redact
-from tests.support.processes import python
+from tests.support.processes import fresh_python
 from tests.support.runs import process_settings
 
 
@@ -120,7 +120,7 @@ def test_neither_the_extra_nor_redis_is_imported_at_start(tmp_path: Path) -> Non
     key.write_text("sk-the-key-in-the-file\n")
 
     model = {"KODIAI_LLM_MODEL": "openai:gpt-5-mini", "KODIAI_LLM_API_KEY_FILE": str(key)}
-    done = python("-c", IMPORTS, **process_settings(KODIAI_TASKS_URL="", **model))
+    done = fresh_python("-c", IMPORTS, **process_settings(KODIAI_TASKS_URL="", **model))
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-2:] == ["[]", "sk-the-key-in-the-file"]

@@ -1,11 +1,9 @@
 """A move from SQLite to PostgreSQL: every row, resumed where it was killed, and refused where it would mix two."""
 
-import contextlib
 import re
 import signal
 import subprocess
 import sys
-import uuid
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +12,7 @@ import psycopg
 import pytest
 
 from tests.support import processes
-from tests.support.databases import POSTGRES_URL, Database
+from tests.support.databases import POSTGRES_URL, Database, empty_database
 from tests.support.processes import ROOT, bound
 from tests.support.waiting import eventually
 
@@ -76,19 +74,9 @@ class Move:
         return int(self.target.fetch(f"SELECT count(*) FROM {table}")[0][0])
 
 
-@contextlib.contextmanager
-def new_target() -> Iterator[str]:
-    name = f"kodiai_{uuid.uuid4().hex}"
-    Database(POSTGRES_URL).execute(f"CREATE DATABASE {name}")
-    try:
-        yield f"{POSTGRES_URL.rpartition('/')[0]}/{name}"
-    finally:
-        Database(POSTGRES_URL).execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
 @pytest.fixture
 def installation(tmp_path: Path) -> Iterator[Move]:
-    with new_target() as url:
+    with empty_database(tmp_path) as url:
         move = Move(tmp_path, url)
         for alias in ("default", "telemetry"):
             assert move.manage("migrate", "-v0", "--database", alias) == (0, "")
