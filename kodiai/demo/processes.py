@@ -25,6 +25,8 @@ LOCK = FOLDER.with_suffix(".lock")
 LOG = FOLDER / "kodiai.log"
 START_SECONDS = 120.0
 """Six seconds on an idle machine; Kodiai that ends is noticed at once."""
+STEP_SECONDS = 120.0
+"""Until what a chapter waits for is a failed check. Seconds on an idle machine."""
 STOP_SECONDS = 30.0
 """Longer than the supervisor waits for its own children."""
 POLL_SECONDS = 0.02
@@ -47,7 +49,7 @@ class RunningKodiai:
         """The URL that receives webhooks."""
         return f"{self.url}/webhooks/github"
 
-    def wait_until(self, condition: Callable[[], bool], seconds: float = 20) -> bool:
+    def wait_until(self, condition: Callable[[], bool], seconds: float = STEP_SECONDS) -> bool:
         """Wait for a condition; return False after `seconds`. Raises DemoError if Kodiai ends."""
         deadline = time.monotonic() + seconds
         while not (value := condition()) and time.monotonic() < deadline:

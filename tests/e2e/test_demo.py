@@ -9,7 +9,6 @@ import signal
 import socket
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -20,7 +19,7 @@ from kodiai.demo.console import Check, DemoConsole
 from kodiai.demo.environment import FOLDER, ROOT, TELEMETRY_DATABASE
 from kodiai.demo.processes import LOCK
 from kodiai.management.commands.demo import summarise
-from tests.support.processes import bound
+from tests.support.processes import bound, forked
 
 SECONDS = 300
 """Time limit of a demo, which takes ten seconds on an idle machine."""
@@ -40,7 +39,7 @@ def start_demo() -> Iterator[Start]:
             if not name.startswith(("KODIAI_", "DJANGO_")) and name not in ("DATABASE_URL", "HOST", "PORT")
         }
         demo = subprocess.Popen(
-            bound(sys.executable, str(ROOT / "manage.py"), "demo", *options),
+            bound(*forked(str(ROOT / "manage.py"), "demo", *options)),
             env=ours | environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -114,7 +113,7 @@ def test_it_runs_on_after_failed_checks_until_it_is_stopped(start_demo: Start) -
     assert "checks failed:" in rest
     assert broken in rest
     assert "/admin/  name: demo  password: " in rest
-    web = http.client.HTTPConnection("127.0.0.1", int(address[1]), timeout=10)
+    web = http.client.HTTPConnection("127.0.0.1", int(address[1]), timeout=SECONDS)
     web.request("GET", "/admin/login/")
     assert web.getresponse().status == 200
     web.close()
