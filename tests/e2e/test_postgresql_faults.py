@@ -19,7 +19,7 @@ from tests.support.waiting import eventually
 
 pytestmark = [
     pytest.mark.ops04,
-    pytest.mark.xdist_group("e2e-database-faults"),
+    pytest.mark.database,
     pytest.mark.skipif(not POSTGRES_URL, reason="these go with the suite on PostgreSQL"),
 ]
 
@@ -62,11 +62,6 @@ def deliveries(kodiai: Kodiai, request: pytest.FixtureRequest) -> Deliveries:
     return Deliveries(kodiai, kodiai.github.create_repository(f"octo/{name}", files={"a.py": "x = 1\n"}))
 
 
-def restarted_in_good_order(server: PostgresServer) -> None:
-    server.stop(FAST)
-    server.start()
-
-
 def restarted_as_after_a_crash(server: PostgresServer) -> None:
     server.stop(IMMEDIATE)
     server.start()
@@ -76,7 +71,7 @@ def cut_connections(server: PostgresServer) -> None:
     server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'kodiai'")
 
 
-@pytest.mark.parametrize("interrupt", [restarted_in_good_order, restarted_as_after_a_crash, cut_connections])
+@pytest.mark.parametrize("interrupt", [restarted_as_after_a_crash, cut_connections])
 def test_runs_go_on_when_their_connections_end_in_any_step(
     server: PostgresServer, deliveries: Deliveries, interrupt: Callable[[PostgresServer], None]
 ) -> None:
@@ -151,7 +146,6 @@ OUTAGES: dict[str, Callable[[PostgresServer], AbstractContextManager[None]]] = {
     "read-only": read_only,
     "frozen": frozen,
     "deliveries-locked": lambda server: table_locked(server, "reviews_delivery"),
-    "reviews-locked": lambda server: table_locked(server, "reviews_review"),
     "no-slot-left": no_slot_left,
 }
 
