@@ -6,10 +6,11 @@ from tests.e2e.servers import RedisServer, running_redis
 from tests.support.running_kodiai import Kodiai, running_kodiai
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def kodiai(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kodiai]:
-    """A whole Kodiai, which the tests of a module share."""
-    with running_kodiai(tmp_path_factory.mktemp("kodiai")) as running:
+    """A whole Kodiai, which the tests share that leave it as it is."""
+    rates = {"KODIAI_API_RATE": "1000000", "KODIAI_API_ANONYMOUS_RATE": "1000000"}
+    with running_kodiai(tmp_path_factory.mktemp("kodiai"), **rates) as running:
         yield running
 
 

@@ -10,6 +10,7 @@ import random
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,13 @@ class Outcome:
 
 
 def run_matrix(
-    kodiai: Kodiai, *, each_point: int, random_kills: int, chance: random.Random, longest: float = math.inf
+    kodiai: Kodiai,
+    *,
+    each_point: int,
+    random_kills: int,
+    chance: random.Random,
+    points: Sequence[str] = POINTS,
+    longest: float = math.inf,
 ) -> Outcome:
     """Send runs and kill the worker of each, but never so many at a time that less than half of the workers are left:
     the time to recover must be Kodiai's, and not that in which this machine starts a process. After `longest` seconds
@@ -83,7 +90,7 @@ def run_matrix(
     have_room()
     deliver("unharmed")
     longest_moment = _time_of(kodiai, "unharmed")
-    plan = [point for point in POINTS for _ in range(each_point)] + ["random"] * random_kills
+    plan = [point for point in points for _ in range(each_point)] + ["random"] * random_kills
     chance.shuffle(plan)
     deadline = time.monotonic() + longest
     for number, point in enumerate(plan):

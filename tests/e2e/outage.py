@@ -19,9 +19,11 @@ from sandbox import Fault, FaultKind, PullRequest
 from tests.e2e import load
 from tests.support.databases import POSTGRES_URL
 from tests.support.running_kodiai import Kodiai, running_kodiai
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 AUTHORS = 10
+UNREACHABLE = "200 unreachable"
+"""What `/readyz` answers when a run has met an outage."""
 ROWS = 24
 """Rows of the table of requests over time."""
 
@@ -91,9 +93,10 @@ def run_outage(kodiai: Kodiai, *, runs: int, seconds: float, longest: float) -> 
     wait_until(lambda: _ended(kodiai) >= max(1, runs // 10), longest, every=0.05)
     kodiai.github.fail("*", Fault(FaultKind.RESET), times=None)
     away, before = time.monotonic(), _ended(kodiai)
-    time.sleep(seconds / 2)
+    # The outage begins when a run meets it, however slow this machine is; its length is what is set.
+    wait_until(lambda: _readiness(kodiai) == UNREACHABLE, longest, every=0.1)
     readiness = _readiness(kodiai)
-    time.sleep(seconds / 2)
+    time.sleep(seconds)
     kodiai.github.clear_faults()
     back = time.monotonic()
     done = wait_until(lambda: not load.unfinished(kodiai), longest, every=0.25)
@@ -119,7 +122,7 @@ def _ended(kodiai: Kodiai) -> int:
 
 
 def _readiness(kodiai: Kodiai) -> str:
-    answer = httpx.get(f"{kodiai.url}/readyz")
+    answer = httpx.get(f"{kodiai.url}/readyz", timeout=PATIENCE)
     return f"{answer.status_code} {answer.json()['github']}"
 
 

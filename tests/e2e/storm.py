@@ -22,14 +22,12 @@ from sandbox import PullRequest, WebhookRequest, webhook_payload
 from tests.e2e import load
 from tests.support.databases import POSTGRES_URL
 from tests.support.running_kodiai import Kodiai
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 ACTIONS = ("opened", "synchronize", "reopened", "ready_for_review")
 DELIVERIES_PER_PULL = 12
 DUPLICATES = 0.1
 """The share of all deliveries that are the same as an earlier one."""
-ANSWER_WITHIN = 60.0
-"""Seconds that a sender waits for an answer. GitHub waits for ten; here the machine is shared with the sandbox."""
 MAX_SENDINGS = 50
 """How often one delivery is sent again after an answer other than 202."""
 
@@ -221,7 +219,7 @@ def _send_until_accepted(
 def _post(url: str, request: WebhookRequest) -> str:
     """Post a delivery; return the status and what Kodiai says that it did, or the error of the connection."""
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=ANSWER_WITHIN)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=PATIENCE)
     try:
         connection.request("POST", parts.path, body=request.body, headers=request.headers)
         response = connection.getresponse()

@@ -21,8 +21,6 @@ from tests.support.databases import Database
 from tests.support.running_kodiai import Kodiai, running_kodiai
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
-
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 WRITE = bool(os.environ.get("KODIAI_TEST_WRITE_SCREENSHOTS"))
 NAME, PASSWORD = "olga", "an-operators-password"
@@ -107,8 +105,7 @@ def cut_off(page: Page) -> list[str]:
     return list(page.evaluate(wide))
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("width", [375, 1280])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 375), ("dark", 1280)])
 def test_every_page_fits_and_is_accessible(
     installation: Installation, chromium: Browser, scheme: Scheme, width: int
 ) -> None:
@@ -232,7 +229,7 @@ def test_an_export_streams_in_bounded_memory(operator: Visit, installation: Inst
     (rows,) = kodiai.rows("SELECT count(*) FROM executions")
     before = resident(server)
 
-    with page.expect_download(timeout=120_000) as download:
+    with page.expect_download() as download:
         page.click("text=CSV")
     size = Path(download.value.path()).stat().st_size
 

@@ -14,7 +14,6 @@ from tests.support.waiting import eventually
 
 pytestmark = [
     pytest.mark.ops04,
-    pytest.mark.xdist_group("e2e"),
     pytest.mark.skipif(shutil.which("redis-server") is None, reason="needs redis-server"),
 ]
 

@@ -1,6 +1,7 @@
 """docs/runbook.md: each command runs in its situation and prints what the page shows."""
 
 import re
+import shlex
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -12,17 +13,16 @@ import pytest
 
 from sandbox import Fault, FaultKind, PullRequest
 from tests.support.databases import POSTGRES_URL, Database
-from tests.support.processes import ROOT, bound
+from tests.support.processes import ROOT, bound, forked
 from tests.support.running_kodiai import Kodiai, running_kodiai
 from tests.support.waiting import PATIENCE, eventually
-
-pytestmark = pytest.mark.xdist_group("e2e")
 
 PAGE = (ROOT / "docs" / "runbook.md").read_text()
 KIND = "postgresql" if POSTGRES_URL else "sqlite"
 ADDRESS = "http://127.0.0.1:8000"
 """Kodiai's on the page; the tests' own has another port."""
-WORKER = ".venv/bin/python manage.py worker"
+PYTHON = ".venv/bin/python "
+WORKER = f"{PYTHON}manage.py worker"
 NOW = "now()" if POSTGRES_URL else "strftime('%Y-%m-%d %H:%M:%f', 'now')"
 OVER = f"lease_owner != '' AND lease_expires_at < {NOW}"
 A_WHILE = timedelta(minutes=10)
@@ -82,8 +82,9 @@ class Shell:
             assert command.matches(output), said
 
     def start(self, line: str) -> "subprocess.Popen[str]":
+        line = line.replace(ADDRESS, self._kodiai.url).replace(PYTHON, f"{shlex.join(forked())} ")
         return subprocess.Popen(
-            bound("bash", "-euo", "pipefail", "-c", line.replace(ADDRESS, self._kodiai.url)),
+            bound("bash", "-euo", "pipefail", "-c", line),
             env=self._environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
@@ -142,7 +143,6 @@ def test_what_the_page_shows_is_compared_with_what_is_printed() -> None:
     assert not shown.matches("Failed: 1 of 2\nc\n")
 
 
-@pytest.mark.database
 def test_check_the_state(without_workers: Kodiai) -> None:
     Shell(without_workers).run(*part("Check the state"))
 
@@ -155,7 +155,6 @@ def test_deliveries_are_waiting(without_workers: Kodiai) -> None:
     assert len(pull.reviews) == 1
 
 
-@pytest.mark.database
 def test_workers_died(without_workers: Kodiai) -> None:
     pull = new_pull(without_workers)
     held = without_workers.github.fail("files", Fault(FaultKind.APPLIED_THEN_DELAYED))

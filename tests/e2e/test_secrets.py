@@ -16,9 +16,7 @@ from sandbox import Fault, FaultKind
 from sandbox.state.tokens import Tokens
 from tests.support.databases import POSTGRES_URL, Database, empty_database
 from tests.support.running_kodiai import Kodiai, free_port, running_kodiai
-from tests.support.waiting import eventually
-
-pytestmark = pytest.mark.xdist_group("e2e")
+from tests.support.waiting import PATIENCE, eventually
 
 SECRETS = {
     "the secret key": "S3cretKey-0f1e2d3c4b5a69788796a5b4c3d2e1f0",
@@ -40,14 +38,16 @@ class Watched:
 
     kodiai: Kodiai
     credentials: set[str]
+    faults: list[str]
+    """Which of `FAULTS` its runs meet."""
     said: list[str] = field(default_factory=list)
     """Answers of the web process, and what commands printed."""
 
     def get(self, path: str, **options: Any) -> httpx.Response:
-        return self.kept(httpx.get(f"{self.kodiai.url}{path}", **options))
+        return self.kept(httpx.get(f"{self.kodiai.url}{path}", timeout=PATIENCE, **options))
 
     def post(self, path: str, **options: Any) -> httpx.Response:
-        return self.kept(httpx.post(f"{self.kodiai.url}{path}", **options))
+        return self.kept(httpx.post(f"{self.kodiai.url}{path}", timeout=PATIENCE, **options))
 
     def kept(self, answer: httpx.Response) -> httpx.Response:
         self.said.append(f"{answer.headers}\n{answer.text}")
@@ -131,7 +131,7 @@ def watched(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
         }
         secret = SECRETS["the first webhook secret"]
         with running_kodiai(tmp_path, secret=secret, command=("-c", _WEB_AND_WORKER), **settings) as kodiai:
-            yield Watched(kodiai, credentials)
+            yield Watched(kodiai, credentials, ALL if log_json == "true" else ALL[::4])
 
 
 # `manage.py run` migrates the telemetry store too, and ends where that fails. This is what it does beside that.
@@ -158,6 +158,7 @@ FAULTS = {
     "search": ("search", Fault(FaultKind.STATUS, status=403, message=ECHO)),
 }
 """One at a time, for as long as the run lasts."""
+ALL = list(FAULTS)
 
 
 def test_no_secret_is_found_in_anything_that_kodiai_gives_out(watched: Watched) -> None:
@@ -174,22 +175,24 @@ def test_no_secret_is_found_in_anything_that_kodiai_gives_out(watched: Watched) 
         eventually(lambda: kodiai.rows(query) in ([("done",)], [("failed",)]), f"{delivery_id} ends")
 
     run("octo/healthy", "healthy")
-    for what, (route, fault) in FAULTS.items():
+    for what in watched.faults:
+        route, fault = FAULTS[what]
         github.fail(route, fault, times=None)
         run(f"octo/fault-{what}", what)
         github.clear_faults()
     failed = kodiai.rows("SELECT conclusion_reason FROM reviews_review WHERE conclusion_reason LIKE '%I say it again%'")
-    assert len(failed) >= 3, "GitHub's words are kept, and are what makes this test one"
+    assert len(failed) >= len(watched.faults) // 3, "GitHub's words are kept, and are what makes this test one"
 
     _ask_the_web_process(watched)
-    _run_commands_that_fail(watched)
+    if watched.faults == ALL:
+        _run_commands_that_fail(watched)
 
     posted = json.dumps([(call.path, call.query, call.body) for call in github.calls])
     reviews = json.dumps([pull.reviews for repo in github.repositories.values() for pull in repo.pulls.values()])
     log = kodiai.log.read_text()
     assert "rate-limit-event not recorded" in log, "the telemetry store was asked"
     assert "cache failed" in log, "the cache was asked"
-    assert len(watched.credentials) > len(FAULTS) / 2, "GitHub gave out tokens"
+    assert len(watched.credentials) > len(watched.faults) / 2, "GitHub gave out tokens"
     assert "manage.py" in watched.command_lines()
     found = [
         *watched.leaks("the log", log),
@@ -212,7 +215,7 @@ def _ask_the_web_process(watched: Watched) -> None:
         DJANGO_SUPERUSER_PASSWORD=SECRETS["password of an admin"],
     )  # fmt: skip
     assert made.returncode == 0, made.stderr
-    with httpx.Client(base_url=kodiai.url) as browser:
+    with httpx.Client(base_url=kodiai.url, timeout=PATIENCE) as browser:
         for password in ("a wrong password", "password of an admin"):
             browser.get("/admin/login/")
             form = {"username": "root", "password": SECRETS[password], "next": "/admin/"}

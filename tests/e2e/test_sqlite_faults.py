@@ -17,7 +17,6 @@ from tests.support.waiting import eventually
 
 pytestmark = [
     pytest.mark.ops04,
-    pytest.mark.xdist_group("e2e-database-faults"),
     pytest.mark.skipif(bool(POSTGRES_URL), reason="these go with the suite on SQLite"),
 ]
 

@@ -11,8 +11,6 @@ from tests.support.processes import ROOT
 from tests.support.runs import process_settings
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.database]
-
 ANALYSES = """
 import sys
 from reviews.engines import confinement, scratch
