@@ -145,6 +145,13 @@ def test_the_page_of_the_api_loads_only_files_of_this_server(client: Client) -> 
     assert [client.get(file).status_code for file in files] == [200] * 4
 
 
+def test_a_foreign_host_name_is_refused_before_anything_is_done(client: Client, settings: Settings) -> None:
+    settings.ALLOWED_HOSTS = ["kodiai.example.org"]
+
+    assert client.get("/admin/login/", headers={"Host": "evil.example"}).status_code == 400
+    assert client.get("/admin/login/", headers={"Host": "kodiai.example.org"}).status_code == 200
+
+
 # Settings of a production set-up, in a process of their own
 
 _SHOW = """
