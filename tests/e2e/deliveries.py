@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import cycle
 
 from sandbox import PullRequest
-from tests.support.running_kodiai import Kodiai
+from tests.support.running_kodiai import SMALL, Kodiai
 from tests.support.waiting import eventually
 
 SENDERS = 8
@@ -18,7 +18,7 @@ PAUSE_SECONDS = 0.5
 
 def pulls_of(kodiai: Kodiai, name: str, number: int) -> list[PullRequest]:
     """Pull requests of a new repository, each of another author, with one finding each."""
-    repo = kodiai.github.create_repository(f"octo/{name}", files={"a.py": "x = 1\n"})
+    repo = kodiai.github.create_repository(f"octo/{name}", files=SMALL)
     return [
         repo.open_pull_request(changes={"a.py": f"import os\nx = {index}\n"}, author=f"{name}-{index}")
         for index in range(number)

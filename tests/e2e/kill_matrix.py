@@ -21,7 +21,7 @@ from tests.e2e.killable import LOG, POINTS, order_path
 from tests.e2e.servers import running_redis
 from tests.support.databases import POSTGRES_URL
 from tests.support.kill_points import AFTER_THE_END, IN_PUBLISH_WINDOW, OF_THE_CHECK_RUN
-from tests.support.running_kodiai import Kodiai
+from tests.support.running_kodiai import SMALL, Kodiai
 from tests.support.waiting import wait_until
 
 
@@ -68,7 +68,7 @@ def run_matrix(
     no more are sent."""
     workers = int(kodiai.environment["KODIAI_WORKERS"])
     orders = load.orders_of(kodiai)
-    repo = kodiai.github.create_repository("octo/matrix", files={"a.py": "x = 1\n"})
+    repo = kodiai.github.create_repository("octo/matrix", files=SMALL)
     sent: dict[str, PullRequest] = {}
     deaths: list[Death] = []
 

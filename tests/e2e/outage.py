@@ -18,7 +18,7 @@ import httpx
 from sandbox import Fault, FaultKind, PullRequest
 from tests.e2e import load
 from tests.support.databases import POSTGRES_URL
-from tests.support.running_kodiai import Kodiai, running_kodiai
+from tests.support.running_kodiai import SMALL, Kodiai, running_kodiai
 from tests.support.waiting import PATIENCE, wait_until
 
 AUTHORS = 10
@@ -80,7 +80,7 @@ def run_outage(kodiai: Kodiai, *, runs: int, seconds: float, longest: float) -> 
     """Send deliveries, let GitHub go away when a tenth is done, and come back after `seconds`."""
     for limit in kodiai.github.limits.values():
         limit.limit = load.UNLIMITED
-    repo = kodiai.github.create_repository("octo/outage", files={"a.py": "x = 1\n"})
+    repo = kodiai.github.create_repository("octo/outage", files=SMALL)
     pulls: dict[str, PullRequest] = {
         f"outage-{number}": repo.open_pull_request(
             changes={"a.py": f"import os\nx = {number}\n"}, author=f"author-{number % AUTHORS}"

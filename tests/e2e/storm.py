@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from sandbox import PullRequest, WebhookRequest, webhook_payload
 from tests.e2e import load
 from tests.support.databases import POSTGRES_URL
-from tests.support.running_kodiai import Kodiai
+from tests.support.running_kodiai import SMALL, Kodiai
 from tests.support.waiting import PATIENCE, wait_until
 
 ACTIONS = ("opened", "synchronize", "reopened", "ready_for_review")
@@ -147,7 +147,7 @@ def run_storm(
 
 
 def _pulls(kodiai: Kodiai, identities: int) -> list[PullRequest]:
-    repo = kodiai.github.create_repository("octo/storm", files={"a.py": "x = 1\n"})
+    repo = kodiai.github.create_repository("octo/storm", files=SMALL)
     count = max(2, identities // DELIVERIES_PER_PULL)
     return [
         repo.open_pull_request(changes={"a.py": f"import os\nx = {number}\n"}, author=f"author-{number}")

@@ -14,7 +14,7 @@ from tests.e2e.disks import filled, small_disk
 from tests.e2e.outages import Deliveries, alive, ready
 from tests.e2e.servers import FAST, IMMEDIATE, PostgresServer, running_postgres
 from tests.support.databases import POSTGRES_URL
-from tests.support.running_kodiai import Kodiai, running_kodiai
+from tests.support.running_kodiai import SMALL, Kodiai, running_kodiai
 from tests.support.waiting import eventually
 
 pytestmark = [
@@ -59,7 +59,7 @@ def kodiai(server: PostgresServer, disk: Path, tmp_path_factory: pytest.TempPath
 @pytest.fixture
 def deliveries(kodiai: Kodiai, request: pytest.FixtureRequest) -> Deliveries:
     name = "".join(character if character.isalnum() else "-" for character in request.node.name)[-60:]
-    return Deliveries(kodiai, kodiai.github.create_repository(f"octo/{name}", files={"a.py": "x = 1\n"}))
+    return Deliveries(kodiai, kodiai.github.create_repository(f"octo/{name}", files=SMALL))
 
 
 def restarted_as_after_a_crash(server: PostgresServer) -> None:

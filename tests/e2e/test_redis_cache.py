@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.outages import Deliveries
 from tests.e2e.servers import RedisServer
-from tests.support.running_kodiai import Kodiai, running_kodiai
+from tests.support.running_kodiai import SMALL, Kodiai, running_kodiai
 from tests.support.waiting import eventually
 
 pytestmark = [
@@ -29,7 +29,7 @@ def done(deliveries: Deliveries) -> bool:
 
 
 def test_a_killed_cache_is_a_miss_and_is_used_again_when_back(kodiai: Kodiai, redis_server: RedisServer) -> None:
-    deliveries = Deliveries(kodiai, kodiai.github.create_repository("octo/cache-killed", files={"a.py": "x = 1\n"}))
+    deliveries = Deliveries(kodiai, kodiai.github.create_repository("octo/cache-killed", files=SMALL))
     assert deliveries.send() == 202
     eventually(lambda: done(deliveries), "a review with the cache is done")
     assert redis_server.client().dbsize() > 0
@@ -50,7 +50,7 @@ def test_a_killed_cache_is_a_miss_and_is_used_again_when_back(kodiai: Kodiai, re
 
 
 def test_a_cache_that_hangs_is_a_miss(kodiai: Kodiai, redis_server: RedisServer) -> None:
-    deliveries = Deliveries(kodiai, kodiai.github.create_repository("octo/cache-hangs", files={"a.py": "x = 1\n"}))
+    deliveries = Deliveries(kodiai, kodiai.github.create_repository("octo/cache-hangs", files=SMALL))
     os.kill(redis_server.process.pid, signal.SIGSTOP)
     try:
         assert deliveries.send() == 202

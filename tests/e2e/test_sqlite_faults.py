@@ -12,7 +12,7 @@ import pytest
 from tests.e2e.disks import filled, small_disk
 from tests.e2e.outages import Deliveries, alive, ready
 from tests.support.databases import POSTGRES_URL
-from tests.support.running_kodiai import Kodiai, running_kodiai
+from tests.support.running_kodiai import SMALL, Kodiai, running_kodiai
 from tests.support.waiting import eventually
 
 pytestmark = [
@@ -45,7 +45,7 @@ def kodiai(disk: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kod
 @pytest.fixture
 def deliveries(kodiai: Kodiai, request: pytest.FixtureRequest) -> Deliveries:
     repo = f"octo/{request.node.name.replace('_', '-')[-60:]}"
-    return Deliveries(kodiai, kodiai.github.create_repository(repo, files={"a.py": "x = 1\n"}))
+    return Deliveries(kodiai, kodiai.github.create_repository(repo, files=SMALL))
 
 
 @contextmanager

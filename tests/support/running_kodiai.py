@@ -23,6 +23,8 @@ from tests.support.processes import ROOT, bound
 from tests.support.waiting import PATIENCE, eventually
 
 MANAGE = ROOT / "manage.py"
+SMALL = {"a.py": "x = 1\n", ".kodiai.yml": "engines: {disable: [secrets, typos]}\n"}
+"""The files of a repository of which many pull requests are reviewed, by one analyzer."""
 
 
 @dataclass
