@@ -53,5 +53,6 @@ def test_the_sets_share_no_change_and_labels_belong_to_them() -> None:
     keys = [change.key for of_set in taken for change in of_set]
     assert len(keys) == len(set(keys))
     assert {key.change for key in labels.read()} <= set(keys)
-    third = {change.repository for change in changes.of_set("third")}
-    assert third.isdisjoint(change.repository for name in ("first", "second") for change in changes.of_set(name))
+    of = {name: {change.repository for change in changes.of_set(name)} for name in changes.SETS}
+    assert of["third"].isdisjoint(of["first"] | of["second"])
+    assert of["fourth"].isdisjoint(of["first"] | of["second"] | of["third"])

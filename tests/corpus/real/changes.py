@@ -15,10 +15,10 @@ from reviews.engines import readers
 
 HERE = Path(__file__).parent
 REPOSITORIES = HERE / "repositories.tsv"
-SETS = ("first", "second", "third")
+SETS = ("first", "second", "third", "fourth")
 EVERY = 7
 """One of as many eligible changes is taken."""
-CHANGES = {"first": 20, "second": 40, "third": 40}
+CHANGES = {"first": 20, "second": 40, "third": 40, "fourth": 40}
 """Changes of a repository in its set, at most."""
 SHARED, OFFSET = 10, 3
 """Changes in the second set of a repository of the first, from another position."""
