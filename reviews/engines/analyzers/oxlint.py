@@ -12,13 +12,16 @@ from reviews.findings import Finding, Severity
 SYNTAX = "OXL0001"
 """Rule id of a syntax error."""
 UNUSED, REDECLARED = "eslint(no-unused-vars)", "eslint(no-redeclare)"
-UNREACHABLE, HOOKS = "eslint(no-unreachable)", "react-hooks(rules-of-hooks)"
+UNDEFINED, UNREACHABLE, HOOKS = "eslint(no-undef)", "eslint(no-unreachable)", "react-hooks(rules-of-hooks)"
 INFO = (
     "eslint(no-async-promise-executor)",
+    "eslint(no-ex-assign)",
     "eslint(no-fallthrough)",
+    "eslint(no-func-assign)",
     "eslint(no-useless-catch)",
     "eslint(require-yield)",
     "oxc(double-comparisons)",
+    "typescript(no-non-null-asserted-optional-chain)",
     "typescript-eslint(no-unsafe-declaration-merging)",
     "unicorn(no-single-promise-in-promise-methods)",
 )
@@ -37,6 +40,15 @@ _MEANT = re.compile(r"[\"'`]_")
 _USING = re.compile(r"^\s*(?:await\s+)?using\s")
 _CONTINUED = re.compile(r"^(?:var|let|const)\b[^;]*$")
 _FUNCTION = re.compile(r"^\s*(?:export\s+)?(?:async\s+)?function\b")
+_TASTE = {
+    # `while (match = next())`, an idiom; `if (a = 3)` is a mistake.
+    "eslint(no-cond-assign)": re.compile(r"\b(?:while|for)\s*\(|\(\s*[\w.]+\s*=\s*(?:await\s+)?[\w.]+\("),
+    # A property may do something when it is set: `image.src = image.src`.
+    "eslint(no-self-assign)": re.compile(r"[\w\])][.\[][^=]*="),
+    # Only NaN differs from itself.
+    "eslint(no-self-compare)": re.compile(r"!=="),
+}
+"""Code on which a rule is a matter of taste."""
 _LEAVES = re.compile(r"\s*(?:break|continue|return)\s*;?\s*(?://.*)?")
 _SCRIPT_ONLY = "at the top level of a script"
 """In the message about code that is correct in a module, which one file without `import` does not show."""
@@ -46,14 +58,16 @@ def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
     """Read oxlint's SARIF; syntax errors become critical findings."""
     # As in JavaScript itself, a lone carriage return ends a line.
     read = sarif.read(output, files, root, lone_returns=True)
-    findings = [_with_severity(finding) for finding in read if not _is_noise(finding, files[finding.path])]
+    findings = [
+        _with_severity(finding, files[finding.path]) for finding in read if not _is_noise(finding, files[finding.path])
+    ]
     # oxlint reports nothing of a file that only Flow can parse.
     silent = {path for path, text in files.items() if dialects.is_flow(text)}
     findings += [dialects.unread(path, "syntax-error", "This is Flow.") for path in sorted(silent)]
     return dialects.first_errors(findings, files, ("syntax-error",), dialects.is_javascript_dialect)
 
 
-def _with_severity(finding: Finding) -> Finding:
+def _with_severity(finding: Finding, text: str) -> Finding:
     if finding.rule == SYNTAX or finding.rule.startswith("TS("):
         internal = _SCRIPT_ONLY in finding.message
         return replace(finding, rule="syntax-error", severity=Severity.CRITICAL, internal=internal)
@@ -61,7 +75,14 @@ def _with_severity(finding: Finding) -> Finding:
     is_taste = finding.rule == REDECLARED and not _FUNCTION.match(finding.snippet)
     is_taste |= finding.rule == UNUSED and _is_a_place(finding)
     is_taste |= finding.rule == UNREACHABLE and _LEAVES.fullmatch(finding.snippet) is not None
-    return replace(finding, severity=Severity.INFO) if is_taste or finding.rule in INFO else finding
+    is_taste |= finding.rule in _TASTE and _TASTE[finding.rule].search(finding.snippet) is not None
+    # A story renders in a function without a name.
+    is_taste |= finding.rule == HOOKS and ".stories." in finding.path
+    if is_taste or finding.rule in INFO:
+        return replace(finding, severity=Severity.INFO)
+    if finding.rule == UNDEFINED and not _MODULE.search(text):
+        return replace(finding, severity=Severity.MINOR)  # Another script of the page may define it.
+    return finding
 
 
 def _is_a_place(finding: Finding) -> bool:
@@ -77,15 +98,16 @@ def _is_noise(finding: Finding, text: str) -> bool:
     """Return whether a finding is about what the author intends.
 
     A name that begins with an underscore or is only `using` a resource, a global name of a classic script, a rule that
-    a comment of ESLint turns off for the file, or a function `use` that is no hook.
+    a comment of ESLint turns off for the file, or a function `use…` that is no hook.
     """
     if any(finding.rule.endswith(f"({rule})") for rule in _OFF.findall(" ".join(_CONFIGURED.findall(text)))):
         return True
     if finding.rule == UNUSED:
         is_meant = _MEANT.search(finding.message) is not None or _USING.search(finding.snippet) is not None
         return is_meant or _is_global(finding, text)
-    # Playwright's fixtures get a function `use`.
-    return finding.rule == HOOKS and '"use"' in finding.message and "react" not in text.lower()
+    # Playwright's fixtures get a function `use`, others call what is no hook `useStorage`.
+    has_components = finding.path.endswith((".jsx", ".tsx")) and '"use"' not in finding.message
+    return finding.rule == HOOKS and not has_components and "react" not in text.lower()
 
 
 def _is_global(finding: Finding, text: str) -> bool:

@@ -29,6 +29,8 @@ _PYTHON_2_NAMES = frozenset(("basestring", "cmp", "file", "long", "raw_input", "
 _PYTHON_2_OR_3 = re.compile(r"\bPY[23]\b|\bsix\b|sys\.version_info")
 _OTHER_LOGGERS = re.compile(r"^\s*(?:from|import)\s+(?:loguru|structlog|logbook|eliot)\b", re.MULTILINE)
 _LOGGING = re.compile(r"^\s*(?:import\s+(?:[\w.]+(?:\s+as\s+\w+)?,\s*)*logging\b|from\s+logging\b)", re.MULTILINE)
+_LOGGER = re.compile(r"([\w.]+)\.(?:debug|info|warn|warning|error|critical|fatal|exception|log)\(")
+_DEFINES_LATER = re.compile(r"\bdef __getattr__\(|\bglobals\(\)|\bsys\.modules\[|\bexec\(")
 _NOTEBOOK = re.compile(r"^# (?:%%|In\[|COMMAND -----|MAGIC )", re.MULTILINE)
 _EXPECTS_ERROR = re.compile(r"^\s*(?:async )?with\b.*(?:raises|warns|deprecated|assertRaises|assertWarns|suppress)")
 _REGISTERED = re.compile(
@@ -56,7 +58,9 @@ def is_intended(rule: str, message: str, bound: str, path: str, line: int, files
         case "F821":
             return name in _PYTHON_2_NAMES and _PYTHON_2_OR_3.search(text) is not None
         case "F822":
-            return "def __getattr__(" in text
+            return _DEFINES_LATER.search(text) is not None
+        case "PLE0605":
+            return "(" in source.text(line)  # A call may return a list.
         case "B015" | "B018":
             # In a `try` an expression asks whether something is there.
             expects_error = _EXPECTS_ERROR.match(source.text(line - 1)) is not None or _is_in_try(source, line)
@@ -65,7 +69,7 @@ def is_intended(rule: str, message: str, bound: str, path: str, line: int, files
             return _NOTEBOOK.search(text) is not None
         case "PLE1205" | "PLE1206":
             # A logger of another module may format its messages in another way.
-            return _OTHER_LOGGERS.search(text) is not None or _LOGGING.search(text) is None
+            return not _is_of_logging(source.text(line), text)
     return False
 
 
@@ -88,6 +92,17 @@ def _is_import_intended(module: str, bound: str, path: str, line: int, files: Ma
         or re.search(rf"#\s*type:.*\b{re.escape(name)}\b", text) is not None
         or (_TEST.search(path) is not None and name in _fixture_names(text))
         or any(_mentions(other, name, path) for other_path, other in files.items() if other_path != path)
+    )
+
+
+def _is_of_logging(code: str, text: str) -> bool:
+    """Return whether a line calls `logging` itself, or a logger that the file takes from it."""
+    if _OTHER_LOGGERS.search(text) or not _LOGGING.search(text):
+        return False
+    called = _LOGGER.search(code)
+    name = called[1].rpartition(".")[2] if called else "logging"
+    return (
+        name == "logging" or re.search(rf"\b{name}\s*(?::[^=\n]+)?=[^=\n]*\b(?:getLogger|logging)\b", text) is not None
     )
 
 

@@ -29,18 +29,27 @@ INFO = frozenset(
     (
         *(
             1007,
+            1078,
             1083,
             2010,
+            2027,
             2031,
             2038,
+            2043,
             2044,
             2046,
             2048,
             2053,
+            2060,
             2064,
+            2087,
+            2089,
+            2090,
             2124,
             2125,
             2128,
+            2139,
+            2140,
             2145,
             2163,
             2164,
@@ -48,7 +57,7 @@ INFO = frozenset(
             2178,
             2184,
         ),
-        *(2188, 2206, 2207, 2294, 2320),
+        *(2188, 2206, 2207, 2209, 2220, 2254, 2294, 2320),
     )
 )
 """Errors and warnings for ShellCheck, and a matter of taste, or on purpose, in most scripts."""
@@ -61,6 +70,12 @@ _OUTSIDE = (
     r"\b{name}=[\"']?\$(?:\{{?[1-9@]|PWD\b|\(.*(?:\bdirname\b|\bpwd\b|BASH_SOURCE|\$\{{?[0-9]))|\bread\b.*\b{name}\b"
 )
 """A value from outside of the script, which can contain blanks: an argument, a directory, an answer."""
+ALIAS_ARGUMENT, LOCAL = 2142, 2168
+_OWN_ARGUMENTS = re.compile(r"\b(?:[gmn]?awk|perl|sed)\b")
+"""Programs in whose language `$1` is something else."""
+BUSYBOX = frozenset((3010, 3014, 3037, 3045, 3046, 3057, 3060))
+"""What BusyBox's shell takes from bash: `[[`, `==`, `echo -e`, `read -s`, `source`, `${a:1}`, `${a/b}`."""
+_BUSYBOX = re.compile(r"\b(?:apk (?:add|del|--)|busybox|opkg|alpine)\b")
 _SOURCES = re.compile(r"^\s*(?:source|\.)\s+\S", re.MULTILINE)
 CARRIAGE_RETURN = 1017
 """Reported for every line of a file with CRLF; once is enough."""
@@ -184,6 +199,8 @@ def _findings(path: str, comments: Sequence[_Comment], source: Source) -> list[F
             with_returns = True
         if comment.code == UNASSIGNED and _SOURCES.search(text):
             continue  # The other script may assign it.
+        if comment.code == ALIAS_ARGUMENT and _OWN_ARGUMENTS.search(source.text(comment.line)):
+            continue
         if comment.code < 2000 and dialects.has_template_tag(source.text(comment.line)):
             continue
         edits = [
@@ -212,6 +229,10 @@ def _severity(comment: _Comment, source: Source, text: str) -> Severity:
     if comment.code == UNBRACED:
         # `"$name[[:space:]]"` is a pattern.
         return Severity.MAJOR if _INDEX.search(_marked(comment, source)) else Severity.INFO
+    if comment.code == LOCAL and not text.startswith("#!"):
+        return Severity.INFO  # Another script may read it within a function.
+    if comment.code in BUSYBOX and _BUSYBOX.search(text):
+        return Severity.INFO
     if comment.code in MINOR:
         return Severity.MINOR
     return Severity.INFO if comment.code in INFO else _SEVERITIES[comment.level]

@@ -30,10 +30,15 @@ POLICY = ("dangerous-triggers", "excessive-permissions")
 """True of many workflows that are safe: what they do decides."""
 INJECTION = "template-injection"
 _BY_STRANGERS = re.compile(
-    r"github\.head_ref|github\.ref_name|\.head\.(?:ref|label)|\.(?:title|body|message|name|email|page_name|default_branch)\b"
+    r"github\.head_ref|\.head\.(?:ref|label)|\.(?:title|body|message|name|email|page_name|default_branch)\b"
     r"|github\.event\.(?:issue|comment|review|discussion|pages|commits|head_commit)\b"
 )
 """Expressions that whoever opens an issue or a pull request can set. Source: GitHub docs, "Secure use reference"."""
+_BY_WRITERS = re.compile(r"github\.ref_name")
+"""Set by whoever may push a branch or tag; their names can contain commands."""
+_IN_ITS_OWN_NAME = re.compile(r"\b(?:pull_request_target|workflow_run|issue_comment)\b")
+"""Triggers with which a workflow has the repository's rights, whoever causes it."""
+BOT = "bot-conditions"
 INVALID_YAML, NOT_LOADED = "zizmor/invalid-yaml", "zizmor/not-loaded"
 NO_INPUTS = 3
 """Exit status: it could load none of the files."""
@@ -119,11 +124,11 @@ def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
         primary = next((primary for primary in audit.locations if primary.symbolic.kind == "Primary"), None)
         if audit.ident not in AUDITS or audit.ignored or primary is None:
             continue
-        severity = _severity_of(audit, _expression(primary))
-        if severity is None:
-            continue
         path = primary.symbolic.key.Local.verbatim_path.removeprefix("./")
         if path not in files or DEFAULT_PERMISSIONS in primary.symbolic.annotation:
+            continue
+        severity = _severity_of(audit, _expression(primary), files[path])
+        if severity is None:
             continue
         span = primary.concrete.location
         line = span.start_point.row + 1
@@ -143,11 +148,13 @@ def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
     return findings
 
 
-def _severity_of(audit: _Audit, expression: str) -> Severity | None:
+def _severity_of(audit: _Audit, expression: str, text: str) -> Severity | None:
     """zizmor's severity, lower for what people with write access set and for what a policy decides."""
     severity = _severity(audit.determinations)
-    if audit.ident in POLICY:
+    if audit.ident in POLICY or (audit.ident == BOT and not _IN_ITS_OWN_NAME.search(text)):
         return severity and Severity.INFO
+    if audit.ident == INJECTION and severity is not None and _BY_WRITERS.fullmatch(expression):
+        return Severity.MINOR
     if audit.ident == INJECTION and severity is not None and expression and not _BY_STRANGERS.search(expression):
         return Severity.INFO
     return severity

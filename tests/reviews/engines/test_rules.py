@@ -74,6 +74,21 @@ PYTHON: Mapping[str, tuple[str, set[tuple[str, str]]]] = {
         {("F811", "major")},
     ),
     "registered.py": ("hooks = print\n\n\n@hooks.on('a')\ndef a(): ...\n\n\n@hooks.on('b')\ndef a(): ...\n", set()),
+    "other_logger.py": ("import logging\nfrom shop import log\n\nlog.info('{} {}', logging, 2)\n", set()),
+    "attribute.py": ("def f(x):\n    x.row\n    x\n    return 1\n", {("B018", "info"), ("B018", "minor")}),
+    "init.py": (
+        "class A:\n    def __init__(self):\n        return super().__init__()\n\n\n"
+        "class B:\n    def __init__(self):\n        return 1\n",
+        {("PLE0101", "info"), ("PLE0101", "major")},
+    ),
+    "public.py": ("import api\n\n__all__ = sorted(vars(api))\n", set()),
+    "later.py": ("__all__ = ['a']\nglobals().update(a=1)\n", set()),
+    "never.py": ("__all__ = ['a']\n", {("F822", "major")}),
+    "installed.py": ("print(_('Hello'))\n", {("F821", "minor")}),
+    "quoted.py": ("def f(x: 'Shop') -> 'list[Shop]':\n    return f'{x}'\n", {("F821", "minor")}),
+    "filled_in.py": ("print(f'{nam}', ['%s'], 'a' + nam)\n", {("F821", "critical")}),
+    "equal.py": ("x = {'a': 1, 'a': 1}\n", {("F601", "minor")}),
+    "with.py": ("def f(g):\n    with g() as h:\n        pass\n    x: int = g.h()\n", {("F841", "info")}),
     "arguments.py": ("print('%s %s' % (1,))\n", {("F507", "major")}),
     "keys.py": ("x = {'a': 1, 'a': 2}\n", {("F601", "major")}),
     "default.py": ("def f(x=[]):\n    x.append(1)\n", {("B006", "info")}),
@@ -210,7 +225,42 @@ TASTE: Mapping[str, tuple[str, set[tuple[str, str]]]] = {
         "export function f(a) {\n  for (const [key, value] of a) f(key);\n}\n",
         {("eslint(no-unused-vars)", "info")},
     ),
-    "not_a_number.js": ("export const f = (a) => a !== a;\n", {("eslint(no-self-compare)", "minor")}),
+    "not_a_number.js": ("export const f = (a) => a !== a;\n", {("eslint(no-self-compare)", "info")}),
+    "itself.js": ("export const f = (a) => a === a;\n", {("eslint(no-self-compare)", "minor")}),
+    "reload.js": (
+        "export function f(a) {\n  a.src = a.src;\n  a = a;\n}\n",
+        {("eslint(no-self-assign)", "info"), ("eslint(no-self-assign)", "minor")},
+    ),
+    "loop.js": (
+        "export function f(a) {\n  let b;\n  while (b = a[0]) f(b);\n  if (b = a.c()) f(b);\n}\n",
+        {("eslint(no-cond-assign)", "info")},
+    ),
+    "mistake.js": (
+        "export function f(a, b) {\n  if (a = b) f(a);\n}\n",
+        {("eslint(no-cond-assign)", "major")},
+    ),
+    "zero.js": ("export const f = (a) => 0 * a;\n", {("oxc(erasing-op)", "minor")}),
+    "enum.ts": ("export enum E {\n  A = 1,\n  B = 1,\n}\n", {("typescript(no-duplicate-enum-values)", "minor")}),
+    "sure.ts": (
+        "export const f = (a?: { b: 1 }) => a?.b!;\n",
+        {("typescript(no-non-null-asserted-optional-chain)", "info")},
+    ),
+    "caught.js": (
+        "export function f() {\n  try {\n    f();\n  } catch (e) {\n    e = 1;\n    f(e);\n  }\n}\n",
+        {("eslint(no-ex-assign)", "info")},
+    ),
+    "once.js": ("export function f() {\n  f = 1;\n}\n", {("eslint(no-func-assign)", "info")}),
+    "page.js": ("function f() {\n  g();\n}\n", {("eslint(no-undef)", "minor")}),
+    "entry.js": ("export function f() {\n  g();\n}\n", {("eslint(no-undef)", "major")}),
+    "server.ts": ("export function f(a: 1) {\n  if (a) useStorage();\n}\nfunction useStorage() {}\n", set()),
+    "a.stories.tsx": (
+        "import { useState } from 'react';\nexport const A = { render: () => <p>{useState(1)[0]}</p> };\n",
+        {("react-hooks(rules-of-hooks)", "info")},
+    ),
+    "a.tsx": (
+        "import { useState } from 'react';\nexport const A = { render: () => <p>{useState(1)[0]}</p> };\n",
+        {("react-hooks(rules-of-hooks)", "major")},
+    ),
 }
 
 
@@ -234,6 +284,18 @@ SHELL: Mapping[str, tuple[str, set[tuple[str, str]]]] = {
     "constant.sh": ('#!/bin/sh\nhere="/etc/$(uname)"\ncat "$here/a"\ncd $here || exit\n', {("SC2086", "info")}),
     "index.sh": ('#!/bin/bash\na=("$@")\necho "$a[1]"\n', {("SC1087", "major"), ("SC2128", "info")}),
     "pattern.sh": ('#!/bin/sh\ngrep "^$1x" a\nb=$1\ngrep "$b[[:space:]]" a\n', {("SC1087", "info")}),
+    "alias.sh": ("#!/bin/bash\nalias a=\"awk '{print \\$1}'\"\n", set()),
+    "argument_of_alias.sh": ("#!/bin/bash\nalias a='echo $1'\n", {("SC2142", "major")}),
+    "expanded.sh": ('#!/bin/bash\nalias a="cd $HOME"\n', {("SC2139", "info")}),
+    "read_by_another.sh": ("# shellcheck shell=bash\nlocal x=1\necho $x\n", {("SC2168", "info")}),
+    "started.sh": ("#!/bin/bash\nlocal x=1\necho $x\n", {("SC2168", "major")}),
+    "alpine.sh": ("#!/bin/sh\napk add bash\n[[ -f /a ]]\n", {("SC3010", "info")}),
+    "alpine_array.sh": ("#!/bin/sh\napk add bash\na=(1 2)\n", {("SC3030", "minor")}),
+    "debian.sh": ("#!/bin/sh\n[[ -f /a ]]\n", {("SC3010", "minor")}),
+    "literal.sh": (
+        '#!/bin/bash\nPAGER=cat\nfor x in one; do echo "a"$PAGER"b"; done | tr -d [:space:]\n',
+        {("SC2209", "info"), ("SC2043", "info"), ("SC2027", "info"), ("SC2060", "info")},
+    ),
     "idiom.sh": ('#!/bin/sh\na=$(CDPATH= cd "$1" && pwd)\necho "$a"\n', {("SC1007", "info")}),
 }
 
@@ -266,6 +328,7 @@ jobs:
       - run: echo ${{ env.IP }}
       - run: echo ${{ github.event.issue.title }} ${{ matrix.os }}
       - run: echo ${{ inputs.version }}
+      - run: echo ${{ github.ref_name }}
 """
 
 
@@ -274,11 +337,21 @@ def test_zizmor_reports_severity_expression_and_remedy() -> None:
     shown = {
         (finding.start_line, finding.severity): finding.message for finding in found if "injection" in finding.rule
     }
-    assert set(shown) == {(8, "info"), (9, "major"), (10, "info")}
+    assert set(shown) == {(8, "info"), (9, "major"), (10, "info"), (11, "minor")}
     assert "`${{ env.IP }}`" in shown[8, Severity.INFO]
     assert "attacker" not in shown[8, Severity.INFO]
     assert "`${{ github.event.issue.title }}`" in shown[9, Severity.MAJOR]
     assert all("under `env:`" in message for message in shown.values())
+
+
+def test_a_bots_name_is_enough_where_nothing_is_to_gain() -> None:
+    text = "on: {}\njobs:\n  a:\n    if: github.actor == 'dependabot[bot]'\n    runs-on: x\n    steps: [run: 'true']\n"
+    files = {f".github/workflows/{on}.yml": text.format(on) for on in ("pull_request", "pull_request_target")}
+    found = [finding for finding in found_in("zizmor", files) if finding.rule == "zizmor/bot-conditions"]
+    assert {finding.path[18:-4]: finding.severity for finding in found} == {
+        "pull_request": "info",
+        "pull_request_target": "major",
+    }
 
 
 def test_shell_and_docker_are_reported_by_what_fails() -> None:
