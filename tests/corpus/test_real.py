@@ -30,6 +30,21 @@ def test_what_is_reported_is_counted_by_remark() -> None:
     assert last == "| **all** | 4 | 1 (25%) | 1 (25%) | 1 (25%) | 1 | 2 | 1 (50%) |"
 
 
+@pytest.mark.parametrize(
+    ("hits", "total", "low", "high"),
+    [(0, 10, 0.0, 0.3085), (10, 10, 0.6915, 1.0), (2, 23, 0.0107, 0.2804), (38, 55, 0.5519, 0.8086), (0, 0, 0.0, 1.0)],
+)
+def test_a_share_of_few_remarks_has_a_wide_interval(hits: int, total: int, low: float, high: float) -> None:
+    assert labels.interval(hits, total) == pytest.approx((low, high), abs=1e-4)
+
+
+def test_the_interval_is_of_what_is_reported() -> None:
+    rows = [row("a"), row("b", "major"), row("c", "critical"), row("d", "info")]
+    found = labels.intervals(rows, labelled(a=Label.USEFUL, b=Label.NOISE, c=Label.TRIVIAL, d=Label.NOISE))
+    assert "| useful | 1 of 3 | 1% to 91% |" in found
+    assert "| useful of major and critical | 0 of 2 | 0% to 84% |" in found
+
+
 def test_recall_names_what_is_no_longer_reported() -> None:
     known = labelled(a=Label.USEFUL, b=Label.USEFUL, c=Label.USEFUL, d=Label.TRIVIAL)
     useful, missing = labels.recall([row("a"), row("b", "info")], known, [CHANGE])

@@ -146,6 +146,7 @@ def show(name: str, *, by_rule: bool, unlabelled: bool) -> None:
                 print("\n".join(_listed(number, row)))
         return
     print(labels.tables(rows, known, by_rule))
+    print(f"\n{labels.intervals(rows, known)}")
     useful, missing = labels.recall(rows, known, (change.key for change in sets.of_set(name)))
     print(f"\nUseful findings of before that are still told: {len(useful) - len(missing)} of {len(useful)}; not told:")
     folded = {labels.Key(*(row[field] for field in labels.Key._fields)) for row in rows}

@@ -7,8 +7,9 @@ reported. The key has neither line number nor message, so that a label survives 
 import csv
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
+from math import comb
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -77,7 +78,7 @@ def key_of(change: str, path: str, rule: str, snippet: str) -> Key:
 
 
 def read() -> dict[Key, Entry]:
-    """Return the labels of both sets. Raises ValueError for an unknown label."""
+    """Return the labels of all sets. Raises ValueError for an unknown label."""
     if not FILE.exists():
         return {}
     with FILE.open(encoding="utf-8", newline="") as file:
@@ -121,6 +122,40 @@ def tables(rows: Sequence[Mapping[str, Any]], labels: Mapping[Key, Entry], by_ru
             f"| {severe.useful} ({severe.share('useful')}) |"
         )
     return "\n".join(lines)
+
+
+def intervals(rows: Sequence[Mapping[str, Any]], labels: Mapping[Key, Entry]) -> str:
+    """Render what is asked of a set, each with the 95 % interval that its number of remarks allows."""
+    remarks = [row for row in rows if row["leads"] and row["severity"] in TOLD]
+    all_of = _count(remarks, labels)
+    severe = _count([row for row in remarks if row["severity"] in SEVERE], labels)
+    lines = ["| | share | 95 % interval |", "| --- | ---: | ---: |"]
+    for name, hits, total in (
+        ("useful", all_of.useful, all_of.total),
+        ("noise", all_of.noise, all_of.total),
+        ("useful of major and critical", severe.useful, severe.total),
+    ):
+        low, high = interval(hits, total)
+        lines.append(f"| {name} | {hits} of {total} | {low:.0%} to {high:.0%} |")
+    return "\n".join(lines)
+
+
+def interval(hits: int, total: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share: that of Clopper and Pearson, which is never too narrow."""
+
+    def at_most(count: int, share: float) -> float:
+        return sum(comb(total, k) * share**k * (1 - share) ** (total - k) for k in range(count + 1))
+
+    def where(tail: Callable[[float], float], low: float = 0.0, high: float = 1.0) -> float:
+        """Where a tail that falls with the share is 2.5 %."""
+        for _ in range(50):
+            middle = (low + high) / 2
+            low, high = (middle, high) if tail(middle) > 0.025 else (low, middle)
+        return low
+
+    lower = 1 - where(lambda share: at_most(total - hits, share)) if hits else 0.0
+    upper = where(lambda share: at_most(hits, share)) if hits < total else 1.0
+    return lower, upper
 
 
 def recall(
