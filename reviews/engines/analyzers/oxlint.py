@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 from reviews.engines import dialects, sarif
 from reviews.engines.analyzer import Analyzer
@@ -80,7 +81,7 @@ def _with_severity(finding: Finding, text: str) -> Finding:
     is_taste |= finding.rule == HOOKS and ".stories." in finding.path
     if is_taste or finding.rule in INFO:
         return replace(finding, severity=Severity.INFO)
-    if finding.rule == UNDEFINED and not _MODULE.search(text):
+    if finding.rule == UNDEFINED and not _is_module(text):
         return replace(finding, severity=Severity.MINOR)  # Another script of the page may define it.
     return finding
 
@@ -110,9 +111,15 @@ def _is_noise(finding: Finding, text: str) -> bool:
     return finding.rule == HOOKS and not has_components and "react" not in text.lower()
 
 
+@lru_cache(maxsize=8)
+def _is_module(text: str) -> bool:
+    """Return whether a text is a module. A large file can have thousands of findings that ask for it."""
+    return _MODULE.search(text) is not None
+
+
 def _is_global(finding: Finding, text: str) -> bool:
     """Return whether a finding is about a name at the top of a classic script, which others may use."""
-    if _MODULE.search(text):
+    if _is_module(text):
         return False
     lines = text.split("\n")[: finding.start_line]
     # A line without indentation is at the top; one with it too if it continues a declaration there.
