@@ -20,6 +20,7 @@ _TAG = re.compile(
     r"\{%[-+~]?\s*\w|[-+~]?%\}"  # Jinja, Django, Liquid, Twig
     r"|\{\{[-~#/&!>{]?\s*[\w.]+[^{}:,]*\}\}"
     r"|\{\{[-~#/&>]\s*\w"
+    r"|\{\{-?\s*\$\w+\s*:="  # Go
     r"|<%|<\?(?:php\b|=)"  # ERB, EJS, PHP
     r"|@@\w+@@|^\s*@@include\b"
 )

@@ -74,7 +74,7 @@ def _with_severity(finding: Finding, text: str) -> Finding:
         return replace(finding, rule="syntax-error", severity=Severity.CRITICAL, internal=internal)
     # `var` in two branches is taste; a second function of one name takes the place of the first.
     is_taste = finding.rule == REDECLARED and not _FUNCTION.match(finding.snippet)
-    is_taste |= finding.rule == UNUSED and _is_a_place(finding)
+    is_taste |= finding.rule == UNUSED and (_is_a_place(finding) or _is_assigned_within(finding, text))
     is_taste |= finding.rule == UNREACHABLE and _LEAVES.fullmatch(finding.snippet) is not None
     is_taste |= finding.rule in _TASTE and _TASTE[finding.rule].search(finding.snippet) is not None
     # A story renders in a function without a name.
@@ -93,6 +93,12 @@ def _is_a_place(finding: Finding) -> bool:
         name is not None
         and re.search(rf"\[[^\]=]*\b{re.escape(name[1])}\b[^\]=]*\]\s*(?:=|of\b)", finding.snippet) is not None
     )
+
+
+def _is_assigned_within(finding: Finding, text: str) -> bool:
+    """Return whether the value of an assignment is used although its name is not: `(poll = () => {…})()`."""
+    name = _QUOTED_NAME.search(finding.message)
+    return name is not None and re.search(rf"\(\s*{re.escape(name[1])}\s*=(?![=>])", text) is not None
 
 
 def _is_noise(finding: Finding, text: str) -> bool:

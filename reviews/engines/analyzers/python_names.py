@@ -5,7 +5,7 @@ One file does not show who uses a name; the other changed files and the usual id
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 from reviews.engines.source import Source
@@ -32,6 +32,7 @@ _LOGGING = re.compile(r"^\s*(?:import\s+(?:[\w.]+(?:\s+as\s+\w+)?,\s*)*logging\b
 _LOGGER = re.compile(r"([\w.]+)\.(?:debug|info|warn|warning|error|critical|fatal|exception|log)\(")
 _DEFINES_LATER = re.compile(r"\bdef __getattr__\(|\bglobals\(\)|\bsys\.modules\[|\bexec\(")
 _NOTEBOOK = re.compile(r"^# (?:%%|In\[|COMMAND -----|MAGIC )", re.MULTILINE)
+_DEFINITION, _LOOP = re.compile(r"\s*(?:async\s+)?(?:def|class)\b"), re.compile(r"\s*(?:async\s+)?(?:for|while)\b")
 _EXPECTS_ERROR = re.compile(r"^\s*(?:async )?with\b.*(?:raises|warns|deprecated|assertRaises|assertWarns|suppress)")
 _REGISTERED = re.compile(
     r"^\s*@(?!pytest\b|mock\b|patch\b|unittest\b|static|class|property|parametrize|skip|override"
@@ -57,6 +58,8 @@ def is_intended(rule: str, message: str, bound: str, path: str, line: int, files
             return _is_redefinition_intended(name, message, source, line)
         case "F821":
             return name in _PYTHON_2_NAMES and _PYTHON_2_OR_3.search(text) is not None
+        case "F841":
+            return is_carried_on(name, source, line, assigned=True)
         case "F822":
             return _DEFINES_LATER.search(text) is not None
         case "PLE0605":
@@ -104,6 +107,38 @@ def _is_of_logging(code: str, text: str) -> bool:
     return (
         name == "logging" or re.search(rf"\b{name}\s*(?::[^=\n]+)?=[^=\n]*\b(?:getLogger|logging)\b", text) is not None
     )
+
+
+def is_carried_on(name: str, source: Source, line: int, *, assigned: bool) -> bool:
+    """Return whether an iteration of a loop around a line uses what an earlier one assigns.
+
+    `assigned`: the line assigns the name, and one above uses it; else the line uses it, and one below assigns it.
+    """
+    used = re.compile(rf"(?<![\w.]){re.escape(name)}\b")
+    assigns = re.compile(rf"\s*(?:[\w, ()*]+,\s*)?\(?{re.escape(name)}\b[\w, ()*]*(?::[^=]+)?=(?!=)")
+    for first, last in _loops(source, line):
+        if assigned and any(used.search(source.text(number)) for number in range(first, line)):
+            return True
+        if not assigned and any(assigns.match(source.text(number)) for number in range(line + 1, last + 1)):
+            return True
+    return False
+
+
+def _loops(source: Source, line: int) -> Iterator[tuple[int, int]]:
+    """Yield the first and last lines of the loops around a line in its function, the innermost first."""
+    indentation = _indentation(source.text(line))
+    for number in range(line - 1, 0, -1):
+        code = source.text(number)
+        if not code.strip() or _indentation(code) >= indentation:
+            continue
+        indentation = _indentation(code)
+        if _DEFINITION.match(code):
+            return
+        if _LOOP.match(code):
+            below = range(line + 1, len(source.lines) + 1)
+            texts = ((at, source.text(at)) for at in below)
+            ends = (at for at, text in texts if text.strip() and _indentation(text) <= indentation)
+            yield number, next(ends, len(source.lines) + 1) - 1
 
 
 def _is_in_try(source: Source, line: int) -> bool:

@@ -31,10 +31,10 @@ MAJOR = """
 """
 """Most likely not what the author meant: always true, never called, a wrong number of arguments."""
 MINOR = """
-    B005 B018 B020 B021 B022 B025 B031 B032 B033 B039 F401 F402 F504 F522 F523 F841 PLE0704 PLE1310 PLE2510
+    B005 B018 B020 B021 B022 B025 B031 B032 B033 B039 F401 F402 F504 F522 F523 F841 PLE1310 PLE2510
     PLE2512 PLE2513 PLE2514 PLE2515
 """
-INFO = "B006 B014 B017 B019 B026 B034 B904 E711 E713 E714 E721 E722 E742 E743 F541 F842"
+INFO = "B006 B014 B017 B019 B026 B034 B904 E711 E713 E714 E721 E722 E742 E743 F541 F842 PLE0704"
 """True, and mostly a matter of taste."""
 # Not reported. Style: E401, E402, E701, E702, E703, E712, E731, E741, B007, B009, B010, B011, B013, B028, B905, B911,
 # B912. Noise in correct code: B004, B008 (FastAPI's and typer's defaults), B023 (closures called in the same
@@ -69,6 +69,8 @@ _TASTE = {
     "PLE0101": re.compile(r"\s*return\s+(?:await\s+)?[\w.]+\("),
 }
 """Lines of code on which a rule is a matter of taste."""
+_ATTRIBUTE = "useless attribute access"
+"""In the message of `B018`."""
 _GETTEXT = "`_`"
 """`gettext.install` makes it a built-in name. Source: Python docs, gettext."""
 _UNEVALUATED = re.compile(r"(?:->|[:\[|,(])\s*[\"'][\w.\[\], |]*$")
@@ -148,7 +150,7 @@ def _finding(path: str, rule: str, entries: Sequence[_Entry], source: Source) ->
         start_line=start,
         # An end in column 1 is the end of the previous line.
         end_line=max(start, end - 1 if first.end_location.column == 1 else end),
-        severity=_severity(first, code) if not _may_be_modules(entries, code, source) else Severity.INFO,
+        severity=_severity(first, source) if not _may_be_modules(entries, code, source) else Severity.INFO,
         rule=rule,
         rule_url=first.url or "",
         message=message,
@@ -160,13 +162,18 @@ def _finding(path: str, rule: str, entries: Sequence[_Entry], source: Source) ->
     )
 
 
-def _severity(entry: _Entry, code: str) -> Severity:
-    """The severity of an entry on a line of code."""
-    rule = entry.code or SYNTAX
-    if rule in _TASTE and _TASTE[rule].match(code):
+def _severity(entry: _Entry, source: Source) -> Severity:
+    """The severity of an entry, by its rule and the code that it is on."""
+    rule, line = entry.code or SYNTAX, source.line(entry.location.row)
+    code = source.text(line)
+    if _ATTRIBUTE in entry.message or (rule in _TASTE and _TASTE[rule].match(code)):
         return Severity.INFO
-    if rule == UNDEFINED and (_GETTEXT in entry.message or _UNEVALUATED.search(code[: entry.location.column - 1])):
-        return Severity.MINOR  # One file does not show that the line fails when it runs.
+    if rule == UNDEFINED and (
+        _GETTEXT in entry.message
+        or _UNEVALUATED.search(code[: entry.location.column - 1])
+        or python_names.is_carried_on(_bound(entry, source), source, line, assigned=False)
+    ):
+        return Severity.MINOR  # The file does not show that the line fails when it runs.
     if rule == REPEATED_KEY and entry.fix is not None:
         return Severity.MINOR  # ruff offers a fix where the values are equal: nothing is lost.
     return SEVERITIES.get(rule, Severity.MINOR)

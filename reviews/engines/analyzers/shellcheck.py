@@ -20,6 +20,7 @@ from reviews.findings import Finding, Severity
 EXCLUDED = (
     *("SC1008", "SC1090", "SC1091", "SC2034", "SC2119", "SC2120", "SC2148", "SC2153", "SC2187"),
     *("SC2009", "SC2012", "SC2015", "SC2016", "SC2029", "SC2030", "SC2035", "SC2155", "SC2196", "SC2197", "SC2317"),
+    "SC2327",  # SC2328 is about the same line
     "SC2329",
     "SC3043",  # `local`: every current sh has it
 )
@@ -57,7 +58,7 @@ INFO = frozenset(
             2178,
             2184,
         ),
-        *(2188, 2206, 2207, 2209, 2220, 2254, 2294, 2320),
+        *(2188, 2206, 2207, 2209, 2220, 2239, 2254, 2294, 2320),
     )
 )
 """Errors and warnings for ShellCheck, and a matter of taste, or on purpose, in most scripts."""

@@ -15,13 +15,13 @@ from reviews.engines import readers
 
 HERE = Path(__file__).parent
 REPOSITORIES = HERE / "repositories.tsv"
-SETS = ("first", "second", "third", "fourth")
+SETS = ("first", "second", "third", "fourth", "fifth")
 EVERY = 7
 """One of as many eligible changes is taken."""
-CHANGES = {"first": 20, "second": 40, "third": 40, "fourth": 40}
+CHANGES = {"first": 20, "second": 40, "third": 40, "fourth": 40, "fifth": 0}
 """Changes of a repository in its set, at most."""
-SHARED, OFFSET = 10, 3
-"""Changes in the second set of a repository of the first, from another position."""
+SHARED, OFFSET = {"second": ("first", 10), "fifth": ("fourth", 15)}, 3
+"""Changes in a set of a repository of an earlier one, from another position."""
 LOOK_BACK = 2000
 """Commits of a repository that are looked at."""
 MAX_FILES = 40
@@ -64,9 +64,10 @@ def write_set(name: str, changes: list[Change]) -> None:
 def select(mirrors: Path, name: str) -> list[Change]:
     """Select the changes of a set. Raises `NoMirror`."""
     selected: list[Change] = []
-    if name == "second":
-        for repository, head in heads("first"):
-            selected += _of_repository(mirrors, repository, head, CHANGES["first"])[OFFSET::EVERY][:SHARED]
+    if name in SHARED:
+        earlier, count = SHARED[name]
+        for repository, head in heads(earlier):
+            selected += _of_repository(mirrors, repository, head, count)[OFFSET::EVERY][:count]
     for repository, head in heads(name):
         selected += _of_repository(mirrors, repository, head, CHANGES[name])[::EVERY]
     return selected

@@ -68,6 +68,7 @@ EXCUSED = {
         "django.js": "{% load static %}\ndebugger;\n",
         "erb.js": "var x = <%= x %>;\n",
         "php.js": "<?php echo 1 ?>\n",
+        "go.js": '{{ $URL := .Env.URL | default "/" -}}\nvar url = "{{ $URL }}";\n',
         "handlebars.js": "{{#if a}}\nvar x;\n{{/if}}\n",
         "jekyll.js": "---\nlayout: null\n---\nvar x;\n",
         "flow.js": "/**\n * @flow strict\n */\nimport type { A } from 'a';\ndebugger;\n",

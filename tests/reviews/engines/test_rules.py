@@ -87,6 +87,13 @@ PYTHON: Mapping[str, tuple[str, set[tuple[str, str]]]] = {
     "installed.py": ("print(_('Hello'))\n", {("F821", "minor")}),
     "quoted.py": ("def f(x: 'Shop') -> 'list[Shop]':\n    return f'{x}'\n", {("F821", "minor")}),
     "filled_in.py": ("print(f'{nam}', ['%s'], 'a' + nam)\n", {("F821", "critical")}),
+    "loop.py": (
+        "def f(x):\n    for line in x:\n        if line > 3 and line > last:\n            break\n"
+        "        last = line\n\n\ndef g(x):\n    for line in x:\n        line(le)\n    le = 1\n    return le\n",
+        {("F821", "minor"), ("F821", "critical")},
+    ),
+    "read.py": ("def f(x):\n    x.get(x + '/').content\n", {("B018", "info")}),
+    "no_handler.py": ("def f():\n    raise\n", {("PLE0704", "info")}),
     "equal.py": ("x = {'a': 1, 'a': 1}\n", {("F601", "minor")}),
     "with.py": ("def f(g):\n    with g() as h:\n        pass\n    x: int = g.h()\n", {("F841", "info")}),
     "arguments.py": ("print('%s %s' % (1,))\n", {("F507", "major")}),
@@ -239,6 +246,10 @@ TASTE: Mapping[str, tuple[str, set[tuple[str, str]]]] = {
         "export function f(a, b) {\n  if (a = b) f(a);\n}\n",
         {("eslint(no-cond-assign)", "major")},
     ),
+    "poll.js": (
+        "export function f(a) {\n  var poll, other;\n  (poll = () => a(poll))();\n  other = () => a(other);\n}\n",
+        {("eslint(no-unused-vars)", "info"), ("eslint(no-unused-vars)", "minor")},
+    ),
     "zero.js": ("export const f = (a) => 0 * a;\n", {("oxc(erasing-op)", "minor")}),
     "enum.ts": ("export enum E {\n  A = 1,\n  B = 1,\n}\n", {("typescript(no-duplicate-enum-values)", "minor")}),
     "sure.ts": (
@@ -251,6 +262,7 @@ TASTE: Mapping[str, tuple[str, set[tuple[str, str]]]] = {
     ),
     "once.js": ("export function f() {\n  f = 1;\n}\n", {("eslint(no-func-assign)", "info")}),
     "page.js": ("function f() {\n  g();\n}\n", {("eslint(no-undef)", "minor")}),
+    "node.js": ("export const f = () => [process, console, fetch, Map];\n", set()),
     "entry.js": ("export function f() {\n  g();\n}\n", {("eslint(no-undef)", "major")}),
     "server.ts": ("export function f(a: 1) {\n  if (a) useStorage();\n}\nfunction useStorage() {}\n", set()),
     "a.stories.tsx": (
@@ -286,6 +298,8 @@ SHELL: Mapping[str, tuple[str, set[tuple[str, str]]]] = {
     "pattern.sh": ('#!/bin/sh\ngrep "^$1x" a\nb=$1\ngrep "$b[[:space:]]" a\n', {("SC1087", "info")}),
     "alias.sh": ("#!/bin/bash\nalias a=\"awk '{print \\$1}'\"\n", set()),
     "argument_of_alias.sh": ("#!/bin/bash\nalias a='echo $1'\n", {("SC2142", "major")}),
+    "module.sh": ("#! bash shop.module\ncd /\n", {("SC2239", "info")}),
+    "redirected.sh": ("#!/bin/bash\nif [[ $(ls >/dev/null) ]]; then :; fi\n", {("SC2328", "major")}),
     "expanded.sh": ('#!/bin/bash\nalias a="cd $HOME"\n', {("SC2139", "info")}),
     "read_by_another.sh": ("# shellcheck shell=bash\nlocal x=1\necho $x\n", {("SC2168", "info")}),
     "started.sh": ("#!/bin/bash\nlocal x=1\necho $x\n", {("SC2168", "major")}),
