@@ -101,17 +101,23 @@ def _is_assigned_within(finding: Finding, text: str) -> bool:
     return name is not None and re.search(rf"\(\s*{re.escape(name[1])}\s*=(?![=>])", text) is not None
 
 
+def _is_in_jsdoc(finding: Finding, text: str) -> bool:
+    """Return whether a name is used as a type in a comment: `@param {Scene} scene`."""
+    name = _QUOTED_NAME.search(finding.message)
+    return name is not None and re.search(rf"@\w+\s*\{{[^}}\n]*\b{re.escape(name[1])}\b", text) is not None
+
+
 def _is_noise(finding: Finding, text: str) -> bool:
     """Return whether a finding is about what the author intends.
 
-    A name that begins with an underscore or is only `using` a resource, a global name of a classic script, a rule that
-    a comment of ESLint turns off for the file, or a function `use…` that is no hook.
+    A name that begins with an underscore, is only `using` a resource or is a type in a comment of JSDoc, a global name
+    of a classic script, a rule that a comment of ESLint turns off for the file, or a function `use…` that is no hook.
     """
     if any(finding.rule.endswith(f"({rule})") for rule in _OFF.findall(" ".join(_CONFIGURED.findall(text)))):
         return True
     if finding.rule == UNUSED:
         is_meant = _MEANT.search(finding.message) is not None or _USING.search(finding.snippet) is not None
-        return is_meant or _is_global(finding, text)
+        return is_meant or _is_global(finding, text) or _is_in_jsdoc(finding, text)
     # Playwright's fixtures get a function `use`, others call what is no hook `useStorage`.
     has_components = finding.path.endswith((".jsx", ".tsx")) and '"use"' not in finding.message
     return finding.rule == HOOKS and not has_components and "react" not in text.lower()

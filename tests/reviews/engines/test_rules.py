@@ -193,6 +193,7 @@ JAVASCRIPT: Mapping[str, tuple[str, list[int]]] = {
     "module.js": ("import a from 'a';\nfunction init() {\n  a();\n}\n", [2]),
     "common.js": ("const a = require('a');\nfunction init() {\n  a();\n}\n", [2]),
     "dynamic.js": ("function init() {\n  import('a');\n}\n", []),
+    "jsdoc.js": ("import { A, B } from 'a';\n/** @param {Array<A>} a */\nexport const f = (a) => a;\n", [1]),
     "globals.ts": ("function init(): void {}\n", []),
 }
 
