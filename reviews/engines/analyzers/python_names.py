@@ -60,6 +60,8 @@ def is_intended(rule: str, message: str, bound: str, path: str, line: int, files
             return name in _PYTHON_2_NAMES and _PYTHON_2_OR_3.search(text) is not None
         case "F841":
             return is_carried_on(name, source, line, assigned=True)
+        case "B020":
+            return re.search(rf"\bfor\b.*\b{re.escape(name)}[.\[].*\bin\b", source.text(line)) is not None
         case "F822":
             return _DEFINES_LATER.search(text) is not None
         case "PLE0605":

@@ -1,0 +1,110 @@
+"""What is reported at which severity in shell scripts, workflows and Dockerfiles."""
+
+from collections.abc import Mapping
+
+from reviews.findings import Severity
+from tests.reviews.engines.test_rules import found_in, shown
+
+SHELL: Mapping[str, tuple[str, set[tuple[str, str]]]] = {
+    # Quoted above, from outside of the script, and a path for the command.
+    "oversight.sh": (
+        '#!/bin/sh\nhere=$(dirname "$0")\n[ -d "$here/a" ] || exit\ncd $here || exit\n',
+        {("SC2086", "minor")},
+    ),
+    "argument.sh": (
+        '#!/bin/sh\nfolder="$1"\necho "$folder" "$folder"\nrm -r $folder\n',
+        {("SC2086", "minor")},
+    ),
+    "never_quoted.sh": ('#!/bin/sh\nhere=$(dirname "$0")\ncat $here/a\ncd $here || exit\n', {("SC2086", "info")}),
+    "no_path.sh": ('#!/bin/sh\ncount="$1"\necho "$count" "$count"\nmake -j $count\n', {("SC2086", "info")}),
+    "constant.sh": ('#!/bin/sh\nhere="/etc/$(uname)"\ncat "$here/a"\ncd $here || exit\n', {("SC2086", "info")}),
+    "index.sh": ('#!/bin/bash\na=("$@")\necho "$a[1]"\n', {("SC1087", "major"), ("SC2128", "info")}),
+    "pattern.sh": ('#!/bin/sh\ngrep "^$1x" a\nb=$1\ngrep "$b[[:space:]]" a\n', {("SC1087", "info")}),
+    "alias.sh": ("#!/bin/bash\nalias a=\"awk '{print \\$1}'\"\n", set()),
+    "argument_of_alias.sh": ("#!/bin/bash\nalias a='echo $1'\n", {("SC2142", "major")}),
+    "module.sh": ("#! bash shop.module\ncd /\n", {("SC2239", "info")}),
+    "redirected.sh": ("#!/bin/bash\nif [[ $(ls >/dev/null) ]]; then :; fi\n", {("SC2328", "major")}),
+    "expanded.sh": ('#!/bin/bash\nalias a="cd $HOME"\n', {("SC2139", "info")}),
+    "read_by_another.sh": ("# shellcheck shell=bash\nlocal x=1\necho $x\n", {("SC2168", "info")}),
+    "started.sh": ("#!/bin/bash\nlocal x=1\necho $x\n", {("SC2168", "major")}),
+    "alpine.sh": ("#!/bin/sh\napk add bash\n[[ -f /a ]]\n", {("SC3010", "info")}),
+    "alpine_array.sh": ("#!/bin/sh\napk add bash\na=(1 2)\n", {("SC3030", "minor")}),
+    "debian.sh": ("#!/bin/sh\n[[ -f /a ]]\n", {("SC3010", "minor")}),
+    "literal.sh": (
+        '#!/bin/bash\nPAGER=cat\nfor x in one; do echo "a"$PAGER"b"; done | tr -d [:space:]\n',
+        {("SC2209", "info"), ("SC2043", "info"), ("SC2027", "info"), ("SC2060", "info")},
+    ),
+    "idiom.sh": ('#!/bin/sh\na=$(CDPATH= cd "$1" && pwd)\necho "$a"\n', {("SC1007", "info")}),
+}
+
+
+def test_a_forgotten_quote_of_shell_is_reported() -> None:
+    found = found_in("shellcheck", {path: text for path, (text, _) in SHELL.items()})
+    assert {path: shown(found, path) for path in SHELL} == {path: wanted for path, (_, wanted) in SHELL.items()}
+
+
+WORKFLOW = """\
+on: issues
+permissions: {}
+jobs:
+  a:
+    runs-on: ubuntu-latest
+    steps:
+      - run: echo "IP=$(hostname)" >> "$GITHUB_ENV"
+      - run: echo ${{ env.IP }}
+      - run: echo ${{ github.event.issue.title }} ${{ matrix.os }}
+      - run: echo ${{ inputs.version }}
+      - run: echo ${{ github.ref_name }}
+"""
+
+
+def test_zizmor_reports_severity_expression_and_remedy() -> None:
+    found = found_in("zizmor", {".github/workflows/a.yml": WORKFLOW})
+    shown = {
+        (finding.start_line, finding.severity): finding.message for finding in found if "injection" in finding.rule
+    }
+    assert set(shown) == {(8, "info"), (9, "major"), (10, "info"), (11, "minor")}
+    assert "`${{ env.IP }}`" in shown[8, Severity.INFO]
+    assert "attacker" not in shown[8, Severity.INFO]
+    assert "`${{ github.event.issue.title }}`" in shown[9, Severity.MAJOR]
+    assert all("under `env:`" in message for message in shown.values())
+
+
+def test_a_bots_name_is_enough_where_nothing_is_to_gain() -> None:
+    text = "on: {}\njobs:\n  a:\n    if: github.actor == 'dependabot[bot]'\n    runs-on: x\n    steps: [run: 'true']\n"
+    files = {f".github/workflows/{on}.yml": text.format(on) for on in ("pull_request", "pull_request_target")}
+    found = [finding for finding in found_in("zizmor", files) if finding.rule == "zizmor/bot-conditions"]
+    assert {finding.path[18:-4]: finding.severity for finding in found} == {
+        "pull_request": "info",
+        "pull_request_target": "major",
+    }
+
+
+def test_shell_and_docker_are_reported_by_what_fails() -> None:
+    script = '#!/bin/sh\nrm $1\ncd x\nx = 1\nrm -rf "$x/"*\nif [ $x > 3 ]; then :; fi\n'
+    found = {finding.rule: finding.severity for finding in found_in("shellcheck", {"a.sh": script})}
+    assert found == {
+        "SC2086": "info",
+        "SC2164": "info",
+        "SC2283": "major",
+        "SC2115": "minor",
+        "SC2071": "major",
+        "SC3012": "minor",
+    }
+    dockerfile = (
+        "FROM debian\nRUN apt-get install curl\nRUN a | b\nWORKDIR app\nADD a /b\nHEALTHCHECK CMD x\nCMD a\nCMD b\n"
+    )
+    shown = [
+        (finding.rule, str(finding.severity), finding.start_line)
+        for finding in found_in("hadolint", {"Dockerfile": dockerfile})
+    ]
+    assert sorted(shown) == [
+        ("DL3000", "info", 4),
+        ("DL3006", "info", 1),
+        ("DL3014", "major", 2),
+        ("DL3020", "info", 5),
+        ("DL3025", "info", 7),
+        ("DL3025", "info", 8),
+        ("DL4003", "major", 8),
+        ("DL4006", "info", 3),
+    ]
