@@ -1,8 +1,8 @@
 """Seed one breaking change into each of many real files, and one that breaks nothing, and count what Kodiai says.
 
 A breaking change counts if an engine, asked by itself, reports an error that the file did not have, and only on lines
-that the change left alone; or if it makes a workflow invalid YAML. The files are those of the first set's repositories
-that engines read without errors, drawn by a fixed random seed. Nothing of them is kept.
+that the change left alone; or if it makes a workflow invalid YAML. The files are those of a set's repositories that
+engines read without errors, drawn by a fixed random seed. Nothing of them is kept.
 """
 
 import argparse
@@ -52,11 +52,11 @@ class Case:
     harmless: str
 
 
-def files_of(kind: str, mirrors: Path, random: Random) -> Iterator[tuple[str, str]]:
-    """Return paths and texts of a kind from the first set's repositories, in turn and in random order."""
+def files_of(kind: str, name: str, mirrors: Path, random: Random) -> Iterator[tuple[str, str]]:
+    """Return paths and texts of a kind from a set's repositories, in turn and in random order."""
     pattern = re.compile(KINDS[kind])
     queues = []
-    for repository, head in sets.heads("first"):
+    for repository, head in sets.heads(name):
         directory = sets.mirror(mirrors, repository)
         listed = (
             line.split(None, 4) for line in sets.git(directory, "ls-tree", "-r", "-l", "-z", head).split("\0")[:-1]
@@ -79,9 +79,9 @@ def files_of(kind: str, mirrors: Path, random: Random) -> Iterator[tuple[str, st
                 yield path, sets.git(directory, "cat-file", "blob", f"{head}:{path}")
 
 
-def cases(kind: str, count: int, mirrors: Path, random: Random) -> Iterator[Case]:
+def cases(kind: str, count: int, name: str, mirrors: Path, random: Random) -> Iterator[Case]:
     """Return at most `count` cases of a kind."""
-    for path, text in files_of(kind, mirrors, random):
+    for path, text in files_of(kind, name, mirrors, random):
         found = _case(kind, path, text, random)
         if found is not None:
             yield found
@@ -182,13 +182,13 @@ def _commit(directory: Path, path: str, text: str) -> str:
     return sets.git(directory, "rev-parse", "refs/heads/case").strip()
 
 
-def measure(mirrors: Path, count: int, seed: int, verbose: bool) -> Mapping[str, Counter[str]]:
+def measure(name: str, mirrors: Path, count: int, seed: int, verbose: bool) -> Mapping[str, Counter[str]]:
     """Review `count` cases of each kind and return what was counted by kind."""
     counted: dict[str, Counter[str]] = {kind: Counter() for kind in KINDS}
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(["git", "init", "--quiet", folder], check=True)
         for kind, counts in counted.items():
-            for case in cases(kind, count, mirrors, Random(f"{seed} {kind}")):
+            for case in cases(kind, count, name, mirrors, Random(f"{seed} {kind}")):
                 broken, harmless = _reports(case, Path(folder))
                 told = [finding for finding in broken.findings if finding.severity in TOLD]
                 named = case.path in str((broken.partially_analysed, broken.engine_failures, broken.left_out))
@@ -209,13 +209,14 @@ def main() -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m tests.corpus.seeded", description=__doc__)
     parser.add_argument("--mirrors", type=Path, required=True, help="directory of bare repositories: DIR/owner+name")
+    parser.add_argument("--set", choices=sets.SETS, default="first", help="whose repositories (%(default)s)")
     parser.add_argument("--files", type=int, default=40, help="files of each kind (%(default)s)")
     parser.add_argument("--seed", type=int, default=11, help="of the random choices (%(default)s)")
     parser.add_argument("--verbose", action="store_true", help="list what was not told and what was told of nothing")
     options = parser.parse_args()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
     try:
-        counted = measure(options.mirrors, options.files, options.seed, options.verbose)
+        counted = measure(options.set, options.mirrors, options.files, options.seed, options.verbose)
     except sets.NoMirror as problem:
         sys.exit(str(problem))
     print("\n| kind | files | told | only named as not read | silent | harmless: said something |")
