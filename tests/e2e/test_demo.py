@@ -9,6 +9,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -19,7 +20,7 @@ from kodiai.demo.console import Check, DemoConsole
 from kodiai.demo.environment import FOLDER, ROOT, TELEMETRY_DATABASE
 from kodiai.demo.processes import LOCK
 from kodiai.management.commands.demo import summarise
-from tests.support.processes import bound, forked
+from tests.support.processes import bound
 
 SECONDS = 300
 """Time limit of a demo, which takes ten seconds on an idle machine."""
@@ -39,7 +40,7 @@ def start_demo() -> Iterator[Start]:
             if not name.startswith(("KODIAI_", "DJANGO_")) and name not in ("DATABASE_URL", "HOST", "PORT")
         }
         demo = subprocess.Popen(
-            bound(*forked(str(ROOT / "manage.py"), "demo", *options)),
+            bound(sys.executable, str(ROOT / "manage.py"), "demo", *options),
             env=ours | environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -70,7 +70,7 @@ class Kodiai:
         """Run a worker beside it during a block: for a Kodiai that has none (`workers=0`)."""
         with self.log.open("ab") as output:
             worker = subprocess.Popen(
-                processes.forked(str(MANAGE), "worker"),
+                [sys.executable, str(MANAGE), "worker"],
                 env=self.environment, cwd=self.log.parent, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             )  # fmt: skip
         try:
