@@ -68,13 +68,10 @@ def test_the_app_is_known_by_its_number_or_its_slug(client: Client, settings: Se
     ("event", "payload", "reason"),
     [
         ("check_run", check_payload() | {"action": "created"}, IgnoreReason.ACTION),
-        ("check_run", check_payload() | {"action": "completed"}, IgnoreReason.ACTION),
-        ("check_suite", check_payload("check_suite") | {"action": "requested"}, IgnoreReason.ACTION),
         ("check_run", {"action": "created"}, IgnoreReason.ACTION),
         ("check_run", check_payload(app={"id": 2, "slug": "ci"}), IgnoreReason.CHECK_OF_ANOTHER_APP),
         ("check_run", check_payload(app={"id": "1"}), IgnoreReason.CHECK_OF_ANOTHER_APP),
         ("check_run", check_payload(app={"id": 99, "slug": "kodiai"}), IgnoreReason.CHECK_OF_ANOTHER_APP),
-        ("check_run", check_payload(app=None), IgnoreReason.CHECK_OF_ANOTHER_APP),
         (
             "check_run",
             check_payload(app={"id": 2, "slug": "ci"}, external_id=f"7:{DIGEST}"),
@@ -82,11 +79,7 @@ def test_the_app_is_known_by_its_number_or_its_slug(client: Client, settings: Se
         ),
         ("check_suite", check_payload("check_suite", pull_requests=[]), IgnoreReason.NO_PULL_REQUEST),
         ("check_run", check_payload(pull_requests=[]), IgnoreReason.NO_PULL_REQUEST),
-        (
-            "check_run",
-            check_payload() | {"sender": {"login": "kodiai[bot]", "type": "Bot"}},
-            IgnoreReason.OWN_EVENT,
-        ),
+        ("check_run", check_payload() | {"sender": {"login": "kodiai[bot]", "type": "Bot"}}, IgnoreReason.OWN_EVENT),
         (
             "check_suite",
             check_payload("check_suite") | {"sender": {"login": "renovate[bot]", "type": "Bot"}},
@@ -114,14 +107,9 @@ def test_it_ignores_what_it_does_not_act_on_and_says_why(
         ("check_run", {"action": "rerequested"}, "check_run is missing"),
         ("check_suite", check_payload("check_run"), "check_suite is missing"),
         ("check_run", check_payload() | {"check_run": "one"}, "check_run is missing or not an object"),
-        ("check_run", check_payload() | {"repository": {"full_name": "../.."}}, "repository.full_name"),
-        ("check_run", check_payload() | {"installation": {"id": 0}}, "installation.id"),
         ("check_run", check_payload(pull_requests=None), "check_run.pull_requests is missing or not a list"),
-        ("check_suite", check_payload("check_suite", pull_requests={}), "check_suite.pull_requests"),
         ("check_run", check_payload(pull_requests=["7"]), "check_run.pull_requests[0] is not an object"),
-        ("check_run", check_payload(pull_requests=[{}]), "check_run.pull_requests[0].number"),
         ("check_run", check_payload(pull_requests=[{"number": True}]), "check_run.pull_requests[0].number"),
-        ("check_suite", check_payload("check_suite", pull_requests=[{"number": -1}]), "pull_requests[0].number"),
     ],
 )
 def test_an_incomplete_rerun_is_answered_with_400(

