@@ -130,10 +130,7 @@ def test_one_that_waits_is_ended_when_its_time_is_up(
     way: Confinement, hostile: Hostile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(confinement, "TIME_LIMIT", 2)
-    assert hostile("if os.getcwd().startswith('/'): time.sleep(3600)")[1][0] == (
-        "hostile",
-        "it took too long",
-    )
+    assert hostile("if os.getcwd().startswith('/'): time.sleep(3600)")[1][0] == ("hostile", "it took too long")
 
 
 def test_one_that_fills_the_disk_meets_the_limit_of_a_file(
@@ -329,43 +326,3 @@ def test_the_review_names_the_analyzer_that_failed(pull: PullRequest, monkeypatc
     assert len(published["comments"]) > 0
     assert "broken failed: it exited with status 3: @\u200beveryone fixes #\u200b1" in published["body"]
     assert "<img" not in published["body"]
-
-
-SILENCE = "extend-exclude = ['*.py']\nlint.per-file-ignores = {'*' = ['ALL']}\n"
-
-
-@pytest.mark.django_db
-def test_no_configuration_of_the_pull_request_is_used(pull: PullRequest) -> None:
-    repo = pull.repository
-    repo.commit({".kodiai.yml": "paths: {generated: true}\n"})
-    silent = repo.open_pull_request(
-        changes={
-            "a.py": "import os\n",
-            "ruff.toml": SILENCE,
-            ".ruff.toml": SILENCE,
-            "pyproject.toml": "[tool.ruff]\n" + SILENCE,
-            ".gitignore": "*\n",
-            ".ignore": "*\n",
-            "node_modules/b.py": "import os\n",
-            ".venv/c.py": "import os\n",
-            "ruff.toml.py/d.py": "import os\n",
-            "sub/pyproject.toml.py": "import os\n",
-        }
-    )
-    run(admit(silent))
-    assert {comment["path"] for comment in silent.reviews[0]["comments"]} == {
-        "a.py",
-        "node_modules/b.py",
-        ".venv/c.py",
-        "ruff.toml.py/d.py",
-        "sub/pyproject.toml.py",
-    }
-
-
-def test_configuration_above_the_scratch_directory_is_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Anybody may write to /tmp.
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    for name in ("ruff.toml", ".ruff.toml"):
-        (tmp_path / name).write_text(SILENCE)
-    (tmp_path / ".ignore").write_text("*\n")
-    assert [finding.rule for finding in engines.run_analyzers({"a.py": "import os\n"})[0]] == ["F401"]

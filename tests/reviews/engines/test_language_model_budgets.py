@@ -38,7 +38,7 @@ def spend(dollars: float, *, repo: str = "octo/demo", ago: timedelta = timedelta
 
 
 def test_a_pull_request_that_is_too_much_for_a_run_is_not_sent(
-    github: Sandbox, pull: PullRequest, model: ModelServer, settings: Settings
+    pull: PullRequest, model: ModelServer, settings: Settings
 ) -> None:
     settings.KODIAI_LLM_MAX_TOKENS_PER_RUN = 9_000
 
@@ -46,9 +46,7 @@ def test_a_pull_request_that_is_too_much_for_a_run_is_not_sent(
     assert model.calls == []
 
 
-def test_files_over_the_budget_are_left_out_and_named(
-    github: Sandbox, repo: Repository, model: ModelServer, settings: Settings
-) -> None:
+def test_files_over_the_budget_are_left_out_and_named(repo: Repository, model: ModelServer, settings: Settings) -> None:
     settings.KODIAI_LLM_MAX_TOKENS_PER_RUN = 20_000
     long = "".join(f"value_{number} = 'a text that is as long as many others are'\n" for number in range(600))
     pull = repo.open_pull_request(changes={"a.py": long, "b.py": "x = 1\n"})
@@ -62,9 +60,7 @@ def test_files_over_the_budget_are_left_out_and_named(
     assert "- 1 file not sent to the language model: over its budget." in pull.reviews[0]["body"]
 
 
-def test_a_retry_over_the_runs_budget_is_not_made(
-    github: Sandbox, pull: PullRequest, model: ModelServer, settings: Settings
-) -> None:
+def test_a_retry_over_the_runs_budget_is_not_made(pull: PullRequest, model: ModelServer, settings: Settings) -> None:
     settings.KODIAI_LLM_MAX_TOKENS_PER_RUN = 12_000
     model.always(Reply(text="no", tokens=(1_500, 2_000)))
 
@@ -81,13 +77,7 @@ def test_a_retry_over_the_runs_budget_is_not_made(
     ],
 )
 def test_a_repositorys_budget_counts_its_last_24_hours(
-    github: Sandbox,
-    pull: PullRequest,
-    model: ModelServer,
-    settings: Settings,
-    spender: str,
-    ago: timedelta,
-    refused: str,
+    pull: PullRequest, model: ModelServer, settings: Settings, spender: str, ago: timedelta, refused: str
 ) -> None:
     settings.KODIAI_LLM_MAX_COST_PER_REPOSITORY_PER_DAY = 1.0
     spend(1.0 - CALL, repo=spender, ago=ago)
@@ -100,7 +90,7 @@ def test_a_repositorys_budget_counts_its_last_24_hours(
 
 
 def test_the_budget_of_all_is_that_of_all_repositories(
-    github: Sandbox, pull: PullRequest, model: ModelServer, settings: Settings
+    pull: PullRequest, model: ModelServer, settings: Settings
 ) -> None:
     settings.KODIAI_LLM_MAX_COST_PER_DAY = 1.0
     spend(0.5, repo="octo/one")
@@ -110,9 +100,7 @@ def test_the_budget_of_all_is_that_of_all_repositories(
     assert model.calls == []
 
 
-def test_a_call_that_just_fits_is_made(
-    github: Sandbox, pull: PullRequest, model: ModelServer, settings: Settings
-) -> None:
+def test_a_call_that_just_fits_is_made(pull: PullRequest, model: ModelServer, settings: Settings) -> None:
     settings.KODIAI_LLM_MAX_COST_PER_DAY = 1.0
     spend(1.0 - 1.2 * CALL)
 
@@ -136,9 +124,7 @@ def test_a_repository_without_telemetry_has_a_budget_too(
     assert failures == ["", "the budget of the installation for 24 hours is used up"]
 
 
-def test_an_unreported_cost_counts_as_the_maximum(
-    github: Sandbox, pull: PullRequest, model: ModelServer, settings: Settings
-) -> None:
+def test_an_unreported_cost_counts_as_the_maximum(pull: PullRequest, model: ModelServer, settings: Settings) -> None:
     settings.KODIAI_LLM_TIMEOUT = 0.5
     model.always(Reply(hang=True))
     delivery = admit(pull)
@@ -150,9 +136,7 @@ def test_an_unreported_cost_counts_as_the_maximum(
     assert execution_of(delivery).cost_usd == 0
 
 
-def test_a_model_of_unknown_price_is_not_called(
-    github: Sandbox, pull: PullRequest, model: ModelServer, settings: Settings
-) -> None:
+def test_a_model_of_unknown_price_is_not_called(pull: PullRequest, model: ModelServer, settings: Settings) -> None:
     settings.KODIAI_LLM_MODEL = "openai:a-model-of-next-year"
     settings.KODIAI_LLM_MAX_COST_PER_DAY = 1.0
 
@@ -160,9 +144,7 @@ def test_a_model_of_unknown_price_is_not_called(
     assert model.calls == []
 
 
-def test_a_price_of_ones_own_counts_before_kodiais(
-    github: Sandbox, pull: PullRequest, model: ModelServer, settings: Settings
-) -> None:
+def test_a_price_of_ones_own_counts_before_kodiais(pull: PullRequest, model: ModelServer, settings: Settings) -> None:
     settings.KODIAI_LLM_PRICES = ["openai:gpt-5-mini=100/1000"]
     delivery = admit(pull)
 
@@ -206,9 +188,7 @@ def test_what_an_earlier_attempt_has_used_is_added_to(settings: Settings) -> Non
 
 
 @pytest.mark.parametrize("point", ["analysed_at", "published_at", "execution-written"])
-def test_a_resumed_run_does_not_ask_the_model_again(
-    github: Sandbox, pull: PullRequest, model: ModelServer, point: str
-) -> None:
+def test_a_resumed_run_does_not_ask_the_model_again(pull: PullRequest, model: ModelServer, point: str) -> None:
     model.always(Reply({"remarks": [remark(8)]}, tokens=(2000, 400)))
     delivery = admit(pull)
     kill_at(point, delivery)
@@ -224,7 +204,7 @@ def test_a_resumed_run_does_not_ask_the_model_again(
     assert 8 in {comment["line"] for comment in pull.review_comments}
 
 
-def test_a_run_killed_while_it_asks_pays_for_both_calls(github: Sandbox, pull: PullRequest, model: ModelServer) -> None:
+def test_a_run_killed_while_it_asks_pays_for_both_calls(pull: PullRequest, model: ModelServer) -> None:
     def kill(*args: object) -> None:
         raise Killed
 

@@ -11,7 +11,7 @@ from pytest_django import Settings
 from kodiai.logging import logging_config
 from reviews.findings import Report
 from reviews.models import Review
-from sandbox import PullRequest, Sandbox
+from sandbox import PullRequest
 from sandbox.llm import ModelCall, ModelServer, Reply
 from telemetry.models import Conclusion, Execution
 from tests.support.language_models import KEY, remark
@@ -52,7 +52,7 @@ def reported(pull: PullRequest, review: Review) -> str:
     ],
 )
 def test_a_failing_provider_costs_its_own_remarks_only(
-    github: Sandbox, pull: PullRequest, model: ModelServer, reply: Reply, why: str, calls: int
+    pull: PullRequest, model: ModelServer, reply: Reply, why: str, calls: int
 ) -> None:
     model.always(reply)
 
@@ -62,7 +62,7 @@ def test_a_failing_provider_costs_its_own_remarks_only(
     assert len(model.calls) == calls
 
 
-def test_an_answer_that_is_packed_is_not_unpacked(github: Sandbox, pull: PullRequest, model: ModelServer) -> None:
+def test_an_answer_that_is_packed_is_not_unpacked(pull: PullRequest, model: ModelServer) -> None:
     body = gzip.compress(json.dumps({"x": " " * 50_000_000}).encode())
     model.always(Reply(body=body, headers={"Content-Encoding": "gzip"}))
 
@@ -70,7 +70,7 @@ def test_an_answer_that_is_packed_is_not_unpacked(github: Sandbox, pull: PullReq
 
 
 def test_a_silent_provider_is_waited_for_until_the_timeout(
-    github: Sandbox, pull: PullRequest, model: ModelServer, settings: Settings
+    pull: PullRequest, model: ModelServer, settings: Settings
 ) -> None:
     settings.KODIAI_LLM_TIMEOUT = 0.5
     model.always(Reply(hang=True))
@@ -79,7 +79,7 @@ def test_a_silent_provider_is_waited_for_until_the_timeout(
     assert len(model.calls) <= 1, "it is not asked again"
 
 
-def test_one_that_is_not_there(github: Sandbox, pull: PullRequest, model: ModelServer, settings: Settings) -> None:
+def test_one_that_is_not_there(pull: PullRequest, model: ModelServer, settings: Settings) -> None:
     settings.KODIAI_LLM_BASE_URL = "http://127.0.0.1:9/v1"
 
     assert reported(pull, run(admit(pull))) == UNREAD
@@ -87,7 +87,7 @@ def test_one_that_is_not_there(github: Sandbox, pull: PullRequest, model: ModelS
 
 @pytest.mark.parametrize("name", ["gpt-5", "nobody:gpt-5", "openai-codex:x"])
 def test_a_name_that_names_no_model_that_is_there(
-    github: Sandbox, pull: PullRequest, model: ModelServer, settings: Settings, name: str
+    pull: PullRequest, model: ModelServer, settings: Settings, name: str
 ) -> None:
     settings.KODIAI_LLM_MODEL = name
 
@@ -96,16 +96,14 @@ def test_a_name_that_names_no_model_that_is_there(
 
 
 def test_without_the_extra_the_review_says_so(
-    github: Sandbox, pull: PullRequest, model: ModelServer, monkeypatch: pytest.MonkeyPatch
+    pull: PullRequest, model: ModelServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "pydantic_ai.usage", None)
 
     assert reported(pull, run(admit(pull))) == "the extra `llm` is not installed"
 
 
-def test_a_useless_answer_is_retried_once_and_both_are_paid(
-    github: Sandbox, pull: PullRequest, model: ModelServer
-) -> None:
+def test_a_useless_answer_is_retried_once_and_both_are_paid(pull: PullRequest, model: ModelServer) -> None:
     model.always(Reply(text="Nothing to say.", tokens=(1000, 10)), Reply({"remarks": [remark(8)]}, tokens=(1000, 100)))
     delivery = admit(pull)
 
@@ -120,7 +118,7 @@ def test_a_useless_answer_is_retried_once_and_both_are_paid(
 
 
 def test_a_providers_message_is_logged_not_published(
-    github: Sandbox, pull: PullRequest, model: ModelServer, caplog: pytest.LogCaptureFixture
+    pull: PullRequest, model: ModelServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     model.always(Reply(status=503, body=OVERLOADED))
 
@@ -131,7 +129,7 @@ def test_a_providers_message_is_logged_not_published(
 
 
 def test_a_provider_that_repeats_the_key_does_not_leak_it(
-    github: Sandbox, pull: PullRequest, model: ModelServer, caplog: pytest.LogCaptureFixture
+    pull: PullRequest, model: ModelServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     said: list[str] = []
 
@@ -153,9 +151,7 @@ def test_a_provider_that_repeats_the_key_does_not_leak_it(
 
 
 @pytest.mark.slow
-def test_anthropics_protocol_works_as_openais(
-    github: Sandbox, pull: PullRequest, model: ModelServer, settings: Settings
-) -> None:
+def test_anthropics_protocol_works_as_openais(pull: PullRequest, model: ModelServer, settings: Settings) -> None:
     settings.KODIAI_LLM_MODEL = "anthropic:claude-haiku-4-5"
     settings.KODIAI_LLM_BASE_URL = model.url
     model.always(GOOD)
@@ -173,7 +169,7 @@ def test_anthropics_protocol_works_as_openais(
 
 
 def test_only_openai_is_asked_to_store_nothing(
-    github: Sandbox, pull: PullRequest, model: ModelServer, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    pull: PullRequest, model: ModelServer, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model.always(GOOD)
     run(admit(pull))
@@ -185,9 +181,7 @@ def test_only_openai_is_asked_to_store_nothing(
     assert [call.body.get("store") for call in model.calls] == [None, False]
 
 
-def test_azures_way_of_the_same_protocol_works_too(
-    github: Sandbox, pull: PullRequest, model: ModelServer, settings: Settings
-) -> None:
+def test_azures_way_of_the_same_protocol_works_too(pull: PullRequest, model: ModelServer, settings: Settings) -> None:
     settings.KODIAI_LLM_MODEL = "azure:the-deployment"
     model.always(GOOD)
 
@@ -199,9 +193,7 @@ def test_azures_way_of_the_same_protocol_works_too(
 
 @pytest.mark.filterwarnings("ignore:Failed to extract usage")
 @pytest.mark.parametrize("tokens", [("many", None), (-5, 10**30), (1.5, 1e400), ([], True)], ids=str)
-def test_wrong_token_counts_break_nothing(
-    github: Sandbox, pull: PullRequest, model: ModelServer, tokens: tuple[object, object]
-) -> None:
+def test_wrong_token_counts_break_nothing(pull: PullRequest, model: ModelServer, tokens: tuple[object, object]) -> None:
     model.always(Reply({"remarks": [remark(8)]}, tokens=tokens))
     delivery = admit(pull)
 

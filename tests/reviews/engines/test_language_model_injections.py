@@ -131,11 +131,3 @@ def test_injections_stand_in_every_place() -> None:
     assert len(INJECTIONS) >= 30
     assert len({injection["name"] for injection in INJECTIONS}) == len(INJECTIONS)
     assert {injection["place"] for injection in INJECTIONS} == {"line", "path", "removed", *UNREAD}
-
-
-def test_a_silenced_model_suppresses_no_analyzer(github: Sandbox, pull: PullRequest, model: ModelServer) -> None:
-    model.always(Reply({"remarks": []}))
-
-    run(admit(pull))
-
-    assert {comment["line"] for comment in pull.review_comments} == {1, 9}

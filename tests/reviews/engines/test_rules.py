@@ -223,10 +223,7 @@ TASTE: Mapping[str, tuple[str, set[tuple[str, str]]]] = {
         "export const f = (a) => new Promise(async (resolve) => {\n  resolve(await a());\n});\n",
         {("eslint(no-async-promise-executor)", "info")},
     ),
-    "after.js": (
-        "export function f() {\n  return 1;\n  f();\n}\n",
-        {("eslint(no-unreachable)", "minor")},
-    ),
+    "after.js": ("export function f() {\n  return 1;\n  f();\n}\n", {("eslint(no-unreachable)", "minor")}),
     "leaves.js": (
         "export function f(a) {\n  switch (a) {\n    case 1:\n      return 1;\n      break;\n  }\n}\n",
         {("eslint(no-unreachable)", "info")},

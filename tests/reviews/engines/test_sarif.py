@@ -19,34 +19,21 @@ def test_codeql_rules_in_extensions_are_read() -> None:
         "defaultConfiguration": {"enabled": True, "level": "error"},
         "properties": {"tags": ["security"], "precision": "high", "security-severity": "9.3"},
     }
-    found = one(
-        document(
-            {
-                "ruleId": "py/code-injection",
-                "rule": {"id": "py/code-injection", "index": 1, "toolComponent": {"index": 0}},
-                "message": {"text": "This code execution depends on a [user-provided value](1)."},
-                "locations": [
-                    {
-                        "physicalLocation": {
-                            "artifactLocation": {"uri": "src/app.py", "uriBaseId": "%SRCROOT%", "index": 0},
-                            "region": {"startLine": 5, "startColumn": 17, "endColumn": 21},
-                        }
-                    }
-                ],
-                "partialFingerprints": {"primaryLocationLineHash": "39fa2ee980eb94b0:1"},
-                "codeFlows": [{"threadFlows": [{"locations": [{"location": {}}]}]}],
-                "relatedLocations": [{"id": 1, "physicalLocation": {"artifactLocation": {"uri": "src/app.py"}}}],
-            },
-            tool={
-                "driver": {"name": "CodeQL", "semanticVersion": "2.20.0", "rules": []},
-                "extensions": [{"name": "codeql/python-queries", "rules": [{"id": "py/other"}, rule]}],
-            },
-            artifacts=[{"location": {"uri": "src/app.py", "uriBaseId": "%SRCROOT%", "index": 0}}],
-            columnKind="utf16CodeUnits",
-            newlineSequences=["\r\n", "\n", "\u2028", "\u2029"],
-        )
-    )
-    assert found == Finding(
+    file = {"uri": "src/app.py", "uriBaseId": "%SRCROOT%", "index": 0}
+    place = {"artifactLocation": file, "region": {"startLine": 5, "startColumn": 17, "endColumn": 21}}
+    said = {
+        "ruleId": rule["id"],
+        "rule": {"id": rule["id"], "index": 1, "toolComponent": {"index": 0}},
+        "message": {"text": "This code execution depends on a [user-provided value](1)."},
+        "locations": [{"physicalLocation": place}],
+        "partialFingerprints": {"primaryLocationLineHash": "39fa2ee980eb94b0:1"},
+        "codeFlows": [{"threadFlows": [{"locations": [{"location": {}}]}]}],
+        "relatedLocations": [{"id": 1, "physicalLocation": {"artifactLocation": {"uri": "src/app.py"}}}],
+    }
+    extension = {"name": "codeql/python-queries", "rules": [{"id": "py/other"}, rule]}
+    tool = {"driver": {"name": "CodeQL", "semanticVersion": "2.20.0", "rules": []}, "extensions": [extension]}
+    more = {"columnKind": "utf16CodeUnits", "newlineSequences": ["\r\n", "\n", "\u2028", "\u2029"]}
+    assert one(document(said, tool=tool, artifacts=[{"location": file}], **more)) == Finding(
         path="src/app.py",
         start_line=5,
         end_line=5,
@@ -57,62 +44,27 @@ def test_codeql_rules_in_extensions_are_read() -> None:
     )
 
 
-def test_semgrep_levels_and_suppressions_are_read() -> None:
-    rule = {
-        "id": "python.lang.security.audit.eval-detected",
-        "name": "python.lang.security.audit.eval-detected",
-        "defaultConfiguration": {"level": "warning"},
-        "fullDescription": {"text": "Detected the use of eval()."},
-        "help": {"markdown": "# eval", "text": "eval"},
-        "helpUri": "https://semgrep.dev/r/python.lang.security.audit.eval-detected",
-        "properties": {"precision": "very-high", "tags": ["CWE-95"]},
-        "shortDescription": {"text": "Semgrep Finding: eval-detected"},
-    }
-    said = result(
-        ruleId=rule["id"],
-        message={"text": "Detected the use of eval()."},
-        fingerprints={"matchBasedId/v1": "0a1b"},
-        properties={},
-    )
-    silenced = said | {"suppressions": [{"kind": "inSource"}]}
-    refused = said | {"suppressions": [{"kind": "external", "status": "rejected"}]}
-    tool = {"driver": {"name": "Semgrep OSS", "rules": [rule], "semanticVersion": "1.99.0"}}
+def test_suppressed_results_are_left_out_unless_rejected() -> None:
+    """As Semgrep prints them."""
+    silenced = result() | {"suppressions": [{"kind": "inSource"}]}
+    refused = result() | {"suppressions": [{"kind": "external", "status": "rejected"}]}
     invocation = {"executionSuccessful": True, "toolExecutionNotifications": [{"message": {"text": "no"}}]}
-    found = read(document(said, silenced, refused, tool=tool, invocations=[invocation]), FILES)
-    assert [(finding.severity, finding.rule_url) for finding in found] == [(Severity.MINOR, rule["helpUri"])] * 2
+    assert len(read(document(result(), silenced, refused, invocations=[invocation]), FILES)) == 2
 
 
-def test_bandit_absolute_paths_are_read() -> None:
-    found = one(
-        document(
-            {
-                "level": "error",
-                "locations": [
-                    {
-                        "physicalLocation": {
-                            "artifactLocation": {"uri": "file:///scratch/src/app.py"},
-                            "contextRegion": {"startLine": 4, "endLine": 5, "snippet": {"text": "…"}},
-                            "region": {
-                                "startLine": 5,
-                                "endLine": 5,
-                                "startColumn": 12,
-                                "endColumn": 22,
-                                "snippet": {"text": "    return eval(name)\n"},
-                            },
-                        }
-                    }
-                ],
-                "message": {"text": "Use of possibly insecure function - consider ast.literal_eval."},
-                "properties": {"issue_confidence": "HIGH", "issue_severity": "MEDIUM"},
-                "ruleId": "B307",
-                "ruleIndex": 0,
-            },
-            rules=[{"id": "B307", "name": "blacklist", "helpUri": "https://bandit.readthedocs.io/b307"}],
-            conversion={"tool": {"driver": {"name": "sarif-om"}}},
-        )
-    )
-    assert (found.path, found.start_line, found.severity) == ("src/app.py", 5, Severity.MAJOR)
-    assert found.rule_url == "https://bandit.readthedocs.io/b307"
+def test_absolute_paths_are_read() -> None:
+    """As Bandit prints them."""
+    region = {
+        "startLine": 5,
+        "endLine": 5,
+        "startColumn": 12,
+        "endColumn": 22,
+        "snippet": {"text": "    return eval(…"},
+    }
+    place = {"artifactLocation": {"uri": "file:///scratch/src/app.py"}, "region": region}
+    place["contextRegion"] = {"startLine": 4, "endLine": 5}
+    found = one(document(result(locations=[{"physicalLocation": place}])))
+    assert (found.path, found.start_line, found.end_line) == ("src/app.py", 5, 5)
 
 
 def test_hadolint_has_no_rules_and_empty_regions() -> None:
@@ -169,7 +121,7 @@ def test_an_extension_is_found_by_its_index_or_its_name() -> None:
     tool = {"driver": {"name": "tool"}, "extensions": [{"name": "x"}, {"name": "y", "rules": [{"id": "Y"}]}]}
     by_index, by_name, by_nothing = (
         result(ruleId=None, rule={"index": 0, "toolComponent": component})
-        for component in ({"index": 1}, {"name": "y"}, {"index": 7})
+        for component in ({"index": 1}, {"name": "y"}, {"index": 2})
     )
     found = read(document(by_index, by_name, by_nothing, tool=tool), FILES)
     assert [finding.rule for finding in found] == ["Y", "Y", "tool"]
