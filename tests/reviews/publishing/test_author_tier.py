@@ -32,23 +32,16 @@ def test_a_newcomer_is_welcomed_and_spared_what_can_wait(repo: Repository) -> No
     assert only_check_run(pull)["output"]["title"] == "1 finding (1 critical)"
 
 
-def test_a_newcomer_with_nothing_but_nits_has_no_findings(repo: Repository) -> None:
+def test_nits_are_hidden_from_a_newcomer_and_reported_once_known(repo: Repository) -> None:
     pull = opened(repo, "FIRST_TIMER", NIT)
     run(admit(pull))
-
     (posted,) = pull.reviews
     assert posted["body"].startswith(f"### Kodiai: no findings\n\n{WELCOME}\n\n- Analysed")
     assert (posted["comments"], KEPT_BACK in posted["body"]) == ([], True)
     assert only_check_run(pull)["conclusion"] == "success"
-
-
-def test_what_was_hidden_is_reported_to_a_known_author(github: Sandbox, repo: Repository) -> None:
-    pull = opened(repo, "FIRST_TIMER", NIT)
-    run(admit(pull))
     pull.push({"notes.py": "# Done.\n"})
     run(admit(pull, "synchronize"))
     assert "gone" not in pull.reviews[0]["body"]
-
     pull.author_association = "MEMBER"
     pull.push({"notes.py": "# Done.\n", "more.py": NIT["notes.py"]})
     run(admit(pull, "synchronize"))
@@ -64,6 +57,7 @@ def test_without_search_nobody_counts_as_a_newcomer(github: Sandbox, repo: Repos
     assert run(admit(pull)).conclusion == Conclusion.PARTIAL
     (posted,) = pull.reviews
     assert (CHECK in posted["body"], WELCOME in posted["body"]) == (True, False)
+    assert "\n- Analysed" in posted["body"], "nor as one of the core"
 
 
 def test_a_newcomer_sees_nits_that_fail_the_check(repo: Repository) -> None:
@@ -99,10 +93,3 @@ def test_one_of_the_core_with_nothing_to_add_gets_two_lines(repo: Repository) ->
 
     assert "details" not in pull.reviews[0]["body"]
     assert pull.reviews[0]["body"].startswith("### Kodiai: no findings\n\nAnalysed 1 of 1 changed file with ")
-
-
-def test_a_newcomers_words_and_a_cores_are_not_for_the_others(pull: PullRequest) -> None:
-    run(admit(pull))
-    body = pull.reviews[0]["body"]
-    assert WELCOME not in body
-    assert "\n- Analysed" in body

@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 from django.core.cache import cache
-from django.test import Client as Browser
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -16,8 +15,7 @@ from reviews.models import Review
 from reviews.runs import runner
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
 from telemetry.models import Conclusion
-from tests.support.kill_points import Points
-from tests.support.runs import admit, conclusion_and_title, only_check_run, process, report_check_runs, report_of, run
+from tests.support.runs import admit, conclusion_and_title, only_check_run, report_check_runs, report_of, run
 
 pytestmark = pytest.mark.django_db
 
@@ -32,10 +30,7 @@ def test_a_run_that_github_ended_says_why(github: Sandbox, pull: PullRequest) ->
 
     assert run(admit(pull)).conclusion == Conclusion.ERROR
 
-    assert conclusion_and_title(pull) == (
-        "neutral",
-        "The review failed",
-    )
+    assert conclusion_and_title(pull) == ("neutral", "The review failed")
     summary = only_check_run(pull)["output"]["summary"]
     assert "GitHub answered 403 to POST /repos/octo/demo/pulls/1/reviews" in summary
     assert "press *Re-run* or comment `@kodiai review`" in summary
@@ -43,7 +38,7 @@ def test_a_run_that_github_ended_says_why(github: Sandbox, pull: PullRequest) ->
 
 
 def test_a_failed_run_is_reported_without_internals(
-    github: Sandbox, pull: PullRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    pull: PullRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.KODIAI_MAX_ATTEMPTS = 1
 
@@ -121,20 +116,7 @@ def test_a_pull_request_closed_meanwhile_is_shown_as_skipped(pull: PullRequest) 
     assert "the pull request is closed" in only_check_run(pull)["output"]["summary"]
 
 
-def test_one_closed_before_publishing_is_shown_as_skipped(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    delivery = admit(pull)
-
-    def close() -> None:
-        pull.close()
-        admit(pull, "closed")
-
-    Points(monkeypatch).plan("analysed_at", close)
-
-    assert run(delivery).conclusion == Conclusion.SKIPPED
-    assert only_check_run(pull)["conclusion"] == "skipped"
-
-
-def test_a_skipped_run_hides_no_reviewed_one(github: Sandbox, pull: PullRequest) -> None:
+def test_a_skipped_run_hides_no_reviewed_one(pull: PullRequest) -> None:
     run(admit(pull))
     assert run(admit(pull, "review_requested", requested_reviewer="octocat")).conclusion == Conclusion.SKIPPED
     delivery = admit(pull, "reopened")
@@ -168,13 +150,6 @@ def test_a_comment_without_a_known_commit_gets_no_check_run(github: Sandbox, pul
     assert run(admit(pull, "created", event="issue_comment")).conclusion == Conclusion.ERROR
     assert report_check_runs() == {}
     assert github.count("create_check_run") == 0
-
-
-def test_a_removed_installation_gets_no_check_run(github: Sandbox, pull: PullRequest) -> None:
-    admit(pull)
-    process(admit(pull, "deleted", event="installation").pk)
-
-    assert report_check_runs() == {}
 
 
 # Re-run
@@ -223,11 +198,3 @@ def test_a_rerun_works_for_a_fork(repo: Repository) -> None:
 
 
 # Around it
-
-
-def test_the_admin_shows_when_it_was_reported(admin_client: Browser, pull: PullRequest) -> None:
-    review = run(admit(pull))
-
-    page = admin_client.get(f"/admin/reviews/review/{review.pk}/change/").content.decode()
-    for step in ("Due at", "Posting at", "Reported at"):
-        assert step in page

@@ -72,16 +72,21 @@ def test_a_failed_run_does_not_pass_a_gate(ended: Conclusion) -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(("incomplete", "shown"), [("failure", "failure"), ("neutral", "neutral")])
 @pytest.mark.parametrize(
-    ("route", "limits"),
-    [("files", ""), ("contents", ""), (None, "limits: {files: 1}\n"), (None, "limits: {lines: 1}\n")],
+    ("route", "limits", "shown"),
+    [
+        ("files", "", "failure"),
+        ("contents", "", "failure"),
+        ("contents", "", "neutral"),
+        (None, "limits: {files: 1}\n", "failure"),
+        (None, "limits: {lines: 1}\n", "neutral"),
+    ],
 )
 def test_a_gate_holds_where_not_everything_is_read(
-    github: Sandbox, repo: Repository, route: str | None, limits: str, incomplete: str, shown: str
+    github: Sandbox, repo: Repository, route: str | None, limits: str, shown: str
 ) -> None:
     """The configuration itself may be what could not be read: then that of the latest run applies."""
-    repo.commit({".kodiai.yml": f"check: {{fail_on: critical, incomplete: {incomplete}}}\n{limits}"})
+    repo.commit({".kodiai.yml": f"check: {{fail_on: critical, incomplete: {shown}}}\n{limits}"})
     send(repo.open_pull_request(changes={"notes.md": "x\n"}), "opened")
     cache.clear()
     if route is not None:

@@ -158,16 +158,6 @@ def test_reintroduce(pull: PullRequest, closed: str) -> None:
     assert "gone" not in summary["body"]
 
 
-def test_merge_base(pull: PullRequest, repo: Repository) -> None:
-    review(pull, "opened")
-    repo.commit({"other.py": "import sys\n"})
-    pull.merge_base_branch()
-    review(pull)
-
-    assert state_of(pull) == {UNUSED: "open", UNDEFINED: "open", DUPLICATE: "open"}
-    assert len(pull.reviews) == 1
-
-
 def test_resolve_by_hand(pull: PullRequest) -> None:
     """What a person resolved stays as it is: while it is there, when it is gone, and when it is back."""
     review(pull, "opened")
@@ -327,19 +317,6 @@ def test_a_grouped_finding_is_not_repeated_from_github_alone(repo: Repository) -
     review(pull)
     assert [comment["original_line"] for comment in pull.review_comments] == [2, 14]
     assert "The same" not in pull.review_comments[1]["body"]
-
-
-def test_a_grouped_finding_survives_moved_lines_and_a_new_name(repo: Repository) -> None:
-    long = "".join(f"line_{number} = {number}\n" for number in range(40))
-    repo.commit({"old.py": long})
-    pull = repo.open_pull_request(changes={"old.py": long + equal("one", "two")}, author="mona")
-    review(pull, "opened")
-    pull.push({"old.py": "VERSION = 1\n" + long + equal("one", "two")})
-    pull.push(renames={"old.py": "new.py"})
-    review(pull)
-
-    assert state_of(pull) == {"old.py F821": "open"}
-    assert len(pull.reviews) == 1
 
 
 def before_of(pull: PullRequest) -> str:

@@ -30,23 +30,23 @@ def finding(**values: object) -> Finding:
     return bounded(Finding(**(given | values)))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("text", [*MARKUP, "".join(MARKUP), " ".join(MARKUP), "`".join(MARKUP)], ids=ascii)
 @pytest.mark.parametrize("place", ["path", "rule", "message", "fix", "rule_url"])
-def test_no_markup_in_a_finding_is_more_than_text(place: str, text: str) -> None:
-    for surrounded in (text, f"word {text} word", f"`{text}`", f"`` {text}", f"word{text}"):
-        hostile = finding(**{place: surrounded})
+def test_no_markup_in_a_finding_is_more_than_text(place: str) -> None:
+    for text in (*MARKUP, "".join(MARKUP), " ".join(MARKUP), "`".join(MARKUP)):
+        for surrounded in (text, f"word {text} word", f"`{text}`", f"`` {text}", f"word{text}"):
+            hostile = finding(**{place: surrounded})
+            check_comment(hostile)
+            check_summary([hostile], [surrounded], surrounded)
+
+
+def test_a_suggestion_is_byte_for_byte_the_fix_or_is_not_offered() -> None:
+    for text in (*MARKUP, "".join(MARKUP)):
+        hostile = finding(suggestion=Suggestion(1, 1, text))
         check_comment(hostile)
-        check_summary([hostile], [surrounded], surrounded)
-
-
-@pytest.mark.parametrize("text", [*MARKUP, "".join(MARKUP)], ids=ascii)
-def test_a_suggestion_is_byte_for_byte_the_fix_or_is_not_offered(text: str) -> None:
-    hostile = finding(suggestion=Suggestion(1, 1, text))
-    check_comment(hostile)
-    if any(character in text for character in "\0\ud800"):
-        assert hostile.suggestion is None
-    else:
-        assert f"suggestion\n{text}\n" in comment_body(Remark(hostile))
+        if any(character in text for character in "\0\ud800"):
+            assert hostile.suggestion is None
+        else:
+            assert f"suggestion\n{text}\n" in comment_body(Remark(hostile))
 
 
 def test_text_between_backticks_is_code() -> None:
@@ -161,42 +161,3 @@ def test_a_forged_marker_is_not_kodiais_own(github: Sandbox, pull: PullRequest) 
 
 
 marker_of_another = FORGED.format(digest="0" * 32)
-
-
-@pytest.mark.django_db
-def test_a_name_like_a_marker_is_published_as_something_else(github: Sandbox) -> None:
-    name = FORGED.format(digest="0" * 32) + ".py"
-    repo = github.create_repository("octo/marker", files={"a.py": "x = 1\n"})
-    pull = repo.open_pull_request(changes={name: b"\xff\n", "a.py": "import os\n"})
-
-    review = run(admit(pull))
-
-    (published,) = pull.reviews
-    assert published["body"].count("<!-- kodiai:review ") == 1
-    assert published["body"].endswith(marker(review))
-
-
-@pytest.mark.django_db
-def test_code_full_of_markup_is_reviewed_and_mentions_nobody(github: Sandbox) -> None:
-    text = (
-        "import os  # @everyone fixes #1 ![x](https://example.com/pixel.png)\n"
-        "x = {'@everyone <img src=x>': 1, '@everyone <img src=x>': 2}\n"
-        "assert f'``` <!-- kodiai:review 0 --> ```'\n"
-    )
-    repo = github.create_repository("octo/markup", files={"a.py": "x = 1\n"})
-    pull = repo.open_pull_request(changes={"a.py": text})
-
-    assert run(admit(pull)).conclusion == "success"
-
-    (published,) = pull.reviews
-    assert published["comments"]
-    for comment in published["comments"]:
-        # A suggestion is checked where its text is known; here it is what is said before it.
-        said = comment["body"].partition("\n")[0]
-        assert_tame(said, urls=urls_of(said))
-
-
-def urls_of(body: str) -> list[str]:
-    urls = [part.partition(")")[0] for part in body.split("](")[1:]]
-    assert all(url.startswith("https://docs.astral.sh/ruff/rules/") for url in urls)
-    return urls

@@ -39,20 +39,12 @@ def routes(github: Sandbox) -> list[str]:
 # Calls
 
 
-def test_a_first_review_asks_for_no_conversation(github: Sandbox, pull: PullRequest) -> None:
-    run(admit(pull))
-
-    assert routes(github) == [
-        "installation_token", "pull", "contents", "files", "search", "graphql", "create_review",
-        "create_check_run",
-    ]  # fmt: skip
-
-
 def test_a_follow_up_reads_the_conversation_with_one_call(github: Sandbox, pull: PullRequest) -> None:
     run(admit(pull))
+    of_first = "installation_token pull contents files search graphql create_review create_check_run"
+    assert routes(github) == of_first.split(), "a first review asks for no conversation"
     github.reset_calls()
     follow_up(pull, AFTER + "\n\nmore = 1\n")
-
     assert routes(github) == ["pull", "contents", "files", "graphql", "graphql", "update_review", "create_check_run"]
 
 
@@ -146,9 +138,7 @@ def test_a_summary_finding_survives_a_renamed_file(repo: Repository) -> None:
     assert "gone" not in summary["body"]
 
 
-def test_the_longest_summary_keeps_its_markers_and_is_taken(
-    github: Sandbox, repo: Repository, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_longest_summary_keeps_its_markers_and_is_taken(repo: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     name = "x" * 900
     code = "".join(f"def f{number}():\n    return {name}_{number}\n\n\n" for number in range(90))
     pull = repo.open_pull_request(changes={"shop.py": code}, author="mona")
@@ -165,7 +155,7 @@ def test_the_longest_summary_keeps_its_markers_and_is_taken(
 # Whose words count
 
 
-def test_only_the_apps_own_comments_count_as_posted(github: Sandbox, pull: PullRequest) -> None:
+def test_only_the_apps_own_comments_count_as_posted(pull: PullRequest) -> None:
     report = run(admit(pull)).report
     for comment in pull.review_comments:
         comment["user"] = comment["user"] | {"login": "mallory", "type": "User"}
@@ -215,19 +205,6 @@ def test_nothing_is_resolved_in_a_file_not_analysed(pull: PullRequest) -> None:
 # Where GitHub does not play along
 
 
-def test_findings_on_refused_lines_stand_in_the_summary(github: Sandbox, pull: PullRequest) -> None:
-    run(admit(pull))
-    github.reject_line("shop.py", 12)
-    assert follow_up(pull, AFTER + "\n\nvalue = unknown\n").conclusion == Conclusion.SUCCESS
-
-    summary, own = pull.reviews
-    assert own["comments"] == []
-    assert "GitHub rejected comments on these lines" in own["body"]
-    assert "GitHub rejected comments on these lines:" in summary["body"]
-    assert summary["body"].count("`unknown`") == 1
-    assert "undefined_name" not in summary["body"]
-
-
 @pytest.mark.parametrize("gone", ["the list has none", "the update finds none"])
 def test_a_missing_summary_is_posted_without_repeated_comments(github: Sandbox, pull: PullRequest, gone: str) -> None:
     run(admit(pull))
@@ -267,7 +244,6 @@ def test_without_graphql_nothing_is_repeated(github: Sandbox, pull: PullRequest)
 @pytest.mark.parametrize(
     ("route", "fault"),
     [
-        ("graphql", Fault(FaultKind.PRIMARY_LIMIT)),
         ("graphql", Fault(FaultKind.STATUS, status=403)),
         ("graphql", Fault(FaultKind.RESET)),
         ("update_comment", Fault(FaultKind.SECONDARY_LIMIT)),
@@ -328,13 +304,7 @@ def test_a_comment_that_was_put_away_offers_nothing_to_commit(pull: PullRequest)
     ],
 )
 def test_a_worker_whose_claim_was_taken_does_nothing_more(
-    github: Sandbox,
-    pull: PullRequest,
-    monkeypatch: pytest.MonkeyPatch,
-    module: Any,
-    effect: str,
-    route: str,
-    most: int,
+    github: Sandbox, pull: PullRequest, monkeypatch: pytest.MonkeyPatch, module: Any, effect: str, route: str, most: int
 ) -> None:
     run(admit(pull))
     do: Callable[..., Any] = getattr(module, effect)

@@ -98,12 +98,6 @@ def test_a_review_without_an_address_from_github_has_none(github: Sandbox, pull:
 # By what it is known again
 
 
-def test_a_first_post_does_not_list_reviews(github: Sandbox, pull: PullRequest) -> None:
-    run(admit(pull))
-
-    assert github.count("list_reviews") == 0
-
-
 def test_a_review_is_recognised_among_others(github: Sandbox, pull: PullRequest) -> None:
     delivery = admit(pull)
     add_review(pull, "somebody who is gone", "Looks good to me.")["user"] = None
