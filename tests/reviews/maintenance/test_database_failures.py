@@ -20,7 +20,7 @@ from sandbox import PullRequest, Sandbox
 from telemetry.models import Conclusion, Execution
 from tests.support.runs import admit, assert_finishes_once, expire_leases, process, run
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.ops04]
+pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True), pytest.mark.ops04]
 
 STEPS = ["loaded_at", "enriched_at", "analysed_at", "publishing_at", "published_at", "conclusion"]
 
@@ -93,10 +93,7 @@ def test_a_database_outage_costs_no_attempt(pull: PullRequest, step: str) -> Non
     assert_finishes_once(pull, delivery)
 
 
-@pytest.mark.parametrize(
-    ("step", "error"),
-    [("analysed_at", closed), *((step, disk_full) for step in STEPS)],
-)
+@pytest.mark.parametrize(("step", "error"), [("analysed_at", closed), *((step, disk_full) for step in STEPS)])
 def test_a_worker_stopped_in_an_outage_loses_nothing(
     github: Sandbox, pull: PullRequest, step: str, error: Callable[[], Exception]
 ) -> None:
@@ -112,20 +109,6 @@ def test_a_worker_stopped_in_an_outage_loses_nothing(
 
     assert_finishes_once(pull, delivery)
     assert github.count("search") <= 1 + (step == "enriched_at")
-
-
-def test_a_short_database_failure_costs_no_attempt(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    delivery = admit(pull)
-
-    def fail(*args: object) -> None:
-        raise OperationalError("terminating connection due to administrator command")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(service, "analyse", fail)
-        run(delivery)
-
-    assert_released(delivery)
-    assert run(delivery).conclusion == Conclusion.SUCCESS
 
 
 def failing_once_at(step: str, error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:

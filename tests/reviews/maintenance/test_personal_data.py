@@ -28,7 +28,7 @@ from tests.support.factories import (
 )
 from tests.support.runs import admit, run, say
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 
 def command(*arguments: str) -> str:

@@ -50,6 +50,7 @@ def test_it_says_that_all_is_well(pull: PullRequest) -> None:
     assert recover("--failed").splitlines()[-1] == "No delivery has failed."
 
 
+@pytest.mark.database
 def test_it_puts_back_what_a_dead_worker_left(pull: PullRequest) -> None:
     delivery = admit(pull)
     claim(delivery.pk, "dead")

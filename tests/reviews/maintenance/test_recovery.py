@@ -25,7 +25,7 @@ from sandbox import Fault, FaultKind, PullRequest, Sandbox
 from telemetry.models import Conclusion, RateLimitEvent
 from tests.support.runs import admit, assert_finishes_once, expire_leases, meanwhile, process, run
 
-pytestmark = [pytest.mark.django_db, pytest.mark.ops04]
+pytestmark = [pytest.mark.database, pytest.mark.django_db, pytest.mark.ops04]
 
 
 def wait_for_longer_than_a_lease(settings: Settings) -> None:
@@ -113,18 +113,6 @@ def test_every_database_takes_what_is_stored_of_a_failure() -> None:
 # A post whose outcome is not known
 
 
-def test_a_run_that_may_have_posted_waits_before_a_retry(github: Sandbox, pull: PullRequest) -> None:
-    delivery = admit(pull)
-    github.fail("create_review", Fault(FaultKind.RESET))
-
-    review = run(delivery)
-
-    assert review.publishing_at is not None
-    assert review.deferred_until is not None
-    assert review.deferred_until >= review.publishing_at + POST_VISIBILITY_DELAY
-    assert DBTaskResult.objects.latest("enqueued_at").run_after == review.deferred_until
-
-
 def test_a_requeued_run_that_may_have_posted_waits_too(github: Sandbox, pull: PullRequest, settings: Settings) -> None:
     settings.KODIAI_MAX_ATTEMPTS = 1
     delivery = admit(pull)
@@ -141,15 +129,19 @@ def test_a_requeued_run_that_may_have_posted_waits_too(github: Sandbox, pull: Pu
     assert_finishes_once(pull, delivery)
 
 
-def test_an_early_task_does_not_start_a_waiting_run(github: Sandbox, pull: PullRequest) -> None:
+def test_a_run_that_may_have_posted_waits_before_a_retry(github: Sandbox, pull: PullRequest) -> None:
     delivery = admit(pull)
     github.fail("create_review", Fault(FaultKind.RESET))
-    run(delivery)
+    review = run(delivery)
+    assert review.publishing_at is not None
+    assert review.deferred_until is not None
+    assert review.deferred_until >= review.publishing_at + POST_VISIBILITY_DELAY
+    assert DBTaskResult.objects.latest("enqueued_at").run_after == review.deferred_until
     github.reset_calls()
 
     process(delivery.pk)
 
-    assert github.count() == 0
+    assert github.count() == 0, "a task that comes too early starts nothing"
     assert claim(delivery.pk, "early") is None
     assert run(delivery).conclusion == Conclusion.SUCCESS
 

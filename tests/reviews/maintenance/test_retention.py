@@ -25,7 +25,7 @@ from tests.support.factories import (
 )
 from tests.support.runs import admit, run
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 LONG_AGO = timedelta(days=31)
 

@@ -20,7 +20,7 @@ from reviews.runs.lease import claim
 from sandbox import PullRequest
 from tests.support.runs import admit, run
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 STARTS: list[str] = []
 

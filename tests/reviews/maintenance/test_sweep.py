@@ -19,7 +19,7 @@ from sandbox import Fault, FaultKind, PullRequest, Sandbox
 from telemetry.models import Conclusion
 from tests.support.runs import admit, expire_leases, forget_tasks, queued_tasks, reschedule, run, take_tasks_and_die
 
-pytestmark = [pytest.mark.django_db, pytest.mark.ops04, pytest.mark.queue]
+pytestmark = [pytest.mark.database, pytest.mark.django_db, pytest.mark.ops04, pytest.mark.queue]
 
 
 def test_a_sweep_reads_claimed_runs_by_their_index() -> None:

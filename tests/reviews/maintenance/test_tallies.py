@@ -17,7 +17,7 @@ from reviews.models import CountedUntil, Delivery, DeliveryStatus, IgnoreReason,
 from telemetry.models import Conclusion, DegradationPath
 from tests.support.factories import DeliveryFactory, LanguageModelUsageFactory, ReviewFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 EARLIER = timedelta(minutes=10)
 USAGE = {"provider": "openai", "model": "gpt-5-mini", "input_tokens": 1000, "output_tokens": 50, "cost_usd": 0.25}

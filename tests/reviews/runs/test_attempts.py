@@ -40,7 +40,7 @@ def test_each_attempt_is_kept_with_its_calls(github: Sandbox, pull: PullRequest)
     assert all(call["remaining"] >= 0 for call in second.calls if call["endpoint"] == "/search/issues")
 
 
-def test_nothing_secret_is_in_a_call(github: Sandbox, pull: PullRequest) -> None:
+def test_nothing_secret_is_in_a_call(pull: PullRequest) -> None:
     run(admit(pull))
 
     kept = json.dumps(Attempt.objects.get().calls)
@@ -53,7 +53,7 @@ def test_nothing_secret_is_in_a_call(github: Sandbox, pull: PullRequest) -> None
 
 
 def test_a_failing_record_stops_no_run(
-    github: Sandbox, pull: PullRequest, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    pull: PullRequest, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*args: object, **values: object) -> None:
         raise DatabaseError("disk full")

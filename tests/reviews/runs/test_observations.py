@@ -21,7 +21,7 @@ from tests.support.factories import GitHubLimitFactory, event_values
 from tests.support.runs import admit, run
 from tests.telemetry.stores import default_store
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
 LOCK = {"sqlite": ["BEGIN IMMEDIATE"], "postgresql": ["BEGIN", "LOCK TABLE reviews_tally"]}
 """Statements that keep others from writing, by database."""
@@ -35,7 +35,7 @@ def _nothing_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(observations, "_stored_at", None)
 
 
-def test_a_run_leaves_what_each_answer_said_last(github: Sandbox, pull: PullRequest) -> None:
+def test_a_run_leaves_what_each_answer_said_last(pull: PullRequest) -> None:
     before = timezone.now()
 
     assert run(admit(pull)).conclusion == Conclusion.SUCCESS
@@ -59,7 +59,7 @@ def test_a_limit_that_was_hit_is_stored_too(github: Sandbox, pull: PullRequest) 
     assert timedelta(seconds=500) < row.reset_at - row.seen_at < timedelta(seconds=700)
 
 
-def test_a_later_answer_of_another_process_stays(github: Sandbox, pull: PullRequest) -> None:
+def test_a_later_answer_of_another_process_stays(pull: PullRequest) -> None:
     later = GitHubLimitFactory(
         installation_id=pull.repository.installation_id, remaining=1, seen_at=timezone.now() + timedelta(minutes=1)
     )
@@ -70,7 +70,7 @@ def test_a_later_answer_of_another_process_stays(github: Sandbox, pull: PullRequ
     assert later.remaining == 1
 
 
-def test_a_process_stores_once_every_few_seconds(github: Sandbox, pull: PullRequest) -> None:
+def test_a_process_stores_once_every_few_seconds(pull: PullRequest) -> None:
     run(admit(pull))
     first = list(GitHubLimit.objects.values())
 
@@ -93,9 +93,7 @@ def test_failed_writes_of_telemetry_are_counted(github: Sandbox) -> None:
     assert Tally.objects.get(metric="telemetry_write_failures", label="rate_limit_event").value == 2
 
 
-def test_a_locked_database_is_not_waited_for(
-    github: Sandbox, pull: PullRequest, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_locked_database_is_not_waited_for(pull: PullRequest, caplog: pytest.LogCaptureFixture) -> None:
     run(admit(pull))
     assert record_rate_limit_event(**event_values(cache_hit_rate=7)) is None
     observations._stored_at = None

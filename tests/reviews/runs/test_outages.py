@@ -42,7 +42,7 @@ def wait_of(review: Review) -> float:
 
 @pytest.mark.parametrize(
     "fault",
-    [AWAY, Fault(FaultKind.RESET), Fault(FaultKind.BROKEN_JSON), Fault(FaultKind.STATUS, status=500)],
+    [AWAY, Fault(FaultKind.RESET), Fault(FaultKind.BROKEN_JSON)],
     ids=lambda fault: f"{fault.kind} {fault.status or ''}",
 )
 def test_a_run_that_cannot_reach_github_is_deferred(github: Sandbox, pull: PullRequest, fault: Fault) -> None:
@@ -60,23 +60,13 @@ def test_a_run_that_cannot_reach_github_is_deferred(github: Sandbox, pull: PullR
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://github.invalid"])
-def test_no_connection_and_no_address_are_an_outage(
-    github: Sandbox, pull: PullRequest, settings: Settings, url: str
-) -> None:
+def test_no_connection_and_no_address_are_an_outage(pull: PullRequest, settings: Settings, url: str) -> None:
     settings.KODIAI_GITHUB_API_URL = url
 
     review = run(admit(pull))
 
     assert (review.attempts, review.conclusion) == (0, "")
     assert "ConnectError" in GitHubOutage.objects.get().error
-
-
-def test_an_answer_of_another_form_is_a_failed_attempt(github: Sandbox, pull: PullRequest) -> None:
-    github.fail("pull", Fault(FaultKind.WRONG_JSON), times=None)
-
-    review = run(admit(pull))
-
-    assert (review.attempts, GitHubOutage.objects.count()) == (1, 0)
 
 
 def test_waits_grow_to_five_minutes_and_end_with_an_error(
@@ -101,6 +91,7 @@ def test_waits_grow_to_five_minutes_and_end_with_an_error(
     assert Execution.objects.count() == 1
 
 
+@pytest.mark.database
 def test_one_run_asks_while_the_others_wait(github: Sandbox, repo: Repository) -> None:
     deliveries = [admit(pull) for pull in pulls_of(repo, 6)]
     github.fail("*", AWAY, times=None)
@@ -152,6 +143,7 @@ def test_an_outage_of_one_installation_is_no_other_s(github: Sandbox, pull: Pull
     assert GitHubOutage.objects.get().installation_id == repo.installation_id
 
 
+@pytest.mark.database
 def test_an_outage_after_the_post_publishes_nothing_twice(github: Sandbox, pull: PullRequest) -> None:
     github.fail("create_review", Fault(FaultKind.APPLIED_THEN_RESET))
     delivery = admit(pull)
@@ -179,7 +171,7 @@ def _broken(*args: object, **kwargs: object) -> None:
     raise ConnectionError("the cache is away")
 
 
-def test_a_run_that_dies_while_it_asks_lets_another_ask(github: Sandbox, repo: Repository) -> None:
+def test_a_run_that_dies_while_it_asks_lets_another_ask(repo: Repository) -> None:
     first, second = (Review.objects.get(delivery=admit(pull)) for pull in pulls_of(repo, 2))
     now = timezone.now()
     GitHubOutage.objects.create(

@@ -20,6 +20,7 @@ from telemetry.models import Conclusion
 from tests.support.runs import QueuedTask, admit, forget_tasks, queued_tasks
 
 pytestmark = [
+    pytest.mark.database,
     pytest.mark.skipif(not settings.KODIAI_TASKS_URL, reason="the queue is in the database"),
     pytest.mark.django_db(transaction=True),
     pytest.mark.ops04,

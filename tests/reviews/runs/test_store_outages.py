@@ -21,7 +21,7 @@ from tests.support.processes import python
 from tests.support.runs import admit, body_without_marker, event_of, process_settings, run, start_process
 from tests.telemetry.test_recording_failures import FAILURES, Failure, same_identity_not_yet_committed
 
-pytestmark = [pytest.mark.ops05, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.database, pytest.mark.ops05, pytest.mark.django_db(transaction=True)]
 
 BOUND = timedelta(seconds=4)
 """A second is promised; the others are for a busy machine. What holds the store holds it for as long as we look."""

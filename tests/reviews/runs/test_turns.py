@@ -12,11 +12,11 @@ from reviews.models import Command, Delivery, DeliveryStatus, Review, Turn
 from reviews.runs import runner, turns
 from reviews.runs.lease import claim
 from reviews.runs.runner import take_turn
-from sandbox import PullRequest, Repository, Sandbox
+from sandbox import PullRequest
 from tests.support.factories import DeliveryFactory, ReviewFactory
 from tests.support.runs import admit, forget_tasks, queued_tasks, say, take_task
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 
 @pytest.fixture
@@ -216,7 +216,7 @@ def test_the_next_turn_takes_the_same_statements_for_any_queue(count: int) -> No
         assert "USING COVERING INDEX reviews_delivery_turn_idx" in turns.oldest_waiting().explain()
 
 
-def test_the_turn_is_that_of_the_author_and_not_of_the_sender(pull: PullRequest, repo: Repository) -> None:
+def test_the_turn_is_that_of_the_author_and_not_of_the_sender(pull: PullRequest) -> None:
     pushed = admit(pull, "synchronize", sender="lisa")
     asked = say(pull, "@kodiai review", by="lisa")
     on_lines = admit(pull, "created", event="issue_comment", commenter="lisa", comment_body="@kodiai help")
@@ -226,7 +226,7 @@ def test_the_turn_is_that_of_the_author_and_not_of_the_sender(pull: PullRequest,
     assert asked.command == Command.REVIEW
 
 
-def test_real_runs_are_charged_to_their_author(github: Sandbox, pull: PullRequest) -> None:
+def test_real_runs_are_charged_to_their_author(pull: PullRequest) -> None:
     take_turn(admit(pull).pk)
 
     turn = Turn.objects.get()
