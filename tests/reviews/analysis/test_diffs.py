@@ -1,12 +1,10 @@
 """Findings, suggestions and lines on the diffs of real pull requests."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from reviews.engines import run_analyzers
 from reviews.findings import Report, fingerprinted
-from reviews.github.patches import BadPatch, Hunk, parse_hunks
+from reviews.github.patches import Hunk, parse_hunks
 from reviews.models import Review
 from sandbox import PullRequest, Sandbox
 from tests.support.runs import admit, run
@@ -38,18 +36,6 @@ def test_only_findings_on_changed_lines_are_published(github: Sandbox) -> None:
     assert "2 pre-existing findings not reported" in pull.reviews[0]["body"]
 
 
-def test_a_finding_on_several_lines_stays_within_one_hunk(github: Sandbox) -> None:
-    repo = github.create_repository("octo/several", files={"a.py": TEN})
-    pull = repo.open_pull_request(changes={"a.py": TEN + "assert (\n    line_1,\n    'y',\n)\n"})  # fmt: skip
-
-    _, report, _ = reviewed(pull)
-
-    (finding,) = report.findings
-    assert finding.rule == "F631"
-    (comment,) = pull.reviews[0]["comments"]
-    assert (comment["start_line"], comment["line"]) == (11, 14)
-
-
 def test_a_fix_that_reaches_outside_the_hunk_is_not_offered(github: Sandbox) -> None:
     before = "import os\n" + TEN + TEN.replace("line", "more") + "print(os.name)\n"
     repo = github.create_repository("octo/outside", files={"a.py": before})
@@ -74,16 +60,6 @@ def test_the_hunks_of_a_patch_know_the_lines_of_the_head_side() -> None:
 
 def test_only_newlines_end_a_line() -> None:
     assert parse_hunks("@@ -0,0 +1,2 @@\n+a\x0cb\x85c\u2028d\re\n+two") == (Hunk(1, 2, frozenset({1, 2})),)
-
-
-@given(st.text())
-def test_no_patch_of_any_text_is_more_than_a_bad_patch(patch: str) -> None:
-    for text in (patch, "@@ -1 +1 @@\n" + patch):
-        try:
-            hunks = parse_hunks(text)
-        except BadPatch:
-            continue
-        assert all(hunk.start <= hunk.end for hunk in hunks)
 
 
 def test_a_fingerprint_survives_a_moved_line() -> None:

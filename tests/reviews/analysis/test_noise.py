@@ -2,8 +2,6 @@
 
 import pytest
 
-from reviews.engines.analyzer import run_analyzer
-from reviews.engines.analyzers import ruff
 from reviews.findings import Report, Suggestion
 from sandbox import Repository
 from tests.support.runs import admit, run
@@ -11,28 +9,10 @@ from tests.support.runs import admit, run
 pytestmark = pytest.mark.django_db
 
 
-def rules_of(path: str, text: str) -> list[tuple[str, int]]:
-    return sorted((finding.rule, finding.start_line) for finding in run_analyzer(ruff.ANALYZER, {path: text}))
-
-
 def reviewed(repo: Repository, before: str, after: str, path: str = "notes.md") -> Report:
     repo.commit({path: before})
     pull = repo.open_pull_request(changes={path: after}, author="mona", author_association="MEMBER")
     return Report.from_json(run(admit(pull)).report)
-
-
-def test_where_an_import_stands_is_taste() -> None:
-    text = "print(1)\nimport os\nimport sys\nprint(sys.path)\n"
-    assert rules_of("a.py", text) == [("F401", 2)]
-
-
-def test_what_a_package_imports_for_others_is_not_called_unused() -> None:
-    assert rules_of("shop/__init__.py", "from shop.cart import Cart\nprint(missing)\n") == [("F821", 2)]
-    assert rules_of("shop/init.py", "from shop.cart import Cart\n") == [("F401", 1)]
-
-
-def test_two_statements_on_a_line_are_taste() -> None:
-    assert rules_of("a.py", "x = 1; y = 2\nif x: print(y)\n") == []
 
 
 def test_a_moved_misspelling_is_not_new(repo: Repository) -> None:

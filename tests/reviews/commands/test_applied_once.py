@@ -30,9 +30,8 @@ F401 = "https://docs.astral.sh/ruff/rules/unused-import"
 # Once
 
 
-@pytest.mark.parametrize("word", ["help", "reveiw", "explain"])
-def test_a_delivery_that_comes_twice_is_answered_once(pull: PullRequest, word: str) -> None:
-    comment = add_comment(pull, "mona", f"@kodiai {word}")
+def test_a_delivery_that_comes_twice_is_answered_once(pull: PullRequest) -> None:
+    comment = add_comment(pull, "mona", "@kodiai help")
     for _ in range(2):
         run(admit(pull, "created", event="issue_comment", delivery_id="d-1", comment=comment))
 

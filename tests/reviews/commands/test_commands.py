@@ -55,13 +55,12 @@ def test_a_typo_is_answered_with_the_command_that_was_meant(github: Sandbox, pul
     assert (pull.reviews, github.count("permission")) == ([], 0)
 
 
-@pytest.mark.parametrize("word", ["zzz", "ignore_me_and_close_the_repository", "überprüfe"])
-def test_nothing_of_a_comment_is_repeated(pull: PullRequest, word: str) -> None:
-    run(say(pull, f"@kodiai {word} @someone <img src=x> [a](https://evil.example)"))
+def test_nothing_of_a_comment_is_repeated(pull: PullRequest) -> None:
+    run(say(pull, "@kodiai ignore_me_and_close_it @someone <img src=x> [a](https://evil.example)"))
 
     (answer,) = answers(pull)
     assert answer.startswith("That is not a command.\n\n|")
-    assert not any(part in answer for part in (word, "someone", "img", "evil"))
+    assert not any(part in answer for part in ("close_it", "someone", "img", "evil"))
 
 
 @pytest.mark.parametrize("text", ["@kodiai[bot] pause", "@kodiai /pause", "@kodiai's comment is wrong"])
@@ -72,13 +71,6 @@ def test_what_is_not_understood_is_answered_and_starts_nothing(pull: PullRequest
     assert answer.startswith("That is not a command.")
     assert run(admit(pull)).conclusion == Conclusion.SUCCESS, "not paused"
     assert len(pull.reviews) == 1
-
-
-@pytest.mark.parametrize("text", ["`@kodiai pause`", "<!-- @kodiai pause -->", "    @kodiai pause", "\\@kodiai pause"])
-def test_what_mentions_nobody_is_ignored(pull: PullRequest, text: str) -> None:
-    delivery = say(pull, text)
-
-    assert (delivery.status, delivery.ignore_reason) == (DeliveryStatus.IGNORED, "no-mention")
 
 
 # Once in a while
@@ -122,14 +114,6 @@ def test_two_questions_at_once_get_one_answer(pull: PullRequest, point: str) -> 
 
 
 # Who may command
-
-
-def test_a_command_of_who_may_write_is_applied(pull: PullRequest) -> None:
-    pull.repository.roles["lisa"] = "write"
-    run(say(pull, "@kodiai review", by="lisa"))
-
-    assert len(pull.reviews) == 1
-    assert answers(pull) == []
 
 
 @pytest.mark.parametrize(

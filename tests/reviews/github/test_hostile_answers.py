@@ -97,7 +97,6 @@ def test_an_unstorable_refusal_ends_the_run_with_its_words(github: Sandbox, pull
         {"html_url": "https://github.com/" + NUL + SURROGATE},
         {"html_url": "https://github.com/" + "x" * 5_000},
         {"html_url": "javascript:alert(1)"},
-        {"html_url": ["https://github.com"]},
         {"id": 10**400},
         {"id": -1},
         {"user": {"login": NUL}},
@@ -124,7 +123,7 @@ def test_a_stored_review_is_published_whatever_the_answer_says(
     assert review.github_review_url in ("", *(f"https://github.com/{text}" for text in storable))
 
 
-@pytest.mark.parametrize("count", [10**400, -1, 1e400, "many", None], ids=lambda count: str(count)[:20])
+@pytest.mark.parametrize("count", [10**400, -1, "many"], ids=lambda count: str(count)[:20])
 @pytest.mark.database
 def test_a_count_of_search_that_cannot_be_does_not_stop_a_review(
     github: Sandbox, pull: PullRequest, count: Any, monkeypatch: pytest.MonkeyPatch
@@ -139,7 +138,7 @@ def test_a_count_of_search_that_cannot_be_does_not_stop_a_review(
     assert len(pull.reviews) == 1
 
 
-@pytest.mark.parametrize("sha", ["", "../../x", SURROGATE, "a" * 39 + "g", "A" * 40, None], ids=repr)
+@pytest.mark.parametrize("sha", ["", "../../x", SURROGATE, "a" * 39 + "g"], ids=repr)
 def test_a_head_commit_that_is_none_is_never_worked_with(github: Sandbox, pull: PullRequest, sha: Any) -> None:
     answer = answer_of(github, pull, "pull")
     answer["head"]["sha"] = sha
@@ -220,16 +219,6 @@ def test_json_that_is_nested_too_deep_is_no_answer(
 
     assert (review.conclusion, pull.reviews) == (Conclusion.ERROR, [])
     assert "is not JSON" in review.conclusion_reason
-
-
-@pytest.mark.parametrize("status", [403, 429])
-def test_a_refusal_that_is_nested_too_deep_is_a_refusal(github: Sandbox, pull: PullRequest, status: int) -> None:
-    github.fail("files", Fault(FaultKind.APPLIED_THEN_REPLACED, status=status, body=DEEP))
-
-    review = run(admit(pull))
-
-    assert review.attempts == 0
-    assert review.conclusion == ("" if status == 429 else Conclusion.ERROR)
 
 
 @pytest.mark.parametrize("route", ["pull", "search", "graphql"])
@@ -323,7 +312,7 @@ def test_a_list_of_reviews_without_an_end_is_not_read_for_ever(
     assert len(pull.reviews) == 1
 
 
-@pytest.mark.parametrize("status", [100, 304, 418, 599, 999])
+@pytest.mark.parametrize("status", [100, 304, 999])
 def test_a_status_that_github_does_not_know_ends_the_run_clearly(
     github: Sandbox, pull: PullRequest, status: int, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

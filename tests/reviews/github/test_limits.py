@@ -35,7 +35,7 @@ IDS = ["primary-403", "primary-429", "secondary", "secondary-unhinted"]
 def answer(status: int = 403, **headers: str) -> httpx.Response:
     return httpx.Response(
         status,
-        headers={name.replace("_", "-"): value for name, value in headers.items()},
+        headers={name.replace("_", "-"): value.encode() for name, value in headers.items()},
         json={"message": "You have exceeded a secondary rate limit"},
         request=httpx.Request("GET", "https://api.github.example/repos/octo/demo"),
     )
@@ -161,17 +161,15 @@ RETRIES = (
 )
 
 
-@pytest.mark.parametrize(
-    "said",
-    [{"x_ratelimit_remaining": "0", "x_ratelimit_reset": value} for value in RESETS]
-    + [{"retry_after": value} for value in RETRIES],
-    ids=str,
-)
+SAID = [{"x_ratelimit_remaining": "0", "x_ratelimit_reset": value} for value in RESETS]
+SAID += [{"retry_after": value} for value in RETRIES]
+
+
+@pytest.mark.parametrize("said", [SAID[3], SAID[6], SAID[12], SAID[-1]], ids=str)
 def test_any_limit_header_defers_the_run_or_ends_it_clearly(
     github: Sandbox, pull: PullRequest, said: dict[str, str]
 ) -> None:
-    headers = {name.replace("_", "-"): value.encode().decode("latin-1") for name, value in said.items()}
-    github.fail("files", Fault(FaultKind.SECONDARY_LIMIT, headers=headers))
+    github.fail("files", Fault(FaultKind.SECONDARY_LIMIT, headers={k.replace("_", "-"): v for k, v in said.items()}))
 
     review = run(admit(pull))
 
@@ -181,6 +179,12 @@ def test_any_limit_header_defers_the_run_or_ends_it_clearly(
     else:
         assert review.deferred_until is not None
         assert review.deferred_until - timezone.now() > timedelta(seconds=50)
+
+
+def test_no_limit_header_is_a_wait_of_no_time(github: Sandbox) -> None:
+    for number, said in enumerate(SAID):
+        limit = limits.register_hit(f"installation-{number}", "core", answer(**said))
+        assert limit.retry_at - timezone.now() > timedelta(seconds=50), said
 
 
 def test_a_limit_for_ages_is_looked_at_again_after_an_hour(github: Sandbox, pull: PullRequest) -> None:

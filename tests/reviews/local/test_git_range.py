@@ -3,8 +3,6 @@
 import json
 import os
 import re
-import subprocess
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,39 +12,12 @@ import pytest
 from reviews.findings import LeftOutReason, Report
 from reviews.local import export
 from reviews.local.git_range import GitRepository, NotAReview, review
-
-Git = Callable[..., str]
-
-CLEAN = "def f(a):\n    return a\n"
-UNUSED = "import os\n\n\ndef f(a):\n    return a\n"
-WHO = {f"GIT_{who}_{what}": "octo@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+from tests.support.console_script import CLEAN, UNUSED
+from tests.support.git import Git
 
 
-@pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    return tmp_path
-
-
-@pytest.fixture
-def git(directory: Path) -> Git:
-    """git in a repository with one commit on main, on the branch `feature`."""
-
-    def run(*arguments: str) -> str:
-        environment = {**os.environ, **WHO, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
-        return subprocess.run(
-            ["git", *arguments], cwd=directory, env=environment, check=True, capture_output=True, text=True
-        ).stdout.strip()
-
-    run("init", "--quiet", "--initial-branch=main")
-    (directory / "a.py").write_text(CLEAN)
-    run("add", ".")
-    run("commit", "--quiet", "--message=first")
-    run("checkout", "--quiet", "-b", "feature")
-    return run
-
-
-def reviewed(directory: Path, text: str | None = None) -> Report:
-    repository = GitRepository(directory)
+def reviewed(git: Git, text: str | None = None) -> Report:
+    repository = GitRepository(git.directory)
     compared = repository.range(text)
     return review(repository, compared, repository.changed_files(compared))
 
@@ -58,71 +29,50 @@ def places(report: Report) -> list[tuple[str, int, str]]:
 # What is compared
 
 
-def test_the_default_range_is_what_the_default_branch_lacks(git: Git, directory: Path) -> None:
-    (directory / "b.py").write_text(UNUSED)
-    git("add", ".")
-    git("commit", "--quiet", "--message=second")
-    (directory / "a.py").write_text(UNUSED)
+def test_the_default_range_is_what_the_default_branch_lacks(git: Git) -> None:
+    git.commit(b__py=UNUSED)
+    git.write(a__py=UNUSED)
+    assert places(reviewed(git)) == [("a.py", 1, "F401"), ("b.py", 1, "F401")]
+    assert places(reviewed(git, "main..HEAD")) == [("b.py", 1, "F401")]
+    assert places(reviewed(git, "HEAD")) == [("a.py", 1, "F401")]
 
-    assert places(reviewed(directory)) == [("a.py", 1, "F401"), ("b.py", 1, "F401")]
 
-
-def test_later_commits_of_the_default_branch_are_left_out(git: Git, directory: Path) -> None:
+def test_later_commits_of_the_default_branch_are_left_out(git: Git) -> None:
     git("checkout", "--quiet", "main")
-    (directory / "theirs.py").write_text(UNUSED)
-    git("add", ".")
-    git("commit", "--quiet", "--message=theirs")
+    git.commit(theirs__py=UNUSED)
     git("checkout", "--quiet", "feature")
-
-    assert reviewed(directory).changed_files == 0
-    assert reviewed(directory, "main...feature").changed_files == 0
-    assert reviewed(directory, "feature...main").changed_files == 1
-
-
-def test_two_commits_are_compared_whatever_lies_in_the_directory(git: Git, directory: Path) -> None:
-    (directory / "a.py").write_text(UNUSED)
-    git("commit", "--quiet", "--all", "--message=second")
-    (directory / "a.py").write_text("import re\nimport sys\n")
-
-    assert places(reviewed(directory, "main..HEAD")) == [("a.py", 1, "F401")]
-    assert places(reviewed(directory, "HEAD")) == [("a.py", 1, "F401"), ("a.py", 2, "F401")]
+    assert reviewed(git).changed_files == 0
+    assert reviewed(git, "main...feature").changed_files == 0
+    assert reviewed(git, "feature...main").changed_files == 1
 
 
-def test_without_a_default_branch_it_asks_what_to_compare(git: Git, directory: Path) -> None:
+def test_branches_that_cannot_be_compared_are_refused(git: Git) -> None:
     git("branch", "--quiet", "--move", "main", "trunk")
     with pytest.raises(NotAReview, match="name a range"):
-        reviewed(directory)
-    assert reviewed(directory, "trunk").changed_files == 0
-
-
-def test_unrelated_branches_are_refused_with_a_sentence(git: Git, directory: Path) -> None:
+        reviewed(git)
+    assert reviewed(git, "trunk").changed_files == 0
     git("checkout", "--quiet", "--orphan", "other")
-    git("commit", "--quiet", "--message=other")
+    git.commit(other__py="")
     with pytest.raises(NotAReview, match="have no common ancestor"):
-        reviewed(directory, "main...other")
+        reviewed(git, "trunk...other")
 
 
 # What is read
 
 
-def test_files_of_every_kind_are_read_or_left_out_with_a_reason(git: Git, directory: Path) -> None:
-    (directory / "gone.py").write_text("x = 1\n")
-    (directory / "old.py").write_text(CLEAN * 5)
-    git("add", ".")
-    git("commit", "--quiet", "--message=more")
+def test_files_of_every_kind_are_read_or_left_out_with_a_reason(git: Git) -> None:
+    directory = git.directory
+    git.commit(gone__py="x = 1\n", old__py=CLEAN * 5)
     git("checkout", "--quiet", "-B", "main")
-    (directory / "gone.py").unlink()
+    git.write(gone__py=None, ünï__py=UNUSED, huge__py="x = 1\n" * 200_000, crlf__py=UNUSED.replace("\n", "\r\n"))
     (directory / "old.py").rename(directory / "new name.py")
     (directory / "binary.py").write_bytes(b"\0\1\2")
     (directory / "latin.py").write_bytes("x = 'é'\n".encode("latin-1"))
-    (directory / "ünï.py").write_text(UNUSED)
-    (directory / "huge.py").write_text("x = 1\n" * 200_000)
     (directory / "link.py").symlink_to("/etc/passwd")
-    (directory / "crlf.py").write_bytes(UNUSED.replace("\n", "\r\n").encode())
     (directory / os.fsdecode(b"\xff.py")).write_text(UNUSED)
     git("add", ".")
 
-    report = reviewed(directory, "HEAD")
+    report = reviewed(git, "HEAD")
 
     assert places(report) == [("crlf.py", 1, "F401"), ("ünï.py", 1, "F401")]
     assert {left.path: left.reason for left in report.left_out} == {
@@ -134,47 +84,37 @@ def test_files_of_every_kind_are_read_or_left_out_with_a_reason(git: Git, direct
     }
 
 
-def test_no_link_leads_out_of_the_repository(git: Git, directory: Path) -> None:
-    outside = directory.parent / "outside"
+def test_no_link_leads_out_of_the_repository(git: Git) -> None:
+    outside = git.directory.parent / "outside"
     outside.mkdir()
     (outside / "b.py").write_text(UNUSED)
-    (directory / "src").mkdir()
-    (directory / "src" / "b.py").write_text(UNUSED)
+    git.file("src/b.py", UNUSED)
     git("add", ".")
-    (directory / "src" / "b.py").unlink()
-    (directory / "src").rmdir()
-    (directory / "src").symlink_to(outside)
-
-    repository = GitRepository(directory)
-    compared = repository.range(None)
-    assert places(review(repository, compared, repository.changed_files(compared))) == []
-    assert repository.contents(None, ["src/b.py"]) == {}
+    git.file("src/b.py", None)
+    (git.directory / "src").rmdir()
+    (git.directory / "src").symlink_to(outside)
+    assert places(reviewed(git)) == []
+    assert GitRepository(git.directory).contents(None, ["src/b.py"]) == {}
 
 
-def test_the_configuration_counts_as_it_is_at_the_base(git: Git, directory: Path) -> None:
-    (directory / ".kodiai.yml").write_text("severities: {rules: {F401: never}}")
-    (directory / "a.py").write_text(UNUSED)
-    git("add", ".")
-    report = reviewed(directory, "HEAD")
+def test_the_configuration_counts_as_it_is_at_the_base(git: Git) -> None:
+    git.file(".kodiai.yml", "severities: {rules: {F401: never}}")
+    git.write(a__py=UNUSED)
+    report = reviewed(git, "HEAD")
     assert (len(report.findings), report.config_change) == (1, ())
-
-    git("commit", "--quiet", "--message=settle")
-    (directory / "b.py").write_text(UNUSED)
-    git("add", ".")
-    report = reviewed(directory, "HEAD")
+    git.commit()
+    git.write(b__py=UNUSED)
+    report = reviewed(git, "HEAD")
     assert (len(report.findings), report.suppressed) == (0, 1)
 
 
-def test_what_the_repository_configures_for_git_is_not_run(git: Git, directory: Path) -> None:
-    evil = directory.parent / "evil"
-    git("config", "diff.external", f"touch {evil};")
-    git("config", "diff.evil.textconv", f"touch {evil};")
-    git("config", "core.fsmonitor", f"touch {evil};")
-    git("config", "core.pager", f"touch {evil};")
-    (directory / ".gitattributes").write_text("*.py diff=evil\n")
-    (directory / "a.py").write_text(UNUSED)
-
-    assert len(reviewed(directory).findings) == 1
+def test_what_the_repository_configures_for_git_is_not_run(git: Git) -> None:
+    evil = git.directory.parent / "evil"
+    for name in ("diff.external", "diff.evil.textconv", "core.fsmonitor", "core.pager"):
+        git("config", name, f"touch {evil};")
+    git.file(".gitattributes", "*.py diff=evil\n")
+    git.write(a__py=UNUSED)
+    assert len(reviewed(git).findings) == 1
     assert not evil.exists()
 
 
@@ -182,10 +122,9 @@ def test_what_the_repository_configures_for_git_is_not_run(git: Git, directory: 
 
 
 @pytest.fixture
-def report(git: Git, directory: Path) -> Report:
-    (directory / "a, b:c%.py").write_text("import os\nx = f''\n")
-    git("add", ".")
-    return reviewed(directory)
+def report(git: Git) -> Report:
+    git.file("a, b:c%.py", "import os\nx = f''\n")
+    return reviewed(git)
 
 
 def test_json_is_the_whole_report(report: Report) -> None:
@@ -217,12 +156,11 @@ SECRET = "ghp_" + "aB3dE5gH7jK9mN1pQ3sT5vX7zA9cD2fG4hJ6"
 WORKFLOW = "on: push\njobs:\n  a:\n    runs-on: x\n    steps:\n      - run: echo ${{ github.event.issue.title }}\n"
 
 
-def test_sarif_has_what_code_scanning_shows(git: Git, directory: Path) -> None:
-    (directory / ".github/workflows").mkdir(parents=True)
+def test_sarif_has_what_code_scanning_shows(git: Git) -> None:
     files = {"a.py": "import os\n", "b.py": f'T = "{SECRET}"\n', ".github/workflows/w.yml": WORKFLOW, "c.md": PROSE}
     for path, text in files.items():
-        (directory / path).write_text(text)
-    document = json.loads(export.as_sarif(reviewed(directory)))
+        git.file(path, text)
+    document = json.loads(export.as_sarif(reviewed(git)))
     [run] = document["runs"]
     driver = run["tool"]["driver"]
     assert driver["version"] == driver["semanticVersion"]

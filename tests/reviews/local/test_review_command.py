@@ -11,6 +11,7 @@ import pytest
 from django.conf import settings
 
 from sandbox.llm import ModelServer, Reply
+from tests.support.git import Git
 from tests.support.installed_package import install
 
 MANAGE = Path(settings.BASE_DIR) / "manage.py"
@@ -19,16 +20,11 @@ MANAGE = Path(settings.BASE_DIR) / "manage.py"
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     """A repository whose branch brings one finding of minor severity, and text that a terminal would obey."""
-    who = {f"GIT_{who}_{what}": "octo@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-
-    def git(*arguments: str) -> None:
-        subprocess.run(["git", *arguments], cwd=tmp_path, env={**os.environ, **who}, check=True, capture_output=True)
-
-    git("init", "--quiet", "--initial-branch=main")
-    git("commit", "--quiet", "--allow-empty", "--message=first")
-    (tmp_path / "a\x1b[31m.py").write_text("import os\n")
+    git = Git(tmp_path / "repository")
+    git.commit()
+    git.file("a\x1b[31m.py", "import os\n")
     git("add", ".")
-    return tmp_path
+    return git.directory
 
 
 def call(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -57,12 +53,6 @@ def test_in_github_actions_it_annotates(repository: Path) -> None:
     assert done.stdout.startswith("::warning file=")
 
 
-def test_what_cannot_be_reviewed_is_a_sentence_and_a_status(repository: Path) -> None:
-    done = call("nowhere", cwd=repository)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "kodiai: unknown revision nowhere\n"
-
-
 @pytest.mark.slow
 def test_on_a_terminal_it_is_coloured(repository: Path) -> None:
     ours, theirs = pty.openpty()
@@ -84,13 +74,7 @@ def test_on_a_terminal_it_is_coloured(repository: Path) -> None:
 
 @pytest.mark.slow
 def test_the_language_model_is_asked_only_on_request(repository: Path) -> None:
-    remark = {
-        "path": "shop.py",
-        "start_line": 1,
-        "end_line": 1,
-        "severity": "major",
-        "message": "Nobody uses this.",
-    }
+    remark = {"path": "shop.py", "start_line": 1, "end_line": 1, "severity": "major", "message": "Nobody uses this."}
     (repository / "shop.py").write_text("prices = []\n")
     subprocess.run(["git", "add", "."], cwd=repository, check=True)
     with ModelServer() as model:
