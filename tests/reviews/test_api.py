@@ -1,6 +1,7 @@
 """The API of deliveries, runs, limits and aggregates: who may do what, what it answers, and what that costs."""
 
 import json
+from copy import copy
 from datetime import timedelta
 
 import pytest
@@ -268,24 +269,27 @@ def test_who_has_the_answer_gets_no_second_one(root: Client) -> None:
 # What it costs
 
 
-@pytest.mark.parametrize("query", ["", "?ordering=id", "?repo=acme/web"])
-@pytest.mark.parametrize("address", [DELIVERIES, REVIEWS])
-def test_a_page_costs_one_query_and_is_not_sorted(address: str, query: str) -> None:
+def test_a_page_costs_one_query_and_is_not_sorted() -> None:
     client = with_session(User.objects.create_superuser("root"))
-    deliveries = Delivery.objects.bulk_create(DeliveryFactory.build() for _ in range(3000))
+    template = DeliveryFactory.build()
+    built = [copy(template) for _ in range(3000)]
+    for number, delivery in enumerate(built):
+        delivery.delivery_id = f"d-{number}"
+    deliveries = Delivery.objects.bulk_create(built)
     Review.objects.bulk_create(Review(delivery=delivery, repo=delivery.repo) for delivery in deliveries)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
-
-    with CaptureQueriesContext(connection) as captured:
-        assert len(rows(client, address + query)) == 50
-
-    (page,) = [query["sql"] for query in captured.captured_queries if "ORDER BY" in query["sql"]]
-    assert "COUNT" not in page
-    assert '"report"' not in page
     explain = "EXPLAIN QUERY PLAN" if connection.vendor == "sqlite" else "EXPLAIN"
-    with connection.cursor() as cursor:
-        cursor.execute(f"{explain} {page}")
-        plan = "\n".join(str(row[-1]) for row in cursor.fetchall())
-    assert "TEMP B-TREE" not in plan
-    assert "Sort" not in plan
+    for address in (
+        f"{table}{query}" for table in (DELIVERIES, REVIEWS) for query in ("", "?ordering=id", "?repo=acme/web")
+    ):
+        with CaptureQueriesContext(connection) as captured:
+            assert len(rows(client, address)) == 50
+        (page,) = [query["sql"] for query in captured.captured_queries if "ORDER BY" in query["sql"]]
+        assert "COUNT" not in page
+        assert '"report"' not in page
+        with connection.cursor() as cursor:
+            cursor.execute(f"{explain} {page}")
+            plan = "\n".join(str(row[-1]) for row in cursor.fetchall())
+        assert "TEMP B-TREE" not in plan, address
+        assert "Sort" not in plan, address

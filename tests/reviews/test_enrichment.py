@@ -25,12 +25,9 @@ def reported(pull: PullRequest) -> tuple[float, int, int, str]:
     review = run(delivery)
     event = event_of(delivery)
     values = (event.cache_hit_rate, event.skipped_queries, event.retry_attempts, event.degradation_path)
-    assert values == (
-        review.cache_hit_rate,
-        review.skipped_queries,
-        review.retry_attempts,
-        review.degradation_path,
-    ), "the row says what the run stored"
+    assert values == (review.cache_hit_rate, review.skipped_queries, review.retry_attempts, review.degradation_path), (
+        "the row says what the run stored"
+    )
     degraded = event.degradation_path != DegradationPath.NONE
     assert review.conclusion == (Conclusion.PARTIAL if degraded else Conclusion.SUCCESS)
     assert (PARTIAL in pull.reviews[-1]["body"]) == degraded

@@ -74,7 +74,7 @@ LABEL = event_of("labeled")
         [(OPENED, None), (PAUSE, None), (MORE, None), (RERUN, "failure")],
         [(OPENED, None), (PAUSE, None), (MORE, None), (RERUN_ALL, "failure")],
         [(OPENED, None), (PAUSE, None), (MORE, None), (RESUME, None), (MORE, "failure")],
-        [(OPENED, None), (PAUSE, None), (TO_DEV, None), (TO_MAIN, "failure")],
+        [(OPENED, None), (PAUSE, None), (TO_DEV, "skipped"), (TO_MAIN, "failure")],
         *([(event, "failure")] for event in (READY, MORE, REQUESTED, REVIEW)),
         [(TO_DEV, "neutral")],
         [(DRAFT, "skipped")],

@@ -59,7 +59,7 @@ def test_a_group_is_compared_with_the_group_before_it(clean: PullRequest, bad: P
     assert (verdict(first), verdict(second)) == ("failure", "success")
 
 
-def test_groups_at_once_neither_block_nor_supersede(github: Sandbox, clean: PullRequest, bad: PullRequest) -> None:
+def test_groups_at_once_neither_block_nor_supersede(clean: PullRequest, bad: PullRequest) -> None:
     """One is at work while another begins and ends, for the same pull request too."""
     first = create_merge_group(clean)
     clean.repository.commit({"third.py": "z = 1\n"})

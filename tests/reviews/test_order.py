@@ -7,17 +7,7 @@ from sandbox import PullRequest, Sandbox, webhook_payload
 from telemetry.models import Conclusion, Execution, RateLimitEvent
 from tests.support.runs import admit, meanwhile, run
 
-pytestmark = [pytest.mark.django_db, pytest.mark.database]
-
-
-def test_a_pull_request_that_is_closed_ends_its_waiting_runs(pull: PullRequest) -> None:
-    waiting = admit(pull)
-    pull.close()
-    closed = admit(pull, "closed")
-
-    assert (closed.status, closed.ignore_reason) == (DeliveryStatus.IGNORED, "action-not-handled")
-    assert run(waiting).conclusion == Conclusion.SKIPPED
-    assert pull.reviews == []
+pytestmark = pytest.mark.django_db
 
 
 def test_closing_a_pull_request_ends_its_running_run(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,50 +26,31 @@ def test_closing_a_pull_request_ends_its_running_run(pull: PullRequest, monkeypa
     assert RateLimitEvent.objects.count() == Execution.objects.count() == 1
 
 
+def test_events_about_something_else_cost_a_run_no_call(
+    github: Sandbox, pull: PullRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = github.create_repository("octo/other", files={"a.py": "x = 1\n"})
+    of_its_number = elsewhere.open_pull_request(changes={"b.py": ""})
+    beside = pull.repository.open_pull_request(changes={"b.py": "x = 1\n"})
+    assert of_its_number.number == pull.number
+    delivery = admit(pull)
+
+    def happen() -> None:
+        admit(of_its_number, "closed")
+        admit(beside, "closed")
+        admit(pull, "reopened")
+
+    meanwhile(monkeypatch, happen)
+    run(delivery)
+    assert github.count("pull") == 1
+
+
 def test_a_late_closed_event_ends_nothing(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     delivery = admit(pull, "reopened")
     meanwhile(monkeypatch, lambda: admit(pull, "closed"))
 
     assert run(delivery).conclusion == Conclusion.SUCCESS
     assert len(pull.reviews) == 1
-
-
-def test_a_closing_of_another_pull_request_costs_a_run_no_call(
-    github: Sandbox, pull: PullRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    other = pull.repository.open_pull_request(changes={"b.py": "x = 1\n"})
-    delivery = admit(pull)
-    meanwhile(monkeypatch, lambda: admit(other, "closed"))
-
-    run(delivery)
-
-    assert github.count("pull") == 1
-
-
-def test_a_closing_in_another_repository_costs_a_run_no_call(
-    github: Sandbox, pull: PullRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    other = github.create_repository("octo/other", files={"a.py": "x = 1\n"}).open_pull_request(changes={"b.py": ""})
-    assert other.number == pull.number
-    delivery = admit(pull)
-    meanwhile(monkeypatch, lambda: admit(other, "closed"))
-
-    run(delivery)
-
-    assert github.count("pull") == 1
-
-
-def test_deliveries_of_the_same_commit_cost_no_call(
-    github: Sandbox, pull: PullRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    admit(pull)
-    pull.push({"shop.py": "import os\n"})
-    delivery = admit(pull, "synchronize")
-    meanwhile(monkeypatch, lambda: admit(pull, "reopened"))
-
-    run(delivery)
-
-    assert github.count("pull") == 1
 
 
 def test_an_ignored_push_does_not_stop_a_review(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:

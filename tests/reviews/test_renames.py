@@ -116,14 +116,6 @@ def test_rows_without_an_id_are_known_by_name(pull: PullRequest) -> None:
     assert "1 finding ignored on request" in pull.reviews[0]["body"]
 
 
-@pytest.mark.parametrize("number", [None, "7", -1, 2**63, True])
-def test_a_webhook_without_a_valid_id_is_accepted(pull: PullRequest, number: object) -> None:
-    repository = {"full_name": "octo/demo", "id": number}
-
-    assert run(admit(pull, repository=repository)).conclusion == Conclusion.SUCCESS
-    assert Review.objects.get().repo_id is None
-
-
 # The App
 
 

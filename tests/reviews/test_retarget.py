@@ -3,13 +3,13 @@
 import pytest
 
 from reviews.models import Delivery, Review
-from sandbox import PullRequest, Repository, Sandbox, add_comment
+from sandbox import PullRequest, Repository, Sandbox
 from telemetry.models import Conclusion
 from tests.support.kill_points import Points
 from tests.support.published import check_reported_once
 from tests.support.runs import kill_at, resume
 from tests.support.shop import AFTER, BEFORE
-from tests.support.verdicts import receive, send, summary, verdict, work
+from tests.support.verdicts import receive, send, verdict, work
 
 pytestmark = pytest.mark.django_db
 
@@ -49,13 +49,6 @@ def test_the_verdict_follows_the_base(pull: PullRequest) -> None:
     check_reported_once([pull])
 
 
-def test_another_edit_starts_nothing(pull: PullRequest) -> None:
-    pull.changes = {"title": {"from": "Old"}, "body": {"from": ""}}
-
-    assert send(pull, "edited").ignore_reason == "action-not-handled"
-    assert verdict(pull) == "pending"
-
-
 @pytest.mark.parametrize("point", ["loaded_at", "analysed_at"])
 def test_a_run_against_the_old_base_publishes_nothing(
     pull: PullRequest, monkeypatch: pytest.MonkeyPatch, point: str
@@ -85,18 +78,6 @@ def test_an_interrupted_run_against_the_old_base_ends(pull: PullRequest) -> None
     assert resume(delivery).conclusion_reason == "the base branch is now dev"
 
 
-def test_a_draft_is_not_vouched_for_by_its_old_base(pull: PullRequest) -> None:
-    """Away and back as a draft: neither the old base's verdict stands, nor is this base's own forgotten."""
-    send(pull, "opened")
-    pull.convert_to_draft()
-    send(pull, "converted_to_draft")
-    assert verdict(pull) == "failure"
-    retarget(pull, "dev")
-    assert verdict(pull) == "skipped"
-    retarget(pull, "main")
-    assert verdict(pull) == "failure"
-
-
 def test_triggers_do_not_keep_an_old_verdict(repo: Repository) -> None:
     repo.commit({".kodiai.yml": "triggers: {actions: [opened]}\ncheck: {fail_on: minor}\n"})
     pull = repo.open_pull_request(changes={"shop.py": AFTER}, base_ref="dev")
@@ -105,15 +86,6 @@ def test_triggers_do_not_keep_an_old_verdict(repo: Repository) -> None:
     retarget(pull, "main")
 
     assert verdict(pull) == "failure"
-
-
-def test_a_pause_is_reported_where_the_base_is_new(pull: PullRequest) -> None:
-    send(pull, "opened")
-    send(pull, "created", "issue_comment", comment=add_comment(pull, "mona", "@kodiai pause"))
-    retarget(pull, "dev")
-
-    assert verdict(pull) == "skipped"
-    assert "paused by mona" in summary(pull)
 
 
 def test_another_request_follows_the_new_base(pull: PullRequest) -> None:

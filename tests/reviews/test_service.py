@@ -1,6 +1,5 @@
 """A run from its delivery to its published review, and runs that cannot end at once."""
 
-import json
 from datetime import timedelta
 
 import pytest
@@ -8,19 +7,21 @@ from django.core.cache import cache
 from django.utils import timezone
 from pytest_django import Settings
 
+from reviews.enrichment import enrich
+from reviews.github.client import Client
 from reviews.maintenance.recovery import flush_outbox
 from reviews.models import AuthorTier, DeliveryStatus, Review
 from reviews.publishing.previous_comments import review_markers
 from reviews.publishing.publish import marker
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
 from telemetry.models import Conclusion, Execution, RateLimitEvent
-from tests.support.runs import admit, event_of, execution_of, process, queued_tasks, run
+from tests.support.runs import admit, event_of, execution_of, process, queued_tasks, report_check_runs, run
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
 
 @pytest.mark.queue
-def test_a_delivery_becomes_one_review_and_one_row_each(github: Sandbox, pull: PullRequest) -> None:
+def test_a_delivery_becomes_one_review_and_one_row_each(pull: PullRequest) -> None:
     delivery = admit(pull)
 
     review = run(delivery)
@@ -50,31 +51,12 @@ def test_a_delivery_that_was_run_is_not_run_again(github: Sandbox, pull: PullReq
     assert len(pull.reviews) == 1
 
 
-def test_a_review_says_where_no_engine_reads_a_file(repo: Repository) -> None:
-    pull = repo.open_pull_request(changes={"logo.png": b"\0\1"})
-
-    run(admit(pull))
-
-    assert "nothing to analyse" in pull.reviews[0]["body"]
-    assert "1 file without a matching engine" in pull.reviews[0]["body"]
-
-
-def test_a_comment_that_mentions_the_app_gets_a_review(github: Sandbox, pull: PullRequest) -> None:
+def test_a_comment_that_mentions_the_app_gets_a_review(pull: PullRequest) -> None:
     delivery = admit(pull, "created", event="issue_comment", comment_body="@kodiai please review", commenter="octocat")
 
     assert run(delivery).conclusion == Conclusion.SUCCESS
     assert event_of(delivery).event_type == "issue_comment.created"
     assert len(pull.reviews) == 1
-
-
-def test_a_review_requested_of_others_is_no_second_review(pull: PullRequest) -> None:
-    run(admit(pull))
-
-    review = run(admit(pull, "review_requested", requested_reviewer="octocat"))
-
-    assert review.conclusion == Conclusion.SKIPPED
-    assert len(pull.reviews) == 1
-    assert RateLimitEvent.objects.count() == 1
 
 
 @pytest.mark.parametrize("what", ["closed", "gone"])
@@ -104,17 +86,6 @@ def test_a_repository_that_turned_telemetry_off_leaves_no_rows(repo: Repository)
     assert flush_outbox() == 0
     assert not RateLimitEvent.objects.exists()
     assert not Execution.objects.exists()
-
-
-def test_a_broken_section_falls_back_and_is_named(repo: Repository) -> None:
-    repo.commit({".kodiai.yml": "telemetry:\n  enabled: maybe\n"})
-    pull = repo.open_pull_request(changes={"shop.py": "x = 1\n"})
-    delivery = admit(pull)
-
-    run(delivery)
-
-    assert "Section `telemetry` of `.kodiai.yml` is invalid" in pull.reviews[0]["body"]
-    assert event_of(delivery)
 
 
 # Limits of required calls
@@ -154,15 +125,6 @@ def test_a_limit_of_a_required_call_defers_to_the_reset(
     # Redis keeps whole seconds.
     assert timedelta(0) <= run_after - review.deferred_until <= timedelta(seconds=1)
     assert pull.reviews == []
-
-
-def test_a_secondary_limit_without_a_hint_waits_a_minute(github: Sandbox, pull: PullRequest) -> None:
-    github.fail("files", Fault(FaultKind.SECONDARY_LIMIT, retry_after=None))
-
-    review = run(admit(pull))
-
-    assert review.deferred_until is not None
-    assert timedelta(seconds=50) < review.deferred_until - timezone.now() < timedelta(seconds=65)
 
 
 def test_a_deferred_run_goes_on_without_a_second_search(github: Sandbox, pull: PullRequest) -> None:
@@ -230,11 +192,6 @@ def test_a_revoked_token_is_requested_again(github: Sandbox, pull: PullRequest) 
     assert github.count("installation_token") == 2
 
 
-def test_a_webhook_without_an_installation_is_reviewed(github: Sandbox, pull: PullRequest) -> None:
-    assert run(admit(pull, installation=None)).conclusion == Conclusion.SUCCESS
-    assert github.count("repository_installation") == 1
-
-
 @pytest.mark.parametrize("files", [1, 100])
 def test_the_calls_to_github_do_not_grow_with_the_files(github: Sandbox, repo: Repository, files: int) -> None:
     pull = repo.open_pull_request(changes={f"m{n}.py": "import os\n" for n in range(files)}, author="mona")
@@ -266,27 +223,21 @@ def test_the_tier_comes_from_association_or_merged_work(
     github: Sandbox, repo: Repository, association: str, merged: int, tier: AuthorTier, asked: int
 ) -> None:
     github.merged_pull_requests["octo/demo", "mona"] = merged
-    pull = repo.open_pull_request(changes={"a.py": "x = 1\n"}, author="mona", author_association=association)
-
-    assert run(admit(pull)).author_tier == tier
+    with Client("octo/demo", repo.installation_id) as client:
+        assert enrich(client, repo="octo/demo", author="mona", association=association).author_tier == tier
     assert github.count("search") == asked
 
 
 @pytest.mark.parametrize(
     ("association", "tier"),
-    [
-        ("COLLABORATOR", AuthorTier.REGULAR),
-        ("CONTRIBUTOR", AuthorTier.REGULAR),
-        ("NONE", AuthorTier.FIRST_TIME),
-    ],
+    [("COLLABORATOR", AuthorTier.REGULAR), ("CONTRIBUTOR", AuthorTier.REGULAR), ("NONE", AuthorTier.FIRST_TIME)],
 )
 def test_the_tier_is_the_associations_without_search(
     github: Sandbox, repo: Repository, association: str, tier: AuthorTier
 ) -> None:
     github.limits["search"].exhaust(reset_in=60)
-    pull = repo.open_pull_request(changes={"a.py": "x = 1\n"}, author="mona", author_association=association)
-
-    assert run(admit(pull)).author_tier == tier
+    with Client("octo/demo", repo.installation_id) as client:
+        assert enrich(client, repo="octo/demo", author="mona", association=association).author_tier == tier
 
 
 def test_one_id_with_two_events_is_two_runs_with_two_rows(pull: PullRequest) -> None:
@@ -297,7 +248,7 @@ def test_one_id_with_two_events_is_two_runs_with_two_rows(pull: PullRequest) -> 
     assert [len(review_markers(posted["body"])) for posted in pull.reviews] == [2]
 
 
-def test_a_removed_installation_ends_its_waiting_runs(github: Sandbox, pull: PullRequest) -> None:
+def test_a_removed_installation_ends_its_waiting_runs(pull: PullRequest) -> None:
     waiting = admit(pull)
     removal = admit(pull, "deleted", event="installation")
 
@@ -307,10 +258,4 @@ def test_a_removed_installation_ends_its_waiting_runs(github: Sandbox, pull: Pul
     assert (review.conclusion, review.delivery.status) == (Conclusion.SKIPPED, DeliveryStatus.DONE)
     removal.refresh_from_db()
     assert removal.status == DeliveryStatus.DONE
-
-
-def test_what_is_stored_of_a_report_can_be_read_again(pull: PullRequest) -> None:
-    review = run(admit(pull))
-
-    assert json.loads(json.dumps(review.report)) == review.report
-    assert len(review.report["findings"]) == 3
+    assert report_check_runs() == {}

@@ -111,7 +111,7 @@ def test_a_head_mended_without_an_event_counts_no_more(gated: PullRequest, free:
 
 
 def test_a_verdict_that_comes_during_a_post_is_not_hidden(
-    github: Sandbox, gated: PullRequest, free: PullRequest, monkeypatch: pytest.MonkeyPatch
+    gated: PullRequest, free: PullRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The failure is posted while the other's success is on its way, and is the older one to GitHub then."""
     receive(free, "opened")

@@ -107,8 +107,5 @@ def profile() -> settings:
         return settings(common, max_examples=EXAMPLES, stateful_step_count=50)
     # Three in the fast tier, twenty in its thorough profile.
     return settings(
-        common,
-        max_examples=settings.default.max_examples // 10,
-        derandomize=True,
-        phases=set(Phase) - {Phase.explain},
+        common, max_examples=settings.default.max_examples // 10, derandomize=True, phases=set(Phase) - {Phase.explain}
     )

@@ -18,7 +18,7 @@ from telemetry.models import Execution, RateLimitEvent
 from tests.support.factories import DeliveryFactory, MissedDeliveryFactory, ReviewFactory
 from tests.support.runs import admit, run
 
-pytestmark = [pytest.mark.django_db, pytest.mark.database]
+pytestmark = pytest.mark.django_db
 
 
 def titles(delivery: Delivery) -> list[str]:
@@ -79,9 +79,7 @@ def test_a_broken_telemetry_store_or_report_hides_nothing_else(monkeypatch: pyte
     assert "Review published" in [entry.title for entry in timeline.entries]
 
 
-def test_a_failed_delivery_is_run_again_once_and_logged(
-    admin_client: Client, github: Sandbox, pull: PullRequest
-) -> None:
+def test_a_failed_delivery_is_run_again_once_and_logged(admin_client: Client, pull: PullRequest) -> None:
     delivery = admit(pull)
     Delivery.objects.update(status=DeliveryStatus.FAILED, failure="Traceback\nRuntimeError: disk full")
     act = f"/admin/reviews/delivery/{delivery.pk}/act/run-again/"
