@@ -23,9 +23,6 @@ hypothesis.settings.load_profile("fast")
 
 FOLDERS = {
     "tests/e2e/": [pytest.mark.slow],
-    "tests/telemetry/": [pytest.mark.database],
-    "tests/reviews/maintenance/": [pytest.mark.database],
-    "tests/reviews/runs/": [pytest.mark.database],
 }
 """Markers of all tests in a folder: pyproject.toml says what they mean."""
 MAX_NAME = 60

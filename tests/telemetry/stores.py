@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from django.core.management import call_command
 from django.db import connections
 
 from kodiai.configuration.addresses import DatabaseAddress
@@ -31,6 +32,25 @@ class Store(Database):
 def new_store(tmp_path: Path, alias: str) -> Iterator[Store]:
     """An empty database, known to Django as `alias` until the end."""
     with empty_database(tmp_path) as url, known_to_django(url, alias) as store:
+        yield store
+
+
+_migrated: list[bytes] = []
+"""The SQLite file of an empty store after its migrations, once this process has one."""
+
+
+@contextmanager
+def migrated_store(tmp_path: Path) -> Iterator[Store]:
+    """An empty telemetry store of its own, as migrations make it; for tests of what comes after these."""
+    with new_store(tmp_path, "telemetry") as store:
+        file = Path(store.url.removeprefix("sqlite:///"))
+        if _migrated:
+            file.write_bytes(_migrated[0])
+        else:
+            call_command("migrate", "telemetry", database="telemetry", verbosity=0)
+            if not store.is_postgresql:
+                connections["telemetry"].close()
+                _migrated.append(file.read_bytes())
         yield store
 
 

@@ -31,7 +31,7 @@ from tests.telemetry.legacy import (
 )
 from tests.telemetry.stores import Store, known_to_django
 
-pytestmark = [pytest.mark.ops04, pytest.mark.usefixtures("_unblocked")]
+pytestmark = [pytest.mark.database, pytest.mark.ops04, pytest.mark.usefixtures("_unblocked")]
 
 LEGACY_FILE = Path(settings.BASE_DIR).parent / "shared" / "data" / "legacy-telemetry.sqlite3"
 

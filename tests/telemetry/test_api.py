@@ -143,6 +143,7 @@ def test_a_word_of_an_adopted_table_is_passed_on() -> None:
     assert rows(with_token(reader()), f"{EVENTS}?degradation_path=legacy-word")[0]["degradation_path"] == "legacy-word"
 
 
+@pytest.mark.database
 @pytest.mark.parametrize(("address", "factory"), RESOURCES)
 def test_a_time_that_is_unreadable_is_null(address: str, factory: Any) -> None:
     row = factory()
@@ -157,6 +158,7 @@ def test_a_time_that_is_unreadable_is_null(address: str, factory: Any) -> None:
 # Pages
 
 
+@pytest.mark.database
 @pytest.mark.parametrize(("address", "factory"), RESOURCES)
 @pytest.mark.parametrize("ordering", ["-id", "id"])
 def test_pages_stay_whole_while_rows_are_written(address: str, factory: Any, ordering: str) -> None:
@@ -202,6 +204,7 @@ def test_a_page_has_fifty_rows_and_never_more_than_500() -> None:
 # What it costs
 
 
+@pytest.mark.database
 @pytest.mark.parametrize(
     ("log_in", "user", "authentication"),
     [

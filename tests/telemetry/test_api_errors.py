@@ -141,6 +141,7 @@ def test_reads_leave_threads_to_webhooks(client: Client, monkeypatch: pytest.Mon
     assert client.get(EVENTS).status_code == 200, "no turn is lost"
 
 
+@pytest.mark.database
 @pytest.mark.django_db(transaction=True)
 def test_a_locked_table_is_answered_with_503(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     store = default_store()

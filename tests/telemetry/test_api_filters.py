@@ -10,7 +10,7 @@ from django.test import Client
 from tests.support.factories import ExecutionFactory, RateLimitEventFactory
 from tests.telemetry.test_api import EVENTS, EXECUTIONS, RESOURCES, reader, rows, with_token
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from tests.support.factories import ExecutionFactory, RateLimitEventFactory
 from tests.telemetry.test_api import EVENTS, EXECUTIONS, reader, with_token
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -8,6 +8,8 @@ from tests.support.processes import python
 from tests.telemetry.race_writer import IDENTITIES, PROCESSES, write_all
 from tests.telemetry.stores import Store
 
+pytestmark = pytest.mark.database
+
 
 @pytest.mark.slow
 @pytest.mark.ops04

@@ -31,11 +31,10 @@ from tests.telemetry.legacy import (
     make_bare,
     make_empty,
     make_legacy,
-    migrate,
 )
-from tests.telemetry.stores import Store, new_store
+from tests.telemetry.stores import Store, migrated_store
 
-pytestmark = pytest.mark.ops04
+pytestmark = [pytest.mark.database, pytest.mark.ops04]
 
 TABLES = ("rate_limit_events", "executions")
 NO_SUCH_TABLE = (sqlite3.OperationalError, psycopg.errors.UndefinedTable)
@@ -45,8 +44,7 @@ LEGACY_FILE = Path(__file__).parents[3] / "shared/data/legacy-telemetry.sqlite3"
 @pytest.fixture
 def own_store(tmp_path: Path, django_db_blocker: Any) -> Iterator[Store]:
     """The telemetry store of this installation: empty, and migrated."""
-    with django_db_blocker.unblock(), new_store(tmp_path, "telemetry") as store:
-        migrate(store)
+    with django_db_blocker.unblock(), migrated_store(tmp_path) as store:
         yield store
 
 

@@ -21,7 +21,7 @@ from tests.telemetry.legacy import (
 )
 from tests.telemetry.stores import Store
 
-pytestmark = pytest.mark.ops04
+pytestmark = [pytest.mark.database, pytest.mark.ops04]
 
 EVENTS_READ = 'FROM "rate_limit_events"'
 

@@ -21,6 +21,7 @@ from tests.telemetry.legacy import (
 from tests.telemetry.stores import Store
 
 pytestmark = [
+    pytest.mark.database,
     pytest.mark.ops04,
     pytest.mark.skipif(not POSTGRES_URL, reason="the legacy system has this table on PostgreSQL only"),
 ]

@@ -14,7 +14,7 @@ from tests.support.databases import POSTGRES_URL
 from tests.support.factories import RateLimitEventFactory, execution_values
 from tests.telemetry.test_admin import PAGES
 
-pytestmark = [pytest.mark.ops04, pytest.mark.django_db]
+pytestmark = [pytest.mark.database, pytest.mark.ops04, pytest.mark.django_db]
 
 UNREADABLE = (
     ["infinity", "-infinity", "0044-03-15 00:00:00 BC", "12026-01-01 00:00:00"]

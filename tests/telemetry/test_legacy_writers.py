@@ -24,7 +24,7 @@ from tests.telemetry.legacy import (
 )
 from tests.telemetry.stores import Store, new_store
 
-pytestmark = pytest.mark.ops04
+pytestmark = [pytest.mark.database, pytest.mark.ops04]
 
 INSERT, ON_CONFLICT = ("INSERT", " ON CONFLICT DO NOTHING") if POSTGRES_URL else ("INSERT OR IGNORE", "")
 LEGACY_EVENT = (

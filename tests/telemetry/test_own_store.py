@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import call_command
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
@@ -16,9 +15,9 @@ from telemetry import timeouts
 from telemetry.recording import record_execution, record_rate_limit_event
 from tests.support.databases import POSTGRES_URL
 from tests.support.factories import event_values, execution_values
-from tests.telemetry.stores import Store, known_to_django, new_store
+from tests.telemetry.stores import Store, known_to_django, migrated_store
 
-pytestmark = pytest.mark.ops05
+pytestmark = [pytest.mark.database, pytest.mark.ops05]
 
 
 @pytest.fixture(autouse=True)
@@ -30,8 +29,7 @@ def _any_database(django_db_blocker: Any) -> Iterator[None]:
 
 @pytest.fixture
 def own_store(tmp_path: Path) -> Iterator[Store]:
-    with new_store(tmp_path, "telemetry") as store:
-        call_command("migrate", "telemetry", database="telemetry", verbosity=0)
+    with migrated_store(tmp_path) as store:
         yield store
 
 
@@ -132,8 +130,7 @@ def test_a_hanging_store_holds_one_thread_and_recovers(tmp_path: Path, caplog: p
         "TimeoutError: the telemetry store gave no answer within 0.9 s",
         "TimeoutError: an earlier write to the telemetry store is still waiting for an answer",
     ]
-    with new_store(tmp_path, "telemetry") as store:
-        call_command("migrate", "telemetry", database="telemetry", verbosity=0)
+    with migrated_store(tmp_path) as store:
         assert record_rate_limit_event(**event_values()) is not None
         assert len(store.rows("rate_limit_events")) == 1
 

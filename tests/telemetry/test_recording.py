@@ -10,7 +10,7 @@ from telemetry.models import Execution, RateLimitEvent
 from telemetry.recording import record_execution, record_rate_limit_event
 from tests.support.factories import RateLimitEventFactory, event_values, execution_values
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 BOTH = [
     pytest.param(record_rate_limit_event, RateLimitEvent, event_values, "rate_limit_event", id="event"),

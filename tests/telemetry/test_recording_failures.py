@@ -15,7 +15,7 @@ from tests.support.databases import POSTGRES_URL
 from tests.support.factories import RateLimitEventFactory, event_values
 from tests.telemetry.stores import Store, default_store
 
-pytestmark = [pytest.mark.ops05, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.database, pytest.mark.ops05, pytest.mark.django_db(transaction=True)]
 
 BOUND_S = 2
 """One second is promised; the other is for a busy machine. Every lock here is held for as long as the test looks."""

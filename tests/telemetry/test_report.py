@@ -18,7 +18,7 @@ from django.utils import timezone
 from telemetry.models import Execution, RateLimitEvent
 from tests.support.factories import ExecutionFactory, RateLimitEventFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 HOSTILE = "=1+1/<script>alert(1)</script>"
 DURATIONS = [100, 250, 900, 1200, 5000, 61_000, 61_001]
