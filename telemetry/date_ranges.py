@@ -7,7 +7,8 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
-from django.db.models import Q, QuerySet
+from django.db import connections
+from django.db.models import F, Max, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -42,6 +43,8 @@ class DateRangeFilter(admin.FieldListFilter):
             condition &= Q((f"{self.field_path}__gte", _midnight(self.since)))
         if self.until is not None:
             condition &= Q((f"{self.field_path}__lt", _midnight(self.until + timedelta(days=1))))
+        if self.since is not None and self.until is not None and self.until < timezone.now().date():
+            condition &= _up_to_the_newest(queryset, condition)
         return by_index(queryset, condition) if condition else queryset
 
     def choices(self, changelist: ChangeList) -> Iterator[dict[str, Any]]:  # type: ignore[override]
@@ -77,6 +80,18 @@ class DateRangeFilter(admin.FieldListFilter):
             return date.fromisoformat(text) if text else None
         except ValueError as error:
             raise IncorrectLookupParameters from error
+
+
+def _up_to_the_newest(rows: QuerySet[Any], condition: Q) -> Q:
+    """Rows with at most the highest id of a range that ended long ago, for PostgreSQL.
+
+    It would look for the range from the newest id downwards, past all rows that came later. The sum keeps it from
+    doing the same for the highest id.
+    """
+    if connections[rows.db].vendor != "postgresql":
+        return Q()
+    matching = rows.model._base_manager.using(rows.db).filter(condition)
+    return Q(pk__lte=matching.aggregate(newest=Max(F("pk") + 0))["newest"] or 0)
 
 
 def _midnight(day: date) -> datetime:
