@@ -8,7 +8,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 
 from pydantic import BaseModel, ConfigDict, PositiveInt, TypeAdapter
 
@@ -119,6 +119,7 @@ def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
     """Read ruff's JSON, in which paths are absolute, into findings in `files`, which were written below `root`."""
     by_line: dict[tuple[str, str, int], list[_Entry]] = {}
     sources: dict[str, Source] = {}
+    needed: dict[str, set[Edit]] = {}
     for entry in _OUTPUT.validate_json(output):
         path = os.path.relpath(entry.filename, root)
         source = sources.get(path) or sources.setdefault(path, Source(files[path], lone_returns=True))
@@ -127,16 +128,26 @@ def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
         if rule == UNDEFINED and dialects.has_template_tag(source.text(line)):
             rule = SYNTAX  # `{{ cookiecutter.name }}` is a set in a set for ruff.
         if python_names.is_intended(rule, entry.message, _bound(entry, source), path, line, files):
+            needed.setdefault(path, set()).update(_edits(entry))
             continue
         # `import a, b` is one remark.
         key = (path, rule, line) if rule == UNUSED_IMPORT else (path, rule, -len(by_line) - 1)
         by_line.setdefault(key, []).append(entry)
-    findings = [_finding(path, rule, entries, sources[path]) for (path, rule, _), entries in by_line.items()]
+    findings = [
+        _finding(path, rule, entries, sources[path], needed.get(path, set()))
+        for (path, rule, _), entries in by_line.items()
+    ]
     return dialects.first_errors(findings, files, (SYNTAX,), dialects.is_python_dialect)
 
 
-def _finding(path: str, rule: str, entries: Sequence[_Entry], source: Source) -> Finding:
-    """The finding of one entry, or of several unused imports on one line."""
+def _finding(
+    path: str, rule: str, entries: Sequence[_Entry], source: Source, needed: Set[Edit] = frozenset()
+) -> Finding:
+    """The finding of one entry, or of several unused imports on one line.
+
+    `needed` are edits that remove a name that something needs: ruff's fix of one name of an import removes all others
+    of the statement that the file does not use.
+    """
     first = entries[0]
     start, end = source.line(first.location.row), source.line(first.end_location.row)
     code = source.text(start)
@@ -156,7 +167,7 @@ def _finding(path: str, rule: str, entries: Sequence[_Entry], source: Source) ->
         message=message,
         fix=fix,
         suggestion=None
-        if any(_may_be_needed(entry, code, source) for entry in entries)
+        if any(_may_be_needed(entry, code, source) or not needed.isdisjoint(_edits(entry)) for entry in entries)
         else _suggestion(entries, source),
         snippet=code,
     )
@@ -213,8 +224,12 @@ def _suggestion(entries: Sequence[_Entry], source: Source) -> Suggestion | None:
     for entry in entries:
         if entry.fix is None or entry.fix.applicability != "safe":
             return None
-        edits |= dict.fromkeys(map(_edit, entry.fix.edits))
+        edits |= dict.fromkeys(_edits(entry))
     return source.suggestion(list(edits))
+
+
+def _edits(entry: _Entry) -> list[Edit]:
+    return [_edit(edit) for edit in entry.fix.edits] if entry.fix else []
 
 
 def _edit(edit: _Edit) -> Edit:

@@ -186,6 +186,18 @@ def test_unused_imports_of_one_line_are_one_remark(text: str, message: str, sugg
         assert finding.suggestion == suggestion
 
 
+def test_no_fix_removes_a_name_that_another_file_needs() -> None:
+    names = "(\n    quote,\n    urlsplit,\n)\n"
+    alone = {"app/given.py": f"from urllib.parse import {names}"}
+    offered = [finding.suggestion for finding in found_in("ruff", alone)]
+    assert all(offered)
+    assert len(offered) == 2
+    used = {"app/use.py": "from app.given import urlsplit\n\nprint(urlsplit)\n"}
+    (quote,) = found_in("ruff", alone | used)
+    assert quote.message == "`urllib.parse.quote` imported but unused"
+    assert quote.suggestion is None
+
+
 JAVASCRIPT: Mapping[str, tuple[str, list[int]]] = {
     # N5: what a classic script declares at its top is for the page
     "page.js": ("function init() {}\nvar a = 1,\n    b = 2;\nclass C {}\nconst d = () => 1;\n", []),
