@@ -44,6 +44,8 @@ _FUNCTION = re.compile(r"^\s*(?:export\s+)?(?:async\s+)?function\b")
 _TASTE = {
     # `while (match = next())`, an idiom; `if (a = 3)` is a mistake.
     "eslint(no-cond-assign)": re.compile(r"\b(?:while|for)\s*\(|\(\s*[\w.]+\s*=\s*(?:await\s+)?[\w.]+\("),
+    # `console = console || {}` fills in what an old browser lacks.
+    "eslint(no-global-assign)": re.compile(r"\b(\w+)\s*=\s*(?:\1\b|(?:window|self|global|globalThis)\.)"),
     # A property may do something when it is set: `image.src = image.src`.
     "eslint(no-self-assign)": re.compile(r"[\w\])][.\[][^=]*="),
     # Only NaN differs from itself.

@@ -268,6 +268,8 @@ TASTE: Mapping[str, tuple[str, set[tuple[str, str]]]] = {
         "export const f = (a?: { b: 1 }) => a?.b!;\n",
         {("typescript(no-non-null-asserted-optional-chain)", "info")},
     ),
+    "polyfill.js": ("console = console || {};\n", {("eslint(no-global-assign)", "info")}),
+    "replaced.js": ("console = 1;\n", {("eslint(no-global-assign)", "minor")}),
     "caught.js": (
         "export function f() {\n  try {\n    f();\n  } catch (e) {\n    e = 1;\n    f(e);\n  }\n}\n",
         {("eslint(no-ex-assign)", "info")},
