@@ -28,16 +28,37 @@ def fill(count: int) -> None:
 
     call_command("migrate", verbosity=0)
     past_runs.fill(Database(os.environ["DATABASE_URL"]), count, DAYS)
+    with connection.cursor() as cursor:
+        cursor.execute(FINDINGS)
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("VACUUM ANALYZE")
 
+
+FINDINGS = """
+    INSERT INTO reviews_reportedfinding
+        (repo, pr_number, fingerprint, engine, rule, severity, path, reported_at, fixed_at)
+    SELECT repo, pr_number, substr(head_sha, 1, 24), 'ruff',
+        CASE id % 5 WHEN 0 THEN 'F401' WHEN 1 THEN 'F841' WHEN 2 THEN 'B006' ELSE 'F821' END,
+        'minor', 'src/part_1.py', published_at, CASE WHEN id % 5 <> 1 AND id % 3 = 0 THEN finished_at END
+    FROM reviews_review WHERE published_at IS NOT NULL
+"""
+"""One finding of each published review; of one rule none is fixed."""
 
 PAGES = {
     "dashboard, 24 hours": "/admin/",
     "dashboard, 7 days": "/admin/?range=7d",
     "dashboard, 30 days": "/admin/?range=30d",
     "dashboard, 62 days": "/admin/?since={two_months_ago}",
+    "rules, 90 days": "/admin/reviews/reportedfinding/rules/",
+    "rules, 90 days of the repository with most rows": "/admin/reviews/reportedfinding/rules/?repo=acme/shop",
+    "API: repositories, 7 days": "/api/v1/aggregates/repositories/",
+    "API: repositories, 31 days": "/api/v1/aggregates/repositories/?days=31",
+    "API: event types, 31 days": "/api/v1/aggregates/event-types/?days=31",
+    "API: authors, 31 days": "/api/v1/aggregates/authors/?days=31",
+    "API: models, 31 days": "/api/v1/aggregates/models/?days=31",
+    "API: author tiers, 31 days": "/api/v1/aggregates/author-tiers/?days=31",
+    "API: rules, 90 days": "/api/v1/aggregates/rules/",
     "{list}, newest": "{list}",
     "{list}, in the middle": "{list}?before=500000",
     "{list}, oldest": "{list}?before=100",
