@@ -87,6 +87,8 @@ def _is_import_intended(module: str, bound: str, path: str, line: int, files: Ma
     return (
         # Alembic's `env.py` imports models so that their tables are known.
         basename in ("__init__.py", "__init__.pyi", "conftest.py", "env.py")
+        # `compat.py`, `_compat.py`, `py3compat.py` import for others.
+        or basename.endswith("compat.py")
         or last in _SIDE_EFFECTS
         # `from . import handlers`, `from app import signals`, in `apps.py` anything that `ready` imports.
         or (name == last and (last in _REGISTERING or module.strip(".") == last != module))
