@@ -99,19 +99,19 @@ def test_what_is_offered_of_odd_texts_holds() -> None:
 
 def test_the_other_files_count_as_in_the_first_run() -> None:
     files = {
-        "app/compat.py": "from app.settings import LIMIT\nimport os\n",
-        "app/use.py": "from app.compat import LIMIT\n\nprint(LIMIT)\n",
+        "app/values.py": "from app.settings import LIMIT\nimport os\n",
+        "app/use.py": "from app.values import LIMIT\n\nprint(LIMIT)\n",
     }
     assert offered(files) == {"F401": Suggestion(2, 2, None)}
 
 
 def test_an_import_of_what_the_file_defined_before_may_be_needed() -> None:
-    files = {"app/compat.py": "from app.settings import LIMIT, load\n"}
+    files = {"app/values.py": "from app.settings import LIMIT, load\n"}
     found = found_in(files)
     for base in ("LIMIT = 5\n", "def load():\n    return 5\n", "LIMIT: int = 5\n", "async def load(): ...\n"):
-        [finding] = verify_suggestions(found, found, files, {"app/compat.py": base})
+        [finding] = verify_suggestions(found, found, files, {"app/values.py": base})
         assert finding.suggestion is None
-    [finding] = verify_suggestions(found, found, files, {"app/compat.py": "print(LIMIT)\n"})
+    [finding] = verify_suggestions(found, found, files, {"app/values.py": "print(LIMIT)\n"})
     assert finding.suggestion == Suggestion(1, 1, None)
 
 
