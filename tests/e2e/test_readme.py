@@ -3,6 +3,7 @@
 Adapted are only the addresses that exist outside: GitHub is the sandbox, YOUR-HOST leads to this machine.
 """
 
+import html
 import os
 import re
 import shutil
@@ -16,12 +17,10 @@ import httpx
 import pytest
 
 from sandbox import Sandbox, webhook_payload
-from tests.e2e.test_setup import PASSWORD, fields
+from tests.e2e.test_setup import PASSWORD
 from tests.support.processes import ROOT, bound
 from tests.support.running_kodiai import free_port
 from tests.support.waiting import PATIENCE, eventually
-
-pytestmark = [pytest.mark.xdist_group("e2e")]
 
 HOST = "kodiai.example.org"
 INSTALLS = 900
@@ -112,6 +111,18 @@ def set_up(link: str, port: int, github: Sandbox) -> None:
         assert action.startswith(github.url)
         client.post(action, data=values)
         eventually(lambda: "Connected to the App" in client.get(f"http://{HOST}/setup").text, "it knows the App")
+
+
+def fields(page: httpx.Response) -> tuple[str, dict[str, str]]:
+    """The form of a page: where it goes, and its hidden and prefilled fields."""
+    form = re.search(r"<form method=\"post\"(?: action=\"([^\"]*)\")?>(.*?)</form>", page.text, re.DOTALL)
+    assert form, page.text
+    found = {}
+    for field in re.findall(r"<input[^>]*>", form[2]):
+        name, value = re.search(r'name="([^"]*)"', field), re.search(r'value="([^"]*)"', field)
+        if name:
+            found[name[1]] = html.unescape(value[1]) if value else ""
+    return html.unescape(form[1] or str(page.url)), found
 
 
 def review_a_pull_request(port: int, github: Sandbox) -> None:
