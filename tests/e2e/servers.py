@@ -6,7 +6,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -93,7 +93,8 @@ class PostgresServer:
             # First, so that it starts no more of them.
             os.kill(parent, number)
         for child in _children(parent):
-            os.kill(child, number)
+            with suppress(ProcessLookupError):  # It has ended since.
+                os.kill(child, number)
         if number != signal.SIGSTOP:
             # Last, so that it buries none of them before they have heard.
             os.kill(parent, number)
