@@ -194,7 +194,7 @@ def _by_column(rows: QuerySet[Any], span: Range, name: str, **sums: Aggregate) -
     """
     by_day = connections[rows.db].vendor == "sqlite" and span.digits == 10
     selects = []
-    for day, since, until in span.days if by_day else [("", span.since, span.until)]:
+    for day, since, until in span.parts if by_day else [("", span.since, span.until)]:
         column = Value(day, output_field=TextField()) if by_day else Column("created_at", digits=span.digits)
         found = rows.filter(created_at__gte=since, created_at__lt=until).order_by().annotate(column=column)
         selects.append(found.values_list("column", name).annotate(**sums))

@@ -32,33 +32,25 @@ class Range:
 
     @property
     def digits(self) -> int:
-        """Characters of a time in ISO format that tell its column: up to the hour, or the day."""
+        """Characters of a time in ISO format that name its column: up to the hour, or the day."""
         return 13 if self.until - self.since <= timedelta(hours=HOURS_BY_HOUR) else 10
 
     @property
-    def days(self) -> list[tuple[str, datetime, datetime]]:
-        """The days from first to last: the name of each, and from when to when it belongs to the range."""
+    def parts(self) -> list[tuple[str, datetime, datetime]]:
+        """The columns from first to last: the name of each, and from when to when it belongs to the range."""
         found = []
         start = self.since
         while start < self.until:
-            end = min(datetime.combine(start.date() + timedelta(days=1), time(), UTC), self.until)
-            found.append((start.date().isoformat(), start, end))
+            hour = start.replace(minute=0, second=0, microsecond=0)
+            end = hour + timedelta(hours=1) if self.digits == 13 else hour.replace(hour=0) + timedelta(days=1)
+            found.append((start.isoformat(" ")[: self.digits], start, min(end, self.until)))
             start = end
         return found
 
     @property
     def columns(self) -> list[str]:
-        """The columns from first to last, also those in which nothing happened."""
-        found: list[str] = []
-        moment = self.since
-        step = timedelta(hours=1) if self.digits == 13 else timedelta(days=1)
-        while moment < self.until:
-            name = moment.isoformat(" ")[: self.digits]
-            if found[-1:] != [name]:
-                found.append(name)
-            moment += step
-        last = (self.until - timedelta(microseconds=1)).isoformat(" ")[: self.digits]
-        return found if found[-1:] == [last] else [*found, last]
+        """The names of the columns from first to last, also of those in which nothing happened."""
+        return [name for name, _, _ in self.parts]
 
     @property
     def first_day(self) -> str:
