@@ -87,8 +87,13 @@ class RecentValuesFilter(admin.AllValuesFieldListFilter):
         self, field: Any, request: HttpRequest, params: Any, model: Any, model_admin: Any, field_path: str
     ) -> None:
         super().__init__(field, request, params, model, model_admin, field_path)
-        latest = model_admin.get_queryset(request).order_by("-pk").values_list(field_path, flat=True)[:MAX_ROWS]
-        self.lookup_choices = sorted(set(latest) - {""})[:MAX_CHOICES]  # type: ignore[assignment]
+        self.lookup_choices = recent_values(model_admin.get_queryset(request), field_path)  # type: ignore[assignment]
+
+
+def recent_values(rows: QuerySet[Any], column: str) -> list[Any]:
+    """Return values of a column in the latest `MAX_ROWS` rows, in order and without the empty one."""
+    latest = rows.order_by("-pk").values_list(column, flat=True)[:MAX_ROWS]
+    return sorted(set(latest) - {""})[:MAX_CHOICES]
 
 
 class IndexedValuesFilter(RecentValuesFilter):

@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from reviews.models import ReportedFinding
 from reviews.publishing.rule_statistics import FLOOR, MIN_REPORTED, statistics_of_rules
 from telemetry.date_ranges import DateRangeFilter
-from telemetry.read_only_admin import MAX_CHOICES, MAX_ROWS, ReadOnlyAdmin, badge
+from telemetry.read_only_admin import ReadOnlyAdmin, badge, recent_values
 
 DAYS = (7, 30, 90)
 """Ranges of the page, in days that end now; the last unless another is asked for. The command and the API have longer
@@ -47,7 +47,6 @@ class ReportedFindingAdmin(ReadOnlyAdmin):
         asked, repo = request.GET.get("days", ""), request.GET.get("repo", "").strip()
         days = int(asked) if asked in map(str, DAYS) else DAYS[-1]
         now = timezone.now()
-        latest = ReportedFinding.objects.order_by("-pk").values_list("repo", flat=True)[:MAX_ROWS]
         context = {
             **self.admin_site.each_context(request),
             "title": "Rules",
@@ -56,7 +55,7 @@ class ReportedFindingAdmin(ReadOnlyAdmin):
             "days": days,
             "ranges": DAYS,
             "repo": repo,
-            "repos": sorted(set(latest))[:MAX_CHOICES],
+            "repos": recent_values(ReportedFinding.objects.all(), "repo"),
             "min_reported": MIN_REPORTED,
             "floor": FLOOR,
         }
