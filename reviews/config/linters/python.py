@@ -202,8 +202,13 @@ def pylint_statements(sections: Iterable[Any]) -> Iterator[Statement]:
     for section in map(table, sections):
         disabled = section.get("disable")
         names = _words(disabled) if isinstance(disabled, str) else texts(disabled)
-        if rules := {rule for name in names for rule in _RULES.get(name, (f"PL{name}",))}:
+        if rules := {rule for name in names for rule in _rules_of(name)}:
             yield Statement(Tool.RUFF, rules)
+
+
+def _rules_of(name: str) -> tuple[str, ...]:
+    """The rules of ruff that report what a message of pylint does, given by name or number."""
+    return (*_RULES.get(name, ()), f"PL{name}")
 
 
 def disabled_by_pylint(rule: str, line: int, text: str) -> bool:
@@ -241,4 +246,4 @@ def _pylint_comments(text: str) -> Comments:
 
 
 def _is_rule(name: str, rule: str) -> bool:
-    return name == "all" or rule in _RULES.get(name, ()) or (rule.startswith("PLE") and name == rule.removeprefix("PL"))
+    return name == "all" or rule in _rules_of(name)
