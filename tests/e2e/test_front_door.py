@@ -130,9 +130,9 @@ def test_headers_are_judged_before_the_body(door: Door) -> None:
     assert list(answers) == [status for _, status in JUDGED]
 
 
+# Without a proxy test_deployments.py shows it.
+@pytest.mark.parametrize("door", ["nginx", "caddy"], indirect=True)
 def test_a_replacement_refuses_no_delivery_of_a_proxy(door: Door) -> None:
-    if not door.address.tls:
-        pytest.skip("test_deployments.py shows it")
     replaced = threading.Event()
     statuses: list[int] = []
 

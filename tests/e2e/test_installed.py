@@ -10,7 +10,7 @@ import httpx
 from sandbox import Sandbox, webhook_payload
 from tests.support.installed_package import install
 from tests.support.processes import bound
-from tests.support.running_kodiai import free_port
+from tests.support.running_kodiai import answers, free_port
 from tests.support.waiting import PATIENCE, eventually
 
 SECRET = "of-the-package"
@@ -60,10 +60,3 @@ def test_an_installed_package_runs_a_server(tmp_path: Path) -> None:
     assert {each.name for each in (home / "var").iterdir()} >= {"kodiai.sqlite3"}
     assert "make demo" in kodiai("manage", "demo")
     assert kodiai("manage", "backup", "backup").startswith("0: default: sqlite")
-
-
-def answers(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/healthz").status_code == 200
-    except httpx.TransportError:
-        return False

@@ -19,7 +19,7 @@ import pytest
 from sandbox import Sandbox, webhook_payload
 from tests.e2e.test_setup import PASSWORD
 from tests.support.processes import ROOT, bound
-from tests.support.running_kodiai import free_port
+from tests.support.running_kodiai import answers, free_port
 from tests.support.waiting import PATIENCE, eventually
 
 HOST = "kodiai.example.org"
@@ -91,7 +91,7 @@ def serving(shell: list[str], clone: Path, environment: dict[str, str], port: in
     with (clone / "log").open("wb") as log:
         server = subprocess.Popen(shell, cwd=clone, env=environment, stdout=log, stderr=log, start_new_session=True)
     try:
-        eventually(lambda: answers(port) or server.poll() is not None, "the web server answers")
+        eventually(lambda: answers(f"http://127.0.0.1:{port}") or server.poll() is not None, "the web server answers")
         assert server.poll() is None, (clone / "log").read_text()
         yield
     finally:
@@ -131,10 +131,3 @@ def review_a_pull_request(port: int, github: Sandbox) -> None:
     hook = f"http://127.0.0.1:{port}/webhooks/github"
     assert github.send_webhook(hook, "pull_request", webhook_payload(pull, "opened")).status_code == 202
     eventually(lambda: len(pull.reviews) == 1, "the pull request is reviewed")
-
-
-def answers(port: int) -> bool:
-    try:
-        return httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
-    except httpx.TransportError:
-        return False

@@ -47,7 +47,7 @@ class Kodiai:
                 env=self.environment, cwd=self.log.parent, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                 start_new_session=True,
             )  # fmt: skip
-        eventually(lambda: _answers(self.url) or self.process.poll() is not None, "the web server answers")
+        eventually(lambda: answers(self.url) or self.process.poll() is not None, "the web server answers")
         assert self.process.poll() is None, self.log.read_text()
 
     def end(self, number: int = signal.SIGTERM) -> int:
@@ -160,7 +160,8 @@ def free_port() -> int:
             return port
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Return whether the web server at an address serves Kodiai."""
     try:
         return httpx.get(f"{url}/webhooks/github").status_code == 405
     except httpx.TransportError:
