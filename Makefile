@@ -25,6 +25,9 @@ BY_FILE := --dist loadfile --no-loadscope-reorder
 POSTGRES_URL = $(or $(KODIAI_TEST_POSTGRES_URL),postgresql://postgres@127.0.0.1:5432/postgres)
 TASKS_URL = $(or $(KODIAI_TEST_TASKS_URL),redis://127.0.0.1:6379/4)
 
+# Tests start Kodiai hundreds of times: what it imports is compiled once, whatever the environment says.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help install run demo test test-all lint format generated fault-matrix corpus samples screenshots roles schema settings conclusions \
 	confinement precision stateful kill-matrix storm outage fairness bench fuzz mutation real-changes seeded openapi lock audit docs
