@@ -5,24 +5,56 @@ A comment is made ineffective by other letters of the same number, so that lines
 """
 
 import re
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 
 _OF_SECRETS = r"gitleaks:allow|pragma:\s*allowlist\s+secret"
 _OF_ANALYZERS = (
-    r"noqa|ruff:|(?:ox|es)lint-(?:disable|enable)[\w-]*|eslint(?=\s)|shellcheck(?=.*\bdisable)|hadolint\s+(?:global\s+)?ignore|zizmor:|"
-    r"pylint:|biome-ignore[\w-]*|spellchecker:|typos:|nosec"
+    r"noqa|ruff:|(?:ox|es)lint-(?:disable|enable)[\w-]*|eslint(?=\s|$)|"
+    r"(?<=#)[ \t]*shellcheck(?=\s(?:.{0,1000}\bdisable|.{1000}))|"
+    r"hadolint\s+(?:global\s+)?ignore|zizmor:|pylint:|biome-ignore[\w-]*|spellchecker:|typos:|nosec"
 )
 OF_SECRETS = re.compile(_OF_SECRETS, re.IGNORECASE)
 OF_ALL = re.compile(f"{_OF_SECRETS}|{_OF_ANALYZERS}", re.IGNORECASE)
+_OF_NEXT_LINE = re.compile(r"(?:ox|es)lint-disable-next-line|biome-ignore\s|pylint:\s*disable-next", re.IGNORECASE)
+_END = re.compile(r"(?:ox|es)lint-enable|biome-ignore-end|(?:pylint|ruff):\s*enable|(?:typos|spellchecker):\s*on", re.I)
+_COMMENT = re.compile(r"\s*(?:#|//|\{?/\*|\*|<!--)")
 
 
 def without_new(text: str, base: str | None, added: Collection[int], pattern: re.Pattern[str]) -> str:
-    """Make the suppression comments on added lines (numbers from 1) ineffective, except on lines that the base has."""
+    """Make the suppression comments on added lines (numbers from 1) ineffective, except those that were only moved.
+
+    A comment was moved if the base has one more of it than the unchanged lines, above the same line of code. Where the
+    end of a part without a rule is removed, the part is longer than the base says: no comment is effective.
+    """
     if not pattern.search(text):
         return text
+    if pattern is OF_ALL and len(_END.findall(base or "")) > len(_END.findall(text)):
+        return pattern.sub(lambda found: "x" * len(found[0]), text)
     lines = text.split("\n")
-    known = {line.strip() for line in (base or "").split("\n")}
-    for number in added:
-        if number <= len(lines) and (line := lines[number - 1]).strip() not in known:
-            lines[number - 1] = pattern.sub(lambda found: "x" * len(found[0]), line)
+    places = list(_places(lines))
+    of_base = Counter(_places((base or "").split("\n")))
+    left = of_base - Counter(place for number, place in enumerate(places, 1) if number not in added)
+    for index, (line, place) in enumerate(zip(lines, places, strict=True)):
+        if index + 1 not in added:
+            # What it was for is gone: what stands below it now is new.
+            is_new = index + 2 in added and place not in of_base and _OF_NEXT_LINE.search(line) is not None
+        elif is_new := left[place] == 0:
+            pass
+        else:
+            left[place] -= 1
+        if is_new:
+            lines[index] = pattern.sub(lambda found: "x" * len(found[0]), line)
     return "\n".join(lines)
+
+
+def _places(lines: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield each line, with the next line of code if it is a comment."""
+    below = ""
+    found = []
+    for line in reversed(lines):
+        code = line.strip()
+        is_comment = _COMMENT.match(line) is not None
+        found.append((code, below if is_comment else ""))
+        below = code if code and not is_comment else below
+    yield from reversed(found)
