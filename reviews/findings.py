@@ -281,6 +281,19 @@ class Report:
         )
 
     @property
+    def not_read(self) -> list[tuple[str, str]]:
+        """The files that are not, or not wholly, read and should have been, each with a sentence that says why."""
+        partial = [
+            (file.path, f"Only partially analysed ({'; '.join(f'{one.engine}: {one.reason}' for one in file.unread)}).")
+            for file in self.files
+            if file.unread
+        ]
+        left_out = [
+            (left.path, f"Not analysed: {left.reason}.") for left in self.left_out if not left.reason.is_settled
+        ]
+        return partial + left_out
+
+    @property
     def coverage(self) -> Coverage:
         """What was read, by which engine and version, and what was not."""
         engines = tuple(EngineVersion(name, self.versions.get(name, "")) for name in self.engines)

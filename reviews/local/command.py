@@ -119,7 +119,7 @@ def _review(options: Namespace, output: "Output") -> int:
     if len(repository.untracked(revisions)) == MAX_UNTRACKED:
         output.note(f"Only the first {MAX_UNTRACKED} untracked files are part of the review; see .gitignore.")
     with output.progress(f"Analysing {len(files)} {noun}…"):
-        report = review(repository, revisions, files, budget) if files else Report()
+        report = review(repository, revisions, files, budget, options.fail_on) if files else Report()
     if budget and (used := budget.usage):
         output.note(f"{used.model}: {used.input_tokens} tokens in, {used.output_tokens} out, ${used.cost_usd:.4f}")
     for problem in (*report.config_problems, *report.linter_problems):
@@ -152,7 +152,7 @@ def _status(report: "Report", fail_on: str, output: "Output") -> int:
     if any(SEVERITIES.index(finding.severity) <= SEVERITIES.index(fail_on) for finding in report.findings):
         return 1
     if report.is_incomplete:
-        output.note("kodiai: not everything could be read, so --fail-on cannot pass")
+        output.note("kodiai: not everything could be read (see above), so --fail-on cannot pass")
         return NOTHING_REVIEWED
     return 0
 

@@ -56,7 +56,8 @@ def as_sarif(report: Report) -> str:
                 "toolExecutionNotifications": [
                     {"level": "error", "message": {"text": f"{engine} failed: {reason}"}}
                     for engine, reason in report.engine_failures
-                ],
+                ]
+                + [{"level": "warning", "message": {"text": f"{path}: {why}"}} for path, why in report.not_read],
             }
         ],
     }
@@ -148,6 +149,7 @@ def as_annotations(report: Report) -> str:
         f"::warning title=Kodiai::{_data(f'{engine} failed: {reason}. Its findings are missing.')}"
         for engine, reason in report.engine_failures
     ]
+    commands += [f"::warning file={_property(path)},title=Kodiai::{_data(why)}" for path, why in report.not_read]
     return "\n".join(commands)
 
 

@@ -292,10 +292,19 @@ class UnlimitedBudget:
 
 
 def review(
-    repository: GitRepository, revisions: Range, files: Sequence[ChangedFile], budget: UnlimitedBudget | None = None
+    repository: GitRepository,
+    revisions: Range,
+    files: Sequence[ChangedFile],
+    budget: UnlimitedBudget | None = None,
+    fail_on: str = "never",
 ) -> Report:
-    """Review the changed files of a range like a pull request; `budget` limits the language model."""
+    """Review the changed files of a range like a pull request; `budget` limits the language model.
+
+    With `fail_on`, a severity, nothing of the range hides a finding, as with `check.fail_on` in `.kodiai.yml`.
+    """
     config = repository.config(revisions)
+    if fail_on != "never":
+        config = config.model_copy(update={"check": config.check.model_copy(update={"fail_on": fail_on})})
     report = analyse_files(
         files,
         contents=lambda at_head, in_base: (

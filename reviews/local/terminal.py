@@ -63,6 +63,9 @@ def show_report(console: Console, report: Report) -> None:
         console.print(_left_out(left))
     if len(report.left_out) > MAX_LEFT_OUT:
         console.print(Text(f"and {len(report.left_out) - MAX_LEFT_OUT} more skipped", style="dim"))
+    for path, why in report.not_read[:MAX_LEFT_OUT]:
+        if path in report.partially_analysed:
+            console.print(Text(f"{visible(path)}: {visible(why)}", style="yellow"))
     for engine, reason in report.engine_failures:
         console.print(Text(f"{engine} failed: {visible(reason)}. Its findings are missing.", style="red"))
     if report.suppressed_by_linters:

@@ -144,9 +144,37 @@ def test_an_engine_that_fails_keeps_the_gate_shut(kodiai: Kodiai, git: Git) -> N
     gated = kodiai("review", "--fail-on", "critical", at=git.directory)
     if "oxlint failed" in passed.stdout:
         assert (passed.returncode, gated.returncode) == (0, 2)
-        assert "not everything could be read, so --fail-on cannot pass" in gated.stderr
+        assert "not everything could be read (see above), so --fail-on cannot pass" in gated.stderr
     else:
         assert gated.returncode in (1, 2)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"a.js": "// @generated\nfunction f() { debugger; }\nmodule.exports = { f };\n"},
+        {"a.js": "/* eslint-disable */\nfunction f() { debugger; }\nmodule.exports = { f };\n"},
+        {"vendor/a.py": "print(undefined_name)\n"},
+        {"a_pb2.py": "print(undefined_name)\n"},
+    ],
+    ids=["generated", "disabled", "vendored", "named as generated"],
+)
+def test_the_option_is_a_gate_as_the_check_is(kodiai: Kodiai, git: Git, files: dict[str, str]) -> None:
+    for path, text in files.items():
+        git.file(path, text)
+    assert kodiai("review", at=git.directory).returncode == 0
+    assert kodiai("review", "--fail-on", "minor", at=git.directory).returncode == 1
+
+
+@pytest.mark.parametrize("format", ["text", "github", "sarif"])
+def test_a_file_that_was_not_read_is_named(kodiai: Kodiai, git: Git, format: str) -> None:
+    git.file("magic.py", "%matplotlib inline\nx = 1\n")
+    (git.directory / "latin.py").write_bytes(b"x = 'caf\xe9'\n")
+    done = kodiai("review", "--format", format, "--fail-on", "minor", at=git.directory)
+    assert done.returncode == 2
+    assert "magic.py" in done.stdout
+    assert "latin.py" in done.stdout
+    assert "Only partially analysed (ruff: " in done.stdout
 
 
 def test_the_time_printed_is_that_since_the_start(kodiai: Kodiai, git: Git) -> None:
