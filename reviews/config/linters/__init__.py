@@ -31,6 +31,7 @@ MAX_EXTENDS = 5
 _RUFF_FILES = (".ruff.toml", "ruff.toml", "pyproject.toml")
 _PYLINT_FILES = (".pylintrc", "pylintrc")
 _CSPELL_FILES = ("cspell.json", ".cspell.json")
+_ESLINT_FILES = (".eslintrc.json", ".eslintrc", ".eslintrc.yml", ".eslintrc.yaml")
 _NESTED: dict[Tool, tuple[str, ...]] = {
     Tool.RUFF: _RUFF_FILES,
     Tool.OXLINT: (".oxlintrc.json", ".eslintrc.json"),
@@ -38,7 +39,7 @@ _NESTED: dict[Tool, tuple[str, ...]] = {
 }
 _ROOT: dict[Tool, tuple[str, ...]] = {
     Tool.RUFF: (*_RUFF_FILES, "setup.cfg", "tox.ini", ".flake8", ".python-version", *_PYLINT_FILES),
-    Tool.OXLINT: (".oxlintrc.json", ".eslintrc.json", ".eslintrc", "package.json", "biome.json", "biome.jsonc"),
+    Tool.OXLINT: (".oxlintrc.json", *_ESLINT_FILES, "package.json", "biome.json", "biome.jsonc"),
     Tool.SHELLCHECK: (".shellcheckrc", "shellcheckrc"),
     Tool.HADOLINT: (".hadolint.yaml", ".hadolint.yml"),
     Tool.ZIZMOR: (".github/zizmor.yml", ".github/zizmor.yaml", "zizmor.yml", "zizmor.yaml"),
@@ -219,7 +220,7 @@ class _Reader:
             self._add(Tool.OXLINT, directory, javascript.eslint_statements(config))
         else:
             # `.eslintrc` without an ending is JSON or YAML.
-            is_yaml = name == ".eslintrc" and not text.lstrip().startswith(("{", "/"))
+            is_yaml = name in _ESLINT_FILES[1:] and not text.lstrip().startswith(("{", "/"))
             config = others.read_yaml(text) if is_yaml else javascript.read_json(text)
             self._add(Tool.OXLINT, directory, javascript.eslint_statements(config))
 

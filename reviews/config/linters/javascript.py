@@ -11,9 +11,9 @@ from reviews.config.linters.statements import ALL, BrokenFile, Comments, Stateme
 MAX_OVERRIDES = 100
 _OFF = ("off", "allow", 0, "0")
 _GLOBAL_RULES = ("no-undef", "jsx-no-undef", "no-global-assign")
-_NOT_CODE = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?(?:\*/|\Z)', re.DOTALL)
-_COMMA = re.compile(r'("(?:\\.|[^"\\])*")|,(?=\s*[}\]])')
-_IGNORE = re.compile(r"(?://|/\*).*?\bbiome-ignore(-all|-start|-end)?\s+lint(?:/\w+/(\w+))?\b")
+_NOT_CODE = re.compile(r'("(?:\\.|[^"\\])*+(?:"|\\?\Z))|//[^\n]*|/\*.*?(?:\*/|\Z)', re.DOTALL)
+_COMMA = re.compile(r'("(?:\\.|[^"\\])*+(?:"|\\?\Z))|,(?=\s*[}\]])')
+_IGNORE = re.compile(r"(?://|/\*+)\s*biome-ignore(-all|-start|-end)?\s+lint(?:/\w+/(\w+))?\b")
 _CASE = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 BIOME = {
@@ -79,6 +79,8 @@ def eslint_statements(config: Mapping[str, Any]) -> Iterator[Statement]:
 def biome_statements(config: Mapping[str, Any]) -> Iterator[Statement]:
     """Yield what a configuration of Biome turns off."""
     linter = table(config.get("linter"))
+    if linter.get("enabled") is False:
+        yield Statement(Tool.OXLINT, (ALL,))
     yield from _biome_rules(linter.get("rules"))
     for part in _overrides(config):
         if files := texts(part.get("includes")) or texts(part.get("include")):
@@ -157,6 +159,6 @@ def _overrides(config: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _level(value: Any) -> Any:
-    """The level of a rule: alone, first in a list, or the key `level`."""
+    """The level of a rule: alone, first in a list, or the key `level`. `off` is False to PyYAML, a text to ESLint."""
     level = value[0] if isinstance(value, list) and value else value.get("level") if isinstance(value, dict) else value
-    return level if isinstance(level, str | int) and not isinstance(level, bool) else None
+    return level if isinstance(level, str | int) and level is not True else None

@@ -17,7 +17,7 @@ _SECTIONS = ("flake8", "pycodestyle", "pep8")
 _CLAUSE = re.compile(r"(>=|==|~=|\^|~|>|===)?\s*v?3\.(\d{1,2})(?![\d])")
 _TARGET = re.compile(r"py3(\d{1,2})")
 _VERSION = re.compile(r"(?:^|[-v\s]|pypy)3\.(\d{1,2})\b")
-_DISABLE = re.compile(r"#.*?\bpylint:\s*(disable-next|disable|enable|skip-file)\b(?:\s*=\s*([\w, -]+))?")
+_DISABLE = re.compile(r"#[^#]*?\bpylint:\s*(disable-next|disable|enable|skip-file)\b(?:\s*=\s*([\w, -]+))?")
 
 PYLINT: dict[str, tuple[str, ...]] = {
     "assert-on-tuple W0199": ("F631",),

@@ -8,6 +8,8 @@ import pytest
 from django.conf import settings
 
 from reviews.config.linters import MAX_PATHS, parse, paths_for
+from reviews.config.linters.javascript import read_json
+from reviews.config.linters.statements import BrokenFile
 from reviews.findings import Finding, Severity, Suggestion
 from reviews.local.git_range import GitRepository, review
 from tests.support.git import Git
@@ -67,7 +69,9 @@ REQUIRES = "project.requires-python = '>=3.{}'"
         (".oxlintrc.json", '{"rules": {"no-debugger": "off"}}', [DEBUGGER], [MISUSED]),
         (".oxlintrc.json", '// why\n{"rules": {"eslint/no-debugger": ["allow", {}],}}', [DEBUGGER], [MISUSED]),
         (".eslintrc.json", '{"rules": {"@typescript-eslint/no-misused-new": 0}}', [MISUSED], [DEBUGGER]),
-        (".eslintrc", "rules:\n  no-debugger: off\n", [], [DEBUGGER]),
+        (".eslintrc", "rules:\n  no-debugger: off\n", [DEBUGGER], []),
+        (".eslintrc.yml", "rules:\n  no-debugger: [off]\n", [DEBUGGER], []),
+        ("biome.json", '{"linter": {"enabled": false}}', [DEBUGGER], []),
         (".eslintrc", "rules:\n  no-debugger: 'off'\n", [DEBUGGER], []),
         ("package.json", '{"eslintConfig": {"rules": {"no-debugger": "off"}}}', [DEBUGGER], []),
         (
@@ -374,3 +378,8 @@ def test_the_docs_list_the_files_and_keys_that_are_read() -> None:
 def test_a_suggestion_on_other_lines_changes_nothing() -> None:
     finding = Finding("a.py", 2, 2, Severity.MINOR, "F401", "", suggestion=Suggestion(1, 2, None))
     assert is_off({}, finding, "import re\nimport os  # pylint: disable=unused-import\n")
+
+
+def test_a_file_of_open_strings_is_refused_at_once() -> None:
+    with pytest.raises(BrokenFile, match="not valid JSON"):
+        read_json('"$\\' * 40_000)
