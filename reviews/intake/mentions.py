@@ -31,7 +31,7 @@ _BOUNDARY = "\ufdd1"
 _UNREAD_TAGS = re.compile(r"<(/?)(?:a|blockquote|code|pre|script|style)\b", re.IGNORECASE)
 _COMMENTS = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 _LINE_BREAK = re.compile(r"<br\b", re.IGNORECASE)
-_ADDRESS = re.compile(r"(?:\w+://|\bwww\.)[^\s<]*", re.ASCII | re.IGNORECASE)
+_ADDRESS = re.compile(r"\b(?:\w+://|www\.)[^\s<]*", re.ASCII | re.IGNORECASE)
 _WORD = re.compile(r"[,:]?\s*(?:please,?\s+)?(\w[\w-]*)", re.IGNORECASE)
 _PLEASE = re.compile(r"\bplease\b", re.IGNORECASE)
 

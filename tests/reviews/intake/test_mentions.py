@@ -112,6 +112,7 @@ def test_a_word_that_is_not_understood_is_no_command(text: str, word: str) -> No
 
 HOSTILE = {
     "backticks": "".join("`" * length + "a" for length in range(360, 0, -1)),
+    "a word": "a" * MAX_COMMENT,
     "links": "[a](b)" * MAX_COMMENT,
     "images": "![" * MAX_COMMENT,
     "declarations": "<![CDATA[" * MAX_COMMENT,
