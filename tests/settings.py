@@ -37,4 +37,6 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         if not is_alive(int(left.name.removeprefix("test-").partition(".")[0])):
             left.unlink(missing_ok=True)
     DATABASES["default"]["TEST"] = {"NAME": str(VAR_DIR / f"test-{run}.sqlite3")}
+# Each client of a test would look for all static files again.
+WHITENOISE_AUTOREFRESH = True
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
-from django.db import connection
+from django.db import connection, models
 from django.test import Client
 from pytest_django import Settings
 
@@ -39,7 +39,6 @@ QUERIES = [
     "all=&_facets=True&_popup=1&_to_field=id",
     "_changelist_filters=%00",
 ]
-TIMES = ["received_at", "created_at", "finished_at", "date_joined"]
 LOOKUPS = ["year=99999999", "year=-1", "date=", "date=2026-01-01", "gte=0001-01-01", "gte=99999999", "isnull=x", "in="]
 LOOKUPS += ["exact=%00", "regex=(", "month=" + LARGE, "range=1", "time=25:00"]
 API = [
@@ -69,17 +68,20 @@ def lists() -> list[Any]:
     """The lists of the admin; those of Django's own apps are slow tests, because each takes seconds."""
     return [
         pytest.param(
-            f"/admin/{model._meta.app_label}/{model._meta.model_name}/",
+            model,
+            id=model._meta.label_lower,
             marks=[] if model._meta.app_label in ("reviews", "telemetry") else pytest.mark.slow,
         )
         for model in admin.site._registry
     ]
 
 
-@pytest.mark.parametrize("page", lists())
-def test_no_query_makes_a_list_fail(admin_client: Client, rows: None, page: str) -> None:
+@pytest.mark.parametrize("model", lists())
+def test_no_query_makes_a_list_fail(admin_client: Client, rows: None, model: type[models.Model]) -> None:
     admin_client.raise_request_exception = False
-    queries = QUERIES + [f"{field}__{lookup}" for field in TIMES for lookup in LOOKUPS]
+    page = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
+    times = [field.name for field in model._meta.fields if isinstance(field, models.DateTimeField)][:2]
+    queries = QUERIES + [f"{field}__{lookup}" for field in times for lookup in LOOKUPS]
     asked = [f"{page}?{query}" for query in queries] + [f"{page}{pk}/change/" for pk in (LARGE, "-1", "%00")]
 
     failed = [address for address in asked if admin_client.get(address, follow=True).status_code not in (200, 400)]
