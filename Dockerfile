@@ -7,10 +7,10 @@
 ARG PYTHON=python:3.13.14-slim-bookworm@sha256:67a1e1f215ccda113cfc024e8639049257e88f273898f595b61476d128d387e8
 
 FROM $PYTHON AS build
-# requirements/llm.txt adds what a language model needs.
+# requirements/llm.txt adds what a language model needs, otel.txt traces too.
 ARG REQUIREMENTS=requirements/base.txt
 WORKDIR /app
-COPY requirements/base.txt requirements/llm.txt requirements/build.txt requirements/uv.txt requirements/
+COPY requirements/base.txt requirements/llm.txt requirements/otel.txt requirements/build.txt requirements/uv.txt requirements/
 # Every file that is installed has the hash of the lock. One package has no wheel; what builds it is locked too.
 RUN python -m venv /opt/uv \
     && /opt/uv/bin/python -m pip install --no-cache-dir --require-hashes --only-binary :all: -r requirements/uv.txt \

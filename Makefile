@@ -180,7 +180,8 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-v
 lock: ## Resolve the lock files in requirements/ from pyproject.toml
 	@$(COMPILE) pyproject.toml --extra server -o requirements/base.txt
 	@$(COMPILE) pyproject.toml --extra server --extra llm -o requirements/llm.txt
-	@$(COMPILE) pyproject.toml --extra server --extra llm --group dev -o requirements/dev.txt
+	@$(COMPILE) pyproject.toml --extra server --extra llm --extra otel -o requirements/otel.txt
+	@$(COMPILE) pyproject.toml --extra server --extra llm --extra otel --group dev -o requirements/dev.txt
 	@$(COMPILE) --only-binary :all: --group docs -o requirements/docs.txt
 	@$(COMPILE) --only-binary :all: --group fuzz -o requirements/fuzz.txt
 	@$(COMPILE) --only-binary :all: --group mutation -o requirements/mutation.txt
@@ -190,6 +191,6 @@ lock: ## Resolve the lock files in requirements/ from pyproject.toml
 
 audit: install ## Check the locked packages for known vulnerabilities (queries the package index; not part of .ci/run)
 	@$(BIN)/uv run --quiet --isolated --no-project --with-requirements requirements/audit.txt \
-		pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r requirements/base.txt -r requirements/llm.txt -r requirements/dev.txt \
+		pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r requirements/base.txt -r requirements/otel.txt -r requirements/dev.txt \
 		|| { echo "Vulnerable, or not audited: see above. A mirror of the package index has no vulnerability data;"; \
 		echo "run make audit where the index itself can be reached."; exit 1; }

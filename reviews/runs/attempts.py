@@ -13,6 +13,7 @@ from reviews.github.call_log import CallLog, collected
 from reviews.models import Attempt, AttemptOutcome, Review
 from reviews.redaction import redact, storable
 from reviews.runs.fail_open import is_stored
+from reviews.runs.tracing import send_trace
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ def recorded(review: Review) -> Iterator[Ending]:
 
 def _store(review: Review, ending: Ending, worker: str, started_at: datetime, log: CallLog) -> None:
     with transaction.atomic():
-        Attempt.objects.create(
+        attempt = Attempt.objects.create(
             review=review,
             worker=worker,
             started_at=started_at,
@@ -64,3 +65,4 @@ def _store(review: Review, ending: Ending, worker: str, started_at: datetime, lo
         kept = Attempt.objects.filter(review=review).order_by("-pk").values_list("pk", flat=True)
         if older := list(kept[MAX_ATTEMPTS:]):
             Attempt.objects.filter(pk__in=older).delete()
+    send_trace(attempt)

@@ -15,8 +15,9 @@ from django.conf import settings
 ROOT = Path(settings.BASE_DIR)
 PAGES = ["README.md", "CHANGELOG.md", *sorted(str(page.relative_to(ROOT)) for page in ROOT.glob("docs/**/*.md"))]
 OWN = "kodiai|reviews|telemetry|sandbox|tests|tools|docs|requirements"
-NO_MODULE = re.compile(r"kodiai\.(schema\.json|example\.org)|telemetry\.(db|enabled)|.*\.[EW]\d{3}")
-"""What looks like the dotted name of a module and is none: files, keys of `.kodiai.yml`, ids of system checks."""
+ATTRIBUTES = "delivery_id|event_type|repository|conclusion|review_id|outcome|reason|worker|github.resource"
+NO_MODULE = re.compile(rf"kodiai\.(schema\.json|example\.org|({ATTRIBUTES})$)|telemetry\.(db|enabled)|.*\.[EW]\d{{3}}")
+"""What looks like a module and is none: files, attributes of spans, keys of `.kodiai.yml`, ids of system checks."""
 
 
 @cache
