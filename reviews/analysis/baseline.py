@@ -1,14 +1,16 @@
 """Compare the findings of the head commit with those of the base: only what a change introduces is reported.
 
 A finding is pre-existing if the base has one of the same rule and message on a line with the same text, wherever in the
-file; or, for a line that was rewritten, on a line that the same hunk removes.
+file; or, for a line that was rewritten, on a line that the same hunk removes. For some rules the line does not matter.
 """
 
 import hashlib
 import re
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import cache
 from typing import Any, Protocol
 
 from reviews import engines
@@ -22,10 +24,16 @@ CACHE_SECONDS = 7 * 24 * 3600.0
 """Seconds in the cache. A base file's findings change only with the analyzer."""
 UNDEFINED = ("F821",)
 """Rules about names that nothing in the file defines."""
+UNUSED_IMPORT = "F401"
+BY_NAME = (UNUSED_IMPORT, "F811")
+"""Rules about a name that the message quotes. Lines of imports are sorted, split and joined; of two functions with one
+name the latter is reported, whichever it is."""
 MAX_CACHED = 1000
 """Findings of one file and analyzer that are cached."""
 
-_NUMBER = re.compile(r"\d+")
+_NUMBER = re.compile(r"(`[^`]*`)|\d+")
+_NAMES = re.compile(r"(`[^`]+`(?:, `[^`]+`)* and `[^`]+`)( .*)")
+"""The message of a remark about several names."""
 _SPACE = re.compile(r"\s+")
 
 
@@ -122,9 +130,10 @@ def _introduced(present: Iterable[Finding], known: Sequence[_Known], hunks: Sequ
     left = Counter(known)
     undefined_before = {(one.rule, one.message) for one in known}
     present = [finding for finding in present if not _is_undefined_before(finding, undefined_before)]
-    unchanged_first = sorted(present, key=lambda finding: _is_changed(finding, hunks))
-    without_twin = [finding for finding in unchanged_first if not _take(left, [_reduced(finding)])]
-    return [finding for finding in without_twin if not _take(left, _rewritten(finding, left, hunks))]
+    changed = {line for hunk in hunks for line in hunk.added}
+    unchanged_first = sorted(present, key=lambda finding: finding.start_line in changed)
+    without_twin = [new for finding in unchanged_first if (new := _without_known(finding, left)) is not None]
+    return _without_rewritten(without_twin, left, hunks)
 
 
 def _is_undefined_before(finding: Finding, known: Collection[tuple[str, str]]) -> bool:
@@ -135,37 +144,64 @@ def _is_undefined_before(finding: Finding, known: Collection[tuple[str, str]]) -
     return engines.analyzer_of(finding).is_only_breakage(finding) and (finding.rule, _message(finding)) in known
 
 
-def _take(left: Counter[_Known], candidates: Iterable[_Known]) -> bool:
-    for candidate in candidates:
-        if left[candidate] > 0:
-            left[candidate] -= 1
+def _take(left: Counter[_Known], candidates: list[_Known]) -> bool:
+    """Take one of `candidates` that is left, and forget those that are not."""
+    while candidates:
+        if left[candidates[-1]] > 0:
+            left[candidates[-1]] -= 1
             return True
+        candidates.pop()
     return False
 
 
-def _is_changed(finding: Finding, hunks: Sequence[Hunk]) -> bool:
-    return any(finding.start_line in hunk.added for hunk in hunks)
+def _without_known(finding: Finding, left: Counter[_Known]) -> Finding | None:
+    """Return a finding without the names that the base has too; None if it has them all."""
+    parts = _reduced(finding)
+    new = [part for part in parts if not _take(left, [part])]
+    if not new or len(new) == len(parts):
+        return finding if new else None
+    *others, last = (part.message[: part.message.rindex("`") + 1] for part in new)
+    names = f"{', '.join(others)} and {last}" if others else last
+    return replace(finding, message=names + new[0].message[new[0].message.rindex("`") + 1 :])
 
 
-def _rewritten(finding: Finding, left: Iterable[_Known], hunks: Sequence[Hunk]) -> list[_Known]:
-    """Findings of the base on lines that the finding's hunk removes, with the same rule and message."""
-    if engines.analyzer_of(finding).is_exact(finding):
-        return []
-    same = [known for known in left if (known.rule, known.message) == (finding.rule, _message(finding))]
-    if not same:
-        return []
-    around = [hunk for hunk in hunks if hunk.start <= finding.start_line <= hunk.end]
-    removed = {_text(storable(line, MAX_SNIPPET)) for hunk in around for line in hunk.removed}
-    return [known for known in same if known.text in removed]
+def _without_rewritten(findings: Iterable[Finding], left: Counter[_Known], hunks: Sequence[Hunk]) -> list[Finding]:
+    """Drop the findings that the base has, with the same rule and message, on a line that their hunk removes."""
+    starts = [hunk.start for hunk in hunks]
+    by_kind: defaultdict[tuple[str, str], list[_Known]] = defaultdict(list)
+    for known in left:
+        by_kind[known.rule, known.message].append(known)
+
+    @cache
+    def removed(number: int) -> frozenset[str]:
+        return frozenset(_text(storable(line, MAX_SNIPPET)) for line in hunks[number].removed)
+
+    @cache
+    def candidates(number: int, rule: str, message: str) -> list[_Known]:
+        return [known for known in by_kind[rule, message] if known.text in removed(number)]
+
+    new = []
+    for finding in findings:
+        number = bisect_right(starts, finding.start_line) - 1
+        is_in_hunk = number >= 0 and finding.start_line <= hunks[number].end
+        exact = engines.analyzer_of(finding).is_exact(finding)
+        if exact or not is_in_hunk or not _take(left, candidates(number, finding.rule, _message(finding))):
+            new.append(finding)
+    return new
 
 
-def _reduced(finding: Finding) -> _Known:
-    return _Known(finding.rule, _message(finding), _text(finding.snippet))
+def _reduced(finding: Finding) -> list[_Known]:
+    """What is compared of a finding: one entry, or one for each name of a remark about several."""
+    text = "" if finding.rule in BY_NAME else _text(finding.snippet)
+    named = _NAMES.fullmatch(finding.message) if finding.rule == UNUSED_IMPORT else None
+    if named is None:
+        return [_Known(finding.rule, _message(finding), text)]
+    return [_Known(finding.rule, f"`{name}`{named[2]}", text) for name in named[1].split("`")[1::2]]
 
 
 def _message(finding: Finding) -> str:
-    """The message without numbers, which refer to other lines."""
-    return _NUMBER.sub("0", finding.message)
+    """The message without numbers outside of quoted code, which refer to other lines."""
+    return _NUMBER.sub(lambda match: match[1] or "0", finding.message)
 
 
 def _text(line: str) -> str:
@@ -181,7 +217,8 @@ def _findings_of_base(
 ) -> dict[tuple[str, str], list[_Known]]:
     """The findings of the base by path in the head commit and engine (`keys`), from memory or from the analyzers.
 
-    Files that are not available, or that the engine could not read, are missing.
+    Files that are not available, or that the engine could not read, are missing. A renamed file is read under its name
+    in the head commit: engines go by it, and what is ignored under its old name would be taken for clean.
     """
     known: dict[tuple[str, str], list[_Known]] = {}
     missing: dict[str, dict[str, str]] = defaultdict(dict)
@@ -193,34 +230,33 @@ def _findings_of_base(
         if base.text == "":
             known[path, engine] = []
         elif base.text is not None and analyzer is not None:
-            configured = analyzer.with_settings(settings, [base.path])
-            memory_keys[path, engine] = key = _memory_key(configured, base, around.get(engine, {}))
+            configured = analyzer.with_settings(settings, [path])
+            memory_keys[path, engine] = key = _memory_key(configured, path, base.text, around.get(engine, {}))
             kept = memory.get(key) if memory is not None else None
             if isinstance(kept, list):
                 known[path, engine] = [_Known(**entry) for entry in kept]
             else:
-                missing[engine][base.path] = base.text
+                missing[engine][path] = base.text
     texts_of = {engine: {**around.get(engine, {}), **texts} for engine, texts in missing.items()}
     ran = engines.run_each(
         [(analyzers[engine].with_settings(settings, texts), texts) for engine, texts in texts_of.items()]
     )
     found: dict[tuple[str, str], list[_Known]] = defaultdict(list)
     for finding in ran.findings:
-        found[finding.path, finding.engine].append(_reduced(finding))
+        found[finding.path, finding.engine] += _reduced(finding)
     for (path, engine), key in memory_keys.items():
-        name = bases[path].path
-        if name in missing[engine] and engine not in ran.unread.get(name, {}):
-            known[path, engine] = found[name, engine]
-            if memory is not None and len(found[name, engine]) <= MAX_CACHED:
-                memory.put(key, [asdict(entry) for entry in found[name, engine]], CACHE_SECONDS)
+        if path in missing[engine] and engine not in ran.unread.get(path, {}):
+            known[path, engine] = found[path, engine]
+            if memory is not None and len(found[path, engine]) <= MAX_CACHED:
+                memory.put(key, [asdict(entry) for entry in found[path, engine]], CACHE_SECONDS)
     return known
 
 
 def _around(analyzer: Analyzer, bases: Mapping[str, BaseFile]) -> dict[str, str]:
     """All files of the base that an analyzer reads, for one whose findings in a file depend on the others."""
-    return {base.path: base.text for base in bases.values() if base.text and analyzer.reads(base.path, base.text)}
+    return {path: base.text for path, base in bases.items() if base.text and analyzer.reads(path, base.text)}
 
 
-def _memory_key(analyzer: Analyzer, base: BaseFile, around: Mapping[str, str]) -> str:
-    content = repr((base.path, base.text, analyzer.command, sorted(around.items()))).encode(errors="replace")
-    return f"base-findings:{analyzer.name}:{analyzer.version}:{hashlib.sha256(content).hexdigest()}"
+def _memory_key(analyzer: Analyzer, path: str, text: str, around: Mapping[str, str]) -> str:
+    content = repr((path, text, analyzer.command, sorted(around.items()))).encode(errors="replace")
+    return f"base-findings-2:{analyzer.name}:{analyzer.version}:{hashlib.sha256(content).hexdigest()}"

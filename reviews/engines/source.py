@@ -47,7 +47,7 @@ class Source:
 
     def text(self, line: int) -> str:
         """The text of a line; empty if the file has no such line."""
-        return self.lines[line - 1] if line <= len(self.lines) else ""
+        return self.lines[line - 1] if 0 < line <= len(self.lines) else ""
 
     def suggestion(self, edits: Sequence[Edit]) -> Suggestion | None:
         """Turn the edits of one fix into a replacement of whole lines; None if it cannot be offered as one.

@@ -13,10 +13,12 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import replace
+from keyword import iskeyword
 
 from reviews.config.linters import NO_SETTINGS, LinterSettings
 from reviews.engines.analyzer import Analyzer, AnalyzerFailed, run_analyzer
 from reviews.engines.analyzers import ANALYZERS
+from reviews.engines.analyzers.python_names import module_name
 from reviews.findings import Finding, Suggestion
 
 logger = logging.getLogger(__name__)
@@ -26,6 +28,12 @@ SECONDS = 20
 MAX_ROUNDS = 12
 """Runs of one engine: enough to find two wrong suggestions among many of one file."""
 UNUSED_IMPORT = "F401"
+
+_WORD = re.compile(r"\w+")
+_COMMENT = re.compile(r"#[^\n]*")
+_IMPORT = re.compile(r"\bimport\b")
+_IMPORTS = re.compile(r"^[ \t]*(?:from|import)\b[^\n]*", re.MULTILINE)
+_DEFINED = re.compile(r"^(?:(?:async[ \t]+)?def|class)[ \t]+(\w+)|^(\w+)[ \t]*[:=]", re.MULTILINE)
 
 Group = tuple[int, ...]
 """Positions of findings whose suggestions are applied together: of one file, on different lines."""
@@ -44,7 +52,7 @@ def verify_suggestions(
     base, where known: an import of what the file defined there may be needed by files that did not change. `settings`
     are those of the repository's linters.
     """
-    kept = [_without_moved(finding, (bases or {}).get(finding.path, "")) for finding in offered]
+    kept = _without_needed(offered, texts, bases or {})
     judges = {
         position: _judges(finding, texts[finding.path]) for position, finding in enumerate(kept) if finding.suggestion
     }
@@ -126,6 +134,8 @@ def _verified(
             found = run_analyzer(
                 analyzer.with_settings(settings, around | files), around | files, deadline - time.monotonic()
             )
+            # What is turned off does not count in `before` either.
+            found, _ = settings.split(found, around | files)
         except AnalyzerFailed as failure:
             logger.info("suggestions not verified", extra={"analyzer": analyzer.name, "error": type(failure).__name__})
             break
@@ -161,12 +171,41 @@ def _groups(positions: Sequence[int], findings: Sequence[Finding]) -> list[Group
     return [tuple(group) for group, _ in groups]
 
 
-def _without_moved(finding: Finding, base: str) -> Finding:
-    """Remove the suggestion to delete an import of a name that the file itself defined in the base."""
-    if finding.rule != UNUSED_IMPORT or finding.suggestion is None or not base:
-        return finding
-    names = [name.rpartition(".")[2] for name in re.findall("`([^`]+)`", finding.message)]
-    defined = "|".join(map(re.escape, names))
-    if re.search(rf"^(?:(?:async\s+)?def|class)\s+(?:{defined})\b|^(?:{defined})\s*[:=]", base, re.MULTILINE):
-        return replace(finding, suggestion=None)
-    return finding
+def _without_needed(findings: Sequence[Finding], texts: Mapping[str, str], bases: Mapping[str, str]) -> list[Finding]:
+    """Remove the suggestions to delete an import of a name that something outside the file may need.
+
+    The file itself defined the name in the base; or another changed file has the names of both, in whatever way it
+    uses them: `getattr(settings, "LIMIT")`, `importlib.import_module("app.settings").LIMIT`.
+    """
+    fixes: defaultdict[str, dict[int, Suggestion]] = defaultdict(dict)
+    for position, finding in enumerate(findings):
+        if finding.rule == UNUSED_IMPORT and finding.suggestion is not None:
+            fixes[finding.path][position] = finding.suggestion
+    removed: dict[str, dict[int, frozenset[str]]] = {}
+    needed: set[int] = set()
+    for path, fix_at in fixes.items():
+        lines = texts[path].split("\n")
+        removed[path] = {position: _removed_names(fix, lines) for position, fix in fix_at.items()}
+        defined = {name for pair in _DEFINED.findall(bases.get(path, "")) for name in pair}
+        needed |= {position for position, names in removed[path].items() if not names.isdisjoint(defined)}
+    for other, text in texts.items() if removed else ():
+        words = set(_WORD.findall(text))
+        # Python says where its imports come from, and ruff's findings heed that: such names are of another module.
+        imported = " ".join(_IMPORTS.findall(text)) if other.endswith((".py", ".pyi")) else ""
+        used = words.difference(_WORD.findall(imported))
+        for path, names_at in removed.items():
+            if path != other and module_name(path) in words:
+                needed |= {position for position, names in names_at.items() if not names.isdisjoint(used)}
+    return [
+        replace(finding, suggestion=None) if position in needed else finding
+        for position, finding in enumerate(findings)
+    ]
+
+
+def _removed_names(fix: Suggestion, lines: Sequence[str]) -> frozenset[str]:
+    """The words after `import` in the lines that a suggestion replaces, and not in the replacement."""
+    before, after = (
+        {name for part in _IMPORT.split(_COMMENT.sub("", text))[1:] for name in _WORD.findall(part)}
+        for text in ("\n".join(lines[fix.start_line - 1 : fix.end_line]), fix.text or "")
+    )
+    return frozenset(name for name in before - after if not iskeyword(name))

@@ -5,13 +5,22 @@ One file does not show who uses a name; the other changed files and the usual id
 
 import re
 import sys
-from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import accumulate, pairwise
 
 from reviews.engines.source import Source
 
-_NAME = re.compile(r"`([^`]+)`")
-_FROM = re.compile(r"[\ufeff\x0c \t]*from\s+(\.*[\w.]*)\s+import\b")
+MAX_CODE = 1000
+"""Characters of a line that are searched. Most patterns take time by the square of a line's length, or worse."""
+MAX_NAME = 1000
+"""Characters of a name that is looked for elsewhere. Python takes seconds to compile a pattern of a million."""
+
+_NAME = re.compile(rf"`([^`]{{1,{MAX_NAME}}})")
+_WORD = re.compile(r"\w+")
+_FROM = re.compile(r"[\ufeff\x0c \t]*from\s+([\w.]+)\s+import\b")
 _FOR_AVAILABILITY = "importlib.util.find_spec"
 """In ruff's message about an import in a `try` that only asks whether a package is installed."""
 _REGISTERING = frozenset(
@@ -20,70 +29,206 @@ _REGISTERING = frozenset(
 """Modules that are imported so that what they define is registered."""
 _SIDE_EFFECTS = frozenset(("Axes3D", "antigravity", "readline", "rlcompleter", "this"))
 _REASON = re.compile(
-    r"#.*\b(?:side[- ]?effects?|regist\w+|re-?export\w*|fixtures?|back\w*[- ]compat\w*|compat\w*|public|needed"
+    r"\b(?:side[- ]?effects?|regist\w+|re-?export\w*|fixtures?|back\w*[- ]compat\w*|compat\w*|public|needed"
     r"|used (?:by|in)|keep)\b",
     re.IGNORECASE,
 )
 _TEST = re.compile(r"(?:^|/)(?:test_[^/]*|[^/]*_tests?|conftest|tests?)\.py$|(?:^|/)tests?/")
 _PYTHON_2_NAMES = frozenset(("basestring", "cmp", "file", "long", "raw_input", "reduce", "unichr", "unicode", "xrange"))
 _PYTHON_2_OR_3 = re.compile(r"\bPY[23]\b|\bsix\b|sys\.version_info")
-_OTHER_LOGGERS = re.compile(r"^\s*(?:from|import)\s+(?:loguru|structlog|logbook|eliot)\b", re.MULTILINE)
-_LOGGING = re.compile(r"^\s*(?:import\s+(?:[\w.]+(?:\s+as\s+\w+)?,\s*)*logging\b|from\s+logging\b)", re.MULTILINE)
-_LOGGER = re.compile(r"([\w.]+)\.(?:debug|info|warn|warning|error|critical|fatal|exception|log)\(")
+_OTHER_LOGGERS = re.compile(r"^[ \t]*(?:from|import)[ \t]+(?:loguru|structlog|logbook|eliot)\b", re.MULTILINE)
+_LOGGING = re.compile(
+    r"^[ \t]*(?:import[ \t]+(?:[\w.]+(?:[ \t]+as[ \t]+\w+)?,[ \t]*)*logging\b|from[ \t]+logging\b)", re.MULTILINE
+)
+_LOGGER = re.compile(r"(?<![\w.])([\w.]+)\.(?:debug|info|warn|warning|error|critical|fatal|exception|log)\(")
+_OF_LOGGING = re.compile(r"\b(?:getLogger|logging)\b")
+_TARGET = re.compile(r"(?<!\w)(\w+)\s*(?=:|$)")
+"""A name to the left of `=`, before or without an annotation."""
+_ASSIGNED = re.compile(r"([\w\s,()*]*)(?::[^=]+)?=(?!=)")
+_FIRST_OF_TARGET = re.compile(r"(?:^|,)[\s(*]*(\w+)")
+_NOT_AN_ATTRIBUTE = re.compile(r"(?<![\w.])\w+")
+_BINDS = re.compile(r"\b(?:def|class)\s+(\w+)|^\s*(?:\w+,\s*)*(\w+)\s*[:=]")
+_EMPTY = re.compile(r"\s*(\w+)\s*(?::[^=]+)?=\s*None\b")
+_BESIDE_CODE = re.compile(r"(?:#[ \t]*type:|^[ \t]*(?:>>>|\.\.\.)[ \t])([^\n]*)", re.MULTILINE)
+"""Type comments and doctests, which ruff does not read."""
+_PARAMETERS = re.compile(r"\b(?:def\s+\w+\s*|usefixtures)\(([^)]*)")
+_IMPORTS = re.compile(r"\bfrom\s+([\w.]+)\s+import\s+(\((?:[^()#]++|#[^\n]*+)*+|(?:[^\n\\(]++|\\\r?\n)*+)")
+_NAMES_OR_ALL = re.compile(r"\w+|\*")
+_ALIASES = re.compile(r"\b(\w+)\s+as\s+(\w+)")
+_ATTRIBUTES = re.compile(r"(?<!\w)(\w++)\.(?=(\w+))")
+_SHAPES = re.compile(r"[\[,]\s*[\"']([^\"']*)[\"']\s*\]")
+"""`Float[Array, "batch dim"]` of jaxtyping."""
+_JAXTYPING = re.compile(r"\bjaxtyping\b")
 _DEFINES_LATER = re.compile(r"\bdef __getattr__\(|\bglobals\(\)|\bsys\.modules\[|\bexec\(")
 _NOTEBOOK = re.compile(r"^# (?:%%|In\[|COMMAND -----|MAGIC )", re.MULTILINE)
 _DEFINITION, _LOOP = re.compile(r"\s*(?:async\s+)?(?:def|class)\b"), re.compile(r"\s*(?:async\s+)?(?:for|while)\b")
-_EXPECTS_ERROR = re.compile(r"^\s*(?:async )?with\b.*(?:raises|warns|deprecated|assertRaises|assertWarns|suppress)")
+_EXPECTS_ERROR = re.compile(r"\s*(?:async )?with\b.*(?:raises|warns|deprecated|assertRaises|assertWarns|suppress)")
 _REGISTERED = re.compile(
-    r"^\s*@(?!pytest\b|mock\b|patch\b|unittest\b|static|class|property|parametrize|skip|override"
+    r"\s*@(?!pytest\b|mock\b|patch\b|unittest\b|static|class|property|parametrize|skip|override"
     r"|[\w.]+\.(?:get|post|put|patch|delete|head|options|route|websocket|command|group|task)\b)"
 )
 """A decorator that keeps the function under another name. The names of routes and commands must differ."""
 
 
-def is_intended(rule: str, message: str, bound: str, path: str, line: int, files: Mapping[str, str]) -> bool:
-    """Return whether a finding of ruff's in a file (`files`: path → text) is about what the author intends.
+class PythonSource(Source):
+    """A Python file and what is looked up for its findings: read once, because a file may have thousands of them."""
 
-    `bound` is the code that the finding is on: of an import, the name that it binds.
+    def __init__(self, path: str, text: str) -> None:
+        super().__init__(text, lone_returns=True)
+        self.path = path
+        self._text = text
+        self._found: dict[re.Pattern[str], bool] = {}
+
+    def code(self, line: int) -> str:
+        """The beginning of a line, as far as it is searched."""
+        return self.text(line)[:MAX_CODE]
+
+    def before(self, line: int, column: int) -> str:
+        """The code before a column, as far as it is searched."""
+        return self.text(line)[max(0, column - 1 - MAX_CODE) : column - 1]
+
+    def has(self, pattern: re.Pattern[str]) -> bool:
+        """Return whether a pattern is found in the text."""
+        if pattern not in self._found:
+            self._found[pattern] = pattern.search(self._text) is not None
+        return self._found[pattern]
+
+    @cached_property
+    def beside_code(self) -> frozenset[str]:
+        """The words of type comments and doctests."""
+        return _words(_BESIDE_CODE.findall(self._text))
+
+    @cached_property
+    def fixtures(self) -> frozenset[str]:
+        """The names that pytest looks up: parameters of functions, and names in `usefixtures`."""
+        return _words(_PARAMETERS.findall(self._text))
+
+    @cached_property
+    def loggers(self) -> frozenset[str]:
+        """The names that the file gives to what it takes from `logging`."""
+        parts = (part for line in self.lines for part in pairwise(line[:MAX_CODE].split("=")))
+        return frozenset(
+            name for target, value in parts if _OF_LOGGING.search(value) for name in _TARGET.findall(target)
+        )
+
+    def loads(self, module: str) -> bool:
+        """Return whether a line imports from a module, or from one inside of it."""
+        positions = (bisect_left(self._imported_from, name) for name in (module, f"{module}."))
+        found = [self._imported_from[position] for position in positions if position < len(self._imported_from)]
+        return module in found or any(name.startswith(f"{module}.") for name in found)
+
+    @cached_property
+    def _imported_from(self) -> list[str]:
+        """The modules of all `from module import name`, sorted."""
+        found = (_FROM.match(line[:MAX_CODE]) for line in self.lines)
+        return sorted({match[1] for match in found if match})
+
+    @cached_property
+    def used(self) -> Mapping[str, list[int]]:
+        """The lines that have a name, not as an attribute."""
+        return _lines_of(_NOT_AN_ATTRIBUTE.findall(line) for line in self.lines)
+
+    @cached_property
+    def assigned(self) -> Mapping[str, list[int]]:
+        """The lines that begin with an assignment to a name."""
+        found = (_ASSIGNED.match(line[:MAX_CODE]) for line in self.lines)
+        return _lines_of(_FIRST_OF_TARGET.findall(match[1]) if match else () for match in found)
+
+    @cached_property
+    def opening(self) -> list[int]:
+        """For each line, the nearest one above with an opening bracket; 0 if there is none."""
+        brackets = (number if "(" in line else 0 for number, line in enumerate(self.lines, 1))
+        return [0, *accumulate(brackets, max)]
+
+    def block(self, line: int) -> int:
+        """The nearest line above that is indented less; 0 if there is none."""
+        return self._blocks[0][line - 1]
+
+    def loops(self, line: int) -> Iterator[tuple[int, int]]:
+        """Yield the first and last lines of the loops around a line in its function, the innermost first."""
+        while line := self.block(line):
+            if _DEFINITION.match(self.code(line)):
+                return
+            if _LOOP.match(self.code(line)):
+                yield line, self._blocks[1][line - 1]
+
+    @cached_property
+    def _blocks(self) -> tuple[list[int], list[int]]:
+        """For each line, the nearest one above that is indented less, and the last of those below indented more."""
+        above, last = [0] * len(self.lines), [len(self.lines)] * len(self.lines)
+        around: list[tuple[int, int]] = []
+        for number, code in enumerate(self.lines, 1):
+            if not code.strip():
+                continue
+            indentation = len(code) - len(code.lstrip())
+            while around and around[-1][1] >= indentation:
+                last[around.pop()[0] - 1] = number - 1
+            above[number - 1] = around[-1][0] if around else 0
+            around.append((number, indentation))
+        return above, last
+
+
+def _words(texts: Iterable[str]) -> frozenset[str]:
+    return frozenset(word for text in texts for word in _WORD.findall(text))
+
+
+def _lines_of(names: Iterable[Iterable[str]]) -> Mapping[str, list[int]]:
+    lines = defaultdict(list)
+    for number, found in enumerate(names, 1):
+        for name in found:
+            lines[name].append(number)
+    return lines
+
+
+def is_intended(rule: str, message: str, bound: str, line: int, source: PythonSource, taken: Collection[str]) -> bool:
+    """Return whether a finding of ruff's is about what the author intends.
+
+    `bound` is the code that the finding is on: of an import, the name that it binds. `taken` are the names that other
+    changed files take from this one.
     """
-    text = files[path]
-    source = Source(text)
     quoted = _NAME.search(message)
     name = quoted[1] if quoted else ""
+    code = source.code(line)
     match rule:
         case "F401":
             for_availability = _FOR_AVAILABILITY in message or _is_in_try(source, line)
-            return for_availability or _is_import_intended(name, bound, path, line, files)
+            return for_availability or _is_import_intended(name, bound, line, source, taken)
         case "F811":
             return _is_redefinition_intended(name, message, source, line)
         case "F821":
-            return name in _PYTHON_2_NAMES and _PYTHON_2_OR_3.search(text) is not None
+            return _is_defined_by_what_runs_it(name, code, source)
         case "F841":
             return is_carried_on(name, source, line, assigned=True)
         case "B020":
-            return re.search(rf"\bfor\b.*\b{re.escape(name)}[.\[].*\bin\b", source.text(line)) is not None
+            targets = re.search(r"\bfor\b(.*?)\bin\b", code)
+            return targets is not None and re.search(rf"\b{re.escape(name)}[.\[]", targets[1]) is not None
         case "F822":
-            return _DEFINES_LATER.search(text) is not None
+            return source.has(_DEFINES_LATER)
         case "PLE0605":
             return "(" in source.text(line)  # A call may return a list.
         case "B015" | "B018":
             # In a `try` an expression asks whether something is there.
-            expects_error = _EXPECTS_ERROR.match(source.text(line - 1)) is not None or _is_in_try(source, line)
-            return expects_error or _NOTEBOOK.search(text) is not None
+            expects_error = _EXPECTS_ERROR.match(source.code(line - 1)) is not None or _is_in_try(source, line)
+            return expects_error or source.has(_NOTEBOOK)
         case "PLE1142" | "F704":
-            return _NOTEBOOK.search(text) is not None
+            return source.has(_NOTEBOOK)
         case "PLE1205" | "PLE1206":
             # A logger of another module may format its messages in another way.
-            return not _is_of_logging(source.text(line), text)
+            return not _is_of_logging(code, source)
     return False
 
 
-def _is_import_intended(module: str, bound: str, path: str, line: int, files: Mapping[str, str]) -> bool:
+def imported_name(module: str, bound: str) -> str:
+    """The name that an import binds, of the module that ruff names and the code that it is on."""
+    return bound if bound.isidentifier() else module.rpartition(".")[2]
+
+
+def _is_import_intended(module: str, bound: str, line: int, source: PythonSource, taken: Collection[str]) -> bool:
     """Return whether an unused import is there for its side effect, for another file, or for pytest."""
-    text, code = files[path], Source(files[path]).text(line)
+    path, code = source.path, source.code(line)
     basename = path.rpartition("/")[2]
     last = module.rpartition(".")[2]
-    name = bound if bound.isidentifier() else last
+    name = imported_name(module, bound)
     return (
         # Alembic's `env.py` imports models so that their tables are known.
         basename in ("__init__.py", "__init__.pyi", "conftest.py", "env.py")
@@ -95,69 +240,55 @@ def _is_import_intended(module: str, bound: str, path: str, line: int, files: Ma
         or (basename == "apps.py" and code.startswith((" ", "\t")))
         # `import plugins.check`
         or ("." in module and may_have_side_effects(module, bound, code))
-        or _REASON.search(code) is not None
-        or re.search(rf"#\s*type:.*\b{re.escape(name)}\b", text) is not None
-        or (_TEST.search(path) is not None and name in _fixture_names(text))
-        or any(_mentions(other, name, path) for other_path, other in files.items() if other_path != path)
+        or _REASON.search(source.text(line).partition("#")[2][:MAX_CODE]) is not None
+        or name in source.beside_code
+        or (_TEST.search(path) is not None and name in source.fixtures)
+        or name in taken
     )
 
 
-def _is_of_logging(code: str, text: str) -> bool:
+def _is_defined_by_what_runs_it(name: str, code: str, source: PythonSource) -> bool:
+    """Return whether Python 2, Sphinx, kernprof or jaxtyping knows a name that looks undefined."""
+    return (
+        (name in _PYTHON_2_NAMES and source.has(_PYTHON_2_OR_3))
+        or (name == "tags" and f"/{source.path}".endswith("/conf.py"))
+        or (name == "profile" and code.strip() == "@profile")
+        or (source.has(_JAXTYPING) and name in _words(_SHAPES.findall(code)))
+    )
+
+
+def _is_of_logging(code: str, source: PythonSource) -> bool:
     """Return whether a line calls `logging` itself, or a logger that the file takes from it."""
-    if _OTHER_LOGGERS.search(text) or not _LOGGING.search(text):
+    if source.has(_OTHER_LOGGERS) or not source.has(_LOGGING):
         return False
     called = _LOGGER.search(code)
     name = called[1].rpartition(".")[2] if called else "logging"
-    return (
-        name == "logging" or re.search(rf"\b{name}\s*(?::[^=\n]+)?=[^=\n]*\b(?:getLogger|logging)\b", text) is not None
-    )
+    return name == "logging" or name in source.loggers
 
 
-def is_carried_on(name: str, source: Source, line: int, *, assigned: bool) -> bool:
+def is_carried_on(name: str, source: PythonSource, line: int, *, assigned: bool) -> bool:
     """Return whether an iteration of a loop around a line uses what an earlier one assigns.
 
     `assigned`: the line assigns the name, and one above uses it; else the line uses it, and one below assigns it.
     """
-    used = re.compile(rf"(?<![\w.]){re.escape(name)}\b")
-    assigns = re.compile(rf"\s*(?:[\w, ()*]+,\s*)?\(?{re.escape(name)}\b[\w, ()*]*(?::[^=]+)?=(?!=)")
-    for first, last in _loops(source, line):
-        if assigned and any(used.search(source.text(number)) for number in range(first, line)):
-            return True
-        if not assigned and any(assigns.match(source.text(number)) for number in range(line + 1, last + 1)):
-            return True
-    return False
+    numbers = (source.used if assigned else source.assigned).get(name, ())
+    return any(
+        _has_between(numbers, first, line - 1) if assigned else _has_between(numbers, line + 1, last)
+        for first, last in source.loops(line)
+    )
 
 
-def _loops(source: Source, line: int) -> Iterator[tuple[int, int]]:
-    """Yield the first and last lines of the loops around a line in its function, the innermost first."""
-    indentation = _indentation(source.text(line))
-    for number in range(line - 1, 0, -1):
-        code = source.text(number)
-        if not code.strip() or _indentation(code) >= indentation:
-            continue
-        indentation = _indentation(code)
-        if _DEFINITION.match(code):
-            return
-        if _LOOP.match(code):
-            below = range(line + 1, len(source.lines) + 1)
-            texts = ((at, source.text(at)) for at in below)
-            ends = (at for at, text in texts if text.strip() and _indentation(text) <= indentation)
-            yield number, next(ends, len(source.lines) + 1) - 1
+def _has_between(numbers: Sequence[int], first: int, last: int) -> bool:
+    return bisect_left(numbers, first) < bisect_right(numbers, last)
 
 
-def _is_in_try(source: Source, line: int) -> bool:
+def _is_in_try(source: PythonSource, line: int) -> bool:
     """Return whether a line stands right in a `try`: an import there asks whether a package is installed."""
-    indentation = _indentation(source.text(line))
-    above = (source.text(number) for number in range(line - 1, 0, -1))
-    opened = next((text for text in above if text.strip() and _indentation(text) < indentation), "")
-    return opened.strip() == "try:"
+    opened = source.block(line)
+    return opened > 0 and source.code(opened).strip() == "try:"
 
 
-def _indentation(text: str) -> int:
-    return len(text) - len(text.lstrip())
-
-
-def may_be_a_module(module: str, bound: str, code: str, source: Source) -> bool:
+def may_be_a_module(module: str, bound: str, code: str, source: PythonSource) -> bool:
     """Return whether `from package import name` may import a module, which is needed if it has side effects.
 
     One from which another line imports (`from package.name import …`) is loaded anyway.
@@ -167,9 +298,8 @@ def may_be_a_module(module: str, bound: str, code: str, source: Source) -> bool:
     imported = _FROM.match(code)
     if imported is None:
         return False
-    package = imported[1] + ("" if imported[1].endswith(".") else ".")
-    loaded = re.compile(rf"\s*from\s+{re.escape(package + bound)}(?:\.[\w.]+)?\s+import\b")
-    return not any(loaded.match(line) for line in source.lines)
+    name = imported[1] + ("" if imported[1].endswith(".") else ".") + bound
+    return not source.loads(name)
 
 
 def may_have_side_effects(module: str, bound: str, code: str) -> bool:
@@ -178,37 +308,53 @@ def may_have_side_effects(module: str, bound: str, code: str) -> bool:
     return plain and bound == module and module.partition(".")[0] not in sys.stdlib_module_names
 
 
-@lru_cache(maxsize=8)
-def _fixture_names(text: str) -> frozenset[str]:
-    """The names that pytest looks up: parameters of functions, and names in `usefixtures`."""
-    parameters = re.findall(r"\bdef\s+\w+\s*\(([^)]*)\)", text)
-    used = re.findall(r"usefixtures\(([^)]*)\)", text)
-    return frozenset(re.findall(r"\w+", " ".join((*parameters, *used))))
-
-
-def _mentions(text: str, name: str, path: str) -> bool:
-    """Return whether another changed file takes a name from the module at `path`, in code or in a string."""
+def module_name(path: str) -> str:
+    """The last part of the name under which other files import a file."""
     *directories, basename = path.removesuffix(".py").removesuffix(".pyi").split("/")
-    module = directories[-1] if basename == "__init__" and directories else basename
-    if name not in text or module not in text:
-        return False
-    own, of = re.escape(name), re.escape(module)
-    aliases = "|".join((of, *re.findall(rf"\b{of}\s+as\s+(\w+)", text)))
-    listed = rf"\bfrom\s+[\w.]*\b{of}\s+import\s+(?:\([^)]*\b{own}\b|[^\n(]*\b{own}\b|\*)"
-    return re.search(rf"\b(?:{aliases})\.{own}\b|{listed}", text) is not None
+    return directories[-1] if basename == "__init__" and directories else basename
 
 
-def _is_redefinition_intended(name: str, message: str, source: Source, line: int) -> bool:
+def taken_elsewhere(imported: Mapping[str, Collection[str]], files: Mapping[str, str]) -> Mapping[str, set[str]]:
+    """Return, by path, those of the names that files import (`imported`, by path) which other files take from them."""
+    taken: defaultdict[str, set[str]] = defaultdict(set)
+    for other, text in files.items() if imported else ():
+        pairs = _taken_from_modules(text)
+        modules = {module for module, _ in pairs}
+        for path, names in imported.items():
+            module = module_name(path)
+            if module in modules and path != other:
+                takes_all = (module, "*") in pairs
+                taken[path] |= {name for name in names if takes_all or (module, name) in pairs}
+    return taken
+
+
+def _taken_from_modules(text: str) -> set[tuple[str, str]]:
+    """The last part of the name of a module, and a name that a text takes from it, in code or in a string."""
+    modules_of = {alias: module for module, alias in _ALIASES.findall(text)}
+    attributes = _ATTRIBUTES.findall(text)
+    return {
+        *attributes,
+        *((modules_of.get(owner, owner), name) for owner, name in attributes),
+        *(
+            (module.rpartition(".")[2], name)
+            for module, names in _IMPORTS.findall(text)
+            for name in _NAMES_OR_ALL.findall(names)
+        ),
+    }
+
+
+def _is_redefinition_intended(name: str, message: str, source: PythonSource, line: int) -> bool:
     """Return whether what redefines a name is a parameter (a fixture), or what was first defined is registered."""
-    own = re.escape(name)
-    defines = rf"\b(?:def|class)\s+{own}\b|\bimport\b|^\s*(?:\w+,\s*)*{own}\s*[:=]"
-    opened = next((above for above in reversed(source.lines[: line - 1]) if "(" in above), "")
-    listed = "import" in opened and re.match(rf"\s+{own}\b", source.text(line))
-    if not listed and not re.search(defines, source.text(line)):
+    code, opened = source.code(line), source.code(source.opening[line - 1])
+    is_listed = "import" in opened and (_WORD.findall(code)[:1] == [name] and code[:1].isspace())
+    is_bound = re.search(r"\bimport\b", code) or any(name in match.groups() for match in _BINDS.finditer(code))
+    if not is_listed and not is_bound:
         return True
     first = re.search(r"from line (\d+)", message)
     if first is None:
         return False
-    if re.match(rf"\s*{own}\s*(?::[^=]+)?=\s*None\b", source.text(int(first[1]))):
+    defined = source.line(int(first[1]))
+    empty = _EMPTY.match(source.code(defined))
+    if empty is not None and empty[1] == name:
         return True  # A place that is filled later.
-    return int(first[1]) > 1 and _REGISTERED.match(source.text(int(first[1]) - 1)) is not None
+    return _REGISTERED.match(source.code(defined - 1)) is not None

@@ -9,6 +9,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence, Set
+from functools import lru_cache
 
 from pydantic import BaseModel, ConfigDict, PositiveInt, TypeAdapter
 
@@ -17,6 +18,7 @@ from reviews.config.linters.python import NEWEST
 from reviews.engines import dialects
 from reviews.engines.analyzer import Analyzer
 from reviews.engines.analyzers import python_names
+from reviews.engines.analyzers.python_names import PythonSource
 from reviews.engines.source import Edit, Position, Source
 from reviews.findings import Finding, Severity, Suggestion
 
@@ -69,6 +71,11 @@ _TASTE = {
     "PLE0101": re.compile(r"\s*return\s+(?:await\s+)?[\w.]+\("),
 }
 """Lines of code on which a rule is a matter of taste."""
+_SEVERAL = {
+    UNUSED_IMPORT: ("{} imported but unused", "Remove unused imports"),
+    UNUSED_VARIABLE: ("Local variables {} are assigned to but never used", "Remove assignments to unused variables"),
+}
+"""Message and fix of a remark about several names."""
 _ATTRIBUTE = "useless attribute access"
 """In the message of `B018`."""
 _GETTEXT = "`_`"
@@ -113,55 +120,86 @@ class _Entry(BaseModel):
 
 
 _OUTPUT = TypeAdapter(list[_Entry])
+_has_template_tag = lru_cache(maxsize=1)(dialects.has_template_tag)
+"""A line may have thousands of names."""
 
 
 def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
     """Read ruff's JSON, in which paths are absolute, into findings in `files`, which were written below `root`."""
-    by_line: dict[tuple[str, str, int], list[_Entry]] = {}
-    sources: dict[str, Source] = {}
-    needed: dict[str, set[Edit]] = {}
+    sources: dict[str, PythonSource] = {}
+    by_path: dict[str, list[_Entry]] = {}
     for entry in _OUTPUT.validate_json(output):
         path = os.path.relpath(entry.filename, root)
-        source = sources.get(path) or sources.setdefault(path, Source(files[path], lone_returns=True))
-        rule = entry.code or SYNTAX
-        line = source.line(entry.location.row)
-        if rule == UNDEFINED and dialects.has_template_tag(source.text(line)):
-            rule = SYNTAX  # `{{ cookiecutter.name }}` is a set in a set for ruff.
-        if python_names.is_intended(rule, entry.message, _bound(entry, source), path, line, files):
-            needed.setdefault(path, set()).update(_edits(entry))
-            continue
-        # `import a, b` is one remark.
-        key = (path, rule, line) if rule == UNUSED_IMPORT else (path, rule, -len(by_line) - 1)
-        by_line.setdefault(key, []).append(entry)
+        by_path.setdefault(path, []).append(entry)
+        if path not in sources:
+            sources[path] = PythonSource(path, files[path])
+    imported = {
+        path: {
+            python_names.imported_name(_name(entry), _bound(entry, sources[path]))
+            for entry in entries
+            if entry.code == UNUSED_IMPORT
+        }
+        for path, entries in by_path.items()
+    }
+    taken = python_names.taken_elsewhere({path: names for path, names in imported.items() if names}, files)
     findings = [
-        _finding(path, rule, entries, sources[path], needed.get(path, set()))
-        for (path, rule, _), entries in by_line.items()
+        finding
+        for path, entries in by_path.items()
+        for finding in _findings(entries, sources[path], taken.get(path, set()))
     ]
     return dialects.first_errors(findings, files, (SYNTAX,), dialects.is_python_dialect)
 
 
-def _finding(
-    path: str, rule: str, entries: Sequence[_Entry], source: Source, needed: Set[Edit] = frozenset()
-) -> Finding:
-    """The finding of one entry, or of several unused imports on one line.
+def _findings(entries: Sequence[_Entry], source: PythonSource, taken: Set[str]) -> list[Finding]:
+    """The findings in one file. `taken` are the names that other files take from it."""
+    remarks: dict[tuple[str | int, ...], list[_Entry]] = {}
+    needed: set[Edit] = set()
+    for entry in entries:
+        rule = entry.code or SYNTAX
+        line = source.line(entry.location.row)
+        if rule == UNDEFINED and _has_template_tag(source.text(line)[: dialects.MAX_LINE]):
+            rule = SYNTAX  # `{{ cookiecutter.name }}` is a set in a set for ruff.
+        if python_names.is_intended(rule, entry.message, _bound(entry, source), line, source, taken):
+            needed.update(_edits(entry))
+            continue
+        remarks.setdefault((rule, *_same(entry, line, len(remarks))), []).append(entry)
+    return [_finding(str(rule), same, source, needed) for (rule, *_), same in remarks.items()]
+
+
+def _same(entry: _Entry, line: int, number: int) -> tuple[str | int, ...]:
+    """What is equal in entries that are one remark; `number` is that of the remark if there are no others."""
+    if entry.code == UNUSED_VARIABLE:
+        return (line,)  # `x = y = 1`
+    if entry.code == UNUSED_IMPORT:
+        # `import a, b`, and all names of a statement: one fix removes them.
+        return (min((edit.location.row for edit in entry.fix.edits), default=line) if entry.fix else line,)
+    return (line, entry.message) if entry.fix is None else (number, "")
+
+
+def _finding(rule: str, entries: Sequence[_Entry], source: PythonSource, needed: Set[Edit]) -> Finding:
+    """The finding of one entry, of several unused names, or of several entries with one message on one line.
 
     `needed` are edits that remove a name that something needs: ruff's fix of one name of an import removes all others
     of the statement that the file does not use.
     """
     first = entries[0]
-    start, end = source.line(first.location.row), source.line(first.end_location.row)
-    code = source.text(start)
+    start = min(source.line(entry.location.row) for entry in entries)
+    # An end in column 1 is the end of the previous line.
+    end = max(source.line(entry.end_location.row) - (entry.end_location.column == 1) for entry in entries)
+    code = source.code(start)
     message, fix = first.message, (first.fix.message or "") if first.fix else ""
-    if len(entries) > 1:
-        names = [entry.message.partition("` ")[0] + "`" for entry in entries]
-        message = f"{', '.join(names[:-1])} and {names[-1]} imported but unused"
-        fix = "Remove unused imports" if first.fix else ""
+    names = list(dict.fromkeys(f"`{_name(entry)}`" for entry in entries))
+    if rule in _SEVERAL and len(names) > 1:
+        message, removal = _SEVERAL[rule]
+        message = message.format(f"{', '.join(names[:-1])} and {names[-1]}")
+        fix = removal if first.fix else ""
     return Finding(
-        path=path,
+        path=source.path,
         start_line=start,
-        # An end in column 1 is the end of the previous line.
-        end_line=max(start, end - 1 if first.end_location.column == 1 else end),
-        severity=_severity(first, source) if not _may_be_modules(entries, code, source) else Severity.INFO,
+        end_line=max(start, end),
+        severity=min((_severity(entry, source) for entry in entries), key=lambda severity: severity.rank)
+        if not _may_be_modules(entries, code, source)
+        else Severity.INFO,
         rule=rule,
         rule_url=first.url or "",
         message=message,
@@ -173,15 +211,15 @@ def _finding(
     )
 
 
-def _severity(entry: _Entry, source: Source) -> Severity:
+def _severity(entry: _Entry, source: PythonSource) -> Severity:
     """The severity of an entry, by its rule and the code that it is on."""
     rule, line = entry.code or SYNTAX, source.line(entry.location.row)
-    code = source.text(line)
+    code = source.code(line)
     if _ATTRIBUTE in entry.message or (rule in _TASTE and _TASTE[rule].match(code)):
         return Severity.INFO
     if rule == UNDEFINED and (
         _GETTEXT in entry.message
-        or _UNEVALUATED.search(code[: entry.location.column - 1])
+        or _UNEVALUATED.search(source.before(line, entry.location.column))
         or python_names.is_carried_on(_bound(entry, source), source, line, assigned=False)
     ):
         return Severity.MINOR  # The file does not show that the line fails when it runs.
@@ -191,31 +229,30 @@ def _severity(entry: _Entry, source: Source) -> Severity:
 
 
 def _bound(entry: _Entry, source: Source) -> str:
-    """The code that an entry is on; empty if it has several lines."""
+    """The code that an entry is on, as far as a name may reach; empty if it has several lines."""
     start, end = entry.location, entry.end_location
-    return source.text(source.line(start.row))[start.column - 1 : end.column - 1] if start.row == end.row else ""
+    code = source.text(source.line(start.row))[start.column - 1 : end.column - 1] if start.row == end.row else ""
+    return code[: python_names.MAX_NAME]
 
 
-def _may_be_modules(entries: Sequence[_Entry], code: str, source: Source) -> bool:
+def _may_be_modules(entries: Sequence[_Entry], code: str, source: PythonSource) -> bool:
     """Return whether all unused imports of a line may be modules that are imported for their side effects.
 
     A module of which another line imports something is loaded anyway.
     """
     return all(
-        entry.code == UNUSED_IMPORT
-        and python_names.may_be_a_module(_module(entry), _bound(entry, source), code, source)
+        entry.code == UNUSED_IMPORT and python_names.may_be_a_module(_name(entry), _bound(entry, source), code, source)
         for entry in entries
     )
 
 
-def _module(entry: _Entry) -> str:
-    return entry.message.removeprefix("`").partition("`")[0]
+def _name(entry: _Entry) -> str:
+    """The name that a message quotes: of an import, with its module."""
+    return entry.message.partition("`")[2].partition("`")[0][: python_names.MAX_NAME]
 
 
 def _may_be_needed(entry: _Entry, code: str, source: Source) -> bool:
-    return entry.code == UNUSED_IMPORT and python_names.may_have_side_effects(
-        _module(entry), _bound(entry, source), code
-    )
+    return entry.code == UNUSED_IMPORT and python_names.may_have_side_effects(_name(entry), _bound(entry, source), code)
 
 
 def _suggestion(entries: Sequence[_Entry], source: Source) -> Suggestion | None:

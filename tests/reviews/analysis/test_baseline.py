@@ -2,7 +2,11 @@
 
 import pytest
 
+from reviews import engines
+from reviews.analysis.baseline import BaseFile, compare
+from reviews.config.linters import NO_SETTINGS
 from reviews.findings import Report
+from reviews.github.patches import Hunk
 from sandbox import PullRequest, Repository, Sandbox
 from tests.support.runs import admit, run
 
@@ -140,6 +144,52 @@ def test_what_the_base_has_is_not_reported(repo: Repository, after: str) -> None
     assert (report.findings, report.outside_changes) == ((), 0)
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "new"),
+    [
+        ("import os, sys\n", "import os\nimport sys\n", []),
+        ("import os\nimport sys\n", "import os, sys\n", []),
+        ("import sys, os\n", "import os, sys\n", []),
+        ("from typing import Dict, List\n", "from typing import (\n    Dict,\n    List,\n)\n", []),
+        ("from typing import (\n    Dict,\n    List,\n)\n", "from typing import Dict, List\n", []),
+        ("import os, sys\n" + "# a\n" * 20, "import os\n" + "# a\n" * 20 + "import sys\n", []),
+        ("import os\n", "import os, sys\n", ["`sys` imported but unused"]),
+        ("import os\n", "import sys, os, re\n", ["`sys` and `re` imported but unused"]),
+        ("import a1\n", "import a2\n", ["`a2` imported but unused"]),
+        ("import os\n", "import os\n\n\ndef f():\n    import os\n", ["`os` imported but unused"]),
+    ],
+)
+def test_only_unused_names_that_the_base_has_not_are_new(
+    repo: Repository, before: str, after: str, new: list[str]
+) -> None:
+    found = report_of(opened(repo, {"a.py": before}, {"a.py": after})).findings
+    assert [finding.message for finding in found if finding.rule == "F401"] == new
+
+
+def test_functions_in_another_order_are_defined_twice_as_before(repo: Repository) -> None:
+    one, two, other = "def f(a):\n    print(a)\n", "def f(b, c):\n    print(b, c)\n", "def g():\n    print(1)\n"
+    before, after = ("\n\n".join(texts) for texts in ((one, other, two), (other, two, one)))
+    report = report_of(opened(repo, {"a.py": before}, {"a.py": after}))
+    assert (report.findings, report.pre_existing) == ((), 1)
+
+
+@pytest.mark.parametrize(
+    ("old", "name", "text"),
+    [
+        ("bin/tool", "bin/tool.py", "import os\n\n\ndef f():\n    x = 1\n    print(undefined)\n" + "f()\n" * 9),
+        ("tool.py.in", "tool.py", "import os\n\n\ndef f():\n    x = 1\n    print(undefined)\n" + "f()\n" * 9),
+        ("tool.txt", "tool.js", "debugger;\n" + "f(1);\n" * 9),
+    ],
+)
+def test_a_file_that_becomes_source_is_compared_as_source(repo: Repository, old: str, name: str, text: str) -> None:
+    repo.commit({old: text})
+    pull = repo.open_pull_request(renames={old: name}, changes={}, author="mona")
+    pull.push({name: text.replace("(", " (", 1)})
+    report = report_of(pull)
+    assert report.findings == ()
+    assert report.pre_existing > 0
+
+
 def test_a_copy_of_what_the_base_has_is_reported(repo: Repository) -> None:
     one, other = FUNCTION.format("same"), FUNCTION.format("same").replace("def f", "def h")
     pull = opened(repo, {"a.py": CALLED + one}, {"a.py": CALLED + one + other})
@@ -161,6 +211,15 @@ def test_a_renamed_file_is_compared_with_its_old_name(repo: Repository) -> None:
     assert [finding.rule for finding in report_of(pull).findings] == ["F401"]
 
 
+@pytest.mark.slow
+def test_rewritten_lines_are_compared_in_linear_time() -> None:
+    before, after = ([f"print(f'a', {number}{end}" for number in range(7_000)] for end in (")", ", 1)"))
+    hunk = Hunk(1, len(after), frozenset(range(1, len(after) + 1)), removed=tuple(before))
+    found = engines.run_analyzers({"a.py": "\n".join(after)}).findings
+    bases = {"a.py": BaseFile("a.py", "\n".join(before))}
+    assert compare(found, bases, {"a.py": [hunk]}, NO_SETTINGS).pre_existing == len(found) == len(after)
+
+
 def test_a_base_that_cannot_be_parsed_proves_nothing(repo: Repository) -> None:
     """Where the base is unknown, findings on changed lines are reported, and none on others."""
     broken = "def f(:\n    pass\n\n\nprint(undefined)\n"
@@ -169,8 +228,6 @@ def test_a_base_that_cannot_be_parsed_proves_nothing(repo: Repository) -> None:
 
 
 def test_the_base_is_analysed_once_for_many_pushes(repo: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
-    from reviews import engines
-
     runs: list[list[str]] = []
     run_each = engines.run_each
 

@@ -3,6 +3,7 @@
 import ast
 import json
 import tracemalloc
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -123,12 +124,42 @@ def findings_of(text: str) -> list[Any]:
     return found
 
 
-def test_a_megabyte_line_makes_a_short_finding() -> None:
-    name = "n" * 1_000_000
-    (finding,) = findings_of(f"print({name})\n")
+@pytest.mark.parametrize("text", ["print({})\n", "for x in ():\n    print({}, x)\n"])
+def test_a_megabyte_name_makes_a_short_finding(text: str) -> None:
+    (finding,) = findings_of(text.format("n" * 600_000))
     assert finding.rule == "F821"
     assert len(finding.message) <= MAX_MESSAGE
     assert len(finding.snippet) <= MAX_SNIPPET
+
+
+HOSTILE: Mapping[str, tuple[str, set[str]]] = {
+    "type-comments": ("import os\n" + "# type: " * 100_000, {"F401"}),
+    "comment": ("import os " + "#" * 100_000, {"F401"}),
+    "blank": ("\n" * 500_000 + "import logging\nlogging.info('a', 1)\n", {"PLE1205"}),
+    "word": (f"import logging\n'{'x' * 900_000}'; logging.info('a', 1)\n", {"PLE1205"}),
+    "annotations": (f"import logging\n'{'logger: ' * 100_000}'\nlogger.info('a', 1)\n", {"F401", "F821"}),
+    "parameters": ("import os\n# " + "def f(" * 150_000, {"F401"}),
+    "names": (f"print({', '.join(f'a{number}' for number in range(8_000))}, '{'x' * 900_000}')\n", {"F821"}),
+    "dense": (
+        "import logging\nfrom a import (\n"
+        + "".join(f"    a{number},\n" for number in range(200))
+        + ")\ndef f(z):\n for q in z:\n"
+        + "".join(f"  b{number} = 1\n  print(c{number})\n" for number in range(1_000))
+        + "".join(f"  import d{number}\n  import os\n" for number in range(1_000))
+        + "".join(f"  q.error('a', {number})\n" for number in range(1_000))
+        + "  pass\n" * 120_000,
+        {"F401", "F811", "F821", "F841"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_names_are_looked_up_in_linear_time(name: str) -> None:
+    """By the square of the length these would take hours, and nothing else would run meanwhile."""
+    text, rules = HOSTILE[name]
+    other = "# os a\n# " + "from test_a import (" * 30_000 + "\n# " + "a as " * 30_000 + "\n"
+    files = {"test_a.py": text, "b.py": other}
+    assert {finding.rule for finding in run_analyzer(ANALYZER, files)} == rules
 
 
 def test_a_fix_on_a_megabyte_line_is_not_offered() -> None:
@@ -138,7 +169,7 @@ def test_a_fix_on_a_megabyte_line_is_not_offered() -> None:
 
 @pytest.mark.slow
 def test_thousands_of_findings_on_a_line_take_little_memory() -> None:
-    line = ";".join(["f''"] * 5_000)
+    line = ";".join(f"a{number}" for number in range(5_000))
     found = findings_of(line + "\n")
     assert len(found) >= 5_000
     assert len(json.dumps(Report(findings=tuple(found)).to_json())) < 1000 * len(found)

@@ -51,6 +51,7 @@ PYTHON: Mapping[str, tuple[str, set[tuple[str, str]]]] = {
     "jax.py": ("from jaxtyping import Float\n\n\ndef f(x: Float['batch dim']): ...\n", set()),
     "both.py": ("import sys\n\nif sys.version_info[0] == 2:\n    text = unicode\n", set()),
     "cells.py": ("# %%\nx = 1\nx\nx == 2\n", set()),
+    "first.py": ("1 == 2\nwith print().raises(): pass", {("B015", "major")}),
     "raising.py": ("import pytest\n\n\ndef test_a(x, y):\n    with pytest.raises(TypeError):\n        x < y\n", set()),
     "asking.py": ("try:\n    str.casefold\nexcept AttributeError:\n    pass\n", set()),
     "loguru_app.py": ("from loguru import logger\n\nlogger.info('{} {}', 1, 2)\n", set()),
@@ -100,6 +101,15 @@ PYTHON: Mapping[str, tuple[str, set[tuple[str, str]]]] = {
     "with.py": ("def f(g):\n    with g() as h:\n        pass\n    x: int = g.h()\n", {("F841", "info")}),
     "arguments.py": ("print('%s %s' % (1,))\n", {("F507", "major")}),
     "keys.py": ("x = {'a': 1, 'a': 2}\n", {("F601", "major")}),
+    # Sphinx, kernprof and jaxtyping define names
+    "docs/conf.py": ("if tags.has('draft'):\n    print(1)\n", set()),
+    "tags.py": ("print(tags)\n", {("F821", "critical")}),
+    "lines.py": ("@profile\ndef f(): ...\n", set()),
+    "profiles.py": ("print(profile)\n", {("F821", "critical")}),
+    "shapes.py": (
+        "from jaxtyping import Array, Float\n\n\ndef f(x: Float[Array, 'dim'], y: Float[Array, \"dim\"]): ...\n",
+        set(),
+    ),
     "default.py": ("def f(x=[]):\n    x.append(1)\n", {("B006", "info")}),
 }
 
@@ -132,6 +142,7 @@ UNUSED: Mapping[str, str] = {
     "app/commented.py": "from forms import Widget  # re-exported for plugins\nimport readline\n",
     "app/silenced.py": "import os  # noqa: F401\nimport sys  # noqa\n",
     "app/typed.py": "from typing import List\n\nx = []  # type: List[int]\n",
+    "app/documented.py": 'import os\n\n\ndef f():\n    """Join.\n\n    >>> os.path.join("a", "b")\n    """\n',
     "tests/conftest.py": "from tests.fixtures import shop\n",
     "tests/test_shop.py": "from tests.fixtures import user\n\n\ndef test_a(\n    user,\n):\n    assert user\n",
     "tests/test_used.py": "import pytest\nfrom shop import db\n\n\n@pytest.mark.usefixtures('db')\ndef t(): ...\n",
@@ -178,21 +189,36 @@ def test_an_import_that_nobody_seems_to_need_is_a_finding() -> None:
         ("import os\r\n", "`os` imported but unused", None),
         ("if True:\n\timport os\n\tx = '😀'\n", "`os` imported but unused", Suggestion(2, 2, None)),
         ("import os", "`os` imported but unused", Suggestion(1, 1, None)),
+        (
+            "from x import (\n    a,\n    b,\n    c,\n)\n\nprint(b)\n",
+            "`x.a` and `x.c` imported but unused",
+            Suggestion(1, 5, "from x import (\n    b,\n)"),
+        ),
     ],
 )
-def test_unused_imports_of_one_line_are_one_remark(text: str, message: str, suggestion: Suggestion | None) -> None:
+def test_unused_imports_of_one_statement_are_one_remark(text: str, message: str, suggestion: Suggestion | None) -> None:
     [finding] = found_in("ruff", {"a.py": text})
     assert finding.message == message
     if suggestion is not None or ";" not in text:
         assert finding.suggestion == suggestion
 
 
+def test_equal_findings_on_one_line_are_one() -> None:
+    files = {"a.py": "print(foo, foo, bar)\nx: 'foo' = foo\n\n\ndef f():\n    x = y = 1\n"}
+    found = [(one.start_line, one.message, one.severity) for one in found_in("ruff", files)]
+    assert found == [
+        (1, "Undefined name `foo`", "critical"),
+        (1, "Undefined name `bar`", "critical"),
+        (2, "Undefined name `foo`", "critical"),
+        (6, "Local variables `x` and `y` are assigned to but never used", "minor"),
+    ]
+
+
 def test_no_fix_removes_a_name_that_another_file_needs() -> None:
     names = "(\n    quote,\n    urlsplit,\n)\n"
     alone = {"app/given.py": f"from urllib.parse import {names}"}
-    offered = [finding.suggestion for finding in found_in("ruff", alone)]
-    assert all(offered)
-    assert len(offered) == 2
+    (both,) = found_in("ruff", alone)
+    assert both.suggestion is not None
     used = {"app/use.py": "from app.given import urlsplit\n\nprint(urlsplit)\n"}
     (quote,) = found_in("ruff", alone | used)
     assert quote.message == "`urllib.parse.quote` imported but unused"
@@ -218,6 +244,15 @@ def test_a_name_of_a_classic_script_may_be_used_elsewhere() -> None:
     assert {finding.rule for finding in found} == {"eslint(no-unused-vars)"}
     lines = {path: sorted(finding.start_line for finding in found if finding.path == path) for path in JAVASCRIPT}
     assert lines == {path: wanted for path, (_, wanted) in JAVASCRIPT.items()}
+
+
+def test_unused_names_of_one_line_are_one_remark_in_javascript() -> None:
+    text = "import { a, b, c } from 'd';\nexport function f() {\n  const x = 1, y = 2;\n  let z = 3;\n  return b;\n}\n"
+    assert {(finding.start_line, finding.message) for finding in found_in("oxlint", {"a.ts": text})} == {
+        (1, "'a' and 'c' are imported but never used."),
+        (3, "'x' and 'y' are declared but never used."),
+        (4, "Variable 'z' is declared but never used."),
+    }
 
 
 def test_a_fixture_of_playwright_is_no_hook() -> None:
@@ -263,6 +298,11 @@ TASTE: Mapping[str, tuple[str, set[tuple[str, str]]]] = {
         "export function f(a) {\n  var poll, other;\n  (poll = () => a(poll))();\n  other = () => a(other);\n}\n",
         {("eslint(no-unused-vars)", "info"), ("eslint(no-unused-vars)", "minor")},
     ),
+    "brand.js": (
+        "export class A {\n  #a;\n  #b = 1;\n  static is(o) {\n    return #a in o;\n  }\n}\n",
+        {("eslint(no-unused-private-class-members)", "minor")},
+    ),
+    "brand_only.js": ("export class A {\n  #a;\n  static is = (o) => #a in o;\n}\n", set()),
     "zero.js": ("export const f = (a) => 0 * a;\n", {("oxc(erasing-op)", "minor")}),
     "enum.ts": ("export enum E {\n  A = 1,\n  B = 1,\n}\n", {("typescript(no-duplicate-enum-values)", "minor")}),
     "sure.ts": (

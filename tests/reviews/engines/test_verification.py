@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from reviews import engines
+from reviews.config import linters
 from reviews.engines import llm, verification
 from reviews.engines.analyzer import Analyzer, AnalyzerFailed, run_analyzer
 from reviews.engines.verification import applied, verify_suggestions
@@ -58,9 +59,9 @@ def test_one_wrong_suggestion_costs_only_itself() -> None:
 
 def test_overlapping_suggestions_are_verified_one_by_one() -> None:
     files = {"a.py": "from x import (\n    a,\n    b,\n)\n"}
-    found = found_in(files)
-    assert [one.suggestion for one in found] == [Suggestion(1, 4, None)] * 2
-    assert [one.suggestion for one in verify_suggestions(found, found, files)] == [Suggestion(1, 4, None)] * 2
+    (found,) = found_in(files)
+    assert found.suggestion == Suggestion(1, 4, None)
+    assert verify_suggestions([found] * 2, [found] * 2, files) == [found] * 2
 
 
 TEXTS = {
@@ -112,6 +113,52 @@ def test_an_import_of_what_the_file_defined_before_may_be_needed() -> None:
         [finding] = verify_suggestions(found, found, files, {"app/values.py": base})
         assert finding.suggestion is None
     [finding] = verify_suggestions(found, found, files, {"app/values.py": "print(LIMIT)\n"})
+    assert finding.suggestion == Suggestion(1, 1, None)
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("app/use.py", "from app.settings import X, \\\n    LIMIT\n\nprint(X, LIMIT)\n"),
+        ("app/use.py", "from app.settings import (\n    X,  # (really)\n    LIMIT,\n)\n\nprint(X, LIMIT)\n"),
+        ("app/use.py", "import importlib\n\nprint(importlib.import_module('app.settings').LIMIT)\n"),
+        ("app/use.py", "from app import settings\n\nprint(getattr(settings, 'LIMIT'))\n"),
+        ("app/use.py", "from app import settings as given\n\nconfig = given\nprint(config.LIMIT)\n"),
+        ("tests/test_use.py", "from app import settings\n\n\ndef test_a(mock):\n    mock(settings, 'LIMIT', 3)\n"),
+        ("run.sh", "#!/bin/sh\npython -c 'from app.settings import X, LIMIT; print(LIMIT)'\n"),
+        ("Dockerfile", 'FROM python:3.14\nCMD ["gunicorn", "app.settings:LIMIT"]\n'),
+    ],
+)
+def test_an_import_that_another_file_may_need_is_not_removed(path: str, text: str) -> None:
+    files = {"app/settings.py": "from app.defaults import (\n    LEAST,\n    LIMIT,\n)\n\nX = 1\n", path: text}
+    assert offered(files).get("F401") is None
+
+
+def test_an_import_that_another_file_has_itself_is_removed() -> None:
+    files = {
+        "app/settings.py": "import os\n\nX = 1\n",
+        "app/use.py": "import os\n\nfrom app.settings import X\n\nprint(os.path.join(X))\n",
+    }
+    assert offered(files) == {"F401": Suggestion(1, 1, None)}
+
+
+def test_thousands_of_imports_are_looked_up_in_linear_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verification, "run_analyzer", lambda *_: [])
+    lines = [f"import a{number}" for number in range(20_000)]
+    text = "\n".join(lines) + "\n# padding" * 60_000
+    found = [
+        Finding("a.py", line, line, Severity.MINOR, "F401", "m", engine="ruff", suggestion=Suggestion(line, line, None))
+        for line in range(1, len(lines) + 1)
+    ]
+    kept = verify_suggestions(found, found, {"a.py": text}, {"a.py": "# padding\n" * 60_000 + "a7 = 1\n"})
+    assert [one.start_line for one in kept if one.suggestion is None] == [8]
+
+
+def test_what_the_settings_turn_off_costs_no_suggestion() -> None:
+    files = {"a.py": "import os\n\nx = 1\nif x == None:\n    pass\n"}
+    settings = linters.parse({"pyproject.toml": "[tool.ruff.lint]\nignore = ['E711']\n"})
+    found, _ = settings.split(found_in(files), files)
+    (finding,) = verify_suggestions(found, found, files, settings=settings)
     assert finding.suggestion == Suggestion(1, 1, None)
 
 
