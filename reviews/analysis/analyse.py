@@ -46,7 +46,9 @@ def analyse_files(
         readable=lambda path: engines.readable(path) or (ask is not None and llm.reads(path)),
     )
     analyzed, turned_off = _run_analyzers(selection, config)
-    comparison = compare(analyzed.findings, selection.bases, selection.hunks, selection.linters, memory)
+    comparison = _judged_by_base(
+        compare(analyzed.findings, selection.bases, selection.hunks, selection.linters, memory), selection
+    )
     paths_in_base = {path: base.path for path, base in selection.bases.items()}
     reportable, outside_changes = _reportable(comparison, selection)
     by_analyzers = [
@@ -174,6 +176,29 @@ def _coverage(
 
 
 # Which findings are reported, and on which lines
+
+
+def _judged_by_base(comparison: Comparison, selection: FileSelection) -> Comparison:
+    """Report errors that may be due to a dialect (internal findings) where the base could be parsed without one.
+
+    And take for known what the analyzer cannot read on the base, where the error is none of the base.
+    """
+    introduced = []
+    for finding in comparison.introduced:
+        base = selection.bases[finding.path].text
+        if not finding.internal:
+            introduced.append(finding)
+        elif base and comparison.is_known(finding):
+            introduced.append(replace(finding, internal=False))
+    accepted = {
+        (finding.path, finding.engine)
+        for finding in introduced
+        if (accepts := engines.analyzer_of(finding).accepts)
+        and engines.analyzer_of(finding).is_parse_error(finding)
+        and (base := selection.bases[finding.path].text)
+        and accepts(base)
+    }
+    return replace(comparison, introduced=tuple(introduced), unknown=comparison.unknown - accepted)
 
 
 def _reportable(comparison: Comparison, selection: FileSelection) -> tuple[list[Finding], int]:

@@ -32,23 +32,23 @@ def without_new(text: str, base: str | None, added: Collection[int], pattern: re
     if pattern is OF_ALL and len(_END.findall(base or "")) > len(_END.findall(text)):
         return pattern.sub(lambda found: "x" * len(found[0]), text)
     lines = text.split("\n")
-    places = list(_places(lines))
-    of_base = Counter(_places((base or "").split("\n")))
-    left = of_base - Counter(place for number, place in enumerate(places, 1) if number not in added)
-    for index, (line, place) in enumerate(zip(lines, places, strict=True)):
+    positions = list(_positions(lines))
+    of_base = Counter(_positions((base or "").split("\n")))
+    left = of_base - Counter(position for number, position in enumerate(positions, 1) if number not in added)
+    for index, (line, position) in enumerate(zip(lines, positions, strict=True)):
         if index + 1 not in added:
             # What it was for is gone: what stands below it now is new.
-            is_new = index + 2 in added and place not in of_base and _OF_NEXT_LINE.search(line) is not None
-        elif is_new := left[place] == 0:
+            is_new = index + 2 in added and position not in of_base and _OF_NEXT_LINE.search(line) is not None
+        elif is_new := left[position] == 0:
             pass
         else:
-            left[place] -= 1
+            left[position] -= 1
         if is_new:
             lines[index] = pattern.sub(lambda found: "x" * len(found[0]), line)
     return "\n".join(lines)
 
 
-def _places(lines: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _positions(lines: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Yield each line, with the next line of code if it is a comment."""
     below = ""
     found = []

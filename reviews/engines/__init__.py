@@ -16,7 +16,7 @@ from reviews.engines import confinement, llm
 from reviews.engines.analyzer import Analyzer, AnalyzerFailed, run_analyzer
 from reviews.engines.analyzers import ANALYZERS
 from reviews.engines.secret_values import blank, secret_values, without_secrets
-from reviews.findings import Finding
+from reviews.findings import Finding, Severity
 from reviews.redaction import storable
 
 __all__ = [
@@ -61,6 +61,7 @@ class AnalyzersRun(NamedTuple):
     """What the analyzers found, which of them ran, which failed with which reason, and what they could not read."""
 
     findings: list[Finding]
+    """An internal one is an error that may be due to a dialect; the base tells. Others are not internal."""
     ran: list[str]
     failures: list[tuple[str, str]]
     unread: dict[str, dict[str, str]]
@@ -128,7 +129,9 @@ def run_each(tasks: Sequence[tuple[Analyzer, Mapping[str, str]]]) -> AnalyzersRu
             result.ran.append(analyzer.name)
             result.failures.extend((analyzer.name, blank(reason, secrets)) for reason in _reasons(outcome.unread))
         result.findings.extend(
-            without_secrets(finding, secrets) for finding in outcome.findings if not finding.internal
+            without_secrets(finding, secrets)
+            for finding in outcome.findings
+            if not finding.internal or finding.severity == Severity.CRITICAL
         )
         for path, reason in _not_parsed(analyzer, outcome).items():
             result.unread.setdefault(path, {})[analyzer.name] = blank(reason, secrets)

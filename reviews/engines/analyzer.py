@@ -58,10 +58,14 @@ class Analyzer:
     """Files of Kodiai's that the command reads, such as its configuration; it sees no others."""
     excluded: tuple[str, ...] = ()
     """Globs of names among `files` that are of another kind: `Dockerfile.md`."""
-    is_source: Callable[[str], bool] | None = None
-    """Whether a text can be of the kind that its name says: a `*.ts` file may be a translation in XML."""
+    is_source: Callable[[str, str], bool] | None = None
+    """Whether a text can be of the kind that its path says: a `*.ts` file may be a translation in XML."""
+    scratch_path: Callable[[str], str] | None = None
+    """The path under which a file is written, if the command skips files of some names: another one for each file."""
     parse_error_rules: tuple[str, ...] = ()
     """Prefixes of the rules that mean that the analyzer could not parse the whole file. No comment suppresses them."""
+    accepts: Callable[[str], bool] | None = None
+    """Whether what the file is for accepts a text, as far as that is sure, although the analyzer cannot parse it."""
     unread: Unread | None = None
     """Turns standard error and the files into findings about files that the analyzer could not load."""
     variants: Callable[[str], tuple[str, ...]] | None = None
@@ -112,7 +116,7 @@ class Analyzer:
         name = path.rpartition("/")[2]
         if any(fnmatchcase(name, glob) for glob in self.excluded):
             return False
-        if text is not None and self.is_source is not None and not self.is_source(text):
+        if text is not None and self.is_source is not None and not self.is_source(path, text):
             return False
         return any(
             fnmatchcase(name, glob)
@@ -221,20 +225,22 @@ def run_analyzer(analyzer: Analyzer, files: Mapping[str, str], seconds: float | 
 
 
 def _run_command(analyzer: Analyzer, options: Sequence[str], files: Mapping[str, str], end: float) -> list[Finding]:
+    paths = {analyzer.scratch_path(path) if analyzer.scratch_path else path: path for path in files}
+    written = {name: files[path] for name, path in paths.items()}
     with (
         scratch.directory() as root,
         tempfile.TemporaryFile() as output,
         tempfile.TemporaryFile() as errors,
     ):
         try:
-            _write(files, root)
+            _write(written, root)
         except (OSError, UnicodeEncodeError) as error:
             raise AnalyzerFailed(f"its input files could not be written: {type(error).__name__}") from error
         program = shutil.which(analyzer.command[0], path=PROGRAMS)
         if program is None:
             raise AnalyzerFailed("it is not installed", whatever_it_reads=True)
         # "./": a name that starts with a dash must not be read as an option.
-        names = [f"./{path}" for path in files] if analyzer.names_files else ["."]
+        names = [f"./{name}" for name in written] if analyzer.names_files else ["."]
         try:
             left = max(0.0, end - time.monotonic())
             command = [program, *analyzer.command[1:], *options, *names]
@@ -253,11 +259,15 @@ def _run_command(analyzer: Analyzer, options: Sequence[str], files: Mapping[str,
             raise AnalyzerFailed(f"it {_describe_exit(status)}{_last_line(errors)}")
         output.seek(0)
         try:
-            found = analyzer.read(output.read(size), files, root)
+            found = analyzer.read(output.read(size), written, root)
             if analyzer.unread is not None:
                 errors.seek(0)
-                found += analyzer.unread(errors.read(confinement.OUTPUT_LIMIT), files)
-            return [bounded(reported) for finding in found if (reported := analyzer.configured(finding))]
+                found += analyzer.unread(errors.read(confinement.OUTPUT_LIMIT), written)
+            found = [replace(finding, path=paths[finding.path]) for finding in found]
+            # Once, for an engine that reports each column of a line.
+            return list(
+                dict.fromkeys(bounded(reported) for finding in found if (reported := analyzer.configured(finding)))
+            )
         except (ValueError, KeyError, TypeError) as error:
             raise AnalyzerFailed(f"its output is invalid: {type(error).__name__}") from error
 

@@ -12,13 +12,13 @@ from dataclasses import replace
 from reviews.engines.source import Source
 from reviews.findings import Finding, Severity
 
-MAX_LINE = 5_000
-"""Characters of a line that are searched for tags."""
+MAX_LINE = 1_000
+"""Characters of a line that are searched."""
 
 _STRINGS = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|`(?:\\.|[^`\\])*`")
 _TAG = re.compile(
     r"\{%[-+~]?\s*\w|[-+~]?%\}"  # Jinja, Django, Liquid, Twig
-    r"|\{\{[-~#/&!>{]?\s*[\w.]+[^{}:,]*\}\}"
+    r"|\{\{[-~#/&!>{]?\s*[\w.][^{}:,]*\}\}"
     r"|\{\{[-~#/&>]\s*\w"
     r"|\{\{-?\s*\$\w+\s*:="  # Go
     r"|<%|<\?(?:php\b|=)"  # ERB, EJS, PHP
@@ -28,10 +28,10 @@ _PYTHON_2 = re.compile(
     r"^\s*(?:print\s+(?:[\"'\w%]|>>)|print\s*>>|exec\s+[\"'\w]|raise\s+[\w.]+\s*,|except\s+[\w.]+\s*,\s*\w+\s*:)"
 )
 _PYTHON_2_TOKENS = re.compile(r"<>|(?<![\w.])(?:0\d+|\d+[lL])\b|\bur\"")
-_SHEBANG_OF_PYTHON_2 = re.compile(r"#!.*\bpython2")
+_SHEBANG_OF_PYTHON_2 = re.compile(r"#![^\n]{0,200}\bpython2")
 _IPYTHON = re.compile(r"^\s*(?:%{1,2}[a-z_]{2,}\b|![\w.~/]|[\w.]+\?{1,2}\s*$)")
 _FLOW = re.compile(
-    r"^\s*(?:import\s+type(?:of)?\b(?!\s*from)|export\s+(?:opaque\s+)?type\s+\w|opaque\s+type\s+\w"
+    r"^[ \t]*(?:import\s+type(?:of)?\b(?!\s*from)|export\s+(?:opaque\s+)?type\s+\w|opaque\s+type\s+\w"
     r"|declare\s+(?:var|function|class|module|export|type|opaque)\b)",
     re.MULTILINE,
 )
@@ -39,12 +39,16 @@ _FIRST_COMMENTS = re.compile(r"(?:\s+|#![^\n]*|//[^\n]*|/\*(?:[^*]|\*(?!/))*\*/)
 _PROPOSALS = re.compile(
     r"\|>|\w::\w|=\s*do\s*\{|^\s*export\s+\w+(?:\s*,\s*\{[^}]*\})?\s+from\b"  # of TC39, which Babel compiles
     r"|^\s*#(?:target|include|includepath|script)\b"  # ExtendScript
+    r"|^\s*\.(?:pragma\s+library\b|import\s+[\w\"])"  # QML
 )
 _TYPOSCRIPT = re.compile(r"^\s*[a-zA-Z][\w-]*(?:\.[a-zA-Z][\w-]*)*\.\d+(?:\.\w+)*\s*(?:[=<>{]|$)")
 """TYPO3's configuration, which was called `*.ts` before TypeScript was."""
 _TEMPLATE_NAME = re.compile(r"\.(?:j2|jinja2?|tmpl|tpl|erb|ejs|hbs|mustache)\.\w+$")
-_MARKUP = re.compile(r"\ufeff?\s*<(?:\?xml\b|!doctype\b|TS\b|html\b)", re.IGNORECASE)
-_ZSH = re.compile(r"^\s*(?:#compdef\b|autoload\s+-|setopt\s|unsetopt\s|zstyle\s|compdef\s|zmodload\s)", re.MULTILINE)
+_TRANSLATION = re.compile(
+    r"\ufeff?(?:\s+|<\?[^>]*>|<!--(?:[^-]|-(?!->))*-->)*+(?:<!doctype\s+TS\b|<TS\s+[\w:]+\s*=)", re.IGNORECASE
+)
+_MARKUP = re.compile(r"\ufeff?(?:\s+|<!--(?:[^-]|-(?!->))*-->)*+<(?:\?xml\b|!doctype\b|html\b)", re.IGNORECASE)
+_ZSH = re.compile(r"^[ \t]*(?:#compdef\b|autoload\s+-|setopt\s|unsetopt\s|zstyle\s|compdef\s|zmodload\s)", re.MULTILINE)
 
 
 def unread(path: str, rule: str, message: str) -> Finding:
@@ -60,6 +64,7 @@ def first_errors(
 ) -> list[Finding]:
     """Keep one parse error per file, the first: the others follow from it. Make it internal if `excused`.
 
+    An error that is excused keeps its severity: it is reported all the same if the base can be parsed.
     `rules` are prefixes of the rules of parse errors; `excused` gets path and text of the file, and the error's line.
     """
     kept: list[Finding] = []
@@ -74,8 +79,9 @@ def first_errors(
             errors[path] = unread(path, rules[0], "This is a template.")
     for path, error in errors.items():
         line = Source(files[path]).text(error.start_line)[:MAX_LINE]
+        is_certain = error.internal or _SHEBANG_OF_PYTHON_2.match(files[path])
         if error.internal or excused(path, files[path], line):
-            errors[path] = replace(error, severity=Severity.INFO, internal=True)
+            errors[path] = replace(error, severity=Severity.INFO if is_certain else error.severity, internal=True)
     internal = {path for path, error in errors.items() if error.internal}
     return [*(finding for finding in kept if finding.path not in internal), *errors.values()]
 
@@ -87,7 +93,7 @@ def is_template_path(path: str) -> bool:
 
 def has_template_tag(line: str) -> bool:
     """Return whether a line has a tag of a template language outside of strings."""
-    return _TAG.search(_STRINGS.sub('""', line)) is not None
+    return _TAG.search(_STRINGS.sub('""', line[:MAX_LINE])) is not None
 
 
 def is_python_dialect(path: str, text: str, line: str) -> bool:
@@ -101,13 +107,14 @@ def is_python_dialect(path: str, text: str, line: str) -> bool:
 
 
 def _is_python_2(line: str) -> bool:
+    line = line[:MAX_LINE]
     return bool(_PYTHON_2.search(line) or _PYTHON_2_TOKENS.search(_STRINGS.sub('""', line)))
 
 
 def is_javascript_dialect(path: str, text: str, line: str) -> bool:
-    """Return whether the error on this line of JavaScript is due to a template, Flow or a proposal of TC39."""
-    line = line.replace("={{", "=")  # JSX: `style={{ width }}`
-    if has_template_tag(line) or _TYPOSCRIPT.search(line) or text.startswith("---\n"):  # Jekyll's front matter
+    """Return whether the error on this line of JavaScript is due to Flow, QML or a proposal of TC39."""
+    line = line[:MAX_LINE]
+    if _TYPOSCRIPT.search(line) or text.startswith("---\n"):  # Jekyll's front matter
         return True
     is_typescript = path.endswith(("ts", ".tsx"))
     return not is_typescript and bool(_PROPOSALS.search(_STRINGS.sub('""', line)) or _FLOW.search(line))
@@ -120,8 +127,13 @@ def is_flow(text: str) -> bool:
 
 
 def is_markup(text: str) -> bool:
-    """Return whether a text is XML or HTML: Qt calls its translations `app_de.ts`."""
+    """Return whether a text is XML or HTML."""
     return _MARKUP.match(text) is not None
+
+
+def is_translation(path: str, text: str) -> bool:
+    """Return whether a file is one of Qt's translations, which are called `app_de.ts`. None of them is TypeScript."""
+    return path.endswith(".ts") and _TRANSLATION.match(text) is not None
 
 
 def is_zsh(text: str) -> bool:

@@ -294,7 +294,7 @@ def _severity(result: _Result, rule: _Rule) -> Severity:
 # Messages (3.11)
 
 _PLACEHOLDER = re.compile(r"\{(\d{1,3})\}|\{\{|\}\}")
-_LINK = re.compile(r"(?<!\\)\[((?:[^\\\]]|\\.)*)\]\(\d+\)")
+_LINK = re.compile(r"(?<!\\)\[((?:[^\\\[\]]|\\.)*)\]\(\d+\)")
 
 
 def _message(message: _Message, rule: _Rule, shared: Mapping[str, _Text]) -> str:

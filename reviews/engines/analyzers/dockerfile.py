@@ -5,6 +5,8 @@ docs, "Dockerfile reference".
 """
 
 import re
+from collections.abc import Sequence
+from functools import lru_cache
 
 _INSTRUCTIONS = frozenset(
     (
@@ -16,8 +18,8 @@ _WITHOUT_ARGUMENTS = frozenset(("CMD", "ENTRYPOINT"))
 _DIRECTIVE = re.compile(r"#\s*(\w+)\s*=\s*(\S+)\s*$")
 _OWN_SYNTAX = re.compile(r"(?:docker\.io/)?docker/dockerfile(?:-upstream)?(?::|@|$)")
 _HEREDOC = re.compile(r"(?:^|\s)\d*<<(-?)([\"']?)([^<\s\"']+)\2(?=\s|$)")
-_QUOTED = re.compile(r"\"[^\"]*<[^\"]*\"|'[^']*<[^']*'")
-_FLAG = re.compile(r"^--\w[\w-]*(?:=\S*)?\s*")
+_QUOTED = re.compile(r"\"[^\"<]*<[^\"]*\"|'[^'<]*<[^']*'")
+_FLAGS = re.compile(r"(?:--\w[\w-]*(?:=\S*)?\s*)*+")
 
 Refusal = tuple[int, str]
 """The line, from 1, and the reason."""
@@ -28,10 +30,11 @@ def has_other_syntax(text: str) -> bool:
     return any(name == "syntax" and not _OWN_SYNTAX.match(value) for name, value in _directives(text))
 
 
+@lru_cache(maxsize=8)
 def refusal(text: str, *, is_fragment: bool = False) -> Refusal | None:
     """Return where and why Docker refuses a Dockerfile, or one with this fragment in it, if that is sure."""
-    escape = next((value for name, value in _directives(text) if name == "escape" and value in ("\\", "`")), "\\")
-    lines = [line.rstrip("\r") for line in text.removeprefix("\ufeff").split("\n")]
+    escape = _escape(text)
+    lines = _lines(text)
     has_stage = is_fragment
     index = 0
     while index < len(lines):
@@ -56,10 +59,34 @@ def refusal(text: str, *, is_fragment: bool = False) -> Refusal | None:
     return None if has_stage else (1, "there is no `FROM`")
 
 
+def begins(text: str) -> bool:
+    """Return whether the first instruction of a text is one that a Dockerfile may begin with."""
+    lines = _lines(text)
+    first = next((index for index, line in enumerate(lines) if not _is_blank(line)), None)
+    if first is None:
+        return False
+    name, _, arguments = _logical_line(lines, first, "\\")[0].partition(" ")
+    return not _refused(name.upper(), arguments, has_stage=False)
+
+
+def instruction(text: str, line: int) -> str:
+    """The instruction that starts on a line (from 1), continued lines joined."""
+    return _logical_line(_lines(text), line - 1, _escape(text))[0]
+
+
+@lru_cache(maxsize=8)
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(line.rstrip("\r") for line in text.removeprefix("\ufeff").split("\n"))
+
+
+def _escape(text: str) -> str:
+    return next((value for name, value in _directives(text) if name == "escape" and value in ("\\", "`")), "\\")
+
+
 def _directives(text: str) -> list[tuple[str, str]]:
     """The parser directives, which are comments before anything else."""
     found = []
-    for line in text.removeprefix("\ufeff").split("\n"):
+    for line in _lines(text):
         directive = _DIRECTIVE.match(line.strip())
         if directive is None:
             break
@@ -71,7 +98,7 @@ def _is_blank(line: str) -> bool:
     return not line.strip() or line.lstrip().startswith("#")
 
 
-def _logical_line(lines: list[str], index: int, escape: str) -> tuple[str, int]:
+def _logical_line(lines: Sequence[str], index: int, escape: str) -> tuple[str, int]:
     """The instruction that starts at `index`, continued lines joined, and the index after it."""
     parts: list[str] = []
     while index < len(lines):
@@ -95,8 +122,7 @@ def _refused(name: str, arguments: str, *, has_stage: bool) -> str:
         return f"there is no instruction `{name[:40]}`"
     if not has_stage and name not in ("FROM", "ARG"):
         return f"`{name}` stands before `FROM`"
-    while flag := _FLAG.match(arguments):
-        arguments = arguments[flag.end() :]
+    arguments = _FLAGS.sub("", arguments, count=1)
     words = arguments.split()
     if not words:
         return "" if name in _WITHOUT_ARGUMENTS else f"`{name}` has no arguments"
@@ -109,7 +135,7 @@ def _refused(name: str, arguments: str, *, has_stage: bool) -> str:
     return ""
 
 
-def _after_heredoc(lines: list[str], index: int, end: str, *, tabs: bool) -> int:
+def _after_heredoc(lines: Sequence[str], index: int, end: str, *, tabs: bool) -> int:
     """The index after the line that ends a here-document; -1 if there is none."""
     for number in range(index, len(lines)):
         if (lines[number].lstrip("\t") if tabs else lines[number]) == end:

@@ -1,11 +1,13 @@
 """hadolint: Dockerfiles, with ShellCheck for the shell in them. Reports what fails or surprises, not what is untidy."""
 
+import mimetypes
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 
-from reviews.engines import dialects, sarif
+from reviews.engines import dialects, kinds, sarif
 from reviews.engines.analyzer import Analyzer
 from reviews.engines.analyzers import dockerfile
 from reviews.engines.source import Source
@@ -22,7 +24,7 @@ RULES = {
     **dict.fromkeys(("DL3007", "SC2115"), Severity.MINOR),
     **dict.fromkeys(("DL3000", "DL3004", "DL3006", "DL3020", "DL3025", "DL3045", "DL4006", "SC2164"), Severity.INFO),
 }
-EXEC_FORM = "DL3025"
+EXEC_FORM, NO_YES = "DL3025", "DL3014"
 HEALTHCHECK = re.compile(r"\s*HEALTHCHECK\b", re.IGNORECASE)
 """Its command is a line of shell in Docker's own examples."""
 # Not reported, for example: unpinned package versions, apt lists left in a layer, labels, no HEALTHCHECK.
@@ -50,7 +52,22 @@ OTHER_KINDS = (
 """Suffixes of files beside a Dockerfile that are none: Docker's list of ignored files, texts, templates, scripts."""
 
 
-_FROM = re.compile(r"^\s*FROM\s", re.MULTILINE | re.IGNORECASE)
+SUFFIXES_OF_OTHER_KINDS = frozenset(
+    (
+        *(glob[2:].lower() for glob in (*kinds.SOURCE, *kinds.SETTINGS) if glob.startswith("*.")),
+        *(suffix[1:] for suffix in mimetypes.MimeTypes().types_map[True] if len(suffix) > 3),
+        *("clj", "coffee", "editorconfig", "elm", "fish", "gitattributes", "gradle", "groovy", "ipynb", "log", "map"),
+        *("mod", "nim", "pyi", "rake", "sass", "styl", "sum", "vb", "zig", "zsh"),
+    )
+)
+"""Suffixes that name another kind of file, or the language that a Dockerfile is for: `Dockerfile.go`."""
+MAX_CODE = 2_000
+"""Characters of an instruction that are searched."""
+_ANSWERED = re.compile(r"\b(?:yes|(?:echo|printf)\s+[\"']?y(?:es)?)\b[^;&|]*\|[^;&|]*\bapt-get\b[^;&|]*", re.IGNORECASE)
+_APT_INSTALL = re.compile(r"\bapt-get\b[^;&|]*")
+_SAYS_YES = re.compile(r"^(?!.*\binstall\b)|\s(?:-[a-z]*y[a-z]*|--yes|--assume-yes|-qq|-q=2)(?=\s|$)")
+_ASSUME_YES = re.compile(r"APT::Get::Assume-Yes[\"'\s=]{1,4}(?:true|yes|1)\b", re.IGNORECASE)
+_FROM = re.compile(r"^[ \t]*FROM\s", re.MULTILINE | re.IGNORECASE)
 
 
 def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
@@ -59,12 +76,42 @@ def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
     for finding in sarif.read(output, files, root):
         if finding.rule in (PARSE_ERROR, NO_FROM):
             finding = _judged(finding, files[finding.path])
-        elif finding.rule == EXEC_FORM and HEALTHCHECK.match(finding.snippet):
+        elif _is_intended(finding, files[finding.path]):
             continue
         findings.append(finding)
     return dialects.first_errors(
         findings, files, (PARSE_ERROR,), lambda path, text, line: dialects.has_template_tag(line)
     )
+
+
+def _is_intended(finding: Finding, text: str) -> bool:
+    """Return whether a command of shell is a health check, or something else than an option says yes to `apt-get`."""
+    if finding.rule == EXEC_FORM:
+        return HEALTHCHECK.match(finding.snippet) is not None
+    if finding.rule != NO_YES:
+        return False
+    configured = _first_assume_yes(text)
+    if configured is not None and configured <= finding.end_line:
+        return True
+    instruction = dockerfile.instruction(text, finding.start_line)
+    if len(instruction) > MAX_CODE:
+        return False
+    left = _ANSWERED.sub("", instruction)
+    return all(_SAYS_YES.search(command) for command in _APT_INSTALL.findall(left))
+
+
+@lru_cache(maxsize=8)
+def _first_assume_yes(text: str) -> int | None:
+    """The first line that makes apt assume yes."""
+    found = _ASSUME_YES.search(text)
+    return text.count("\n", 0, found.start()) + 1 if found else None
+
+
+def _is_source(path: str, text: str) -> bool:
+    """Return whether a text can be a Dockerfile. Of a file whose name ends as another kind's does, its start tells."""
+    suffix = path.rpartition(".")[2].lower()
+    is_other = suffix in SUFFIXES_OF_OTHER_KINDS or suffix.endswith("ignore")
+    return not is_other or dockerfile.begins(text)
 
 
 def _judged(finding: Finding, text: str) -> Finding:
@@ -76,6 +123,7 @@ def _judged(finding: Finding, text: str) -> Finding:
     return replace(
         finding,
         rule=PARSE_ERROR,
+        severity=Severity.CRITICAL,
         start_line=line,
         end_line=line,
         message=f"Docker cannot build this: {reason}.",
@@ -96,6 +144,8 @@ ANALYZER = Analyzer(
     # An empty configuration, so that it searches for no other.
     command=("hadolint", "--no-fail", "--format=sarif", f"--config={CONFIGURATION}"),
     read=read,
+    is_source=_is_source,
+    accepts=lambda text: dockerfile.has_other_syntax(text) or dockerfile.refusal(text) is None,
     own_files=(CONFIGURATION,),
     rules=RULES,
     page="https://github.com/hadolint/hadolint/wiki/{rule}",

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -12,8 +12,11 @@ from reviews.findings import Finding, Severity
 
 SYNTAX = "OXL0001"
 """Rule id of a syntax error."""
+UNUSED_PRIVATE = "eslint(no-unused-private-class-members)"
 UNUSED, REDECLARED = "eslint(no-unused-vars)", "eslint(no-redeclare)"
 UNDEFINED, UNREACHABLE, HOOKS = "eslint(no-undef)", "eslint(no-unreachable)", "react-hooks(rules-of-hooks)"
+NOTHING_READ = b"No files found to lint"
+"""What oxlint prints in place of SARIF if it skips all files."""
 INFO = (
     "eslint(no-async-promise-executor)",
     "eslint(no-ex-assign)",
@@ -29,16 +32,23 @@ INFO = (
 """True, and mostly a matter of taste. oxlint itself knows only errors and warnings."""
 
 
+MAX_CODE = 1_000
+"""Characters of a line that are searched for what is a matter of taste."""
 _MODULE = re.compile(
-    r"^\s*(?:import\b(?!\s*\()|export\b)|\brequire\s*\(|\bmodule\.exports\b|\bexports\.\w", re.MULTILINE
+    r"^[ \t]*(?:import\b(?!\s*\()|export\b)|\brequire\s*\(|\bmodule\.exports\b|\bexports\.\w", re.MULTILINE
 )
 """Signs of a module, whose names at the top are its own. Those of a classic script are for other scripts."""
-_CONFIGURED = re.compile(r"/\*\s*eslint\s+([^*]{1,2000})\*/")
-_OFF = re.compile(r"([\w@/-]+)\s*:\s*[\[\"']*(?:0|off)\b")
+_CONFIGURED = re.compile(r"/\*\s*eslint\s([^*]{1,2000})\*/")
+_OFF = re.compile(r"(?<![\w@/-])([\w@/-]+)\s*:\s*[\[\"']*(?:0|off)\b")
 """Rules that ESLint's configuration comment turns off. Source: ESLint docs, "Configure Rules"."""
 _QUOTED_NAME = re.compile(r"['\"`]([\w$]+)['\"`]")
+_NAME = re.compile(r"[\w$]+")
+_ASSIGNED_WITHIN = re.compile(r"\(\s*([\w$]+)\s*=(?![=>])")
+_TYPES_IN_JSDOC = re.compile(r"@\w+\s*\{([^}\n]*)")
+_PLACES = re.compile(r"\[([^\[\]=]*)\]\s*(?:=|of\b)")
+_BRAND_CHECK = re.compile(r"#([\w$]+)\s+in\b")
 _MEANT = re.compile(r"[\"'`]_")
-_USING = re.compile(r"^\s*(?:await\s+)?using\s")
+_USING = re.compile(r"\s*(?:await\s+)?using\s")
 _CONTINUED = re.compile(r"^(?:var|let|const)\b[^;]*$")
 _FUNCTION = re.compile(r"^\s*(?:export\s+)?(?:async\s+)?function\b")
 _TASTE = {
@@ -52,13 +62,15 @@ _TASTE = {
     "eslint(no-self-compare)": re.compile(r"!=="),
 }
 """Code on which a rule is a matter of taste."""
-_LEAVES = re.compile(r"\s*(?:break|continue|return)\s*;?\s*(?://.*)?")
+_LEAVES = re.compile(r"\s*(?:break|continue|return)\s*(?:;\s*)?(?://.*)?")
 _SCRIPT_ONLY = "at the top level of a script"
 """In the message about code that is correct in a module, which one file without `import` does not show."""
 
 
 def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
     """Read oxlint's SARIF; syntax errors become critical findings."""
+    if output.startswith(NOTHING_READ):
+        return [dialects.unread(path, "syntax-error", "oxlint skips files of this name.") for path in files]
     # As in JavaScript itself, a lone carriage return ends a line.
     read = sarif.read(output, files, root, lone_returns=True)
     findings = [
@@ -67,18 +79,46 @@ def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
     # oxlint reports nothing of a file that only Flow can parse.
     silent = {path for path, text in files.items() if dialects.is_flow(text)}
     findings += [dialects.unread(path, "syntax-error", "This is Flow.") for path in sorted(silent)]
-    return dialects.first_errors(findings, files, ("syntax-error",), dialects.is_javascript_dialect)
+    findings = dialects.first_errors(
+        findings,
+        files,
+        ("syntax-error",),
+        # JSX: `style={{ width }}`
+        lambda path, text, line: dialects.has_template_tag(line.replace("={{", "=")) or dialects.is_markup(text),
+    )
+    return _one_per_line(findings)
+
+
+def _one_per_line(findings: Iterable[Finding]) -> list[Finding]:
+    """Join the remarks about unused names of one line: `import { a, b } from "c"`."""
+    alike: dict[tuple[object, ...], list[Finding]] = {}
+    for number, finding in enumerate(findings):
+        what = finding.message.partition("' is ")[2]
+        is_unused = finding.rule == UNUSED and what != ""
+        key = (finding.path, finding.start_line, finding.severity, what) if is_unused else (number,)
+        alike.setdefault(key, []).append(finding)
+    return [_joined(same) for same in alike.values()]
+
+
+def _joined(findings: Sequence[Finding]) -> Finding:
+    *names, last = dict.fromkeys(f"'{_name(finding)}'" for finding in findings)
+    if not names:
+        return findings[0]
+    what = findings[0].message.partition("' is ")[2]
+    return replace(findings[0], message=f"{', '.join(names)} and {last} are {what}")
 
 
 def _with_severity(finding: Finding, text: str) -> Finding:
+    code = finding.snippet[:MAX_CODE]
     if finding.rule == SYNTAX or finding.rule.startswith("TS("):
-        internal = _SCRIPT_ONLY in finding.message
-        return replace(finding, rule="syntax-error", severity=Severity.CRITICAL, internal=internal)
+        internal = _SCRIPT_ONLY in finding.message or dialects.is_javascript_dialect(finding.path, text, code)
+        message = "This is XML or HTML." if dialects.is_markup(text) else finding.message
+        return replace(finding, rule="syntax-error", severity=Severity.CRITICAL, message=message, internal=internal)
     # `var` in two branches is taste; a second function of one name takes the place of the first.
-    is_taste = finding.rule == REDECLARED and not _FUNCTION.match(finding.snippet)
-    is_taste |= finding.rule == UNUSED and (_is_a_place(finding) or _is_assigned_within(finding, text))
-    is_taste |= finding.rule == UNREACHABLE and _LEAVES.fullmatch(finding.snippet) is not None
-    is_taste |= finding.rule in _TASTE and _TASTE[finding.rule].search(finding.snippet) is not None
+    is_taste = finding.rule == REDECLARED and not _FUNCTION.match(code)
+    is_taste |= finding.rule == UNUSED and _name(finding) in _places(code) | _assigned_within(text)
+    is_taste |= finding.rule == UNREACHABLE and _LEAVES.fullmatch(code) is not None
+    is_taste |= finding.rule in _TASTE and _TASTE[finding.rule].search(code) is not None
     # A story renders in a function without a name.
     is_taste |= finding.rule == HOOKS and ".stories." in finding.path
     if is_taste or finding.rule in INFO:
@@ -88,25 +128,52 @@ def _with_severity(finding: Finding, text: str) -> Finding:
     return finding
 
 
-def _is_a_place(finding: Finding) -> bool:
-    """Return whether an unused name only keeps a place among others: `[key, value]`."""
+def _name(finding: Finding) -> str:
+    """The name that a finding is about; empty if it is about none."""
     name = _QUOTED_NAME.search(finding.message)
-    return (
-        name is not None
-        and re.search(rf"\[[^\]=]*\b{re.escape(name[1])}\b[^\]=]*\]\s*(?:=|of\b)", finding.snippet) is not None
-    )
+    return name[1] if name else ""
 
 
-def _is_assigned_within(finding: Finding, text: str) -> bool:
-    """Return whether the value of an assignment is used although its name is not: `(poll = () => {…})()`."""
-    name = _QUOTED_NAME.search(finding.message)
-    return name is not None and re.search(rf"\(\s*{re.escape(name[1])}\s*=(?![=>])", text) is not None
+# A text of a megabyte can have thousands of findings, so each text is searched once.
 
 
-def _is_in_jsdoc(finding: Finding, text: str) -> bool:
-    """Return whether a name is used as a type in a comment: `@param {Scene} scene`."""
-    name = _QUOTED_NAME.search(finding.message)
-    return name is not None and re.search(rf"@\w+\s*\{{[^}}\n]*\b{re.escape(name[1])}\b", text) is not None
+@lru_cache(maxsize=8)
+def _places(line: str) -> frozenset[str]:
+    """Names of which some only keep a place among others: `[key, value]`."""
+    return _names(_PLACES.findall(line))
+
+
+@lru_cache(maxsize=8)
+def _assigned_within(text: str) -> frozenset[str]:
+    """Names that are assigned where the value is used although the name may not be: `(poll = () => {…})()`."""
+    return frozenset(_ASSIGNED_WITHIN.findall(text))
+
+
+@lru_cache(maxsize=8)
+def _types_in_jsdoc(text: str) -> frozenset[str]:
+    """Names that are used as types in comments: `@param {Scene} scene`."""
+    return _names(_TYPES_IN_JSDOC.findall(text))
+
+
+@lru_cache(maxsize=8)
+def _private_names_asked_for(text: str) -> frozenset[str]:
+    """Private names that only tell whether an object is of the class: `#brand in object`."""
+    return frozenset(_BRAND_CHECK.findall(text))
+
+
+@lru_cache(maxsize=8)
+def _rules_off(text: str) -> frozenset[str]:
+    """Rules that comments of ESLint turn off for the file."""
+    return frozenset(_OFF.findall(" ".join(_CONFIGURED.findall(text))))
+
+
+@lru_cache(maxsize=8)
+def _is_about_react(text: str) -> bool:
+    return "react" in text.lower()
+
+
+def _names(parts: Iterable[str]) -> frozenset[str]:
+    return frozenset(name for part in parts for name in _NAME.findall(part))
 
 
 def _is_noise(finding: Finding, text: str) -> bool:
@@ -115,30 +182,49 @@ def _is_noise(finding: Finding, text: str) -> bool:
     A name that begins with an underscore, is only `using` a resource or is a type in a comment of JSDoc, a global name
     of a classic script, a rule that a comment of ESLint turns off for the file, or a function `use…` that is no hook.
     """
-    if any(finding.rule.endswith(f"({rule})") for rule in _OFF.findall(" ".join(_CONFIGURED.findall(text)))):
+    if finding.rule == UNUSED_PRIVATE and _name(finding).removeprefix("#") in _private_names_asked_for(text):
+        return True
+    if finding.rule.rpartition("(")[2].rstrip(")") in _rules_off(text):
         return True
     if finding.rule == UNUSED:
-        is_meant = _MEANT.search(finding.message) is not None or _USING.search(finding.snippet) is not None
-        return is_meant or _is_global(finding, text) or _is_in_jsdoc(finding, text)
+        is_meant = _MEANT.search(finding.message) is not None or _USING.match(finding.snippet) is not None
+        return is_meant or _is_global(finding, text) or _name(finding) in _types_in_jsdoc(text)
     # Playwright's fixtures get a function `use`, others call what is no hook `useStorage`.
     has_components = finding.path.endswith((".jsx", ".tsx")) and '"use"' not in finding.message
-    return finding.rule == HOOKS and not has_components and "react" not in text.lower()
+    return finding.rule == HOOKS and not has_components and not _is_about_react(text)
 
 
 @lru_cache(maxsize=8)
 def _is_module(text: str) -> bool:
-    """Return whether a text is a module. A large file can have thousands of findings that ask for it."""
+    """Return whether a text is a module."""
     return _MODULE.search(text) is not None
 
 
 def _is_global(finding: Finding, text: str) -> bool:
     """Return whether a finding is about a name at the top of a classic script, which others may use."""
-    if _is_module(text):
-        return False
-    lines = text.split("\n")[: finding.start_line]
-    # A line without indentation is at the top; one with it too if it continues a declaration there.
-    above = next((line for line in reversed(lines) if line[:1] not in ("", " ", "\t", "\r", "}", ")")), "")
-    return above == lines[-1] or _CONTINUED.match(above) is not None
+    return not _is_module(text) and _lines_at_top(text)[finding.start_line - 1]
+
+
+@lru_cache(maxsize=8)
+def _lines_at_top(text: str) -> tuple[bool, ...]:
+    """For each line whether it has no indentation, or continues a declaration on a line without."""
+    at_top, is_continued = [], False
+    for line in text.split("\n"):
+        if begins := line[:1] not in ("", " ", "\t", "\r", "}", ")"):
+            is_continued = _CONTINUED.match(line) is not None
+        at_top.append(begins or is_continued)
+    return tuple(at_top)
+
+
+_MINIFIED = re.compile(r"(?<=[._-])min(?=\.[^/]*$)")
+
+
+def _unskipped(path: str) -> str:
+    """The path under which oxlint reads a file: it skips `*.min.*`, `*-min.*` and `*_min.*`, in small letters.
+
+    No other file has this path: of two that differ only in case none is read.
+    """
+    return _MINIFIED.sub("MIN", path)
 
 
 CONFIGURATION = f"{os.path.dirname(__file__)}/oxlint.json"
@@ -156,7 +242,8 @@ ANALYZER = Analyzer(
     read=read,
     own_files=(CONFIGURATION,),
     suppression="`// oxlint-disable-next-line {rule}` on the line before",
-    is_source=lambda text: not dialects.is_markup(text),
+    is_source=lambda path, text: not dialects.is_translation(path, text),
+    scratch_path=_unskipped,
     # With "." it would honour .gitignore files, those above the scratch directory too.
     names_files=True,
     # 1: a finding is an error.

@@ -4,9 +4,12 @@ import os
 import re
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
@@ -67,17 +70,21 @@ _INDEX = re.compile(r"\$\w+\[(?:[@*]|\d+|\$\w+)\]")
 _TAKES_PATHS = re.compile(
     r"(?:^|[;&|(!]|\b(?:if|then|do|else|while|sudo)\s)\s*(?:rm|cp|mv|cd|source|\.|pushd|rmdir|\[|test)\s"
 )
-_OUTSIDE = (
-    r"\b{name}=[\"']?\$(?:\{{?[1-9@]|PWD\b|\(.*(?:\bdirname\b|\bpwd\b|BASH_SOURCE|\$\{{?[0-9]))|\bread\b.*\b{name}\b"
-)
-"""A value from outside of the script, which can contain blanks: an argument, a directory, an answer."""
+MAX_CODE = 1_000
+"""Characters before or after a place in a line that are searched."""
+_USE = re.compile(r"\$\{?([A-Za-z_]\w*)")
+_GIVEN = re.compile(r"\b([A-Za-z_]\w*)=[\"']?\$(?:\{?[1-9@]|PWD\b)")
+_OUTPUT_OF = re.compile(r"\b([A-Za-z_]\w*)=[\"']?\$\(")
+_DIRECTORY = re.compile(r"\bdirname\b|\bpwd\b|BASH_SOURCE|\$\{?[0-9]")
+_READ = re.compile(r"\bread\b")
+_NAME = re.compile(r"[A-Za-z_]\w*")
 ALIAS_ARGUMENT, LOCAL = 2142, 2168
 _OWN_ARGUMENTS = re.compile(r"\b(?:[gmn]?awk|perl|sed)\b")
 """Programs in whose language `$1` is something else."""
 BUSYBOX = frozenset((3010, 3014, 3037, 3045, 3046, 3057, 3060))
 """What BusyBox's shell takes from bash: `[[`, `==`, `echo -e`, `read -s`, `source`, `${a:1}`, `${a/b}`."""
 _BUSYBOX = re.compile(r"\b(?:apk (?:add|del|--)|busybox|opkg|alpine)\b")
-_SOURCES = re.compile(r"^\s*(?:source|\.)\s+\S", re.MULTILINE)
+_SOURCES = re.compile(r"^[ \t]*(?:source|\.)[ \t]+\S", re.MULTILINE)
 CARRIAGE_RETURN = 1017
 """Reported for every line of a file with CRLF; once is enough."""
 PARSE_ERROR = "SC1072"
@@ -193,27 +200,32 @@ def _findings(path: str, comments: Sequence[_Comment], source: Source) -> list[F
     findings = []
     text = "\n".join(source.lines)
     with_returns = False
+    # The same remark about several places of a line is one.
+    alike: dict[tuple[int, int, int, str], list[_Comment]] = {}
     for comment in comments:
+        alike.setdefault((comment.line, comment.end_line, comment.code, comment.message), []).append(comment)
+    for comment, *others in alike.values():
         if comment.code == CARRIAGE_RETURN:
             if with_returns:
                 continue
             with_returns = True
-        if comment.code == UNASSIGNED and _SOURCES.search(text):
+        if comment.code == UNASSIGNED and _reads_another(text):
             continue  # The other script may assign it.
-        if comment.code == ALIAS_ARGUMENT and _OWN_ARGUMENTS.search(source.text(comment.line)):
+        if comment.code == ALIAS_ARGUMENT and _OWN_ARGUMENTS.search(source.text(comment.line)[:MAX_CODE]):
             continue
         if comment.code < 2000 and dialects.has_template_tag(source.text(comment.line)):
             continue
         edits = [
             Edit((edit.line, edit.column), (edit.end_line, edit.end_column), edit.replacement)
-            for edit in (sorted(comment.fix.replacements, key=lambda edit: edit.precedence) if comment.fix else ())
+            for one in (comment, *others)
+            for edit in (sorted(one.fix.replacements, key=lambda edit: edit.precedence) if one.fix else ())
         ]
         findings.append(
             Finding(
                 path=path,
                 start_line=comment.line,
                 end_line=max(comment.line, comment.end_line),
-                severity=_severity(comment, source, text),
+                severity=min((_severity(one, source, text) for one in (comment, *others)), key=lambda one: one.rank),
                 rule=f"SC{comment.code}",
                 message=comment.message,
                 suggestion=source.suggestion(edits),
@@ -232,7 +244,7 @@ def _severity(comment: _Comment, source: Source, text: str) -> Severity:
         return Severity.MAJOR if _INDEX.search(_marked(comment, source)) else Severity.INFO
     if comment.code == LOCAL and not text.startswith("#!"):
         return Severity.INFO  # Another script may read it within a function.
-    if comment.code in BUSYBOX and _BUSYBOX.search(text):
+    if comment.code in BUSYBOX and _is_for_busybox(text):
         return Severity.INFO
     if comment.code in MINOR:
         return Severity.MINOR
@@ -240,8 +252,8 @@ def _severity(comment: _Comment, source: Source, text: str) -> Severity:
 
 
 def _marked(comment: _Comment, source: Source) -> str:
-    """The code from where a comment begins to the end of the line."""
-    return source.text(comment.line)[comment.column - 1 :]
+    """The code from where a comment begins."""
+    return source.text(comment.line)[comment.column - 1 :][:MAX_CODE]
 
 
 def _should_be_quoted(comment: _Comment, source: Source, text: str) -> bool:
@@ -249,15 +261,48 @@ def _should_be_quoted(comment: _Comment, source: Source, text: str) -> bool:
 
     It comes from outside of the script, a command takes it for a path, and the script mostly does quote it.
     """
-    variable = re.match(r"\$\{?([A-Za-z_]\w*)", _marked(comment, source))
-    before = source.text(comment.line)[: comment.column - 1]
+    variable = _USE.match(_marked(comment, source))
+    before = source.text(comment.line)[: comment.column - 1][-MAX_CODE:]
     command = re.split(r"[;&|]", before)[-1]
     if variable is None or not _TAKES_PATHS.match(command):
         return False
-    name = variable[1]
-    uses = len(re.findall(rf"\$\{{?{name}\b", text))
-    quoted = len(re.findall(rf'"[^"\n]*\$\{{?{name}\b', text))
-    return 2 * quoted >= uses and re.search(_OUTSIDE.format(name=name), text) is not None
+    name, variables = variable[1], _variables(text)
+    return name in variables.outside and 2 * variables.quoted[name] >= variables.uses[name]
+
+
+# A text of a megabyte can have thousands of findings, so each text is searched once.
+
+
+class _Variables(NamedTuple):
+    uses: Counter[str]
+    quoted: Counter[str]
+    outside: set[str]
+    """With a value from outside of the script, which can contain blanks: an argument, a directory, an answer."""
+
+
+@lru_cache(maxsize=8)
+def _variables(text: str) -> _Variables:
+    found = _Variables(Counter(_USE.findall(text)), Counter(), set())
+    for line in text.split("\n"):
+        for part in line.split('"')[1:]:
+            found.quoted.update(set(_USE.findall(part)))
+        directory = max((at.start() for at in _DIRECTORY.finditer(line)), default=0)
+        found.outside.update(_GIVEN.findall(line))
+        found.outside.update(name[1] for name in _OUTPUT_OF.finditer(line, 0, directory))
+        for part in _READ.split(line, maxsplit=1)[1:]:
+            found.outside.update(_NAME.findall(part))
+    return found
+
+
+@lru_cache(maxsize=8)
+def _reads_another(text: str) -> bool:
+    """Return whether a script reads another one."""
+    return _SOURCES.search(text) is not None
+
+
+@lru_cache(maxsize=8)
+def _is_for_busybox(text: str) -> bool:
+    return _BUSYBOX.search(text) is not None
 
 
 ANALYZER = Analyzer(

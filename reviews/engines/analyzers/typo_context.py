@@ -1,6 +1,8 @@
 """What stands around a misspelling: whether it is a name, in English, and in a text that people read."""
 
 import re
+from collections import Counter
+from functools import lru_cache
 
 from reviews.engines.source import Source
 from reviews.findings import MAX_SUGGESTION_CHARACTERS
@@ -24,7 +26,7 @@ MAX_STRING_LINES = 8
 
 _JOINED_BEFORE = re.compile(r"(?:[\w./@#$\\\\:=+%~&*<]|\w-)$")
 _JOINED_AFTER = re.compile(r"[\w@/\\\\=(\[]|[.:]\w|-\w|\*\w")
-_VERSION = re.compile(r"\W{0,3}(?:(?:to|from|and|version|v|by)\b\W{0,2})*[v=<>~^]*\d+(?:\.\d+)+")
+_VERSION = re.compile(r"\W{0,3}(?:(?:to|from|and|version|v|by)\b\W{0,2}){0,4}[v=<>~^]{0,4}\d+(?:\.\d+)+")
 _STARTS_A_SENTENCE = re.compile(r"(?:^|[.!?:;|>*_\"“(\[#+-]|\d\.)\W*$")
 _ABOUT_SPELLING = re.compile(
     r"\b(?:typos?|mis-?spel\w*|mis-?typed|spell(?:ed|ing)|sic|renam\w*|legacy name)\b", re.IGNORECASE
@@ -62,19 +64,29 @@ def is_a_name(word: str, at: int, path: str, line: int, source: Source) -> bool:
         return True
     if (word[:1].isupper() and not _STARTS_A_SENTENCE.search(before[-20:])) or (word.isupper() and len(word) > 1):
         return True
-    if _VERSION.match(after) or _ABOUT_SPELLING.search(text):
+    if _VERSION.match(after) or _is_about_spelling(text):
         return True
     if _QUOTED.search(before[-1:]) and _QUOTED.match(after[:1]):
         return True
     return word.lower() in re.findall(r"[a-z]+", path.lower()) or _is_established(word, source)
 
 
+@lru_cache(maxsize=8)
+def _is_about_spelling(line: str) -> bool:
+    return _ABOUT_SPELLING.search(line) is not None
+
+
 def _is_established(word: str, source: Source) -> bool:
-    whole = re.compile(rf"(?<![^\W\d_]){re.escape(word)}(?![^\W\d_])", re.IGNORECASE)
-    text = "\n".join(source.lines)[:MAX_TEXT]
-    if len({text.count("\n", 0, found.start()) for found in whole.finditer(text)}) > MAX_USES:
-        return True
-    return any(whole.search(code) for code in _CODE.findall(text))
+    lines, code = _words_of(source)
+    return lines[word.lower()] > MAX_USES or word.lower() in code
+
+
+@lru_cache(maxsize=8)
+def _words_of(source: Source) -> tuple[Counter[str], set[str]]:
+    """In how many lines of a text each word stands, and the words in its code. A text can have thousands of typos."""
+    text = "\n".join(source.lines)[:MAX_TEXT].lower()
+    lines = Counter(word for line in text.split("\n") for word in set(_WORD.findall(line)))
+    return lines, {word for code in _CODE.findall(text) for word in _WORD.findall(code)}
 
 
 def is_variant(word: str, right: str) -> bool:
@@ -88,9 +100,10 @@ def is_english(text: str) -> bool:
     return sum(word in COMMON for word in words) >= max(1, MIN_COMMON * len(words))
 
 
+@lru_cache(maxsize=8)
 def is_english_around(line: int, source: Source) -> bool:
     """Return whether the lines around one seem to be English, as far as they have enough words."""
-    near = "\n".join(source.lines[max(0, line - 1 - NEAR) : line + NEAR])
+    near = "\n".join(text[:MAX_SAMPLE] for text in source.lines[max(0, line - 1 - NEAR) : line + NEAR])[:MAX_SAMPLE]
     return len(_WORD.findall(near)) < FEW_WORDS or is_english(near)
 
 
@@ -129,7 +142,7 @@ def _open_quote(before: str, comment: str) -> str | None:
 def _is_in_printed_string(line: int, source: Source) -> bool:
     """Return whether a line of shell begins within a string that a command prints."""
     for number in range(line - 1, max(0, line - 1 - MAX_STRING_LINES), -1):
-        text = source.text(number)
+        text = source.text(number)[:MAX_SUGGESTION_CHARACTERS]
         if '"' in text:
             return text.replace('\\"', "").count('"') % 2 == 1 and _PRINTS.match(text) is not None
     return False

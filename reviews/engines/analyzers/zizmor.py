@@ -5,6 +5,7 @@ Kodiai reads zizmor's JSON, not its SARIF: it names the expression of an injecti
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Literal
 
 import yaml
@@ -29,13 +30,25 @@ DEFAULT_PERMISSIONS = "default permissions used"
 POLICY = ("dangerous-triggers", "excessive-permissions")
 """True of many workflows that are safe: what they do decides."""
 INJECTION = "template-injection"
-_BY_STRANGERS = re.compile(
-    r"github\.head_ref|\.head\.(?:ref|label)|\.(?:title|body|message|name|email|page_name|default_branch)\b"
-    r"|github\.event\.(?:issue|comment|review|discussion|pages|commits|head_commit)\b"
+_INDEX = re.compile(r"\[\s*'([^']*)'\s*\]")
+_HARMLESS = re.compile(
+    r"(?!github\b).*|github\.event\.inputs\b.*"  # decided by who starts or calls the workflow
+    r"|github\.(?:actor|triggering_actor|workflow|ref_type|event_path|event\.action|event\.schedule)"
+    r"|github\.event\.(?!client_payload\b)[\w.*\[\]-]*\b(?:login|full_name|(?:head_)?sha|before|after)"
+    r"|github\.event\.(?:[\w.]+\.)?repo(?:sitory)?\.name"
+    r"|github\.event\.(?:issue|pull_request|comment|review|discussion)\.(?:html_)?url",
+    re.DOTALL,
 )
-"""Expressions that whoever opens an issue or a pull request can set. Source: GitHub docs, "Secure use reference"."""
-_BY_WRITERS = re.compile(r"github\.ref_name")
-"""Set by whoever may push a branch or tag; their names can contain commands."""
+"""Expressions whose values cannot contain commands: names of users and repositories, commit ids, settings."""
+_BY_WRITERS = re.compile(
+    r"github\.(?:ref|ref_name|base_ref)"
+    r"|github\.event\.(?:ref|(?:pull_request|merge_group)\.base[._]ref|merge_group\.head_ref|release\.tag_name"
+    r"|release\.target_commitish|repository\.default_branch|deployment\.(?:ref|environment|task))"
+)
+"""Set by whoever may push a branch or tag; their names can contain commands.
+
+All other values of an event are set by whoever causes it. Source: GitHub docs, "Secure use reference".
+"""
 _IN_ITS_OWN_NAME = re.compile(r"\b(?:pull_request_target|workflow_run|issue_comment)\b")
 """Triggers with which a workflow has the repository's rights, whoever causes it."""
 BOT = "bot-conditions"
@@ -151,13 +164,21 @@ def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
 def _severity_of(audit: _Audit, expression: str, text: str) -> Severity | None:
     """zizmor's severity, lower for what people with write access set and for what a policy decides."""
     severity = _severity(audit.determinations)
-    if audit.ident in POLICY or (audit.ident == BOT and not _IN_ITS_OWN_NAME.search(text)):
+    if audit.ident in POLICY or (audit.ident == BOT and not _acts_in_its_own_name(text)):
         return severity and Severity.INFO
-    if audit.ident == INJECTION and severity is not None and _BY_WRITERS.fullmatch(expression):
-        return Severity.MINOR
-    if audit.ident == INJECTION and severity is not None and expression and not _BY_STRANGERS.search(expression):
+    if audit.ident != INJECTION or severity is None or not expression:
+        return severity
+    # Names are read without regard to case, and an index is the same as a dot.
+    value = _INDEX.sub(r".\1", expression.lower())
+    if _HARMLESS.fullmatch(value):
         return Severity.INFO
-    return severity
+    return Severity.MINOR if _BY_WRITERS.fullmatch(value) else severity
+
+
+@lru_cache(maxsize=8)
+def _acts_in_its_own_name(text: str) -> bool:
+    """Return whether a workflow names such a trigger. It can have thousands of findings that ask."""
+    return _IN_ITS_OWN_NAME.search(text) is not None
 
 
 def _severity(determined: _Determinations) -> Severity | None:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +10,9 @@ from reviews import engines
 from reviews.engines import confinement
 from reviews.engines.analyzer import run_analyzer
 from reviews.engines.analyzers import ANALYZERS, dockerfile, shellcheck
-from reviews.findings import Finding, Severity
+from reviews.findings import Finding, Report, Severity
+from sandbox import Repository
+from tests.support.runs import admit, run
 
 BY_NAME = {analyzer.name: analyzer for analyzer in ANALYZERS}
 
@@ -34,10 +37,22 @@ def by_path(name: str, files: Mapping[str, str]) -> dict[str, list[Finding]]:
         ("Dockerfile.dev", "FROM a\n", "hadolint"),
         ("Dockerfile.php", "FROM a\n", "hadolint"),
         ("Dockerfile.ubuntu-22.04", "FROM a\n", "hadolint"),
+        ("Dockerfile.go", "# syntax=docker/dockerfile:1\n\nARG A=1\nFROM a\n", "hadolint"),
+        ("Dockerfile.py", "# Reads them.\nfrom os import path\n", ""),
+        ("Dockerfile.go", "package main\n", ""),
+        ("Dockerfile.xml", "<a/>\n", ""),
+        ("Dockerfile.svg", "<svg/>\n", ""),
+        ("Dockerfile.csv", "a,b\n", ""),
+        ("Dockerfile.log", "done\n", ""),
+        ("Dockerfile.gitignore", "*.pyc\n", ""),
+        ("Dockerfile.test.js", "it('works');\n", "oxlint"),
+        ("Containerfile.rb", "puts 1\n", ""),
         ("i18n/app_de.ts", '<?xml version="1.0"?>\n<!DOCTYPE TS>\n<TS version="2.1"/>\n', ""),
         ("app_fr.ts", '\ufeff\n<!DOCTYPE TS><TS version="2.1" language="fr"/>\n', ""),
         ("app_it.ts", '<TS version="2.1"/>\n', ""),
-        ("page.js", "<!doctype html>\n<html></html>\n", ""),
+        ("app_es.ts", "<!-- a -->\n<TS version='2.1'></TS>\n", ""),
+        ("typed.ts", "<TS>window;\n", "oxlint"),
+        ("page.js", "<!doctype html>\n<html></html>\n", "oxlint"),
         ("view.jsx", "<div/>\n", "oxlint"),
         ("app.ts", "export const a = 1;\n", "oxlint"),
     ],
@@ -47,7 +62,7 @@ def test_name_and_content_decide_what_is_source(path: str, text: str, reading: s
     assert " ".join(name for name in code if BY_NAME[name].reads(path, text)) == reading
     found, _, failures, _ = engines.run_analyzers({path: text}, disabled=set(BY_NAME) - set(code))
     assert not failures
-    assert not [finding for finding in found if finding.severity == Severity.CRITICAL]
+    assert not [finding for finding in found if finding.severity == Severity.CRITICAL and not finding.internal]
 
 
 EXCUSED = {
@@ -72,6 +87,11 @@ EXCUSED = {
         "handlebars.js": "{{#if a}}\nvar x;\n{{/if}}\n",
         "jekyll.js": "---\nlayout: null\n---\nvar x;\n",
         "flow.js": "/**\n * @flow strict\n */\nimport type { A } from 'a';\ndebugger;\n",
+        "lib.js": ".pragma library\nvar a;\n",
+        "qml.js": ".import QtQuick 2.0 as Q\nvar a;\n",
+        "404.js": "<!DOCTYPE html>\n<html>404</html>\n",
+        "h.ts": "<!-- a -->\n<html>\n<p></p></html>\n",
+        "g.js": '<?xml version="1.0"?>\n<a/>\n',
         "typed.js": "import type { A } from 'a';\n",
         "pipe.js": "a |> b(%);\n",
         "photoshop.jsx": "#include 'a.jsx'\nvar a;\n",
@@ -145,6 +165,8 @@ REFUSED: Mapping[str, Mapping[str, tuple[str, int]]] = {
         "f/Dockerfile": ("FROM debian:12 as\n", 1),
         "g/Dockerfile": ("FROM\n", 1),
         "Dockerfile.common": ("RUN true\nFOO\n", 2),
+        "Dockerfile.prod": ("FRO debian:12\n", 1),
+        "api.Dockerfile": ("FRO debian:12\n", 1),
     },
     "zizmor": {
         ".github/workflows/a.yml": ("on: push\njobs:\n\ta: x\n", 3),
@@ -198,3 +220,69 @@ def test_a_large_script_is_read_without_dataflow_analysis() -> None:
     assert [finding.rule for finding in found["small.sh"]] == ["SC2283"]
     assert shellcheck.ANALYZER.variants is not None
     assert shellcheck.ANALYZER.variants(small) == ()
+
+
+def reviewed(repo: Repository, before: Mapping[str, str], after: Mapping[str, str]) -> Report:
+    repo.commit(dict(before))
+    return Report.from_json(run(admit(repo.open_pull_request(changes=dict(after), author="mona"))).report)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("path", "before", "after"),
+    [
+        ("a.py", "def f(): ...\n", "try:\n    f()\nexcept IOError, e:\n    print e\n"),
+        ("a.py", "def f(): ...\n", 'def f(): ...\n\n\nprint "a"\nprint "b"\n'),
+        ("a.py", "name = 1\n", "name = 1\ny = {{ name }} {{ name }}\n"),
+        ("a.js", "export const a = 1;\n", "export const a = 1;\nconst b = <%= x %>;\n"),
+        ("a.js", "export const a = 1;\n", "<!DOCTYPE html>\n<html>404</html>\n"),
+        ("a.sh", "#!/bin/sh\necho a\n", "#!/bin/sh\necho a\nfor {{ x }} in a; do\n"),
+        ("Dockerfile", "FROM debian:12\n", "FROM debian:12\n{% if a %}\n"),
+    ],
+)
+def test_a_base_without_a_dialect_shows_what_broke(repo: Repository, path: str, before: str, after: str) -> None:
+    (broken,) = [finding for finding in reviewed(repo, {path: before}, {path: after}).findings if finding.path == path]
+    assert (broken.severity, broken.internal) == (Severity.CRITICAL, False)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("path", "before", "after"),
+    [
+        ("a.py", 'print "a"\nprint "b"\n', 'print "a"\nprint "b"\nprint "c"\n'),
+        ("a.py", "", 'print "a"\nprint "b"\n'),
+        ("a.py", "#!/usr/bin/env python2\n", '#!/usr/bin/env python2\nprint "a"\n'),
+        ("a.js", "var a = 1;\n", "import type { A } from 'a';\nvar a = 1;\n"),
+        ("a.js", "var a = {{ a }};\n", "var a = {{ b }};\n"),
+    ],
+)
+def test_a_dialect_that_the_base_may_have_is_unread(repo: Repository, path: str, before: str, after: str) -> None:
+    report = reviewed(repo, {path: before} if before else {}, {path: after})
+    assert (report.findings, report.partially_analysed) == ((), (path,))
+
+
+@pytest.mark.django_db
+def test_a_heredoc_without_its_end_is_reported(repo: Repository) -> None:
+    """hadolint cannot parse the base either; the judgement on what Docker accepts can be had of both."""
+    before = 'FROM alpine:3\nRUN <<EOF\necho x\nEOF\nCMD ["a"]\n'
+    (broken,) = reviewed(repo, {"Dockerfile": before}, {"Dockerfile": before.replace("EOF\nCMD", "CMD")}).findings
+    assert (broken.severity, broken.elsewhere) == (Severity.CRITICAL, 2)
+    broken_before = before.replace("EOF\nCMD", "CMD")
+    assert reviewed(repo, {"b/Dockerfile": broken_before}, {"b/Dockerfile": f"{broken_before}# a\n"}).findings == ()
+
+
+def test_files_that_oxlint_skips_are_named() -> None:
+    skipping = replace(BY_NAME["oxlint"], scratch_path=None)
+    (unread,) = run_analyzer(skipping, {"x.min.js": "debugger;\n"})
+    assert (unread.path, unread.internal) == ("x.min.js", True)
+
+
+@pytest.mark.django_db
+def test_a_name_that_oxlint_skips_hides_nothing(repo: Repository) -> None:
+    files = {"x.min.js": "function ( { debugger\n", "src/clamp-min.js": "debugger;\n"}
+    found = {(finding.path, finding.rule) for finding in reviewed(repo, {}, files).findings}
+    assert ("src/clamp-min.js", "eslint(no-debugger)") in found
+    assert ("x.min.js", "syntax-error") not in found, "generated, and nothing can fail"
+    repo.commit({".kodiai.yml": "check: {fail_on: minor}\n"})
+    found = {(finding.path, finding.rule) for finding in reviewed(repo, {}, files).findings}
+    assert ("x.min.js", "syntax-error") in found

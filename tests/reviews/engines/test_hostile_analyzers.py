@@ -16,11 +16,12 @@ from pathlib import Path
 import pytest
 
 from reviews import engines
-from reviews.engines import confinement
-from reviews.engines.analyzer import Analyzer
-from reviews.engines.analyzers import ruff
+from reviews.analysis.moved_names import is_defined_elsewhere
+from reviews.engines import confinement, dialects
+from reviews.engines.analyzer import Analyzer, run_analyzer
+from reviews.engines.analyzers import ANALYZERS, ruff
 from reviews.engines.confinement import BUBBLEWRAP, LANDLOCK, LIMITS, NAMESPACES, NONE, Confinement, in_force
-from reviews.findings import Finding
+from reviews.findings import Finding, Severity
 from sandbox import PullRequest
 from tests.support.runs import ROOT, admit, run
 from tests.support.takeover import processes_with
@@ -274,6 +275,50 @@ def test_one_that_is_not_installed_or_prints_nonsense_is_named(monkeypatch: pyte
     assert [finding.rule for finding in found] == ["F401"]
     assert ran == ["ruff"]
     assert failures == [("absent", "it is not installed"), ("nonsense", "its output is invalid: ValidationError")]
+
+
+IMPORTS = "".join(f"import {{ b{number} }} from 'c';\n" for number in range(3_000))
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "rule"),
+    [
+        ("a.js", "\n" * 900_000 + "foo();\n", "eslint(no-undef)"),
+        ("a.mjs", f"{IMPORTS}// {'@a{' * 250_000}\n", "eslint(no-unused-vars)"),
+        ("a.mjs", IMPORTS + f"/* eslint {'Z' * 1990} */\n" * 400, "eslint(no-unused-vars)"),
+        ("a.sh", "\n" * 100_000 + "echo $a $b $c $d\n", "SC2154"),
+        ("a.sh", "#!/bin/sh\n" + 'rm $a\n: "$a"\n' * 300 + f"# {'a=$(' * 100_000}\n", "SC2086"),
+        ("Dockerfile.common", "\n" * 900_000 + "FOO\n", "DL1000"),
+        ("Dockerfile", f'FROM a\nRUN echo "{"<" * 800_000}\nFOO\n', "DL1000"),
+        ("a.md", "This is the recieve adress of teh car. " * 3_000, "typo"),
+    ],
+)
+def test_a_hostile_text_is_searched_once(path: str, text: str, rule: str) -> None:
+    """Each would take hours if a search were quadratic, or repeated for each finding."""
+    analyzer = next(one for one in ANALYZERS if one.name != "secrets" and one.reads(path, text))
+    assert rule in {finding.rule for finding in run_analyzer(analyzer, {path: text})}
+
+
+@pytest.mark.parametrize(
+    "is_dialect",
+    [
+        lambda: dialects.has_template_tag("{{ " + "a" * 1_000_000),
+        lambda: dialects.is_python_dialect("a.py", "x = 1\n" + '"\\' * 500_000, "print 'a'"),
+        lambda: dialects.is_zsh("\n" * 1_000_000),
+    ],
+    ids=["template", "python-2", "zsh"],
+)
+def test_a_hostile_text_is_no_dialect(is_dialect: Callable[[], bool]) -> None:
+    assert not is_dialect()
+
+
+@pytest.mark.parametrize(
+    ("path", "rule", "text"),
+    [("a.js", "eslint(no-undef)", "\n" * 1_000_000), ("a.sh", "SC2154", "read " * 200_000)],
+)
+def test_a_hostile_neighbour_is_searched_once(path: str, rule: str, text: str) -> None:
+    undefined = Finding(path, 1, 1, Severity.MAJOR, rule, "'a' is not defined" if path == "a.js" else "a is referenced")
+    assert not is_defined_elsewhere(undefined, {path: text, f"b/{path}": text})
 
 
 MEETS = """

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 
-from reviews.findings import Severity
+import pytest
+
+from reviews.findings import Severity, Suggestion
 from tests.reviews.engines.test_rules import found_in, shown
 
 SHELL: Mapping[str, tuple[str, set[tuple[str, str]]]] = {
@@ -68,6 +70,70 @@ def test_zizmor_reports_severity_expression_and_remedy() -> None:
     assert "attacker" not in shown[8, Severity.INFO]
     assert "`${{ github.event.issue.title }}`" in shown[9, Severity.MAJOR]
     assert all("under `env:`" in message for message in shown.values())
+
+
+@pytest.mark.parametrize(
+    ("severity", "expressions"),
+    [
+        (
+            "major",
+            (
+                *("github.event.workflow_run.head_branch", "github.event.workflow_run.display_title", "github"),
+                *("github['event']['pull_request']['title']", "github.event['issue']['title']", "github.HEAD_REF"),
+                *("GitHub.Event.Issue.Title", "github.event.pull_request.head.repo.description", "github.event"),
+                *("github.event.client_payload.cmd", "github.event.client_payload.sha", "github.event.label.name"),
+            ),
+        ),
+        (
+            "minor",
+            (
+                *("github.ref", "github['ref_name']", "github.base_ref", "github.event.pull_request.base.ref"),
+                *("github.event.repository.default_branch", "github.event.release.tag_name", "github.event.ref"),
+            ),
+        ),
+        (
+            "info",
+            (
+                *("github.actor", "GITHUB.workflow", "github.event.sender.login", "github.event.inputs.version"),
+                *("github.event.pull_request.head.repo.full_name", "github.event.workflow_run.head_sha"),
+                *("github.event.repository['name']", "github.event.issue.html_url", "inputs.version", "env['IP']"),
+            ),
+        ),
+    ],
+)
+def test_an_injection_is_as_severe_as_who_sets_the_value(severity: str, expressions: tuple[str, ...]) -> None:
+    steps = "".join(f"      - run: echo ${{{{ toJSON({expression}) }}}}\n" for expression in expressions)
+    found = found_in("zizmor", {".github/workflows/a.yml": WORKFLOW.partition("      - ")[0] + steps})
+    shown = {finding.message.split("`")[1][4:-3]: finding.severity for finding in found if "injection" in finding.rule}
+    assert shown == dict.fromkeys(expressions, severity)
+
+
+def test_who_says_yes_to_apt_does_not_wait() -> None:
+    text = (
+        "FROM debian:12\nRUN yes | apt-get install a\nRUN yes | apt-get install a && apt-get install b\n"
+        "RUN c && \\\n  yes '' | apt-get \\\n  install a && apt-get update && apt-get install -qq b\n"
+        "RUN apt-get install a\nRUN echo Y | apt-get install a\n"
+        "RUN echo 'APT::Get::Assume-Yes \"true\";' > /etc/apt/apt.conf.d/90yes\nRUN apt-get install a\n"
+    )
+    found = found_in(
+        "hadolint",
+        {"Dockerfile": text, "b/Dockerfile": "FROM a:1\nRUN apt-get -o APT::Get::Assume-Yes=true install a\n"},
+    )
+    assert [(one.path, one.start_line) for one in found if one.rule == "DL3014"] == [
+        ("Dockerfile", 3),
+        ("Dockerfile", 7),
+    ]
+
+
+def test_the_same_remark_about_a_line_is_made_once() -> None:
+    title = "${{ github.event.issue.title }}"
+    step = f"      - run: echo {title} {title}\n"
+    workflow = WORKFLOW.partition("      - ")[0] + step
+    assert len(found_in("zizmor", {".github/workflows/a.yml": workflow})) == 1
+    (quote,) = found_in("shellcheck", {"a.sh": "#!/bin/sh\ncp $1 $2 $2\n"})
+    assert quote.suggestion == Suggestion(2, 2, 'cp "$1" "$2" "$2"')
+    twice = "export const f = () => { debugger; debugger; };\n"
+    assert len(found_in("oxlint", {"a.js": twice})) == 1
 
 
 def test_a_bots_name_is_enough_where_nothing_is_to_gain() -> None:
