@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 
 from reviews.analysis import gitattributes
 from reviews.analysis.baseline import BaseFile
-from reviews.analysis.path_rules import has_generated_header, is_generated_path, matches
+from reviews.analysis.path_rules import has_generated_header, is_generated_path, matches, named
 from reviews.analysis.size_limits import over_limit
 from reviews.config import linters, repository
 from reviews.config.linters import NO_SETTINGS, LinterSettings
 from reviews.engines.analyzer import clashing, safe_path
+from reviews.engines.kinds import PROSE, SETTINGS, SOURCE
 from reviews.findings import LeftOut, LeftOutReason
 from reviews.github.facts import FILES_PER_QUERY
 from reviews.github.patches import BadPatch, Hunk, Sides, parse_hunks, sides_of
@@ -23,12 +24,11 @@ from reviews.github.schemas import Blob, ChangedFile
 from reviews.redaction import storable
 
 _LFS_POINTER = re.compile(
-    r"version https://git-lfs\.github\.com/spec/v1\n(?:ext-[^\n]*\n)*oid sha256:[0-9a-f]{64}\nsize \d+\n?"
+    r"\s*version https://(?:git-lfs|hawser)\.github\.com/spec/v1\s+(?:ext-[^\n]*\n\s*)*"
+    r"oid sha256:[0-9a-f]{64}\s+size \d+\s*"
 )
-"""Source: the Git LFS specification, "The Pointer"."""
-
-NOT_TEXT = frozenset((LeftOutReason.LINK, LeftOutReason.SUBMODULE, LeftOutReason.LFS_POINTER))
-"""Reasons of files whose content is not what their name says: there is nothing to search for secrets."""
+"""Source: the Git LFS specification, "The Pointer". git-lfs reads CRLF, empty lines and its first name, too."""
+_TEXT_NAMES = (*SOURCE, *SETTINGS, *PROSE)
 
 Files = Mapping[str, Blob]
 Contents = Callable[[Mapping[str, bool], Mapping[str, bool]], tuple[Files, Files]]
@@ -73,9 +73,14 @@ def select_files(
     """
     by_path = {file.path: file for file in files}
     left_out = {path: LeftOutReason.IGNORED for path in by_path if matches(path, config.paths.ignore)}
-    left_out |= {path: LeftOutReason.UNSAFE_PATH for path in _unsafe(by_path) if path not in left_out}
-    hunks, without_diff = _parse_patches([file for path, file in by_path.items() if path not in left_out])
-    to_read = {path: parsed for path, parsed in hunks.items() if readable(path)}
+    hunks, without_diff = _parse_patches(
+        [file for path, file in by_path.items() if path not in left_out and safe_path(path)]
+    )
+    # Names that clash cannot be in one directory, but their patches are searched for secrets.
+    unsafe = {path: LeftOutReason.UNSAFE_PATH for path in _unsafe(by_path) if path not in left_out}
+    left_out |= unsafe
+    without_diff = [path for path in without_diff if path not in unsafe]
+    to_read = {path: parsed for path, parsed in hunks.items() if path not in unsafe and readable(path)}
     generated = {path for path in to_read if _is_generated_by_name(by_path[path], config)}
     fetched = _Fetched(by_path, contents)
     wanted = [path for path in to_read if path not in generated]
@@ -104,17 +109,14 @@ def select_files(
         else:
             texts[path] = text
     left_out |= {path: reason for path in without_diff if (reason := fetched.why_without_diff(path, readable(path)))}
-    sides = {
-        path: sides_of(by_path[path].patch or "")
-        for path in hunks
-        if path not in texts and left_out.get(path) not in NOT_TEXT
-    }
+    # Of each file: a link's target, or a pointer's lines, may be a secret.
+    sides = {path: sides_of(by_path[path].patch or "") for path in hunks if path not in texts}
     return FileSelection(
         hunks=hunks,
         texts=texts,
         patches=sides,
         bases={path: fetched.base_file(path) for path in texts}
-        | {path: BaseFile(path_in_base(by_path[path]), side.before) for path, side in sides.items()},
+        | {path: _base_of_patch(path_in_base(by_path[path]), side) for path, side in sides.items()},
         left_out=tuple(LeftOut(storable(path, 1024), reason) for path, reason in left_out.items()),
         without_engine=sum(path not in hunks and path not in left_out for path in by_path),
         linters=linters.parse({path: fetched.base[path].text or "" for path in settings if path in fetched.base}),
@@ -183,7 +185,9 @@ class _Fetched:
         if blob.size == 0 or (before is not None and _is_same(blob, before)):
             return None
         if blob.binary:
-            return LeftOutReason.NOT_TEXT if is_readable else None
+            # A NUL byte, or UTF-16, would hide what stands in the file from the search for secrets.
+            was_text = before is not None and before.binary is False
+            return LeftOutReason.NOT_TEXT if is_readable or was_text or named(path, _TEXT_NAMES) else None
         return LeftOutReason.NO_DIFF
 
 
@@ -196,6 +200,10 @@ def _why_not_a_file(blob: Blob) -> LeftOutReason | None:
 def _is_same(one: Blob, other: Blob) -> bool:
     """Return whether two files have the same content. A working tree has no object ids."""
     return one.oid == other.oid if one.oid and other.oid else one.text is not None and one.text == other.text
+
+
+def _base_of_patch(name: str, sides: Sides) -> BaseFile:
+    return BaseFile(name, sides.before if safe_path(name) else None)
 
 
 def _unsafe(paths: Collection[str]) -> set[str]:

@@ -1,7 +1,8 @@
 """Provenance of a file: written for the repository, or generated, copied, a fixture, a licence, a test.
 
 What analyzers find in text that nobody here writes is true and not worth a comment: it becomes `info`. A secret stays
-what it is, and so does an error that the change brings into a file that had none.
+what it is, except for the keys of tests where no check run may fail; so does an error that the change brings into a
+file that had none.
 """
 
 import re
@@ -24,6 +25,7 @@ HEAD = 3_000
 LICENCE_WINDOW = 60
 """Lines around a finding in which words of a licence make it one."""
 SECRETS = "secrets"
+KEY = "private-key"
 
 
 class Provenance(StrEnum):
@@ -113,9 +115,15 @@ def graded(
     `text` is the file at the head commit. With `check.fail_on` only what the base has already counts: a pull request
     does not choose how severely it is judged. Generated code counts in full where `paths.generated` asks for it.
     """
-    if finding.severity == Severity.INFO or finding.engine == SECRETS or _breaks(finding, base):
-        return finding
     gate = config.check.may_fail
+    if finding.engine == SECRETS:
+        is_for_tests = finding.rule == KEY and provenance_of(finding.path, text) in (
+            Provenance.TEST,
+            Provenance.FIXTURE,
+        )
+        return replace(finding, severity=Severity.INFO) if is_for_tests and not gate else finding
+    if finding.severity == Severity.INFO or _breaks(finding, base):
+        return finding
     provenance = provenance_of(finding.path, text)
     in_base = provenance_of(base.path, base.text) if base.text else None
     if gate and provenance != in_base:

@@ -1,112 +1,168 @@
-"""Find secrets by the formats that their issuers document; print path, line and format of each, not the secret.
+"""Find secrets by the formats that their issuers document; print path, line, format and hash of each, not the secret.
 
 Formats, not keywords or entropy: guesses are wrong more often than right (docs/analyzers.md). It runs as a separate
 program, like every analyzer, because it searches untrusted text; it uses the standard library only.
 """
 
+import hashlib
 import json
 import os
 import re
 import sys
 from bisect import bisect_right
+from itertools import pairwise
+from typing import NamedTuple
 
 FORMATS = {
+    "age-key": (r"\bAGE-SECRET-KEY-1[QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L]{58}\b", "a secret key of age"),
+    "anthropic-key": (r"(?<![\w-])sk-ant-[a-z]{1,20}\d\d-[\w-]{80,500}", "a key of Anthropic's API"),
+    "atlassian-token": (r"\bATATT3x[\w=-]{100,300}", "an API token of Atlassian"),
     "aws-access-key": (r"\b(?:AKIA|ASIA)[A-Z2-7]{16}\b", "an access key id of AWS"),
     "azure-storage-key": (r"\bAccountKey=[A-Za-z0-9+/]{86}==", "an account key of Azure Storage"),
-    "anthropic-key": (r"(?<![\w-])sk-ant-[a-z]{1,20}\d\d-[\w-]{80,500}", "a key of Anthropic's API"),
+    "databricks-token": (r"\bdapi[a-f0-9]{32}(?:-\d)?\b", "a token of Databricks"),
     "digitalocean-token": (r"\bdo[opr]_v1_[a-f0-9]{64}\b", "a token of DigitalOcean"),
+    "docker-token": (r"\bdckr_[op]at_[\w-]{27,200}", "an access token of Docker Hub"),
     "github-token": (
         r"\b(?:gh[oprsu]_[A-Za-z0-9]{36,255}|github_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59})\b",
         "a GitHub token",
     ),
-    "gitlab-token": (r"(?<![\w-])glpat-[\w-]{20,500}", "a GitLab token"),
+    "gitlab-token": (
+        r"(?<![\w-])gl(?:agent|cbt|dt|ft|imt|oas|pat|ptt|rtr?|soat)-[\w-]{20,500}(?:\.[0-9a-z]{2}\.?[0-9a-z]{7}\b)?",
+        "a GitLab token",
+    ),
+    "google-api-key": (r"(?<![\w-])AIza[\w-]{35}(?![\w-])", "an API key of Google"),
+    "grafana-token": (
+        r"\b(?:glsa_[A-Za-z0-9]{32}_[A-Fa-f0-9]{8}\b|glc_eyJ[A-Za-z0-9+/]{60,400})",
+        "a token of Grafana",
+    ),
     "huggingface-token": (r"\bhf_[A-Za-z]{34}\b", "a token of Hugging Face"),
+    "linear-key": (r"\blin_(?:api_[A-Za-z0-9]{40}|oauth_[a-f0-9]{64})\b", "a key of Linear's API"),
+    "newrelic-key": (r"\bNRAK-[A-Z0-9]{27}\b", "a user key of New Relic's API"),
     "npm-token": (r"\bnpm_[A-Za-z0-9]{36}\b", "an npm token"),
     "openai-key": (r"(?<![\w-])sk-(?:[a-z]{1,20}-)?[\w-]{20,200}T3BlbkFJ[\w-]{20,200}", "a key of OpenAI's API"),
+    "planetscale-token": (r"\bpscale_(?:oauth|pw|tkn)_[\w.=-]{32,64}", "a credential of PlanetScale"),
     "private-key": (
         r"-----BEGIN (?:RSA |EC |DSA |OPENSSH |PGP )?PRIVATE KEY(?: BLOCK)?-----"
         r"(?:\\n|[\s\"'+,>|#*])*[A-Za-z0-9+/]{40,}",
         "a private key",
     ),
     "pypi-token": (r"(?<![\w-])pypi-AgE[\w-]{50,500}", "a PyPI token"),
-    "sendgrid-key": (r"\bSG\.[\w-]{22}\.[\w-]{43}\b", "a key of SendGrid's API"),
+    "rubygems-key": (r"\brubygems_[a-f0-9]{48}\b", "a key of RubyGems"),
+    "sendgrid-key": (r"\bSG\.[\w-]{22}\.[\w-]{43}(?![\w-])", "a key of SendGrid's API"),
     "shopify-token": (r"\bshp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}\b", "a Shopify token"),
-    "slack-token": (r"(?<![\w-])xox[abeoprs]-(?:\d{1,20}-){1,5}[A-Za-z0-9-]{16,200}", "a Slack token"),
+    "slack-token": (
+        r"(?<![\w-])(?:xox[abeoprs]-(?:\d{1,20}-){1,5}[A-Za-z0-9-]{16,200}"
+        r"|xapp-\d-[A-Z0-9]{8,20}-\d{8,20}-[a-f0-9]{64}\b)",
+        "a Slack token",
+    ),
     "slack-webhook": (r"\bhooks\.slack\.com/services/T\w{7,20}/B\w{7,20}/\w{20,60}", "a Slack webhook"),
     "stripe-key": (r"\b[rs]k_live_[A-Za-z0-9]{20,250}", "a live key of Stripe"),
-    "telegram-token": (r"(?:\b|(?<=\bbot))\d{8,10}:AA[\w-]{33}\b", "a token of a Telegram bot"),
+    "telegram-token": (r"(?:\b|(?<=\bbot))\d{8,10}:AA[\w-]{33}(?![\w-])", "a token of a Telegram bot"),
+    "vault-token": (
+        r"(?<![\w-])hv[bs]\.(?:(?=[A-Za-z]{0,23}\d)[A-Za-z0-9]{24}|[\w-]{90,300})(?![\w-])",
+        "a token of HashiCorp Vault",
+    ),
+    "webhook-secret": (r"\bwhsec_[A-Za-z0-9+/]{32,64}", "a secret that signs webhooks, as of Stripe"),
 }
 """Name → pattern, as the issuer documents the format, and description. Repetitions are bounded: so is the time."""
 
 _LITERALS: dict[str, tuple[str, ...]] = {
+    "age-key": ("AGE-SECRET-KEY-1",),
+    "anthropic-key": ("sk-ant-",),
+    "atlassian-token": ("ATATT3x",),
     "aws-access-key": ("AKIA", "ASIA"),
     "azure-storage-key": ("AccountKey=",),
-    "anthropic-key": ("sk-ant-",),
+    "databricks-token": ("dapi",),
     "digitalocean-token": ("_v1_",),
+    "docker-token": ("dckr_pat_", "dckr_oat_"),
     "github-token": ("ghp_", "gho_", "ghr_", "ghs_", "ghu_", "github_pat_"),
-    "gitlab-token": ("glpat-",),
+    "gitlab-token": (
+        *("glpat-", "gldt-", "glrt-", "glrtr-", "glcbt-", "glptt-"),
+        *("glft-", "glimt-", "glagent-", "gloas-", "glsoat-"),
+    ),
+    "google-api-key": ("AIza",),
+    "grafana-token": ("glsa_", "glc_eyJ"),
     "huggingface-token": ("hf_",),
+    "linear-key": ("lin_api_", "lin_oauth_"),
+    "newrelic-key": ("NRAK-",),
     "npm-token": ("npm_",),
     "openai-key": ("T3BlbkFJ",),
+    "planetscale-token": ("pscale_tkn_", "pscale_pw_", "pscale_oauth_"),
     "private-key": ("PRIVATE KEY",),
     "pypi-token": ("pypi-AgE",),
+    "rubygems-key": ("rubygems_",),
     "sendgrid-key": ("SG.",),
     "shopify-token": ("shpat_", "shpca_", "shppa_", "shpss_"),
-    "slack-token": ("xox",),
+    "slack-token": ("xox", "xapp-"),
     "slack-webhook": ("hooks.slack.com",),
     "stripe-key": ("k_live_",),
     "telegram-token": (":AA",),
+    "vault-token": ("hvs.", "hvb."),
+    "webhook-secret": ("whsec_",),
 }
 """Name → texts of which every secret of this format has one. To look for them takes a hundredth of the time."""
-_JUNCTION = re.compile(r"[\"'][ \t]*[+.]?[ \t]*(?:\\?\r?\n[ \t]*)?[+.]?[ \t]*[a-zA-Z]{0,2}[\"']|(?<=\w)[\"'](?=\w)")
-"""Between the parts of one string: `"a" "b"`, `"a" + "b"` over lines too, and in a shell `a"b"`."""
+_GAP = r"(?:\s++(?:(?:#|//|--)[^\n]{0,120}+\n)?+|/\*[^*]{0,120}+\*/|\\\r?\n){0,8}+"
+"""Blanks, empty lines and comments. Possessive and bounded: hostile text takes no more time than other text."""
+_JUNCTION = re.compile(
+    rf"[\"'`]{_GAP}(?:(?:\+\+?|\.\.?|&|\|\||<>|~|\.concat\(){_GAP})?(?:u8|[bcflru]{{1,2}}|[$@]{{1,2}})?[\"'`]"
+    r"|[\"'](?<=[\w.-].)(?<!(?<!\w)[bcflru].)(?<!(?<!\w)[bfru]{2}.)(?<!(?<!\w)u8.)(?=[\w.-])"
+    r"|\\(?<=[\w.-].)\r?\n[ \t]*+(?=[\w.-])",
+    re.IGNORECASE,
+)
+"""Between the parts of one string: `"a" "b"`, `f"a" + f"b"` over lines too, `a"b"` in a shell, a line that goes on."""
+_JOINED_LIST = re.compile(
+    r"\[[^][]{0,1000}+\]\s{0,20}+\.join\(\s{0,20}+(?:\"\"|''|``)|(?:\"\"|'')\.join\(\s{0,20}+[\[(][^][()]{0,1000}+"
+)
+"""A list whose items are put together: `["a", "b"].join("")`."""
 
 MIN_CHARACTERS = 8
 """Different characters. With fewer it is a placeholder: ghp_xxxxxxxx."""
 _PLACEHOLDER = re.compile(r"example|sample|placeholder|dummy|redacted|fake|1234567|abcdefg|(.)\1{5}", re.IGNORECASE)
 _ALLOWED = re.compile(r"gitleaks:allow|pragma: allowlist secret")
-_ONLY_FOR_TESTS = re.compile(
-    r"(^|/)(tests?|testdata|fixtures?|specs?|__tests__|examples?|mocks?)(/|$)|(^|/)test_|[._-]test\."
-)
+_KEY = re.compile(r"-----[A-Z ]+-----((?:[A-Za-z0-9+/]{8,}+|\\[nr]|[\s\"'+,>|#*=])*+)")
+_BASE64 = re.compile(r"[A-Za-z0-9+/]{8,}")
 PATTERNS = {name: re.compile(pattern) for name, (pattern, _) in FORMATS.items()}
 
 
-def find_secrets(path: str, text: str) -> list[tuple[str, int, str]]:
-    """Find the secrets of a file: path, line (from 1), name of the format."""
-    found = []
+class Secret(NamedTuple):
+    """A secret in a text: where it begins, its format, and the parts of the string that it is put together from."""
+
+    start: int
+    name: str
+    parts: tuple[str, ...]
+    written: str
+    """The text from its beginning to its end, with what stands between the parts."""
+
+
+def find_secrets(path: str, text: str) -> list[tuple[str, int, int, str, str]]:
+    """Find the secrets of a file: path, first and last line (from 1), name of the format, hash."""
     starts = [0, *(end.end() for end in re.finditer("\n", text))]
-    for start_of_secret, _, name in spans(text):
-        if name == "private-key" and _ONLY_FOR_TESTS.search(path):
-            continue
-        number = bisect_right(starts, start_of_secret)
-        start = starts[number - 1]
-        line = text[start : starts[number] if number < len(starts) else len(text)]
-        if not _ALLOWED.search(line):
-            found.append((path, number, name))
+    allowed = {bisect_right(starts, comment.start()) for comment in _ALLOWED.finditer(text)}
+    found = []
+    for secret in secrets_of(text):
+        line = bisect_right(starts, secret.start)
+        if line not in allowed:
+            value, length = _value(secret, text)
+            # The same secret is no other because its line is written in another way.
+            digest = hashlib.sha256(value.encode(errors="replace")).hexdigest()[:32]
+            found.append((path, line, bisect_right(starts, secret.start + length - 1), secret.name, digest))
     return found
 
 
-def spans(text: str) -> list[tuple[int, int, str]]:
-    """Find the places of secrets in a text: start, end, name of the format. Placeholders are none."""
-    found = _spans(text)
-    joined, origins = _joined(text) if formats_in(text) else (text, [])
+def secrets_of(text: str) -> list[Secret]:
+    """Find the secrets of a text. Placeholders are none."""
+    found = [Secret(start, name, (secret,), secret) for start, name, secret in _matches(text)]
+    known = {secret.start for secret in found}
+    joined, origins = _joined(text)
     places = [offset for offset, _ in origins]
-    known = {start for start, _, _ in found}
-    for start, end, name in _spans(joined) if len(origins) > 1 else ():
-        first, last = bisect_right(places, start) - 1, bisect_right(places, end - 1) - 1
-        start, end = start + origins[first][1] - places[first], end + origins[last][1] - places[last]
+    for at, name, secret in _matches(joined) if len(origins) > 1 else ():
+        first, last = bisect_right(places, at) - 1, bisect_right(places, at + len(secret) - 1) - 1
+        cuts = [at, *places[first + 1 : last + 1], at + len(secret)]
+        start, end = (there + origins[piece][1] - places[piece] for there, piece in ((at, first), (cuts[-1], last)))
         if first < last and start not in known:
-            found.append((start, end, name))
+            parts = tuple(joined[one:other] for one, other in pairwise(cuts))
+            found.append(Secret(start, name, parts, text[start:end]))
     return found
-
-
-def _spans(text: str) -> list[tuple[int, int, str]]:
-    return [
-        (match.start(), match.end(), name)
-        for name in formats_in(text)
-        for match in PATTERNS[name].finditer(text)
-        if name == "private-key" or not _is_placeholder(match[0])
-    ]
 
 
 def formats_in(text: str) -> list[str]:
@@ -114,19 +170,39 @@ def formats_in(text: str) -> list[str]:
     return [name for name, literals in _LITERALS.items() if any(literal in text for literal in literals)]
 
 
-def _is_placeholder(secret: str) -> bool:
-    return bool(_PLACEHOLDER.search(secret)) or len(set(secret.rpartition("_")[2])) < MIN_CHARACTERS
+def _matches(text: str) -> list[tuple[int, str, str]]:
+    return [
+        (match.start(), name, match[0])
+        for name in formats_in(text)
+        for match in PATTERNS[name].finditer(text)
+        if name == "private-key" or not _is_placeholder(name, match[0])
+    ]
+
+
+def _is_placeholder(name: str, secret: str) -> bool:
+    own = secret
+    for literal in _LITERALS[name]:
+        own = own.replace(literal, "")
+    return bool(_PLACEHOLDER.search(secret)) or len(set(own)) < MIN_CHARACTERS
 
 
 def _joined(text: str) -> tuple[str, list[tuple[int, int]]]:
     """The text without what stands between the parts of a string, and where each piece of it begins, there and here."""
     pieces, origins, length, position = [], [], 0, 0
-    for junction in _JUNCTION.finditer(text):
+    # As many characters as before: the places stay.
+    for junction in _JUNCTION.finditer(_JOINED_LIST.sub(lambda found: found[0].replace(",", "+"), text)):
         pieces.append(text[position : junction.start()])
         origins.append((length, position))
         length += len(pieces[-1])
         position = junction.end()
     return "".join((*pieces, text[position:])), [*origins, (length, position)]
+
+
+def _value(secret: Secret, text: str) -> tuple[str, int]:
+    """What distinguishes a secret from others, and its length in the text. Keys of one kind begin alike."""
+    if secret.name == "private-key" and (key := _KEY.match(text, secret.start)):
+        return "".join(_BASE64.findall(re.sub(r"\\[nr]", " ", key[1]))), len(key[0].rstrip())
+    return "".join(secret.parts), len(secret.written)
 
 
 if __name__ == "__main__":

@@ -92,6 +92,16 @@ def test_a_secret_is_folded_nowhere(repo: Repository, fail_on: str) -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("path", "fail_on", "severity"),
+    [("tests/tls.pem", "never", "info"), ("tests/tls.pem", "minor", "critical"), ("tls.pem", "never", "critical")],
+)
+def test_a_key_of_tests_is_folded_without_a_gate(repo: Repository, path: str, fail_on: str, severity: str) -> None:
+    key = f"-----BEGIN RSA PRIVATE KEY-----\n{TOKEN[4:] * 2}\n-----END RSA PRIVATE KEY-----\n"
+    assert severities(repo, {path: key}, {}, fail_on) == [severity]
+
+
+@pytest.mark.django_db
 def test_a_fixture_that_breaks_is_reported(repo: Repository) -> None:
     path = "tests/fixtures/a.py"
     assert severities(repo, {path: "x = foo(\n    1,\n"}, {path: "x = foo(\n    1,\n)\n"}) == ["critical"]

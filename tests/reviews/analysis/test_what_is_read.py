@@ -99,6 +99,47 @@ def test_a_pull_request_cannot_hide_a_secret(repo: Repository, way: str, fail_on
     assert conclusion(repo) == ("failure" if fail_on == "critical" else "neutral")
 
 
+HIDDEN: dict[str, dict[str, str | bytes | Symlink]] = {
+    "a name that differs in case": {"Config.py": f"T = '{TOKEN}'\n", "config.py": "a = 1\n"},
+    "a name in another form of Unicode": {"caf\u00e9.env": f"T={TOKEN}\n", "cafe\u0301.env": "A=1\n"},
+    "a link's target": {"link.py": Symlink(f"a/{TOKEN}")},
+    "a pointer of Git LFS": {"a.py": POINTER.replace("oid", f"ext-0-x {TOKEN}\noid")},
+}
+
+
+@pytest.mark.parametrize("way", HIDDEN)
+def test_a_file_that_is_left_out_cannot_hide_a_secret(repo: Repository, way: str) -> None:
+    """V8: the patch is searched whatever the reason for which the file is not analysed."""
+    repo.commit(GATE)
+    report = report_of(repo.open_pull_request(changes=HIDDEN[way], author="octocat"))
+    assert [finding.rule for finding in report.findings] == ["github-token"]
+    assert conclusion(repo) == "failure"
+
+
+def test_a_path_of_tests_does_not_hide_a_key_from_a_gate(repo: Repository) -> None:
+    repo.commit({".kodiai.yml": "check: {fail_on: critical}\n"})
+    key = f"-----BEGIN RSA PRIVATE KEY-----\n{TOKEN[4:] * 2}\n-----END RSA PRIVATE KEY-----\n"
+    report_of(repo.open_pull_request(changes={"tests/prod/id_rsa": key}, author="octocat"))
+    assert conclusion(repo) == "failure"
+
+
+@pytest.mark.parametrize("after", ['T = "{}"\n', "T = '{}'  # of the build\n", "class C:\n    T: str = '{}'\n"])
+def test_a_secret_that_the_base_has_is_not_new(repo: Repository, after: str) -> None:
+    repo.commit({"a.py": f"T = '{TOKEN}'\n"})
+    report = report_of(repo.open_pull_request(changes={"a.py": after.format(TOKEN)}, author="mona"))
+    assert (report.findings, report.pre_existing) == ((), 1)
+
+
+@pytest.mark.parametrize(
+    "text", ["-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----\n", "T = (\n  'ghp_'\n  '{}'\n)\n"]
+)
+def test_another_secret_below_an_unchanged_line_is_new(repo: Repository, text: str) -> None:
+    secret = TOKEN[4:] if "ghp_" in text else TOKEN[4:] * 2
+    repo.commit({"a.py": text.format(secret)})
+    report = report_of(repo.open_pull_request(changes={"a.py": text.format(secret[::-1])}, author="mona"))
+    assert [finding.severity for finding in report.findings if finding.engine == "secrets"] == ["critical"]
+
+
 UNDEFINED = "print(undefined_name)"
 ESCAPES = {
     "a generator's header": {"evil.py": f"# @generated\n{UNDEFINED}\n"},
@@ -124,6 +165,9 @@ ESCAPES = {
     },
     "a pointer of Git LFS": {"evil.py": POINTER},
     "a NUL byte": {"evil.js": "export const f = (a) => a == a; // \0\n"},
+    "a NUL byte in settings": {"config.json": f'{{"t": "{TOKEN}"}}\n\0'},
+    "a NUL byte in a file that was text": {"old.xyz": f"{TOKEN}\n\0"},
+    "UTF-16": {".env": f"T={TOKEN}\n".encode("utf-16")},
     "another encoding": {"evil.py": f"{UNDEFINED}  # caf\xe9\n".encode("latin-1")},
     "an analyzer that dies": {"evil.js": "[" * 1500},
     "a folder of fixtures": {"tests/fixtures/evil.py": UNDEFINED},
@@ -142,7 +186,7 @@ ESCAPES = {
 @pytest.mark.parametrize("way", ESCAPES)
 def test_a_pull_request_cannot_pass_the_check(repo: Repository, way: str) -> None:
     """V8: what a pull request contains takes no file out of a check run that may fail."""
-    repo.commit({".kodiai.yml": "check: {fail_on: minor}\nlimits: {files: 10}\n"})
+    repo.commit({".kodiai.yml": "check: {fail_on: minor}\nlimits: {files: 10}\n", "old.xyz": "x\n"})
     report_of(repo.open_pull_request(changes=ESCAPES[way], author="octocat"))
     assert conclusion(repo) == "failure"
 
@@ -173,6 +217,9 @@ def test_the_mode_decides_what_is_no_source(github: Sandbox, repo: Repository, g
         "word.py": "undefined.x",
         "data.py": POINTER,
         "data.js": POINTER,
+        "crlf.py": POINTER.replace("\n", "\r\n"),
+        "blank.ts": f"{POINTER}\n",
+        "old.js": POINTER.replace("git-lfs", "hawser"),
     }
     pull = repo.open_pull_request(changes=changes, author="mona")
     report = report_of(pull)
@@ -182,6 +229,9 @@ def test_the_mode_decides_what_is_no_source(github: Sandbox, repo: Repository, g
         "module.py": LeftOutReason.SUBMODULE,
         "data.py": LeftOutReason.LFS_POINTER,
         "data.js": LeftOutReason.LFS_POINTER,
+        "crlf.py": LeftOutReason.LFS_POINTER,
+        "blank.ts": LeftOutReason.LFS_POINTER,
+        "old.js": LeftOutReason.LFS_POINTER,
     }
     assert ("word.py", "F821") in [(finding.path, finding.rule) for finding in report.findings]
     assert {finding.path for finding in report.findings} == {"word.py"}

@@ -195,7 +195,9 @@ def test_a_secret_is_reported_and_not_repeated() -> None:
     [finding] = run_analyzer(BY_NAME["secrets"], {"a.py": f"\nname, key = 'x', '{TOKEN}'\n"})
     assert (finding.start_line, finding.severity) == (2, Severity.CRITICAL)
     assert TOKEN[6:] not in repr(finding)
-    [other] = run_analyzer(BY_NAME["secrets"], {"a.py": f"key = '{TOKEN}'\n"})
+    [same] = run_analyzer(BY_NAME["secrets"], {"a.py": f'key = "{TOKEN}"  # reformatted\n'})
+    [other] = run_analyzer(BY_NAME["secrets"], {"a.py": f"key = '{TOKEN[:6]}{TOKEN[:5:-1]}'\n"})
+    assert fingerprinted(same, "a.py").fingerprint == fingerprinted(finding, "a.py").fingerprint
     assert fingerprinted(other, "a.py").fingerprint != fingerprinted(finding, "a.py").fingerprint
 
 

@@ -14,16 +14,17 @@ from rich.console import Console
 
 from reviews import engines
 from reviews.engines import llm
-from reviews.engines.analyzer import Analyzer
-from reviews.engines.analyzers import ruff
+from reviews.engines.analyzer import Analyzer, run_analyzer
+from reviews.engines.analyzers import ruff, secrets
 from reviews.engines.analyzers.secret_formats import find_secrets
 from reviews.engines.llm.findings import Remark, Remarks
 from reviews.engines.llm.prompt import Change, document
-from reviews.engines.secret_values import BLANK, blank, secret_values, without_secrets
+from reviews.engines.secret_values import BLANK, SecretValues, blank, secret_values, without_secrets
 from reviews.findings import Finding, Report, Severity, Suggestion, bounded
 from reviews.github.patches import parse_hunks
 from reviews.local import export
 from reviews.local.terminal import show_report
+from reviews.redaction import redact
 from sandbox import Repository
 from tests.support.runs import admit, only_check_run, run
 
@@ -123,6 +124,19 @@ def test_the_reason_of_a_failure_has_no_secret(
         f"TOKEN = '{TOKEN[:20]}' \\\n  '{TOKEN[20:]}'",
         f'TOKEN={TOKEN[:20]}"{TOKEN[20:]}"',
         f"export TOKEN='{TOKEN[:20]}''{TOKEN[20:]}'",
+        f'TOKEN = f"{TOKEN[:20]}" f"{TOKEN[20:]}"',
+        f'TOKEN = b"{TOKEN[:20]}" b"{TOKEN[20:]}"',
+        f'TOKEN = r"{TOKEN[:20]}" + rb"{TOKEN[20:]}"',
+        f'TOKEN = $"{TOKEN[:20]}" + $"{TOKEN[20:]}"',
+        f'TOKEN = ("{TOKEN[:20]}"  # it\'s the first half\n\n  "{TOKEN[20:]}")',
+        f'char *token = "{TOKEN[:20]}" /* and */\n\n    "{TOKEN[20:]}";',
+        f"TOKEN={TOKEN[:20]}\\\n{TOKEN[20:]}",
+        f'token: "{TOKEN[:20]}\\\n  {TOKEN[20:]}"',
+        f'const token = ["{TOKEN[:20]}", "{TOKEN[20:]}"].join("");',
+        f"TOKEN = ''.join(['{TOKEN[:20]}', '{TOKEN[20:]}'])",
+        f'const token = "{TOKEN[:20]}".concat(`{TOKEN[20:]}`);',
+        f"token := '{TOKEN[:20]}' || '{TOKEN[20:]}'",
+        f'TOKEN = "{TOKEN[:2]}" + "{TOKEN[2:20]}" + "{TOKEN[20:]}"',
         KEY,
         "key: |\n" + "".join(f"  {line}\n" for line in KEY.split("\n")),
         json.dumps({"key": KEY}),
@@ -140,12 +154,79 @@ def test_a_secret_is_found_however_it_is_written(text: str) -> None:
     assert TOKEN[:9] not in without_secrets(cut, secret_values([TOKEN])).message
 
 
+HEX = "0f3d9c7a1b5e8264" * 4
+FORMS = [
+    ("gitlab-token", "glpat-x7Kd92LmPq7Rt5Xw_3Zc"),
+    ("gitlab-token", f"glrt-{TOKEN[4:36]}.01.{HEX[:7]}"),
+    ("telegram-token", f"8193456720:AA{TOKEN[4:34]}_Zc"),
+    ("sendgrid-key", f"SG.{TOKEN[4:26]}.{TOKEN[4:40]}_3Zc4Q-"),
+    ("pypi-token", f"pypi-AgE{TOKEN[4:]}{TOKEN[4:]}_3Z"),
+    ("openai-key", f"sk-proj-{TOKEN[4:]}T3BlbkFJ{TOKEN[4:]}V_b6Nh"),
+    ("anthropic-key", f"sk-ant-api03-{TOKEN[4:]}{TOKEN[4:]}{TOKEN[4:]}_b6"),
+    ("google-api-key", f"AIza{TOKEN[4:39]}"),
+    ("slack-token", f"xapp-1-A01BC2DE3F4-1234098765432-{HEX}"),
+    ("docker-token", f"dckr_pat_{TOKEN[4:31]}"),
+    ("vault-token", f"hvs.{TOKEN[4:28]}"),
+    ("vault-token", f"hvs.{(TOKEN[4:] * 3)[:91]}"),
+    ("grafana-token", f"glsa_{TOKEN[4:36]}_{HEX[:8]}"),
+    ("atlassian-token", f"ATATT3x{TOKEN[4:] * 5}=A1B2C3D4"),
+    ("databricks-token", f"dapi{HEX[:32]}-2"),
+    ("linear-key", f"lin_api_{TOKEN[4:]}Zc4Q"),
+    ("planetscale-token", f"pscale_tkn_{TOKEN[4:]}_Zc4"),
+    ("webhook-secret", f"whsec_{TOKEN[4:36]}"),
+    ("rubygems-key", f"rubygems_{HEX[:48]}"),
+    ("newrelic-key", f"NRAK-{TOKEN[4:31].upper()}"),
+    ("age-key", "AGE-SECRET-KEY-1" + "QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L" + "QPZRY9X8GF2TVDW0S3JN54KHCE"),
+]
+
+
+@pytest.mark.parametrize(("form", "secret"), FORMS)
+def test_a_secret_of_each_form_is_found_and_blanked(form: str, secret: str) -> None:
+    for text in (f"T={secret}\n", f'f("{secret}")', f"url: https://a.example/?t={secret}&x"):
+        assert [name for *_, name, _ in find_secrets("a.env", text)] == [form]
+        assert secret[:-1] not in blank(text, secret_values([text]))
+
+
+@pytest.mark.parametrize(
+    ("form", "severity", "advice"),
+    [
+        (
+            f"AKIA{TOKEN[4:20].upper().translate({56: 50, 57: 50})}",
+            Severity.CRITICAL,
+            "useless without the secret access key",
+        ),
+        (f"AIza{TOKEN[4:39]}", Severity.MINOR, "public by design"),
+        (TOKEN, Severity.CRITICAL, "Anyone who can read the repository can use it"),
+    ],
+)
+def test_a_message_says_what_the_secret_is_good_for(form: str, severity: Severity, advice: str) -> None:
+    [finding] = run_analyzer(secrets.ANALYZER, {"a.env": f"T={form}\n"})
+    assert (finding.severity, advice in finding.message) == (severity, True)
+
+
+def test_a_key_is_another_only_if_its_body_is() -> None:
+    of_key, of_same, of_other, of_quoted = (
+        find_secrets("a.pem", text)[0][1:]
+        for text in (KEY, KEY.replace("\n", "\n    "), KEY.replace(LINES[4], LINES[5]), json.dumps(KEY))
+    )
+    assert of_key == of_same == (1, 8, *of_key[2:])
+    assert (of_other == of_key, of_quoted) == (False, (1, 1, *of_key[2:]))
+
+
+def test_values_that_overlap_are_blanked_as_a_whole() -> None:
+    assert blank("ab12345678cdef", SecretValues(("b1234567", "12345678cdef"))) == f"a{BLANK}"
+    assert blank("x ab1234567…", SecretValues(("ab12345678cd",))) == f"x {BLANK}…"
+
+
 def test_what_only_looks_like_a_secret_stays() -> None:
     for text in (
         "class PrivateKeyReader: '-----BEGIN PRIVATE KEY-----' in text_of_the_file",
         "ghp_",
         "sk-learn",
         "a SG.",
+        'PREFIXES = ["glpat-", "gldt-", "glrt-", "glptt-", "glft-", "glcbt-"]',
+        "hvs.computeTheHistogramOfAll(values)",
+        "ghp_" + "x_" * 18,
     ):
         values = secret_values([text])
         assert (values, blank(text, values)) == (frozenset(), text)
@@ -154,8 +235,26 @@ def test_what_only_looks_like_a_secret_stays() -> None:
 
 def test_hostile_text_takes_little_time() -> None:
     # Each would take hours if a pattern backtracked over the whole text from each of its beginnings.
-    for piece in ("sk-ant-", "T3BlbkFJ sk-", "-----BEGIN PRIVATE KEY-----\n", '"a" + ', "xoxb-1-", "glpat-", "a'b"):
-        secret_values([piece * (300_000 // len(piece))])
+    pieces = (
+        "sk-ant-",
+        "T3BlbkFJ sk-",
+        "-----BEGIN PRIVATE KEY-----\n",
+        '"a" + ',
+        "xoxb-1-",
+        "glpat-",
+        "a'b",
+        '"#"/*"',
+    )
+    for text in (*(piece * (300_000 // len(piece)) for piece in pieces), f'"ghp_"{" " * 300_000}+ 1'):
+        assert secret_values([text]) == frozenset()
+    assert redact("eyJ" * 300_000) == "eyJ" * 300_000
+
+
+def test_thousands_of_secrets_on_a_line_take_little_time() -> None:
+    tokens = [f"ghp_{number:05}{TOKEN[9:]}" for number in range(20_000)]
+    assert len(find_secrets("a.py", " ".join(tokens))) == len(tokens)
+    values = secret_values([" ".join(tokens)])
+    assert {blank(f"use {token[:30]}…", values) for token in tokens[:5000]} == {f"use {BLANK}…"}
 
 
 def test_no_prompt_has_a_secret() -> None:
