@@ -202,7 +202,7 @@ def _is_module(text: str) -> bool:
 
 def _is_global(finding: Finding, text: str) -> bool:
     """Return whether a finding is about a name at the top of a classic script, which others may use."""
-    return not _is_module(text) and _lines_at_top(text)[finding.start_line - 1]
+    return not _is_module(text) and _lines_at_top(text)[finding.start_line - 1 : finding.start_line] == (True,)
 
 
 @lru_cache(maxsize=8)

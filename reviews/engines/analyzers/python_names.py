@@ -134,15 +134,18 @@ class PythonSource(Source):
         found = (_ASSIGNED.match(line[:MAX_CODE]) for line in self.lines)
         return _lines_of(_FIRST_OF_TARGET.findall(match[1]) if match else () for match in found)
 
+    def opening(self, line: int) -> int:
+        """The nearest line above with an opening bracket; 0 if there is none, or the file has no such line."""
+        return self._opening[line - 1] if line <= len(self.lines) else 0
+
     @cached_property
-    def opening(self) -> list[int]:
-        """For each line, the nearest one above with an opening bracket; 0 if there is none."""
+    def _opening(self) -> list[int]:
         brackets = (number if "(" in line else 0 for number, line in enumerate(self.lines, 1))
         return [0, *accumulate(brackets, max)]
 
     def block(self, line: int) -> int:
-        """The nearest line above that is indented less; 0 if there is none."""
-        return self._blocks[0][line - 1]
+        """The nearest line above that is indented less; 0 if there is none, or the file has no such line."""
+        return self._blocks[0][line - 1] if line <= len(self.lines) else 0
 
     def loops(self, line: int) -> Iterator[tuple[int, int]]:
         """Yield the first and last lines of the loops around a line in its function, the innermost first."""
@@ -345,7 +348,7 @@ def _taken_from_modules(text: str) -> set[tuple[str, str]]:
 
 def _is_redefinition_intended(name: str, message: str, source: PythonSource, line: int) -> bool:
     """Return whether what redefines a name is a parameter (a fixture), or what was first defined is registered."""
-    code, opened = source.code(line), source.code(source.opening[line - 1])
+    code, opened = source.code(line), source.code(source.opening(line))
     is_listed = "import" in opened and (_WORD.findall(code)[:1] == [name] and code[:1].isspace())
     is_bound = re.search(r"\bimport\b", code) or any(name in match.groups() for match in _BINDS.finditer(code))
     if not is_listed and not is_bound:

@@ -1,5 +1,6 @@
 """What is reported at which severity: what is most likely wrong first, taste in the folded part or not at all."""
 
+import json
 from collections.abc import Mapping
 
 import pytest
@@ -346,3 +347,14 @@ def test_a_module_that_is_loaded_anyway_has_no_side_effect() -> None:
         "loaded.py": {("F401", "minor")},
         "perhaps.py": {("F401", "info")},
     }
+
+
+def test_a_finding_below_the_end_of_a_file_is_read() -> None:
+    """An engine that is wrong about its lines is no reason to lose the others' findings."""
+    messages = {"F401": "`a` imported but unused", "F811": "Redefinition of unused `a` from line 98"}
+    at = {"location": {"row": 99, "column": 1}, "end_location": {"row": 99, "column": 2}}
+    entries = [{"filename": "/s/a.py", "code": code, "message": message, **at} for code, message in messages.items()]
+
+    found = ruff.read(json.dumps(entries).encode(), {"a.py": "x = 1\n"}, "/s")
+
+    assert {finding.start_line for finding in found} == {99}
