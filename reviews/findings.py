@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
@@ -169,6 +169,12 @@ def bounded(finding: Finding) -> Finding:
     )
 
 
+def enumerated(names: Sequence[str]) -> str:
+    """Names, of which there is one at least, in a sentence: `a`, `b` and `c`."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
+
+
 @dataclass(frozen=True)
 class LeftOut:
     """A changed file that was not analysed."""
@@ -183,6 +189,9 @@ class Unread:
 
     engine: str
     reason: str
+
+    def __str__(self) -> str:
+        return f"{self.engine}: {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -284,7 +293,7 @@ class Report:
     def not_read(self) -> list[tuple[str, str]]:
         """The files that are not, or not wholly, read and should have been, each with a sentence that says why."""
         partial = [
-            (file.path, f"Only partially analysed ({'; '.join(f'{one.engine}: {one.reason}' for one in file.unread)}).")
+            (file.path, f"Only partially analysed ({'; '.join(map(str, file.unread))}).")
             for file in self.files
             if file.unread
         ]

@@ -244,7 +244,7 @@ class ReviewAdmin(ReadOnlyAdmin):
             (
                 visible(file.path),
                 ", ".join(file.read_by) or "-",
-                "; ".join([*filter(None, [file.left_out]), *(f"{one.engine}: {one.reason}" for one in file.unread)]),
+                "; ".join([*filter(None, [file.left_out]), *map(str, file.unread)]),
             )
             for file in Report.from_json(review.report).coverage.files
         ]

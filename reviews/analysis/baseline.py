@@ -16,7 +16,8 @@ from typing import Any, Protocol
 from reviews import engines
 from reviews.config.linters import LinterSettings
 from reviews.engines.analyzer import Analyzer
-from reviews.findings import MAX_SNIPPET, Finding
+from reviews.engines.analyzers.ruff import REDEFINED, UNUSED_IMPORT
+from reviews.findings import MAX_SNIPPET, Finding, enumerated
 from reviews.github.patches import Hunk
 from reviews.redaction import storable
 
@@ -24,8 +25,7 @@ CACHE_SECONDS = 7 * 24 * 3600.0
 """Seconds in the cache. A base file's findings change only with the analyzer."""
 UNDEFINED = ("F821",)
 """Rules about names that nothing in the file defines."""
-UNUSED_IMPORT = "F401"
-BY_NAME = (UNUSED_IMPORT, "F811")
+BY_NAME = (UNUSED_IMPORT, REDEFINED)
 """Rules about a name that the message quotes. Lines of imports are sorted, split and joined; of two functions with one
 name the latter is reported, whichever it is."""
 MAX_CACHED = 1000
@@ -160,8 +160,7 @@ def _without_known(finding: Finding, left: Counter[_Known]) -> Finding | None:
     new = [part for part in parts if not _take(left, [part])]
     if not new or len(new) == len(parts):
         return finding if new else None
-    *others, last = (part.message[: part.message.rindex("`") + 1] for part in new)
-    names = f"{', '.join(others)} and {last}" if others else last
+    names = enumerated([part.message[: part.message.rindex("`") + 1] for part in new])
     return replace(finding, message=names + new[0].message[new[0].message.rindex("`") + 1 :])
 
 

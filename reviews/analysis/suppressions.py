@@ -30,7 +30,7 @@ def without_new(text: str, base: str | None, added: Collection[int], pattern: re
     if not pattern.search(text):
         return text
     if pattern is OF_ALL and len(_END.findall(base or "")) > len(_END.findall(text)):
-        return pattern.sub(lambda found: "x" * len(found[0]), text)
+        return _ineffective(text, pattern)
     lines = text.split("\n")
     positions = list(_positions(lines))
     of_base = Counter(_positions((base or "").split("\n")))
@@ -44,8 +44,12 @@ def without_new(text: str, base: str | None, added: Collection[int], pattern: re
         else:
             left[position] -= 1
         if is_new:
-            lines[index] = pattern.sub(lambda found: "x" * len(found[0]), line)
+            lines[index] = _ineffective(line, pattern)
     return "\n".join(lines)
+
+
+def _ineffective(text: str, pattern: re.Pattern[str]) -> str:
+    return pattern.sub(lambda found: "x" * len(found[0]), text)
 
 
 def _positions(lines: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -61,7 +61,7 @@ class AnalyzersRun(NamedTuple):
     """What the analyzers found, which of them ran, which failed with which reason, and what they could not read."""
 
     findings: list[Finding]
-    """An internal one is an error that may be due to a dialect; the base tells. Others are not internal."""
+    """An internal one is an error that may be due to a dialect, which the base shows. Others are not internal."""
     ran: list[str]
     failures: list[tuple[str, str]]
     unread: dict[str, dict[str, str]]

@@ -9,11 +9,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-from reviews.engines.source import Source
+from reviews.engines.source import MAX_CODE, Source
 from reviews.findings import Finding, Severity
-
-MAX_LINE = 1_000
-"""Characters of a line that are searched."""
 
 _STRINGS = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|`(?:\\.|[^`\\])*`")
 _TAG = re.compile(
@@ -78,7 +75,7 @@ def first_errors(
         if is_template_path(path):
             errors[path] = unread(path, rules[0], "This is a template.")
     for path, error in errors.items():
-        line = Source(files[path]).text(error.start_line)[:MAX_LINE]
+        line = Source(files[path]).code(error.start_line)
         is_certain = error.internal or _SHEBANG_OF_PYTHON_2.match(files[path])
         if error.internal or excused(path, files[path], line):
             errors[path] = replace(error, severity=Severity.INFO if is_certain else error.severity, internal=True)
@@ -93,7 +90,7 @@ def is_template_path(path: str) -> bool:
 
 def has_template_tag(line: str) -> bool:
     """Return whether a line has a tag of a template language outside of strings."""
-    return _TAG.search(_STRINGS.sub('""', line[:MAX_LINE])) is not None
+    return _TAG.search(_STRINGS.sub('""', line[:MAX_CODE])) is not None
 
 
 def is_python_dialect(path: str, text: str, line: str) -> bool:
@@ -107,13 +104,13 @@ def is_python_dialect(path: str, text: str, line: str) -> bool:
 
 
 def _is_python_2(line: str) -> bool:
-    line = line[:MAX_LINE]
+    line = line[:MAX_CODE]
     return bool(_PYTHON_2.search(line) or _PYTHON_2_TOKENS.search(_STRINGS.sub('""', line)))
 
 
 def is_javascript_dialect(path: str, text: str, line: str) -> bool:
     """Return whether the error on this line of JavaScript is due to Flow, QML or a proposal of TC39."""
-    line = line[:MAX_LINE]
+    line = line[:MAX_CODE]
     if _TYPOSCRIPT.search(line) or text.startswith("---\n"):  # Jekyll's front matter
         return True
     is_typescript = path.endswith(("ts", ".tsx"))

@@ -10,6 +10,8 @@ from reviews.redaction import visible
 
 MAX_SUGGESTION_LINES = 20
 """Lines. A longer replacement is too much to accept with one click."""
+MAX_CODE = 1_000
+"""Characters of a line that are searched. Most patterns take time by the square of a line's length, or worse."""
 MAX_EDITS = 100
 """Edits of one fix. Each is applied to the whole text."""
 
@@ -48,6 +50,10 @@ class Source:
     def text(self, line: int) -> str:
         """The text of a line; empty if the file has no such line."""
         return self.lines[line - 1] if 0 < line <= len(self.lines) else ""
+
+    def code(self, line: int) -> str:
+        """The beginning of a line, as far as it is searched."""
+        return self.text(line)[:MAX_CODE]
 
     def suggestion(self, edits: Sequence[Edit]) -> Suggestion | None:
         """Turn the edits of one fix into a replacement of whole lines; None if it cannot be offered as one.

@@ -19,6 +19,7 @@ from reviews.config.linters import NO_SETTINGS, LinterSettings
 from reviews.engines.analyzer import Analyzer, AnalyzerFailed, run_analyzer
 from reviews.engines.analyzers import ANALYZERS
 from reviews.engines.analyzers.python_names import module_name
+from reviews.engines.analyzers.ruff import UNUSED_IMPORT
 from reviews.findings import Finding, Suggestion
 
 logger = logging.getLogger(__name__)
@@ -27,7 +28,6 @@ SECONDS = 20
 """For all engines, which run in parallel."""
 MAX_ROUNDS = 12
 """Runs of one engine: enough to find two wrong suggestions among many of one file."""
-UNUSED_IMPORT = "F401"
 
 _WORD = re.compile(r"\w+")
 _COMMENT = re.compile(r"#[^\n]*")

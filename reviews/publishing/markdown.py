@@ -263,8 +263,7 @@ def _too_many(report: Report) -> list[str]:
 def _partially_analysed(report: Report) -> list[str]:
     """Name the files that an analyzer could not read as a whole; empty if none."""
     files = [
-        f"{code(storable(file.path, MAX_PATH))}"
-        f" ({prose('; '.join(f'{one.engine}: {one.reason}' for one in file.unread))})"
+        f"{code(storable(file.path, MAX_PATH))} ({prose('; '.join(map(str, file.unread)))})"
         for file in report.files
         if file.unread
     ]

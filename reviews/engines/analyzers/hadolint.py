@@ -61,7 +61,7 @@ SUFFIXES_OF_OTHER_KINDS = frozenset(
     )
 )
 """Suffixes that name another kind of file, or the language that a Dockerfile is for: `Dockerfile.go`."""
-MAX_CODE = 2_000
+MAX_INSTRUCTION = 2_000
 """Characters of an instruction that are searched."""
 _ANSWERED = re.compile(r"\b(?:yes|(?:echo|printf)\s+[\"']?y(?:es)?)\b[^;&|]*\|[^;&|]*\bapt-get\b[^;&|]*", re.IGNORECASE)
 _APT_INSTALL = re.compile(r"\bapt-get\b[^;&|]*")
@@ -94,7 +94,7 @@ def _is_intended(finding: Finding, text: str) -> bool:
     if configured is not None and configured <= finding.end_line:
         return True
     instruction = dockerfile.instruction(text, finding.start_line)
-    if len(instruction) > MAX_CODE:
+    if len(instruction) > MAX_INSTRUCTION:
         return False
     left = _ANSWERED.sub("", instruction)
     return all(_SAYS_YES.search(command) for command in _APT_INSTALL.findall(left))
@@ -108,7 +108,7 @@ def _first_assume_yes(text: str) -> int | None:
 
 
 def _is_source(path: str, text: str) -> bool:
-    """Return whether a text can be a Dockerfile. Of a file whose name ends as another kind's does, its start tells."""
+    """Return whether a text can be a Dockerfile. Of a file whose suffix is another kind's, its start decides."""
     suffix = path.rpartition(".")[2].lower()
     is_other = suffix in SUFFIXES_OF_OTHER_KINDS or suffix.endswith("ignore")
     return not is_other or dockerfile.begins(text)

@@ -8,7 +8,8 @@ from functools import lru_cache
 
 from reviews.engines import dialects, sarif
 from reviews.engines.analyzer import Analyzer
-from reviews.findings import Finding, Severity
+from reviews.engines.source import MAX_CODE
+from reviews.findings import Finding, Severity, enumerated
 
 SYNTAX = "OXL0001"
 """Rule id of a syntax error."""
@@ -32,8 +33,6 @@ INFO = (
 """True, and mostly a matter of taste. oxlint itself knows only errors and warnings."""
 
 
-MAX_CODE = 1_000
-"""Characters of a line that are searched for what is a matter of taste."""
 _MODULE = re.compile(
     r"^[ \t]*(?:import\b(?!\s*\()|export\b)|\brequire\s*\(|\bmodule\.exports\b|\bexports\.\w", re.MULTILINE
 )
@@ -101,11 +100,11 @@ def _one_per_line(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def _joined(findings: Sequence[Finding]) -> Finding:
-    *names, last = dict.fromkeys(f"'{_name(finding)}'" for finding in findings)
-    if not names:
+    names = list(dict.fromkeys(f"'{_name(finding)}'" for finding in findings))
+    if len(names) < 2:
         return findings[0]
     what = findings[0].message.partition("' is ")[2]
-    return replace(findings[0], message=f"{', '.join(names)} and {last} are {what}")
+    return replace(findings[0], message=f"{enumerated(names)} are {what}")
 
 
 def _with_severity(finding: Finding, text: str) -> Finding:
@@ -157,7 +156,7 @@ def _types_in_jsdoc(text: str) -> frozenset[str]:
 
 @lru_cache(maxsize=8)
 def _private_names_asked_for(text: str) -> frozenset[str]:
-    """Private names that only tell whether an object is of the class: `#brand in object`."""
+    """Private names that only show whether an object is of the class: `#brand in object`."""
     return frozenset(_BRAND_CHECK.findall(text))
 
 

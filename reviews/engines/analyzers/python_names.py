@@ -11,10 +11,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import accumulate, pairwise
 
-from reviews.engines.source import Source
+from reviews.engines.source import MAX_CODE, Source
 
-MAX_CODE = 1000
-"""Characters of a line that are searched. Most patterns take time by the square of a line's length, or worse."""
 MAX_NAME = 1000
 """Characters of a name that is looked for elsewhere. Python takes seconds to compile a pattern of a million."""
 
@@ -78,10 +76,6 @@ class PythonSource(Source):
         self.path = path
         self._text = text
         self._found: dict[re.Pattern[str], bool] = {}
-
-    def code(self, line: int) -> str:
-        """The beginning of a line, as far as it is searched."""
-        return self.text(line)[:MAX_CODE]
 
     def before(self, line: int, column: int) -> str:
         """The code before a column, as far as it is searched."""

@@ -20,7 +20,7 @@ from reviews.engines.analyzer import Analyzer
 from reviews.engines.analyzers import python_names
 from reviews.engines.analyzers.python_names import PythonSource
 from reviews.engines.source import Edit, Position, Source
-from reviews.findings import Finding, Severity, Suggestion
+from reviews.findings import Finding, Severity, Suggestion, enumerated
 
 CRITICAL = """
     E902 F404 F407 F621 F622 F701 F702 F704 F706 F707 F821 F823 PLE0115 PLE0117 PLE0118 PLE1142 PLE1700
@@ -157,7 +157,7 @@ def _findings(entries: Sequence[_Entry], source: PythonSource, taken: Set[str]) 
     for entry in entries:
         rule = entry.code or SYNTAX
         line = source.line(entry.location.row)
-        if rule == UNDEFINED and _has_template_tag(source.text(line)[: dialects.MAX_LINE]):
+        if rule == UNDEFINED and _has_template_tag(source.code(line)):
             rule = SYNTAX  # `{{ cookiecutter.name }}` is a set in a set for ruff.
         if python_names.is_intended(rule, entry.message, _bound(entry, source), line, source, taken):
             needed.update(_edits(entry))
@@ -191,7 +191,7 @@ def _finding(rule: str, entries: Sequence[_Entry], source: PythonSource, needed:
     names = list(dict.fromkeys(f"`{_name(entry)}`" for entry in entries))
     if rule in _SEVERAL and len(names) > 1:
         message, removal = _SEVERAL[rule]
-        message = message.format(f"{', '.join(names[:-1])} and {names[-1]}")
+        message = message.format(enumerated(names))
         fix = removal if first.fix else ""
     return Finding(
         path=source.path,

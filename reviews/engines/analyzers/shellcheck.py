@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from reviews.engines import confinement, dialects
 from reviews.engines.analyzer import Analyzer
-from reviews.engines.source import Edit, Source
+from reviews.engines.source import MAX_CODE, Edit, Source
 from reviews.engines.walls import SYSTEM_PATH
 from reviews.findings import Finding, Severity
 
@@ -70,8 +70,6 @@ _INDEX = re.compile(r"\$\w+\[(?:[@*]|\d+|\$\w+)\]")
 _TAKES_PATHS = re.compile(
     r"(?:^|[;&|(!]|\b(?:if|then|do|else|while|sudo)\s)\s*(?:rm|cp|mv|cd|source|\.|pushd|rmdir|\[|test)\s"
 )
-MAX_CODE = 1_000
-"""Characters before or after a place in a line that are searched."""
 _USE = re.compile(r"\$\{?([A-Za-z_]\w*)")
 _GIVEN = re.compile(r"\b([A-Za-z_]\w*)=[\"']?\$(?:\{?[1-9@]|PWD\b)")
 _OUTPUT_OF = re.compile(r"\b([A-Za-z_]\w*)=[\"']?\$\(")
@@ -211,7 +209,7 @@ def _findings(path: str, comments: Sequence[_Comment], source: Source) -> list[F
             with_returns = True
         if comment.code == UNASSIGNED and _reads_another(text):
             continue  # The other script may assign it.
-        if comment.code == ALIAS_ARGUMENT and _OWN_ARGUMENTS.search(source.text(comment.line)[:MAX_CODE]):
+        if comment.code == ALIAS_ARGUMENT and _OWN_ARGUMENTS.search(source.code(comment.line)):
             continue
         if comment.code < 2000 and dialects.has_template_tag(source.text(comment.line)):
             continue
