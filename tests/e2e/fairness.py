@@ -101,7 +101,7 @@ def main() -> int:
                 workers=0,
                 KODIAI_LEASE_SECONDS="60",
                 DJANGO_SETTINGS_MODULE="tests.e2e.scaled_settings",
-                SCALE=str(options.scale),
+                SCALE_ANALYSIS=str(options.scale),
             ) as kodiai,
         ):
             outcomes.append(

@@ -133,7 +133,7 @@ def main() -> int:
     parser.add_argument("--scale", type=float, default=1)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    environment = {"DJANGO_SETTINGS_MODULE": "tests.e2e.scaled_settings", "SCALE": str(options.scale)}
+    environment = {"DJANGO_SETTINGS_MODULE": "tests.e2e.scaled_settings", "SCALE_OUTAGES": str(options.scale)}
     with (
         tempfile.TemporaryDirectory() as folder,
         running_kodiai(Path(folder), workers=options.workers, KODIAI_LEASE_SECONDS="10", **environment) as kodiai,

@@ -15,7 +15,7 @@ class Scaled(AppConfig):
             from reviews.engines import confinement
             from reviews.runs import outages
 
-            scale = float(os.environ["SCALE"])
-            outages.MIN_WAIT *= scale
-            outages.MAX_WAIT *= scale
-            confinement.TIME_LIMIT *= scale  # type: ignore[assignment]
+            waits = float(os.environ.get("SCALE_OUTAGES", "1"))
+            outages.MIN_WAIT *= waits
+            outages.MAX_WAIT *= waits
+            confinement.TIME_LIMIT *= float(os.environ.get("SCALE_ANALYSIS", "1"))  # type: ignore[assignment]

@@ -10,7 +10,7 @@ RUNS = 10
 
 
 def test_runs_in_the_middle_of_an_outage_are_all_reviewed(tmp_path: Path) -> None:
-    environment = {"DJANGO_SETTINGS_MODULE": "tests.e2e.scaled_settings", "SCALE": "0.05"}
+    environment = {"DJANGO_SETTINGS_MODULE": "tests.e2e.scaled_settings", "SCALE_OUTAGES": "0.05"}
     with running_kodiai(tmp_path, workers=2, KODIAI_LEASE_SECONDS="10", **environment) as kodiai:
         outcome = run_outage(kodiai, runs=RUNS, seconds=4, longest=PATIENCE)
 

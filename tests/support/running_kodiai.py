@@ -25,6 +25,8 @@ from tests.support.waiting import PATIENCE, eventually
 MANAGE = ROOT / "manage.py"
 SMALL = {"a.py": "x = 1\n", ".kodiai.yml": "engines: {disable: [secrets, typos]}\n"}
 """The files of a repository of which many pull requests are reviewed, by one analyzer."""
+LOG = 20_000
+"""Characters of the log's end that a failed test shows."""
 
 
 @dataclass
@@ -147,6 +149,9 @@ def running_kodiai(
         try:
             running.start()
             yield running
+        except AssertionError as failure:
+            failure.add_note(running.log.read_text()[-LOG:])
+            raise
         finally:
             running.end()
 
