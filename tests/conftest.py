@@ -1,6 +1,7 @@
 """What all tests share: one sandbox of GitHub per test, and settings that point at it."""
 
 import os
+from collections import defaultdict
 from collections.abc import Generator, Iterator
 
 import hypothesis
@@ -40,6 +41,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         # On Redis a task is queued after the commit, which a test inside of one transaction never comes to.
         if configured.KODIAI_TASKS_URL and item.get_closest_marker("django_db"):
             item.add_marker(pytest.mark.django_db(transaction=True), append=False)
+    _mark_breadth(items)
+
+
+def _mark_breadth(items: list[pytest.Item]) -> None:
+    """Of the cases of a test marked `sampled(n)`, mark all but n as slow: evenly spread ones stay."""
+    cases = defaultdict(list)
+    for item in items:
+        if item.get_closest_marker("sampled") and not item.get_closest_marker("slow"):
+            cases[item.nodeid.partition("[")[0]].append(item)
+    for group in cases.values():
+        (count,) = group[0].get_closest_marker("sampled").args  # type: ignore[union-attr]
+        kept = {round(number * (len(group) - 1) / max(count - 1, 1)) for number in range(count)}
+        for at, item in enumerate(group):
+            if at not in kept:
+                item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True, scope="session")

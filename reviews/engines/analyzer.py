@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import cache
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -128,12 +129,7 @@ class Analyzer:
     @property
     def version(self) -> str:
         """The installed version; `system` if it is the system's own command."""
-        if not self.distribution:
-            return self.own_version
-        try:
-            return metadata.version(self.distribution)
-        except metadata.PackageNotFoundError:
-            return "system"
+        return _installed(self.distribution) if self.distribution else self.own_version
 
     def is_parse_error(self, finding: Finding) -> bool:
         """Return whether a finding means that the analyzer could not parse the whole file."""
@@ -172,6 +168,15 @@ class Analyzer:
         # oxlint reports core rules in the family `eslint`, and comments name them without it.
         full = f"{family}/{name}" if family not in ("", "eslint") else name
         return self.suppression.format(rule=full, name=name)
+
+
+@cache
+def _installed(distribution: str) -> str:
+    """Return the version of an installed package; `system` if it is not installed."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "system"
 
 
 def _has_prefix(rule: str, prefixes: tuple[str, ...]) -> bool:

@@ -291,6 +291,7 @@ def door() -> Iterator[FrontDoor]:
         pool._executor.submit(databases.close_all).result()
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
     ("event", "body", "changed", "status"),

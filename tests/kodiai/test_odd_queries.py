@@ -76,6 +76,7 @@ def lists() -> list[Any]:
     ]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("model", lists())
 def test_no_query_makes_a_list_fail(admin_client: Client, rows: None, model: type[models.Model]) -> None:
     admin_client.raise_request_exception = False

@@ -121,6 +121,7 @@ def outcome(answer: Any) -> str:
     return "yes" if answer.status_code in (200, 302) else str(answer.status_code)
 
 
+@pytest.mark.slow
 def test_every_role_on_every_view_is_as_documented(github: object) -> None:
     table = [f"| view or action | {' | '.join(ROLES)} |", "| --- |" + " --- |" * len(ROLES)]
     asked = asks()

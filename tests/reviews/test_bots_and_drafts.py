@@ -20,6 +20,7 @@ def by_bot(repo: Repository) -> PullRequest:
     return repo.open_pull_request(changes={"shop.py": AFTER}, author=BOT)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("author", "sender", "allowed", "draft", "shown"),
     [

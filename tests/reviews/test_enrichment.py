@@ -65,6 +65,7 @@ def test_the_search_cache_knows_no_letter_case(github: Sandbox, repo: Repository
     assert github.count("search") == 1
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "fault",
     [
@@ -82,6 +83,7 @@ def test_a_short_limit_costs_one_retry(github: Sandbox, pull: PullRequest, fault
     assert github.count("search") == 2
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "fault",
     [Fault(FaultKind.PRIMARY_LIMIT, reset_in=0), Fault(FaultKind.SECONDARY_LIMIT, retry_after=1)],
@@ -122,6 +124,7 @@ def test_the_last_search_left_is_remembered(github: Sandbox, repo: Repository, p
     assert github.count("search") == 0
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("fault", "retries"),
     [

@@ -54,6 +54,7 @@ TITLE = event_of("edited", change=lambda pull: setattr(pull, "changes", {"title"
 LABEL = event_of("labeled")
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize(
     "story",
     [

@@ -43,14 +43,11 @@ FIXED = AFTER.replace("import os\n\n\n", "")
 MAX_ROUNDS = 30
 """More than any run may need before it ends."""
 
-KINDS = ("primary limit, 403", "reset", "`{}`", "403")
-FAST = {(call.name, KINDS[number % len(KINDS)]) for number, call in enumerate(CALLS)}
-"""Each call with a fault, and a fault of each kind."""
 SPREAD = {
     (call.name, name) for row, call in enumerate(CALLS) for at, name in enumerate(call.faults) if (row + at) % 5 == 1
 }
 """A fifth of the cells: from one call to the next the faults that it meets move on by one."""
-CHOSEN = [(call, name) for call, name in CELLS if WRITE or (call.name, name) in FAST | SPREAD]
+CHOSEN = [(call, name) for call, name in CELLS if WRITE or (call.name, name) in SPREAD]
 
 
 @pytest.fixture(scope="module")
@@ -81,11 +78,8 @@ def github(box: Sandbox, settings: Settings, monkeypatch: pytest.MonkeyPatch) ->
     return box
 
 
-@pytest.mark.parametrize(
-    ("call", "name"),
-    [pytest.param(call, name, marks=() if (call.name, name) in FAST else pytest.mark.slow) for call, name in CHOSEN],
-    ids=lambda value: value if isinstance(value, str) else value.name,
-)
+@pytest.mark.sampled(10)
+@pytest.mark.parametrize(("call", "name"), CHOSEN, ids=lambda value: value if isinstance(value, str) else value.name)
 def test_every_fault_ends_the_run_clearly_or_it_goes_on(
     github: Sandbox, pull: PullRequest, call: Call, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

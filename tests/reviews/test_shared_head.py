@@ -53,6 +53,7 @@ def test_a_failure_that_comes_later_is_shown(gated: PullRequest, free: PullReque
     assert summary(free).startswith(f"#{gated.number}: 3 findings")
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "end", ["closed", pytest.param("merged", marks=pytest.mark.slow), "pushed", "force-pushed", "retargeted"]
 )

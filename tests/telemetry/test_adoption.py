@@ -49,6 +49,7 @@ def assert_no_rebuild(statements: list[str]) -> None:
     assert "DELETE FROM" not in text.replace('DELETE FROM "django_migrations"', "")
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("fake_initial", [True, False], ids=["fake-initial", "plain"])
 @pytest.mark.parametrize("start", STARTS)
 def test_every_start_is_adopted_and_refuses_duplicates_then(

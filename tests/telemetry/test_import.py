@@ -117,6 +117,7 @@ def assert_merged(own_store: Store, source: Store) -> None:
         assert own_store.fetch(f"{twice} HAVING count(*) > 1") == []
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_shape_imported_twice_loses_and_doubles_nothing(
     own_store: Store, source: Store, shape: Callable[[Store], None]

@@ -47,6 +47,7 @@ def test_a_file_that_no_longer_parses_is_reported(
     assert "no findings" not in review["body"]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("path", "before", "rule", "message"),
     [
@@ -92,6 +93,7 @@ def test_a_name_that_was_undefined_before_is_not(repo: Repository) -> None:
     assert report_of(pull).findings == ()
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("path", "before", "defined", "found"),
     [
@@ -144,6 +146,7 @@ def test_what_the_base_has_is_not_reported(repo: Repository, after: str) -> None
     assert (report.findings, report.outside_changes) == ((), 0)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("before", "after", "new"),
     [

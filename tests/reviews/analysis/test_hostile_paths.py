@@ -60,6 +60,7 @@ def test_file_names_with_a_meaning_elsewhere_have_none_here(github: Sandbox) -> 
     assert report.left_out == ()
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     "path",
@@ -153,6 +154,7 @@ HOSTILE: Mapping[str, tuple[str, set[str]]] = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", HOSTILE)
 def test_names_are_looked_up_in_linear_time(name: str) -> None:
     """By the square of the length these would take hours, and nothing else would run meanwhile."""

@@ -70,6 +70,7 @@ MORE = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.django_db
 @pytest.mark.parametrize("case", [*FOLDED, *MORE])
 def test_what_nobody_here_wrote_is_folded(repo: Repository, case: str) -> None:
@@ -77,6 +78,7 @@ def test_what_nobody_here_wrote_is_folded(repo: Repository, case: str) -> None:
     assert severities(repo, changes, {}) == ["info"]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.django_db
 @pytest.mark.parametrize("case", FOLDED)
 def test_with_a_gate_it_is_folded_if_the_base_has_it(repo: Repository, case: str) -> None:

@@ -89,6 +89,7 @@ WAYS = {
 }
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize(("way", "fail_on"), [*((way, "critical") for way in WAYS), ("a generator's header", "never")])
 def test_a_pull_request_cannot_hide_a_secret(repo: Repository, way: str, fail_on: str) -> None:
     """V8: what a pull request contains takes nothing out of the search for secrets."""
@@ -183,6 +184,7 @@ ESCAPES = {
 }
 
 
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize("way", ESCAPES)
 def test_a_pull_request_cannot_pass_the_check(repo: Repository, way: str) -> None:
     """V8: what a pull request contains takes no file out of a check run that may fail."""

@@ -38,6 +38,7 @@ def test_a_delivery_that_comes_twice_is_answered_once(pull: PullRequest) -> None
     assert len(answers(pull)) == 1
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("point", "in_a_thread"),
     [
@@ -131,6 +132,7 @@ def test_a_refused_reply_is_posted_once_when_requeued(github: Sandbox, pull: Pul
     assert len(answers(pull)) == 1
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("route", ["installation_token", "react_on_lines", "permission", "graphql", "reply"])
 def test_a_limit_defers_a_command_and_loses_nothing(github: Sandbox, pull: PullRequest, route: str) -> None:
     run(admit(pull))
@@ -146,6 +148,7 @@ def test_a_limit_defers_a_command_and_loses_nothing(github: Sandbox, pull: PullR
     assert len(answers(pull)) == 1
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("route", "fault"),
     [

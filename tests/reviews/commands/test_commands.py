@@ -116,6 +116,7 @@ def test_two_questions_at_once_get_one_answer(pull: PullRequest, point: str) -> 
 # Who may command
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("role", "command"),
     [

@@ -319,6 +319,7 @@ DEFERRED = "def f(a: Later) -> None:\n    print(a)\n\n\nclass Later:\n    pass\n
 ALIAS = "type Number = int\n"
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("base", "changed", "rules"),
     [

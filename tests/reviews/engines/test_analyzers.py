@@ -178,6 +178,7 @@ def test_what_cannot_be_parsed_is_critical(name: str, text: str, rule: str) -> N
     assert set(reported) == {(Severity.CRITICAL, "")}, "no comment silences it"
 
 
+@pytest.mark.sampled(2)
 @every
 def test_files_in_which_nothing_can_be_read_are_no_harm(name: str) -> None:
     path = WRONG[name][0]

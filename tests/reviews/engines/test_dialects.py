@@ -227,6 +227,7 @@ def reviewed(repo: Repository, before: Mapping[str, str], after: Mapping[str, st
     return Report.from_json(run(admit(repo.open_pull_request(changes=dict(after), author="mona"))).report)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     ("path", "before", "after"),
@@ -245,6 +246,7 @@ def test_a_base_without_a_dialect_shows_what_broke(repo: Repository, path: str, 
     assert (broken.severity, broken.internal) == (Severity.CRITICAL, False)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     ("path", "before", "after"),

@@ -127,6 +127,7 @@ def test_a_busy_loop_ends_at_its_processor_time_limit(
     assert reason == ("it exited with status 1" if way is NAMESPACES else "it was killed by SIGKILL")
 
 
+@pytest.mark.sampled(1)
 def test_one_that_waits_is_ended_when_its_time_is_up(
     way: Confinement, hostile: Hostile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -280,6 +281,7 @@ def test_one_that_is_not_installed_or_prints_nonsense_is_named(monkeypatch: pyte
 IMPORTS = "".join(f"import {{ b{number} }} from 'c';\n" for number in range(3_000))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("path", "text", "rule"),
     [

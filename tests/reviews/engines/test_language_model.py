@@ -69,6 +69,7 @@ def test_it_is_given_the_changed_lines_and_nothing_else(
         assert secret not in sent
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "discarded",
     [
@@ -111,6 +112,7 @@ def test_where_an_analyzer_has_spoken_the_model_is_silent(pull: PullRequest, mod
     assert [comment["line"] for comment in pull.review_comments if llm.NAME in comment["body"]] == [8]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "suggestion",
     [

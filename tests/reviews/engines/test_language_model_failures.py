@@ -32,6 +32,7 @@ def reported(pull: PullRequest, review: Review) -> str:
     return line.removeprefix("- language-model failed: ").removesuffix(". Its findings are missing.")
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("reply", "why", "calls"),
     [
@@ -85,6 +86,7 @@ def test_one_that_is_not_there(pull: PullRequest, model: ModelServer, settings: 
     assert reported(pull, run(admit(pull))) == UNREAD
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ["gpt-5", "nobody:gpt-5", "openai-codex:x"])
 def test_a_name_that_names_no_model_that_is_there(
     pull: PullRequest, model: ModelServer, settings: Settings, name: str
@@ -191,6 +193,7 @@ def test_azures_way_of_the_same_protocol_works_too(pull: PullRequest, model: Mod
     assert len(model.calls) == 1
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.filterwarnings("ignore:Failed to extract usage")
 @pytest.mark.parametrize("tokens", [("many", None), (-5, 10**30), (1.5, 1e400), ([], True)], ids=str)
 def test_wrong_token_counts_break_nothing(pull: PullRequest, model: ModelServer, tokens: tuple[object, object]) -> None:

@@ -280,14 +280,19 @@ def test_a_lone_carriage_return_is_no_line_to_git() -> None:
         document(result() | {"locations": [{"physicalLocation": {"region": {"startLine": "1"}}}]}),
         document(result(level="fatal")),
         document(result("ä.md", 2, fixes=[fix((span(7, 4), "x"))]), columnKind="utf16CodeUnits"),
-        document(*[result()] * (sarif.MAX_RESULTS + 1)),
         json.dumps({"version": "2.1.0", "runs": json.loads(document())["runs"] * 21}).encode(),
         b"[" * 100_000,
         b'{"version": "2.1.0", "runs": [{"tool": ' + b'{"driver": ' * 10_000,
         b" " * sarif.MAX_BYTES + document(),
     ],
-    ids=range(18),
+    ids=range(17),
 )
 def test_what_is_not_sarif_is_refused(refused: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         read(refused, FILES)
+
+
+@pytest.mark.slow
+def test_more_results_than_the_limit_are_refused() -> None:
+    with pytest.raises(ValueError, match=str(sarif.MAX_RESULTS)):
+        read(document(*[result()] * (sarif.MAX_RESULTS + 1)), FILES)

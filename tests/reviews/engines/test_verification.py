@@ -27,6 +27,7 @@ def offered(files: Mapping[str, str], **wrong: Suggestion) -> dict[str, Suggesti
     return {finding.rule: finding.suggestion for finding in verify_suggestions(findings, found, files)}
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -116,6 +117,7 @@ def test_an_import_of_what_the_file_defined_before_may_be_needed() -> None:
     assert finding.suggestion == Suggestion(1, 1, None)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("path", "text"),
     [

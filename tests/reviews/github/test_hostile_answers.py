@@ -91,6 +91,7 @@ def test_an_unstorable_refusal_ends_the_run_with_its_words(github: Sandbox, pull
     assert len(review.conclusion_reason) < 1_500
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "spoilt",
     [
@@ -138,6 +139,7 @@ def test_a_count_of_search_that_cannot_be_does_not_stop_a_review(
     assert len(pull.reviews) == 1
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("sha", ["", "../../x", SURROGATE, "a" * 39 + "g"], ids=repr)
 def test_a_head_commit_that_is_none_is_never_worked_with(github: Sandbox, pull: PullRequest, sha: Any) -> None:
     answer = answer_of(github, pull, "pull")
@@ -190,6 +192,7 @@ def test_a_binary_file_over_rest_is_left_out(github: Sandbox, repo: Repository) 
     assert len(review.report["left_out"]) == 1
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "token",
     ["", "a\r\nX-Evil: 1", "ü", SURROGATE, "x" * 100_000],

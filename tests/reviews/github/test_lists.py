@@ -44,6 +44,7 @@ def test_every_call_names_its_version_and_its_sender(github: Sandbox, pull: Pull
 # Pages
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("count", [0, None, 5000], ids=repr)
 def test_the_last_page_is_read_whatever_github_counts(github: Sandbox, repo: Repository, count: object) -> None:
     pull = repo.open_pull_request(changes={f"m{n:03}.txt": "a\n" for n in range(150)} | {"z.py": UNUSED})

@@ -77,6 +77,7 @@ def test_the_base_of_the_event_is_the_base(kodiai: Kodiai, develop: Git, origin:
     assert kodiai.reviewed(develop, named, GITHUB_BASE_REF="develop") == BOTH, "a named range comes first"
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("event", "expected"),
     [

@@ -149,6 +149,7 @@ def test_an_engine_that_fails_keeps_the_gate_shut(kodiai: Kodiai, git: Git) -> N
         assert gated.returncode in (1, 2)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "files",
     [

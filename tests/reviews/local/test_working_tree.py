@@ -11,6 +11,7 @@ from tests.support.git import ENVIRONMENT, Git
 # L3: what a file has become
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("change", "expected"),
     [

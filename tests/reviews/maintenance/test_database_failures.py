@@ -81,6 +81,7 @@ def test_a_failure_while_rescheduling_costs_no_attempt(pull: PullRequest, monkey
     assert_released(delivery)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("step", STEPS)
 def test_a_database_outage_costs_no_attempt(pull: PullRequest, step: str) -> None:
     delivery, tries = admit(pull), iter(range(3))
@@ -93,6 +94,7 @@ def test_a_database_outage_costs_no_attempt(pull: PullRequest, step: str) -> Non
     assert_finishes_once(pull, delivery)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("step", "error"), [("analysed_at", closed), *((step, disk_full) for step in STEPS)])
 def test_a_worker_stopped_in_an_outage_loses_nothing(
     github: Sandbox, pull: PullRequest, step: str, error: Callable[[], Exception]

@@ -71,6 +71,7 @@ def test_a_failed_run_does_not_pass_a_gate(ended: Conclusion) -> None:
     ]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     ("route", "limits", "shown"),
@@ -98,6 +99,7 @@ def test_a_gate_holds_where_not_everything_is_read(
     assert ("not everything was reviewed" in summary(pull)) is (shown == "failure")
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     ("changes", "renames", "shown"),

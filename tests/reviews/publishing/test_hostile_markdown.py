@@ -30,6 +30,7 @@ def finding(**values: object) -> Finding:
     return bounded(Finding(**(given | values)))  # type: ignore[arg-type]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("place", ["path", "rule", "message", "fix", "rule_url"])
 def test_no_markup_in_a_finding_is_more_than_text(place: str) -> None:
     for text in (*MARKUP, "".join(MARKUP), " ".join(MARKUP), "`".join(MARKUP)):

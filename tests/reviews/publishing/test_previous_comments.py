@@ -241,6 +241,7 @@ def test_without_graphql_nothing_is_repeated(github: Sandbox, pull: PullRequest)
     assert github.count("update_comment") == 0
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("route", "fault"),
     [
@@ -294,6 +295,7 @@ def test_a_comment_that_was_put_away_offers_nothing_to_commit(pull: PullRequest)
 # Whose run it is
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("module", "effect", "route", "most"),
     [

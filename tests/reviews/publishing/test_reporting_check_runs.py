@@ -29,6 +29,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.database]
 # Politeness
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "fault",
     [

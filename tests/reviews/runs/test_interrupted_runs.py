@@ -22,6 +22,7 @@ from tests.support.shop import AFTER
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.ops04
 @pytest.mark.parametrize("point", OF_A_RUN)
 def test_a_run_killed_at_any_point_publishes_once(github: Sandbox, pull: PullRequest, point: str) -> None:
@@ -51,6 +52,7 @@ NEW = f"{LESS}\n\nvalue = unknown\n"
 """A finding less; and besides that one more."""
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("code", "point"),
     [

@@ -268,6 +268,7 @@ def test_a_failed_renewal_is_tried_again_soon(
     assert [entry["delivery_id"] for entry in reported] == [delivery.delivery_id] * 2
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("point", [point for point in UNTIL_PUBLISHED if point != "publishing_at"])
 def test_a_worker_stopped_between_steps_posts_no_second_review(pull: PullRequest, point: str) -> None:
     """`analysed_at` is right before the worker publishes, `review-posted` before it can say that it has."""

@@ -36,6 +36,7 @@ def published(pull: PullRequest) -> tuple[str, list[dict[str, Any]]]:
 IN_A_RUN = [failure for failure in FAILURES if failure is not same_identity_not_yet_committed]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("failure", IN_A_RUN)
 def test_a_broken_store_stops_no_review_and_gets_its_row_later(
     pull: PullRequest, failure: Failure, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
