@@ -18,8 +18,10 @@ WHEELS := --only-binary :all: --no-binary crontab --build-constraints requiremen
 # A process of pytest also waits: for analyzers, git, and the disk.
 JOBS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 
-# Tests of a file share what they start; the longest files, tests/e2e, come first.
-BY_FILE := --dist loadfile --no-loadscope-reorder
+# Tests of a file share what they start, and what analyzers and git said of the same files.
+BY_FILE := --dist loadfile
+# The longest files, tests/e2e, come first, not those of the most tests.
+SLOW_BY_FILE := $(BY_FILE) --no-loadscope-reorder
 
 # Servers of the tests. Each process of pytest empties a Redis database of its own: this one and the next.
 POSTGRES_URL = $(or $(KODIAI_TEST_POSTGRES_URL),postgresql://postgres@127.0.0.1:5432/postgres)
@@ -53,18 +55,18 @@ demo: install ## Review a pull request in a local sandbox, no configuration (ONC
 	@$(BIN)/python manage.py demo $(if $(ONCE),--once)
 
 test: install ## Test all behaviour on SQLite, in two minutes (KODIAI_TEST_POSTGRES_URL=…: on PostgreSQL)
-	@$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal -m "not slow" --ignore=tests/e2e $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -q -n $(JOBS) $(BY_FILE) -m "not slow" --ignore=tests/e2e $(PYTEST_ARGS)
 
 test-all: install ## Also real kills, load, PostgreSQL, Redis and the whole corpora (KODIAI_TEST_POSTGRES_URL, KODIAI_TEST_TASKS_URL)
 	@echo "== Fast tests, more examples, on SQLite"
-	@KODIAI_TEST_POSTGRES_URL= $(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal -m "not slow" --ignore=tests/e2e --hypothesis-profile=thorough
+	@KODIAI_TEST_POSTGRES_URL= $(BIN)/python -m pytest -q -n $(JOBS) $(BY_FILE) -m "not slow" --ignore=tests/e2e --hypothesis-profile=thorough
 	@echo "== Slow tests, on SQLite"
-	@KODIAI_TEST_POSTGRES_URL= $(BIN)/python -m pytest -q -n 4 $(BY_FILE) -m slow
+	@KODIAI_TEST_POSTGRES_URL= $(BIN)/python -m pytest -q -n 4 $(SLOW_BY_FILE) -m slow
 	@echo "== What depends on the database, on PostgreSQL"
-	@KODIAI_TEST_POSTGRES_URL=$(POSTGRES_URL) $(BIN)/python -m pytest -q -n 4 $(BY_FILE) -m database
+	@KODIAI_TEST_POSTGRES_URL=$(POSTGRES_URL) $(BIN)/python -m pytest -q -n 4 $(SLOW_BY_FILE) -m database
 	@echo "== What depends on the queue, on Redis"
 	@KODIAI_TEST_POSTGRES_URL=$(POSTGRES_URL) KODIAI_TEST_TASKS_URL=$(TASKS_URL) \
-		$(BIN)/python -m pytest -q -n 2 $(BY_FILE) -m queue
+		$(BIN)/python -m pytest -q -n 2 $(SLOW_BY_FILE) -m queue
 
 lint: install ## Check format, lint, types, imports, migrations, OpenAPI, deployment settings
 	@$(BIN)/ruff format --check .
