@@ -131,8 +131,8 @@ CELLS = [(call, name) for call in CALLS for name in call.faults]
 HEAD = """# What Kodiai does when GitHub fails
 
 Written by `make fault-matrix` from what a run of every cell saw (`tests/reviews/test_fault_matrix.py`). `make test-all`
-runs a fifth of the cells, in which each call meets some faults and each fault some calls, and `make test` one cell for
-each call; they fail where this page says something else. A call meets a fault once, or each time that it is made. In
+runs a tenth of the cells, in which each call meets some faults and each fault some calls, and `make test` ten of them;
+they fail where this page says something else. A call meets a fault once, or each time that it is made. In
 these runs `KODIAI_MAX_ATTEMPTS` is 2 and `KODIAI_MAX_DEFERRAL` 15 minutes; primary limits reset after 10 minutes, and
 `retry-after` says 5. *Deferred until GitHub is back*: for 5 seconds, then as long again as it has been away, up to 5
 minutes; that is no attempt. A deferred check run is retried for a day.
