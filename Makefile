@@ -63,7 +63,7 @@ test-all: install ## Also real kills, load, PostgreSQL, Redis and the whole corp
 	@echo "== Slow tests, on SQLite"
 	@KODIAI_TEST_POSTGRES_URL= $(BIN)/python -m pytest -q -n 4 $(SLOW_BY_FILE) -m slow
 	@echo "== What depends on the database, on PostgreSQL"
-	@KODIAI_TEST_POSTGRES_URL=$(POSTGRES_URL) $(BIN)/python -m pytest -q -n 6 $(SLOW_BY_FILE) -m database
+	@KODIAI_TEST_POSTGRES_URL=$(POSTGRES_URL) $(BIN)/python -m pytest -q -n 5 $(SLOW_BY_FILE) -m database
 	@echo "== What depends on the queue, on Redis"
 	@KODIAI_TEST_POSTGRES_URL=$(POSTGRES_URL) KODIAI_TEST_TASKS_URL=$(TASKS_URL) \
 		$(BIN)/python -m pytest -q -n 2 $(SLOW_BY_FILE) -m queue

@@ -1,5 +1,6 @@
 """Databases of the tests' own: a SQLite file, or a database on the PostgreSQL server that the suite runs on."""
 
+import atexit
 import os
 import sqlite3
 import uuid
@@ -40,16 +41,29 @@ class Database:
             return connection.execute(query).fetchall()
 
 
+_empty: list[str] = []
+"""Databases of this process that nobody uses: to drop one takes a checkpoint of the whole server."""
+
+
 @contextmanager
 def empty_database(folder: Path) -> Iterator[str]:
-    """Yield the URL of an empty database that exists for as long as the block: in `folder`, or on the server."""
-    name = f"kodiai_{uuid.uuid4().hex}"
+    """Yield the URL of a database without tables, for as long as the block: in `folder`, or on the server."""
     if not POSTGRES_URL:
-        yield f"sqlite:///{folder / name}.sqlite3"
+        yield f"sqlite:///{folder / uuid.uuid4().hex}.sqlite3"
         return
-    server = Database(POSTGRES_URL)
-    server.execute(f"CREATE DATABASE {name}")
+    name = _empty.pop() if _empty else _create()
+    url = f"{POSTGRES_URL.rpartition('/')[0]}/{name}"
     try:
-        yield f"{POSTGRES_URL.rpartition('/')[0]}/{name}"
+        yield url
     finally:
-        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        others = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+        Database(POSTGRES_URL).execute(others)
+        Database(url).execute("DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
+        _empty.append(name)
+
+
+def _create() -> str:
+    name = f"kodiai_{uuid.uuid4().hex}"
+    Database(POSTGRES_URL).execute(f"CREATE DATABASE {name}")
+    atexit.register(Database(POSTGRES_URL).execute, f"DROP DATABASE {name} WITH (FORCE)")
+    return name
