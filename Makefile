@@ -58,10 +58,8 @@ test: install ## Test all behaviour on SQLite, in two minutes (KODIAI_TEST_POSTG
 	@$(BIN)/python -m pytest -q -n $(JOBS) $(BY_FILE) -m "not slow" --ignore=tests/e2e $(PYTEST_ARGS)
 
 test-all: install ## Also real kills, load, PostgreSQL, Redis and the whole corpora (KODIAI_TEST_POSTGRES_URL, KODIAI_TEST_TASKS_URL)
-	@echo "== Fast tests, more examples, on SQLite"
-	@KODIAI_TEST_POSTGRES_URL= $(BIN)/python -m pytest -q -n $(JOBS) $(BY_FILE) -m "not slow" --ignore=tests/e2e --hypothesis-profile=thorough
-	@echo "== Slow tests, on SQLite"
-	@KODIAI_TEST_POSTGRES_URL= $(BIN)/python -m pytest -q -n 4 $(SLOW_BY_FILE) -m slow
+	@echo "== Everything, with more examples, on SQLite"
+	@KODIAI_TEST_POSTGRES_URL= $(BIN)/python -m pytest -q -n 5 $(SLOW_BY_FILE) --hypothesis-profile=thorough
 	@echo "== What depends on the database, on PostgreSQL"
 	@KODIAI_TEST_POSTGRES_URL=$(POSTGRES_URL) $(BIN)/python -m pytest -q -n 5 $(SLOW_BY_FILE) -m database
 	@echo "== What depends on the queue, on Redis"
