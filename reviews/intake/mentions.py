@@ -1,12 +1,14 @@
 """Mentions of the App in a comment, and the command after one. A mention is what GitHub renders as one.
 
-Not rendered as one, and so not read: code, quotes, links, HTML blocks and comments, and an escaped `\\@`. The comment
-is parsed as Markdown, since no pattern finds these. Source: GitHub Flavored Markdown; html-pipeline, MentionFilter,
-for the characters around a mention.
+Not rendered as one, and so not read: code, mathematics, quotes, links, HTML comments and an escaped `\\@`; nor is the
+text right below a `<div>`. The comment is parsed as Markdown, since no pattern finds these. Source: GitHub Flavored
+Markdown; html-pipeline, MentionFilter, for the characters around a mention; GitHub docs, "Writing mathematical
+expressions".
 """
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -28,10 +30,17 @@ _OPAQUE = "\N{REPLACEMENT CHARACTER}"
 """Stands for text that is not read."""
 _BOUNDARY = "\ufdd1"
 """Stands for a tag or a marker of emphasis, which people do not see. Not a character of Unicode."""
-_UNREAD_TAGS = re.compile(r"<(/?)(?:a|blockquote|code|pre|script|style)\b", re.IGNORECASE)
+_UNREAD_TAGS = re.compile(r"<(/?)(a|blockquote|code|pre|script|style|tt)(?=[\s/>])", re.IGNORECASE)
+_UNREAD_BLOCK = re.compile(r"\s*<(?:\?|!(?!--)|/?div[\s/>])", re.IGNORECASE)
+"""The start of an HTML block whose text is not read: no text, or most often pasted from a page."""
 _COMMENTS = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 _LINE_BREAK = re.compile(r"<br\b", re.IGNORECASE)
-_ADDRESS = re.compile(r"\b(?:\w+://|www\.)[^\s<]*", re.ASCII | re.IGNORECASE)
+_ADDRESS_OR_MATH = re.compile(
+    rf"\b(?:\w+://|www\.)[^\s<{_BOUNDARY}]*|\$\$[^$]+\$\$|(?<![\w$])\$(?![\s$])[^$\n]*(?<!\s)\$(?!\w)",
+    re.ASCII | re.IGNORECASE,
+)
+_SIGN = re.compile(r"[@$]")
+_CHARACTER = re.compile(r"[^\n]")
 _WORD = re.compile(r"[,:]?\s*(?:please,?\s+)?(\w[\w-]*)", re.IGNORECASE)
 _PLEASE = re.compile(r"\bplease\b", re.IGNORECASE)
 
@@ -45,6 +54,8 @@ def command_in(comment: str) -> str | None:
     """
     if _name() not in comment.lower():
         return None
+    # A byte order mark is no text. Source: CommonMark's parser cmark.
+    comment = comment.removeprefix("\ufeff")
     after_mentions = [
         line[found.end() :].replace(_BOUNDARY, "")
         for line, searched in _lines(comment[:MAX_COMMENT].replace(_BOUNDARY, " "))
@@ -82,21 +93,30 @@ def _is_bare(rest: str) -> bool:
 def _lines(comment: str) -> Iterator[tuple[str, str]]:
     """Yield the lines of a comment that may have a mention: as people read them, and as they are searched.
 
-    Both have the same length. What is not read is opaque in both, an escape or entity only where it is searched.
+    Both have the same length. What is not read is opaque in both; addresses, mathematics and an escaped or encoded
+    `@` or `$` only where it is searched.
     """
-    parser = _parser()
+    parser, html = _parser(), _html_parser()
     references: dict[str, Any] = {}
-    quotes = unread_tags = 0
+    quotes = 0
+    unread: Counter[str] = Counter()
     for token in parser.parse(comment, references):
         quotes += token.nesting if token.type.startswith("blockquote") else 0
+        content = token.content
         if token.type == "html_block":
-            unread_tags = _opened(token.content, unread_tags)
-        elif token.type == "inline" and ("<" in token.content or _name() in token.content.lower()):
+            content = _COMMENTS.sub("", content)
+            if _UNREAD_BLOCK.match(token.content):
+                for tag in _UNREAD_TAGS.finditer(content):
+                    _count(tag, unread)
+                continue
+        inline = {"inline": parser.inline, "html_block": html.inline}.get(token.type)
+        if inline and ("<" in content or _name() in content.lower()):
             children: list[Token] = []
-            parser.inline.parse(token.content, parser, references, children)
-            pieces, unread_tags = _pieces(children, unread_tags)
+            inline.parse(content, parser, references, children)
+            pieces = _pieces(children, unread)
             if not quotes:
                 read, searched = ("".join(side) for side in zip(*pieces, strict=True))
+                searched = _ADDRESS_OR_MATH.sub(lambda found: _CHARACTER.sub(_OPAQUE, found[0]), searched)
                 yield from zip(read.split("\n"), searched.split("\n"), strict=True)
 
 
@@ -110,32 +130,40 @@ def _parser() -> "MarkdownIt":
     return parser
 
 
-def _pieces(children: Iterable["Token"], unread_tags: int) -> tuple[list[tuple[str, str]], int]:
-    """The text of a block in pieces, as read and as searched; and how many unread HTML elements are open at its end."""
+def _html_parser() -> "MarkdownIt":
+    """A parser of the text in HTML blocks, which is not Markdown."""
+    from markdown_it import MarkdownIt
+
+    return MarkdownIt("zero", {"html": True}).enable(["entity", "html_inline", "newline"])
+
+
+def _pieces(children: Iterable["Token"], unread: Counter[str]) -> list[tuple[str, str]]:
+    """The text of a block in pieces, as read and as searched. Counts the unread HTML elements that are open."""
     pieces = []
     links = 0
     for child in children:
         links += child.nesting if child.type in ("link_open", "link_close") else 0
-        if child.type == "html_inline":
-            unread_tags = _opened(child.content, unread_tags)
+        if child.type == "html_inline" and (tag := _UNREAD_TAGS.match(child.content)):
+            _count(tag, unread)
         if child.type in ("softbreak", "hardbreak") or (
             child.type == "html_inline" and _LINE_BREAK.match(child.content)
         ):
             pieces.append(("\n", "\n"))
-        elif child.type in ("code_inline", "image") or ((links or unread_tags) and child.content):
+        elif child.type in ("code_inline", "image") or ((links or unread.total()) and child.content):
             pieces.append((_OPAQUE, _OPAQUE))
-        elif child.type == "text":
-            text = _ADDRESS.sub(lambda address: _OPAQUE * len(address[0]), child.content)
-            pieces.append((text, text))
-        elif child.type == "text_special":
-            pieces.append((child.content.replace("\n", " "), _OPAQUE * len(child.content)))
+        elif child.type in ("text", "text_special"):
+            text = child.content.replace("\n", " ")
+            pieces.append((text, _SIGN.sub(_OPAQUE, text) if child.type == "text_special" else text))
         else:
             pieces.append((_BOUNDARY, _BOUNDARY))
-    return pieces, unread_tags
+    return pieces
 
 
-def _opened(html: str, before: int) -> int:
-    """How many elements whose text is not read are open after a piece of HTML."""
-    for tag in _UNREAD_TAGS.finditer(_COMMENTS.sub("", html)):
-        before = max(0, before - 1) if tag[1] else before + 1
-    return before
+def _count(tag: re.Match[str], unread: Counter[str]) -> None:
+    """Count an HTML element whose text is not read when it opens and when it closes."""
+    name = tag[2].lower()
+    if tag[1]:
+        unread[name] = max(0, unread[name] - 1)
+    else:
+        # A link ends where the next one begins.
+        unread[name] = 1 if name == "a" else unread[name] + 1
