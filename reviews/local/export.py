@@ -144,18 +144,24 @@ def as_annotations(report: Report) -> str:
         lines = f"line={finding.start_line},endLine={finding.end_line}"
         title = _property(f"{finding.rule} ({finding.severity})")
         level = _ACTIONS_LEVELS[finding.severity]
-        commands.append(f"::{level} file={_property(finding.path)},{lines},title={title}::{_data(finding.description)}")
+        commands.append(f"::{level} file={_path(finding.path)},{lines},title={title}::{_data(finding.description)}")
     commands += [
         f"::warning title=Kodiai::{_data(f'{engine} failed: {reason}. Its findings are missing.')}"
         for engine, reason in report.engine_failures
     ]
-    commands += [f"::warning file={_property(path)},title=Kodiai::{_data(why)}" for path, why in report.not_read]
+    commands += [f"::warning file={_path(path)},title=Kodiai::{_data(why)}" for path, why in report.not_read]
     return "\n".join(commands)
 
 
 def _data(text: str) -> str:
     """Escape text so that it neither ends nor starts a workflow command."""
     return visible(" ".join(text.split())).replace("%", "%25")
+
+
+def _path(path: str) -> str:
+    """Escape the path of a file, in which blanks count. Source: actions/toolkit, `escapeProperty`."""
+    escapes = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A", ":": "%3A", ",": "%2C"})
+    return visible(path.translate(escapes))
 
 
 def _property(text: str) -> str:

@@ -197,3 +197,12 @@ def test_annotations_escape_workflow_commands(report: Report) -> None:
     assert export.as_annotations(report).splitlines()[0] == (
         "::warning file=a%2C b%3Ac%25.py,line=1,endLine=1,title=F401 (minor)::`os` imported but unused"
     )
+
+
+@pytest.mark.parametrize(
+    ("path", "escaped"),
+    [(" a  b.py", " a  b.py"), ("a\nb.py", "a%0Ab.py"), ("a\x1b.py", "a\N{REPLACEMENT CHARACTER}.py")],
+)
+def test_annotations_name_the_file_with_its_blanks(git: Git, path: str, escaped: str) -> None:
+    git.file(path, "import os\n")
+    assert f" file={escaped},line=1," in export.as_annotations(reviewed(git))
