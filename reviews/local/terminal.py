@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import sys
 from contextlib import AbstractContextManager
 
@@ -28,8 +29,14 @@ class Output:
             if isinstance(stream, io.TextIOWrapper):
                 # File names may contain what the terminal's encoding does not have.
                 stream.reconfigure(errors="backslashreplace")
-        self._report = _Console(no_color=no_color or None, highlight=False, soft_wrap=True)
-        self._notes = _Console(stderr=True, no_color=no_color or None, highlight=False, soft_wrap=True)
+        # By itself the console takes COLUMNS=0 as it is, and prints nothing.
+        width, height = shutil.get_terminal_size()
+        self._report, self._notes = (
+            _Console(
+                stderr=on_stderr, no_color=no_color or None, width=width, height=height, highlight=False, soft_wrap=True
+            )
+            for on_stderr in (False, True)
+        )
 
     def progress(self, what: str) -> AbstractContextManager[object]:
         """Show what is being done, on a terminal only."""

@@ -120,6 +120,14 @@ def test_nothing_is_wrapped_where_nobody_looks(kodiai: Kodiai, git: Git) -> None
     assert len(done.stdout.splitlines()) == 6, "each finding, the fix, the summary"
 
 
+@pytest.mark.parametrize("width", ["0", "\N{SUPERSCRIPT TWO}"])
+def test_a_terminal_without_a_width_gets_the_report(kodiai: Kodiai, git: Git, width: str) -> None:
+    git.write(b__py=UNUSED)
+    done = kodiai("review", at=git.directory, COLUMNS=width, LINES=width)
+    assert "b.py:1: minor F401" in done.stdout
+    assert "1 changed file" in done.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("format", ["text", "json"])
 def test_a_reader_that_leaves_changes_no_exit_status(git: Git, format: str) -> None:
