@@ -26,10 +26,14 @@ def run_git(directory: Path, *arguments: str, problem: str = "", stdin: bytes = 
         )
     except FileNotFoundError as missing:
         raise NotAReview("git is not installed, or not in PATH") from missing
+    except ValueError as error:  # A name from an event may have characters that no argument can have.
+        raise NotAReview(problem or f"git {arguments[0]} was not run: {error}") from error
     except OSError as error:
         raise NotAReview(f"git could not be started in {directory}: {error.strerror}") from error
     if done.returncode:
         errors = [line for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
+        if any("not a git repository" in line for line in errors):
+            problem = f"{directory.absolute()} is not inside a git repository"
         if any("dubious ownership" in line for line in errors):
             problem = (
                 f"git refuses to read {directory.absolute()}: it belongs to another user. To trust it: "

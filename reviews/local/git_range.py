@@ -71,10 +71,7 @@ class GitRepository:
             raise NotAReview(f"{directory} {what}")
         self._root = directory
         where = directory.absolute()
-        facts = self._git(
-            *("rev-parse", "--is-bare-repository", "--is-inside-work-tree"),
-            problem=f"{where} is not inside a git repository",
-        ).split()
+        facts = self._git("rev-parse", "--is-bare-repository", "--is-inside-work-tree").split()
         if facts[0] == b"true":
             raise NotAReview(f"{where} is a bare repository, without files; review a clone of it: git clone {where}")
         if facts[1] != b"true":
@@ -158,6 +155,10 @@ class GitRepository:
     def config(self, revisions: Range) -> repository.RepositoryConfig:
         """Return the configuration of the base."""
         blob = self.contents(revisions.base, [repository.PATH]).get(repository.PATH)
+        if blob and blob.text is None:
+            return repository.RepositoryConfig(
+                problems=(f"`{repository.PATH}` could not be read; the defaults were used.",)
+            )
         return repository.parse(blob.text if blob else None)
 
     def _default_range(self) -> Range:
@@ -176,6 +177,8 @@ class GitRepository:
     def _event_range(self, event: EventBase) -> Range:
         """Compare with the base of an event. Untracked files are not part of it: earlier steps of the job make them."""
         head = self._commit("HEAD")
+        if not (event.ref or event.sha):
+            raise NotAReview("the event names no base; name a range, such as main...HEAD")
         label = event.ref or event.sha[:12]
         if event.head_sha and self._is_commit("HEAD^2") and self._commit("HEAD^2") == event.head_sha:
             # GitHub's merge of the pull request: the first parent is the base as it is now.
@@ -240,7 +243,7 @@ class GitRepository:
         return self._git("merge-base", *commits, problem=problem).decode().strip()
 
     def _commit(self, name: str) -> str:
-        if name.startswith("-"):
+        if name.startswith(("-", "^")):
             raise NotAReview(f"not a valid revision: {name}")
         if commit := self._commit_or_none(name):
             return commit

@@ -140,3 +140,18 @@ def test_a_checkout_of_the_base_is_no_review_of_a_pull_request(kodiai: Kodiai, d
 def test_a_base_that_was_not_fetched_is_named(kodiai: Kodiai, develop: Git) -> None:
     said = kodiai.refused(at=develop.directory, GITHUB_BASE_REF="release/2")
     assert "branch release/2, was not fetched. Run git fetch origin release/2." in said
+
+
+@pytest.mark.parametrize(
+    ("base", "sentence"),
+    [
+        ({"ref": "a\0b"}, "was not fetched"),
+        ({"ref": "\ud800"}, "was not fetched"),
+        ({"ref": ""}, "names no base"),
+        (None, "names no base"),
+    ],
+)
+def test_an_event_with_a_broken_base_is_a_sentence(kodiai: Kodiai, git: Git, base: Any, sentence: str) -> None:
+    event = git.directory.parent / "event.json"
+    event.write_text(json.dumps({"pull_request": {"base": base, "head": {}}}), encoding="utf-8")
+    assert sentence in kodiai.refused(at=git.directory, GITHUB_EVENT_PATH=str(event))

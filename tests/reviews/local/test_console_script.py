@@ -20,7 +20,10 @@ def test_each_place_without_a_review_says_what_it_is(kodiai: Kodiai, git: Git, t
     empty = Git(tmp_path / "empty")
     git("clone", "--quiet", "--bare", str(git.directory), str(tmp_path / "bare.git"))
     git("checkout", "--quiet", "--orphan", "unborn")
+    broken = Git(tmp_path / "broken")
+    broken.file(".git/config", "[")
     said = {
+        "broken": "bad config line",
         "missing": "missing does not exist",
         "file": "file is a file; name the folder",
         "plain": "plain is not inside a git repository",
@@ -41,6 +44,7 @@ def test_each_place_without_a_review_says_what_it_is(kodiai: Kodiai, git: Git, t
         ("", "the range is empty; name one"),
         ("nowhere...HEAD", "unknown revision nowhere"),
         ("main:a.py", "unknown revision main:a.py"),
+        ("^main", "not a valid revision: ^main"),
         ("--outputs=x", "unrecognized arguments"),
         ("--", None),
     ],
@@ -104,6 +108,15 @@ def test_a_broken_configuration_is_named_with_its_side(
     assert said in done.stderr
     assert ("At the base" in done.stderr) == said.startswith("At the base")
     assert "defaults were used" not in done.stdout
+
+
+def test_a_configuration_that_is_no_text_is_named(kodiai: Kodiai, git: Git) -> None:
+    git("checkout", "--quiet", "main")
+    (git.directory / ".kodiai.yml").write_bytes(b"\xff\xfe")
+    git.commit()
+    git.write(b__py="x = 1\n")
+    done = kodiai("review", "HEAD", at=git.directory)
+    assert "At the base: `.kodiai.yml` could not be read; the defaults were used." in done.stderr
 
 
 # L7, L8 and what else a shell expects
