@@ -100,7 +100,8 @@ class DatabaseAddress:
         path_is_missing = parts.scheme == "sqlite" and parts.path in ("", "/")
         if not database["NAME"] or path_is_missing or ("/" in database["NAME"] and parts.scheme != "sqlite"):
             raise wrong
-        return database
+        # A folder with a socket has slashes, which are written as %2F.
+        return {**database, "HOST": unquote(database.get("HOST", ""))}
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,8 @@ class MailServer:
         """Return EMAIL_HOST, EMAIL_PORT, EMAIL_HOST_USER, EMAIL_HOST_PASSWORD, EMAIL_USE_TLS and EMAIL_USE_SSL."""
         parts = _split(text)
         ports = {"smtp": 587, "smtps": 465, "smtp+plain": 25}
-        if parts is None or parts.scheme not in ports or not parts.hostname or parts.path.strip("/") or parts.query:
+        rest = parts and (parts.path.strip("/") or parts.query or parts.fragment)
+        if parts is None or parts.scheme not in ports or not parts.hostname or rest:
             raise Unreadable(f"is not a valid URL: write {self.description}; {QUOTING}")
         return {
             "EMAIL_HOST": parts.hostname,
@@ -177,7 +179,7 @@ def _is_name(text: str) -> bool:
 
 def _is_ipv6(text: str) -> bool:
     try:
-        ipaddress.IPv6Address(text.removeprefix("[").removesuffix("]"))
+        ipaddress.IPv6Address(text[1:-1] if text[:1] == "[" and text[-1:] == "]" else text)
     except ValueError:
         return False
     return True

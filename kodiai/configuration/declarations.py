@@ -124,7 +124,10 @@ class Configuration:
 
     github_api_url: str = _declared(
         "KODIAI_GITHUB_API_URL",
-        WebAddress("https://api.github.com, https://HOST/api/v3", (("github.com", "https://api.github.com"),)),
+        WebAddress(
+            "https://api.github.com, https://HOST/api/v3",
+            tuple((host, "https://api.github.com") for host in ("github.com", "www.github.com")),
+        ),
         "The address of GitHub's API; of GitHub Enterprise Server https://HOST/api/v3.",
         Section.GITHUB,
         default="https://api.github.com",

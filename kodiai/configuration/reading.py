@@ -189,7 +189,7 @@ def _content(name: str, path: str) -> str:
     try:
         with Path(path).open("rb") as file:
             content = file.read(MAX_FILE + 1)
-        text = content.decode("utf-8").strip()
+        text = content.decode("utf-8-sig").strip()
     except OSError as error:
         raise Unreadable(f"{name} cannot be read ({error.strerror}): {advice}.") from None
     except ValueError:

@@ -101,6 +101,32 @@ def test_the_example_changes_nothing_but_what_is_needed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("KODIAI_ALLOWED_HOSTS", "[::1"),
+        ("KODIAI_ALLOWED_HOSTS", "::1]"),
+        ("HOST", "[::1"),
+        ("KODIAI_MAIL_SERVER", "smtp://octo:25#x@mail.example.org"),
+        ("KODIAI_GITHUB_API_URL", "https://www.github.com"),
+    ],
+)
+def test_an_address_that_is_half_read_is_refused(name: str, text: str) -> None:
+    with pytest.raises(InvalidSettings, match=name):
+        read({**RIGHT, name: text})
+
+
+def test_a_byte_order_mark_is_no_part_of_a_secret(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"\xef\xbb\xbfs3cret\r\n")
+    configuration = read({**RIGHT, "KODIAI_METRICS_TOKEN_FILE": str(tmp_path / "secret")})
+    assert configuration.metrics_token == "s3cret"
+
+
+def test_the_folder_of_a_databases_socket_is_decoded() -> None:
+    configuration = read({**RIGHT, "DATABASE_URL": "postgresql://%2Fvar%2Frun%2Fpostgresql/kodiai"})
+    assert configuration.database_url["HOST"] == "/var/run/postgresql"
+
+
+@pytest.mark.parametrize(
     ("text", "seconds"),
     [("60", 60), ("60s", 60), ("1m", 60), ("1h", 3600), (" 1.5m ", 90), ("1 H", 3600), ("1d", 86_400)],
 )
