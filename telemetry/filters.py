@@ -1,5 +1,6 @@
 """Query parameters of the API: filters, page size, order and cursor. What is misspelt, empty or invalid is refused."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,10 +25,23 @@ def text_filter(description: str, field: str | None = None) -> filters.CharFilte
     return extend_schema_field(schema)(filters.CharFilter(field, strip=False))
 
 
+def refuse_other_digits(value: Any) -> None:
+    """Raise ValidationError unless a number is written as JSON does: Python also reads `1_0` and digits of others."""
+    if not re.fullmatch(r"\s*-?[0-9]*\s*", str(value)):
+        raise InvalidValue("Enter a whole number.", code="invalid")
+
+
+class _WholeNumberField(forms.IntegerField):
+    def to_python(self, value: Any) -> int | None:
+        """Return the number. Raises ValidationError."""
+        refuse_other_digits(value or "")
+        return super().to_python(value)
+
+
 class IntegerFilter(filters.NumberFilter):
     """A whole number."""
 
-    field_class = forms.IntegerField
+    field_class = _WholeNumberField
 
 
 class _TimeField(IsoDateTimeField):
@@ -73,10 +87,20 @@ class ExecutionFilter(TelemetryFilter):
     )
 
 
+class _PageSizeField(serializers.IntegerField):
+    def to_internal_value(self, data: Any) -> int:
+        """Return the number. Raises ValidationError."""
+        try:
+            refuse_other_digits(data)
+        except InvalidValue:
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
 class PageQuery(serializers.Serializer[Any]):
     """Page size and order of a list."""
 
-    page_size = serializers.IntegerField(min_value=1, max_value=MAX_PAGE_SIZE, default=50, help_text="Rows per page.")
+    page_size = _PageSizeField(min_value=1, max_value=MAX_PAGE_SIZE, default=50, help_text="Rows per page.")
     ordering = serializers.ChoiceField(
         ["-id", "id"], default="-id", help_text="Newest or oldest first: ids are assigned in the order of writing."
     )
@@ -114,10 +138,11 @@ class CursorPagination(pagination.CursorPagination):
     def decode_cursor(self, request: Request) -> Any:
         """Return the cursor. Raises NotFound unless its position is an id."""
         cursor = super().decode_cursor(request)
-        try:
-            int(cursor.position if cursor and cursor.position is not None else 0)
-        except ValueError:
-            raise exceptions.NotFound(self.invalid_cursor_message) from None
+        # Those that were given name a position, or an offset from the first row.
+        if cursor and cursor.position is None and not cursor.offset:
+            raise exceptions.NotFound(self.invalid_cursor_message)
+        if cursor and cursor.position is not None and not re.fullmatch("-?[0-9]{1,20}", str(cursor.position)):
+            raise exceptions.NotFound(self.invalid_cursor_message)
         return cursor
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:

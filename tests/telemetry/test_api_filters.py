@@ -69,10 +69,10 @@ SENSELESS = {
     "repo": ["acme%00web", ""],
     "delivery_id": ["%00"],
     "event_type": ["%00"],
-    "pr_number": ["seven", "7.5", "9" * 5000],
+    "pr_number": ["seven", "7.5", "9" * 5000, "1_0", "7.0", "%2B7", "\N{FULLWIDTH DIGIT SEVEN}"],
     "created_after": ["yesterday", "2026-02-30T00:00:00Z", "0001-01-01T00:00:00%2B14:00", ""],
     "created_before": ["9999-12-31T23:59:59-14:00", "%00"],
-    "page_size": ["0", "-1", "501", "9" * 5000, "many", ""],
+    "page_size": ["0", "-1", "501", "9" * 5000, "many", "", "5_0", "5.0", "\N{FULLWIDTH DIGIT FIVE}"],
     "ordering": ["", "repo", "-created_at"],
     "reop": ["acme/web"],
     "page": [""],
@@ -101,7 +101,10 @@ def test_a_value_that_no_row_can_have_finds_none(client: Client) -> None:
 def test_a_cursor_that_was_not_given_is_no_page(client: Client) -> None:
     RateLimitEventFactory()
 
-    made = [b64encode(text).decode() for text in (b"p=abc", b"p=", b"p=" + b"9" * 5000, b"p=%00", b"r=x", b"o=-1")]
+    made = [
+        b64encode(text).decode()
+        for text in (b"p=abc", b"p=", b"p=" + b"9" * 5000, b"p=%00", b"r=x", b"o=-1", b"p=1_0", b"o=0", b"\0\0")
+    ]
     for cursor in ("%00", "é", *made):
         assert client.get(EVENTS, {"cursor": cursor}).status_code == 404, cursor
 
