@@ -35,6 +35,8 @@ NEEDED: dict[Model, tuple[str, ...]] = {
     Execution: ("repo", "event_type", "model", "conclusion"),
 }
 """Columns that a table of the source must have."""
+MAX_INDENT = 1024
+"""Characters in which an export as JSON Lines must begin."""
 _FIRST_ID = -(2**63)
 _SQLITE_MAGIC = b"SQLite format 3\0"
 
@@ -106,15 +108,26 @@ def _pages(fetch: Callable[[int], Page]) -> Callable[[], Iterator[Page]]:
 
 def _sqlite_tables(connection: sqlite3.Connection) -> list[SourceTable]:
     def table(name: str) -> SourceTable:
-        columns = _known(name, [row[1] for row in connection.execute(f"PRAGMA table_info({name})")])
-        sql = f"SELECT id, {', '.join(columns)} FROM {name} WHERE id > ? ORDER BY id LIMIT {BATCH}"  # noqa: S608
+        # Names have no letter case here; table_xinfo has generated columns too.
+        columns = _known(name, [row[1].lower() for row in connection.execute(f"PRAGMA table_xinfo({name})")])
+        key = _sqlite_key(connection, name)
+        sql = f"SELECT {key}, {', '.join(columns)} FROM {name} WHERE {key} > ? ORDER BY {key} LIMIT {BATCH}"  # noqa: S608
         (count,) = connection.execute(f"SELECT count(*) FROM {name}").fetchone()  # noqa: S608
         return SourceTable(
             name, TABLES[name], columns, count, _pages(lambda last: connection.execute(sql, [last]).fetchall())
         )
 
-    found = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    found = {row[0] for row in connection.execute("SELECT lower(name) FROM sqlite_master WHERE type = 'table'")}
     return [table(name) for name in TABLES if name in found]
+
+
+def _sqlite_key(connection: sqlite3.Connection, name: str) -> str:
+    """Return what tells rows apart: the rowid, which in the legacy tables is the id, or the key of a table without."""
+    try:
+        connection.execute(f"SELECT rowid FROM {name} LIMIT 0")  # noqa: S608
+    except sqlite3.OperationalError:
+        return "id"
+    return "rowid"
 
 
 # PostgreSQL
@@ -166,13 +179,14 @@ def _postgresql_tables(connection: "psycopg.Connection[Any]") -> list[SourceTabl
 
 def _export_tables(path: Path) -> list[SourceTable]:
     """The rows of an export, which may be of both kinds: a rate-limit event has a `degradation_path`."""
-    columns: dict[str, tuple[str, ...]] = {}
+    names: dict[str, set[str]] = {}
     counts: dict[str, int] = {}
     for line, row in _lines(path):
         name = _kind(line, row)
         counts[name] = counts.get(name, 0) + 1
-        if name not in columns:
-            columns[name] = _known(name, ["id", *row])
+        # A row may lack what is null in it.
+        names.setdefault(name, {"id"}).update(row)
+    columns = {name: _known(name, [*found]) for name, found in names.items()}
 
     def pages(name: str) -> Iterator[Page]:
         rows = (
@@ -201,7 +215,7 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield each row of an export with its line, as a dict."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         try:
-            is_json = file.read(1) == "{"
+            is_json = file.read(MAX_INDENT).lstrip()[:1] == "{"
             file.seek(0)
             if not is_json:
                 # A CSV file has no null: an empty cell is taken for one.
@@ -210,8 +224,10 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 return
             for number, line in enumerate(file, start=1):
                 if line.strip():
-                    yield number, dict(json.loads(line))
-        except (ValueError, TypeError, csv.Error) as error:
+                    if not isinstance(row := json.loads(line), dict):
+                        raise ValueError(f"line {number} is no object")
+                    yield number, row
+        except (ValueError, RecursionError, csv.Error) as error:
             raise SourceUnreadable(
                 f"{path} is neither a SQLite file nor an export as JSON Lines or CSV: {error}."
             ) from error

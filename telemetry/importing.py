@@ -231,7 +231,7 @@ def _reader(field: "models.Field[Any, Any]") -> Callable[[Any], Any]:
             return default
         # Almost every value is of this kind and needs no conversion.
         as_it_is = type(value) is kind
-        if as_it_is and ("\0" not in value if kind is str else -_MAX_INTEGER <= value <= _MAX_INTEGER):
+        if as_it_is and (_is_plain(value) if kind is str else -_MAX_INTEGER <= value <= _MAX_INTEGER):
             return value
         try:
             return convert(value)
@@ -241,10 +241,18 @@ def _reader(field: "models.Field[Any, Any]") -> Callable[[Any], Any]:
     return read
 
 
+def _is_plain(text: str) -> bool:
+    return text.isascii() and "\0" not in text
+
+
 def _text(value: Any) -> str:
+    """Return a text. Raises ValueError, also for lone surrogates, which no database stores."""
+    if isinstance(value, dict | list):
+        raise ValueError("not a text")
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
     if "\0" in text:
         raise ValueError("a text with a NUL character, which PostgreSQL cannot store")
+    text.encode()
     return text
 
 

@@ -231,6 +231,55 @@ def test_an_export_is_merged_like_its_database(own_store: Store, tmp_path: Path,
     assert first.created_at.isoformat() == "2026-01-01T01:00:00.250000+00:00"
 
 
+def test_a_row_of_an_export_may_lack_what_is_null(own_store: Store, tmp_path: Path) -> None:
+    row = {
+        "event_type": "push", "repo": "acme/web", "cache_hit_rate": 0.1, "skipped_queries": 0, "retry_attempts": 0,
+        "degradation_path": "none", "created_at": "2026-01-01T01:00:00Z",
+    }  # fmt: skip
+    export = tmp_path / "export.jsonl"
+    export.write_text("\n " + json.dumps(row) + "\n" + json.dumps({**row, "delivery_id": "d-2", "pr_number": 7}))
+
+    for new in (2, 0):
+        assert import_from(str(export))[0]["new"] == new
+    assert set(RateLimitEvent.objects.values_list("delivery_id", "pr_number")) == {(None, None), ("d-2", 7)}
+
+
+def test_a_text_that_no_database_stores_is_refused(own_store: Store, tmp_path: Path) -> None:
+    row = {
+        "event_type": "push", "cache_hit_rate": 0.1, "skipped_queries": 0, "retry_attempts": 0,
+        "degradation_path": "none",
+    }  # fmt: skip
+    export = tmp_path / "export.jsonl"
+    repos = ("\ud800", {"name": "acme"}, "acme/\N{SNOWMAN}")
+    export.write_text("\n".join(json.dumps({**row, "repo": repo}) for repo in repos))
+
+    with pytest.raises(CommandError, match=r"Rows not imported: 2\."):
+        call_command("import_telemetry", str(export))
+    assert RateLimitEvent.objects.get().repo == "acme/\N{SNOWMAN}"
+
+
+COLUMNS = (
+    "Repo TEXT, Event_Type TEXT, Cache_Hit_Rate REAL, Skipped_Queries INTEGER, Retry_Attempts INTEGER, "
+    "Degradation_Path TEXT, Number TEXT, Delivery_Id TEXT GENERATED ALWAYS AS (Number) VIRTUAL"
+)
+
+
+@pytest.mark.parametrize("key", ["id INTEGER PRIMARY KEY", "id INTEGER", "id TEXT", "id INTEGER NOT NULL PRIMARY KEY"])
+def test_no_shape_of_a_sqlite_table_loses_a_row(own_store: Store, tmp_path: Path, key: str) -> None:
+    """Ids that are null or twice, names in other letter case, generated columns, a table without rowid."""
+    ids = ("NULL", "1", "1") if "PRIMARY" not in key else ("1", "2", "3")
+    with closing(sqlite3.connect(tmp_path / "odd.sqlite3", isolation_level=None)) as odd:
+        odd.execute(f"CREATE TABLE Rate_Limit_Events ({key}, {COLUMNS}){' WITHOUT ROWID' if 'NOT NULL' in key else ''}")
+        for number, row_id in enumerate(ids):
+            odd.execute(
+                "INSERT INTO rate_limit_events (id, repo, event_type, cache_hit_rate, skipped_queries, retry_attempts, "
+                f"degradation_path, number) VALUES ({row_id}, 'acme/web', 'push', 0.5, 0, 0, 'none', 'd-{number}')"
+            )
+
+    assert [outcome["new"] for outcome in import_from(str(tmp_path / "odd.sqlite3"))] == [3]
+    assert set(RateLimitEvent.objects.values_list("delivery_id", flat=True)) == {"d-0", "d-1", "d-2"}
+
+
 def test_a_file_in_use_is_read_and_not_written(own_store: Store, tmp_path: Path) -> None:
     path = tmp_path / "live.sqlite3"
     if POSTGRES_URL:
@@ -276,6 +325,8 @@ def test_a_source_cannot_be_written_to(source: Store, monkeypatch: pytest.Monkey
         (b"{oops\n", "is neither a SQLite file nor an export"),
         (b"a,b\n1,2\n", "Line 2 of SOURCE is neither"),
         (b"\xff\xfe\n", "is neither a SQLite file nor an export"),
+        (b'{"a":' + b"[" * 100_000, "is neither a SQLite file nor an export"),
+        (b'{"degradation_path": 1}\n[["degradation_path", "x"]]', "line 2 is no object"),
     ],
 )
 def test_a_source_that_is_none_is_named(own_store: Store, tmp_path: Path, content: bytes | None, sentence: str) -> None:
