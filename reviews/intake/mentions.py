@@ -1,9 +1,8 @@
 """Mentions of the App in a comment, and the command after one. A mention is what GitHub renders as one.
 
-Not rendered as one, and so not read: code, mathematics, quotes, links, HTML comments and an escaped `\\@`; nor is the
-text right below a `<div>`. The comment is parsed as Markdown, since no pattern finds these. Source: GitHub Flavored
-Markdown; html-pipeline, MentionFilter, for the characters around a mention; GitHub docs, "Writing mathematical
-expressions".
+Not rendered as one, and so not read: code, mathematics, quotes, links, HTML comments and an escaped `\\@`. The comment
+is parsed as Markdown, since no pattern finds these. Source: GitHub Flavored Markdown; html-pipeline, MentionFilter, for
+the characters around a mention; GitHub docs, "Writing mathematical expressions".
 """
 
 import re
@@ -31,8 +30,8 @@ _OPAQUE = "\N{REPLACEMENT CHARACTER}"
 _BOUNDARY = "\ufdd1"
 """Stands for a tag or a marker of emphasis, which people do not see. Not a character of Unicode."""
 _UNREAD_TAGS = re.compile(r"<(/?)(a|blockquote|code|pre|script|style|tt)(?=[\s/>])", re.IGNORECASE)
-_UNREAD_BLOCK = re.compile(r"\s*<(?:\?|!(?!--)|/?div[\s/>])", re.IGNORECASE)
-"""The start of an HTML block whose text is not read: no text, or most often pasted from a page."""
+_UNREAD_BLOCK = re.compile(r"\s*<(?:\?|!(?!--))")
+"""The start of an HTML block without text: an instruction or a declaration."""
 _COMMENTS = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 _LINE_BREAK = re.compile(r"<br\b", re.IGNORECASE)
 _ADDRESS_OR_MATH = re.compile(
