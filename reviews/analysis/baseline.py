@@ -8,15 +8,16 @@ import hashlib
 import re
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cache
+from functools import cache, partial
 from typing import Any, Protocol
 
 from reviews import engines
 from reviews.config.linters import LinterSettings
 from reviews.engines.analyzer import Analyzer
-from reviews.engines.analyzers.ruff import REDEFINED, UNUSED_IMPORT
+from reviews.engines.analyzers import oxlint
+from reviews.engines.analyzers.ruff import REDEFINED, UNUSED_IMPORT, UNUSED_VARIABLE
 from reviews.findings import MAX_SNIPPET, Finding, enumerated
 from reviews.github.patches import Hunk
 from reviews.redaction import storable
@@ -25,15 +26,14 @@ CACHE_SECONDS = 7 * 24 * 3600.0
 """Seconds in the cache. A base file's findings change only with the analyzer."""
 UNDEFINED = ("F821",)
 """Rules about names that nothing in the file defines."""
-BY_NAME = (UNUSED_IMPORT, REDEFINED)
-"""Rules about a name that the message quotes. Lines of imports are sorted, split and joined; of two functions with one
-name the latter is reported, whichever it is."""
+UNUSED = (UNUSED_IMPORT, UNUSED_VARIABLE, oxlint.UNUSED)
+"""Rules of which one remark may be about several names."""
 MAX_CACHED = 1000
 """Findings of one file and analyzer that are cached."""
 
 _NUMBER = re.compile(r"(`[^`]*`)|\d+")
-_NAMES = re.compile(r"(`[^`]+`(?:, `[^`]+`)* and `[^`]+`)( .*)")
-"""The message of a remark about several names."""
+_NAMES = re.compile(r"([\w ]*)([`'][^`']+[`'](?:(?:, | and )[`'][^`']+[`'])*)( .*)")
+"""The message of a remark about one or several names."""
 _SPACE = re.compile(r"\s+")
 
 
@@ -132,7 +132,8 @@ def _introduced(present: Iterable[Finding], known: Sequence[_Known], hunks: Sequ
     present = [finding for finding in present if not _is_undefined_before(finding, undefined_before)]
     changed = {line for hunk in hunks for line in hunk.added}
     unchanged_first = sorted(present, key=lambda finding: finding.start_line in changed)
-    without_twin = [new for finding in unchanged_first if (new := _without_known(finding, left)) is not None]
+    known_twin = [_without_known(finding, lambda part: _take(left, [part])) for finding in unchanged_first]
+    without_twin = [finding for finding in known_twin if finding is not None]
     return _without_rewritten(without_twin, left, hunks)
 
 
@@ -154,14 +155,17 @@ def _take(left: Counter[_Known], candidates: list[_Known]) -> bool:
     return False
 
 
-def _without_known(finding: Finding, left: Counter[_Known]) -> Finding | None:
-    """Return a finding without the names that the base has too; None if it has them all."""
+def _without_known(finding: Finding, take: Callable[[_Known], bool]) -> Finding | None:
+    """Return a finding without the names that the base has too (`take`); None if it has them all."""
     parts = _reduced(finding)
-    new = [part for part in parts if not _take(left, [part])]
-    if not new or len(new) == len(parts):
-        return finding if new else None
-    names = enumerated([part.message[: part.message.rindex("`") + 1] for part in new])
-    return replace(finding, message=names + new[0].message[new[0].message.rindex("`") + 1 :])
+    new = [not take(part) for part in parts]
+    if all(new) or not any(new):
+        return finding if all(new) else None
+    before, names, after = _names(finding)
+    names = [name for name, is_new in zip(names, new, strict=True) if is_new]
+    if len(names) == 1:
+        before, after = before.replace("variables ", "variable "), after.replace(" are ", " is ", 1)
+    return replace(finding, message=before + enumerated(names) + after)
 
 
 def _without_rewritten(findings: Iterable[Finding], left: Counter[_Known], hunks: Sequence[Hunk]) -> list[Finding]:
@@ -179,23 +183,36 @@ def _without_rewritten(findings: Iterable[Finding], left: Counter[_Known], hunks
     def candidates(number: int, rule: str, message: str) -> list[_Known]:
         return [known for known in by_kind[rule, message] if known.text in removed(number)]
 
+    def is_known(number: int, part: _Known) -> bool:
+        return _take(left, candidates(number, part.rule, part.message))
+
     new = []
     for finding in findings:
         number = bisect_right(starts, finding.start_line) - 1
         is_in_hunk = number >= 0 and finding.start_line <= hunks[number].end
         exact = engines.analyzer_of(finding).is_exact(finding)
-        if exact or not is_in_hunk or not _take(left, candidates(number, finding.rule, _message(finding))):
+        if exact or not is_in_hunk:
             new.append(finding)
+        elif rest := _without_known(finding, partial(is_known, number)):
+            new.append(rest)
     return new
 
 
 def _reduced(finding: Finding) -> list[_Known]:
-    """What is compared of a finding: one entry, or one for each name of a remark about several."""
-    text = "" if finding.rule in BY_NAME else _text(finding.snippet)
-    named = _NAMES.fullmatch(finding.message) if finding.rule == UNUSED_IMPORT else None
-    if named is None:
-        return [_Known(finding.rule, _message(finding), text)]
-    return [_Known(finding.rule, f"`{name}`{named[2]}", text) for name in named[1].split("`")[1::2]]
+    """What is compared of a finding: one entry, or one for each unused name.
+
+    Lines of imports are sorted, split and joined; of two functions with one name the latter is reported, whichever it
+    is. So the text of the line does not count for them.
+    """
+    _, names, after = _names(finding)
+    text = "" if finding.rule == REDEFINED or "imported but" in after else _text(finding.snippet)
+    return [_Known(finding.rule, message, text) for message in names or [_message(finding)]]
+
+
+def _names(finding: Finding) -> tuple[str, list[str], str]:
+    """The quoted names of a remark about unused ones, with the words before and after; no names if it is another."""
+    found = _NAMES.fullmatch(finding.message) if finding.rule in UNUSED else None
+    return (found[1], re.findall(r"[`'][^`']+[`']", found[2]), found[3]) if found else ("", [], "")
 
 
 def _message(finding: Finding) -> str:
@@ -258,4 +275,4 @@ def _around(analyzer: Analyzer, bases: Mapping[str, BaseFile]) -> dict[str, str]
 
 def _memory_key(analyzer: Analyzer, path: str, text: str, around: Mapping[str, str]) -> str:
     content = repr((path, text, analyzer.command, sorted(around.items()))).encode(errors="replace")
-    return f"base-findings-2:{analyzer.name}:{analyzer.version}:{hashlib.sha256(content).hexdigest()}"
+    return f"base-findings-3:{analyzer.name}:{analyzer.version}:{hashlib.sha256(content).hexdigest()}"

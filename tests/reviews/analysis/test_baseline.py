@@ -169,6 +169,27 @@ def test_only_unused_names_that_the_base_has_not_are_new(
     assert [finding.message for finding in found if finding.rule == "F401"] == new
 
 
+@pytest.mark.sampled(3)
+@pytest.mark.parametrize(
+    ("path", "before", "after", "new"),
+    [
+        ("a.ts", 'import { b, c } from "d";\n', 'import {\n  b,\n  c,\n} from "d";\n', []),
+        ("a.ts", 'import { b, c } from "d";\n', 'import { b } from "d";\n', []),
+        ("a.ts", 'import b from "b";\nimport c from "c";\n', 'import c from "c";\nimport b from "b";\n', []),
+        ("a.ts", 'import { b } from "d";\n', 'import { b, c } from "d";\n', ["'c' is imported but never used."]),
+        ("a.js", "export function f() {\n  let b, c;\n}\n", "export function f() {\n  let b;\n  let c;\n}\n", []),
+        ("a.py", "def f():\n    b = c = 1\n", "def f():\n    b = 1\n", []),
+        ("a.py", "def f():\n    b = 1\n", "def f():\n    b = c = 1\n",
+         ["Local variable `c` is assigned to but never used"]),
+    ],
+)  # fmt: skip
+def test_unused_names_are_compared_one_by_one(
+    repo: Repository, path: str, before: str, after: str, new: list[str]
+) -> None:
+    report = report_of(opened(repo, {path: before}, {path: after}))
+    assert [finding.message for finding in report.findings] == new
+
+
 def test_functions_in_another_order_are_defined_twice_as_before(repo: Repository) -> None:
     one, two, other = "def f(a):\n    print(a)\n", "def f(b, c):\n    print(b, c)\n", "def g():\n    print(1)\n"
     before, after = ("\n\n".join(texts) for texts in ((one, other, two), (other, two, one)))
