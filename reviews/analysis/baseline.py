@@ -216,8 +216,8 @@ def _names(finding: Finding) -> tuple[str, list[str], str]:
 
 
 def _message(finding: Finding) -> str:
-    """The message without numbers outside of quoted code, which refer to other lines."""
-    return _NUMBER.sub(lambda match: match[1] or "0", finding.message)
+    """The message without numbers outside of quoted code, which refer to other lines, and as `_text` has code."""
+    return _text(_NUMBER.sub(lambda match: match[1] or "0", finding.message))
 
 
 def _text(line: str) -> str:

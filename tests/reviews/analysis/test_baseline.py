@@ -138,6 +138,18 @@ def test_a_name_is_reported_once_for_all_its_lines(repo: Repository) -> None:
     assert "Also on L4, L5." in comment["body"]
 
 
+@pytest.mark.parametrize(
+    ("path", "before", "after"),
+    [
+        ("a.py", "d = {'a': 1, 'a': 2}\n", 'd = {\n    "a": 1,\n    "a": 2,\n}\n'),
+        ("a.py", "d = {('a','b'): 1, ('a','b'): 2}\n", 'd = {\n    ("a", "b"): 1,\n    ("a", "b"): 2,\n}\n'),
+    ],
+)
+def test_code_in_a_message_may_be_reformatted(repo: Repository, path: str, before: str, after: str) -> None:
+    report = report_of(opened(repo, {path: before}, {path: after}))
+    assert (report.findings, report.pre_existing) == ((), 1)
+
+
 @pytest.mark.parametrize("after", [WRAPPED, FUNCTION.replace("'", '"'), "# moved\n\n\n" + FUNCTION])
 def test_what_the_base_has_is_not_reported(repo: Repository, after: str) -> None:
     """V3: lines are reformatted, quoted in another way or moved."""
