@@ -74,6 +74,44 @@ def test_a_use_of_what_was_renamed_is_reported(
     assert any(f"Line {used}: " in comment["body"] for comment in pull.reviews[0]["comments"])
 
 
+@pytest.mark.sampled(4)
+@pytest.mark.parametrize(
+    ("path", "before", "removed", "rule"),
+    [
+        ("a.js", "export class A extends Array {\n  constructor() {\n    super();\n    this.x = 1;\n  }\n}\n",
+         "    super();\n", "eslint(constructor-super)"),
+        ("a.js", "export class A {\n  get x() {\n    return 1;\n  }\n}\n", "    return 1;\n", "eslint(getter-return)"),
+        ("a.js", "export const b = 1\n;\n[1].map(String);\n", ";\n", "eslint(no-unexpected-multiline)"),
+        ("a.jsx", "export const A = (all) => all.map((x) => (\n  <p\n    key={x}\n    id={x}\n  />\n));\n",
+         "    key={x}\n", "react(jsx-key)"),
+        ("a.py", "print('{} {}'.format(\n    1,\n    2,\n))\n", "    2,\n", "F524"),
+        ("a.py", "print('%s %s' % (\n    1,\n    2,\n))\n", "    2,\n", "F507"),
+    ],
+)  # fmt: skip
+def test_a_line_that_lost_what_it_needs_is_reported(
+    repo: Repository, path: str, before: str, removed: str, rule: str
+) -> None:
+    report = report_of(opened(repo, {path: before}, {path: before.replace(removed, "")}))
+    assert rule in [finding.rule for finding in report.findings]
+    assert report.outside_changes == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "above", "added", "rule"),
+    [
+        ("a.py", "x = {\n    'b': 1,\n    'c': 2,\n}\n", "    'b'", "    'c': 3,\n", "F601"),
+        ("a.py", "from __future__ import annotations\n", "from", "import abc as abc\n", "F404"),
+        ("a.jsx", "import { useId } from 'react';\nexport function A({ x }) {\n  return useId(x);\n}\n", "  return",
+         "  if (x) return null;\n", "react-hooks(rules-of-hooks)"),
+    ],
+)  # fmt: skip
+def test_a_line_in_conflict_with_a_new_one_is_reported(
+    repo: Repository, path: str, before: str, above: str, added: str, rule: str
+) -> None:
+    report = report_of(opened(repo, {path: before}, {path: before.replace(above, added + above, 1)}))
+    assert rule in [finding.rule for finding in report.findings]
+
+
 @pytest.mark.parametrize(
     ("path", "text"),
     [
