@@ -42,7 +42,9 @@ _TYPOSCRIPT = re.compile(r"^\s*[a-zA-Z][\w-]*(?:\.[a-zA-Z][\w-]*)*\.\d+(?:\.\w+)
 """TYPO3's configuration, which was called `*.ts` before TypeScript was."""
 _TEMPLATE_NAME = re.compile(r"\.(?:j2|jinja2?|tmpl|tpl|erb|ejs|hbs|mustache)\.\w+$")
 _TRANSLATION = re.compile(
-    r"\ufeff?(?:\s+|<\?[^>]*>|<!--(?:[^-]|-(?!->))*-->)*+(?:<!doctype\s+TS\b|<TS\s+[\w:]+\s*=)", re.IGNORECASE
+    r"\ufeff?(?:\s+|<\?[^>]*>|<!--(?:[^-]|-(?!->))*-->)*+"
+    r"(?:<!doctype\s+TS\b|<TS\s+[\w:]+\s*=|<TS>\s*<(?:context|message)>)",
+    re.IGNORECASE,
 )
 _MARKUP = re.compile(r"\ufeff?(?:\s+|<!--(?:[^-]|-(?!->))*-->)*+<(?:\?xml\b|!doctype\b|html\b)", re.IGNORECASE)
 _ZSH = re.compile(r"^[ \t]*(?:#compdef\b|autoload\s+-|setopt\s|unsetopt\s|zstyle\s|compdef\s|zmodload\s)", re.MULTILINE)

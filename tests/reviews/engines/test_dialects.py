@@ -51,6 +51,7 @@ def by_path(name: str, files: Mapping[str, str]) -> dict[str, list[Finding]]:
         ("app_fr.ts", '\ufeff\n<!DOCTYPE TS><TS version="2.1" language="fr"/>\n', ""),
         ("app_it.ts", '<TS version="2.1"/>\n', ""),
         ("app_es.ts", "<!-- a -->\n<TS version='2.1'></TS>\n", ""),
+        ("app_pt.ts", "<TS>\n<context>\n</context>\n</TS>\n", ""),
         ("typed.ts", "<TS>window;\n", "oxlint"),
         ("page.js", "<!doctype html>\n<html></html>\n", "oxlint"),
         ("view.jsx", "<div/>\n", "oxlint"),
