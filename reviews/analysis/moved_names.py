@@ -8,7 +8,7 @@ from reviews.findings import Finding
 
 _UNDEFINED = {"eslint(no-undef)": re.compile(r"'([\w$]+)'"), "SC2154": re.compile(r"^(\w+)\b")}
 """Rules about names that nothing in the file defines, and where their messages have the name."""
-_MODULE = re.compile(r"^[ \t]*(?:import\b(?!\s*\()|export\b)", re.MULTILINE)
+_MODULE = re.compile(r"^[\ufeff \t]*(?:import\b(?!\s*\()|export\b)", re.MULTILINE)
 """A module sees nothing of another file that it does not import."""
 _OF_SHELL = re.compile(r"(?:^|[\s;&|(])(?:(\w+)=|read\s([^\n]*))", re.MULTILINE)
 _OF_JAVASCRIPT = re.compile(

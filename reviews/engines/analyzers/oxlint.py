@@ -34,7 +34,7 @@ INFO = (
 
 
 _MODULE = re.compile(
-    r"^[ \t]*(?:import\b(?!\s*\()|export\b)|\brequire\s*\(|\bmodule\.exports\b|\bexports\.\w", re.MULTILINE
+    r"^[\ufeff \t]*(?:import\b(?!\s*\()|export\b)|\brequire\s*\(|\bmodule\.exports\b|\bexports\.\w", re.MULTILINE
 )
 """Signs of a module, whose names at the top are its own. Those of a classic script are for other scripts."""
 _CONFIGURED = re.compile(r"/\*\s*eslint\s([^*]{1,2000})\*/")

@@ -232,6 +232,7 @@ JAVASCRIPT: Mapping[str, tuple[str, list[int]]] = {
     "strict.js": ("'use strict';\n\nasync function load() {}\n", []),
     "wrapped.js": ("(function () {\n  function inner() {}\n  var x = 1;\n})();\n", [2, 3]),
     "local.js": ("function init() {\n  var x = 1;\n}\n", [2]),
+    "marked.js": ("\ufeffimport { a, b } from 'a';\na();\n", [1]),
     "module.js": ("import a from 'a';\nfunction init() {\n  a();\n}\n", [2]),
     "common.js": ("const a = require('a');\nfunction init() {\n  a();\n}\n", [2]),
     "dynamic.js": ("function init() {\n  import('a');\n}\n", []),
