@@ -58,6 +58,8 @@ _SHAPES = re.compile(r"[\[,]\s*[\"']([^\"']*)[\"']\s*\]")
 """`Float[Array, "batch dim"]` of jaxtyping."""
 _JAXTYPING = re.compile(r"\bjaxtyping\b")
 _DEFINES_LATER = re.compile(r"\bdef __getattr__\(|\bglobals\(\)|\bsys\.modules\[|\bexec\(")
+_LOOKS_UP_NAMES = re.compile(r"(?<![\w.])(?:dir|globals|vars)\(\)")
+"""`__all__ = [name for name in dir() if …]`: any name of the module may be needed."""
 _NOTEBOOK = re.compile(r"^# (?:%%|In\[|COMMAND -----|MAGIC )", re.MULTILINE)
 _DEFINITION, _LOOP = re.compile(r"\s*(?:async\s+)?(?:def|class)\b"), re.compile(r"\s*(?:async\s+)?(?:for|while)\b")
 _EXPECTS_ERROR = re.compile(r"\s*(?:async )?with\b.*(?:raises|warns|deprecated|assertRaises|assertWarns|suppress)")
@@ -235,10 +237,13 @@ def _is_import_intended(module: str, bound: str, line: int, source: PythonSource
         # `from . import handlers`, `from app import signals`, in `apps.py` anything that `ready` imports.
         or (name == last and (last in _REGISTERING or module.strip(".") == last != module))
         or (basename == "apps.py" and code.startswith((" ", "\t")))
+        # `import plugins.check as _check`
+        or (name.startswith("_") and name != last)
         # `import plugins.check`
         or ("." in module and may_have_side_effects(module, bound, code))
         or _REASON.search(source.text(line).partition("#")[2][:MAX_CODE]) is not None
         or name in source.beside_code
+        or source.has(_LOOKS_UP_NAMES)
         or (_TEST.search(path) is not None and name in source.fixtures)
         or name in taken
     )

@@ -129,7 +129,9 @@ UNUSED: Mapping[str, str] = {
     # N3: for another changed file, for a side effect, for pytest, for a type comment
     "app/bounds.py": "from app.settings import LIMIT\n",
     "app/_compat.py": "from urllib.parse import quote\n",
-    "app/checking.py": "import plugins.check\n",
+    "app/checking.py": "import plugins.check\nimport plugins.other as _other\nfrom plugins import third as _third\n",
+    "app/names.py": "from forms import A, B\n\n__all__ = [name for name in dir() if name.isupper()]\n",
+    "app/globals.py": "from forms import A, B\n\n\ndef form(name):\n    return globals()[name]()\n",
     "app/apps.py": "class A:\n    def ready(self):\n        import app.signals\n        from app.signals import late\n",
     "app/urls.py": "from . import handlers\n",
     "app/celery.py": "from app import tasks\n",
