@@ -44,6 +44,8 @@ _QUOTED_NAME = re.compile(r"['\"`]([\w$]+)['\"`]")
 _NAME = re.compile(r"[\w$]+")
 _ASSIGNED_WITHIN = re.compile(r"\(\s*([\w$]+)\s*=(?![=>])")
 _TYPES_IN_JSDOC = re.compile(r"@\w+\s*\{([^}\n]*)")
+_JSX = re.compile(r"@jsx(?:Frag)?\s+([\w$]+)")
+"""The functions that JSX calls, by a comment. Source: TypeScript documentation, "JSX"."""
 _PLACES = re.compile(r"\[([^\[\]=]*)\]\s*(?:=|of\b)")
 _BRAND_CHECK = re.compile(r"#([\w$]+)\s+in\b")
 _MEANT = re.compile(r"[\"'`]_")
@@ -149,9 +151,9 @@ def _assigned_within(text: str) -> frozenset[str]:
 
 
 @lru_cache(maxsize=8)
-def _types_in_jsdoc(text: str) -> frozenset[str]:
-    """Names that are used as types in comments: `@param {Scene} scene`."""
-    return _names(_TYPES_IN_JSDOC.findall(text))
+def _used_in_comments(text: str) -> frozenset[str]:
+    """Names that are used as types in comments, `@param {Scene} scene`, or by JSX: `@jsx h`."""
+    return _names([*_TYPES_IN_JSDOC.findall(text), *_JSX.findall(text)])
 
 
 @lru_cache(maxsize=8)
@@ -178,8 +180,8 @@ def _names(parts: Iterable[str]) -> frozenset[str]:
 def _is_noise(finding: Finding, text: str) -> bool:
     """Return whether a finding is about what the author intends.
 
-    A name that begins with an underscore, is only `using` a resource or is a type in a comment of JSDoc, a global name
-    of a classic script, a rule that a comment of ESLint turns off for the file, or a function `use…` that is no hook.
+    A name that begins with an underscore, is only `using` a resource or is used in a comment, a global name of a
+    classic script, a rule that a comment of ESLint turns off for the file, or a function `use…` that is no hook.
     """
     if finding.rule == UNUSED_PRIVATE and _name(finding).removeprefix("#") in _private_names_asked_for(text):
         return True
@@ -187,7 +189,7 @@ def _is_noise(finding: Finding, text: str) -> bool:
         return True
     if finding.rule == UNUSED:
         is_meant = _MEANT.search(finding.message) is not None or _USING.match(finding.snippet) is not None
-        return is_meant or _is_global(finding, text) or _name(finding) in _types_in_jsdoc(text)
+        return is_meant or _is_global(finding, text) or _name(finding) in _used_in_comments(text)
     # Playwright's fixtures get a function `use`, others call what is no hook `useStorage`.
     has_components = finding.path.endswith((".jsx", ".tsx")) and '"use"' not in finding.message
     return finding.rule == HOOKS and not has_components and not _is_about_react(text)

@@ -239,6 +239,8 @@ JAVASCRIPT: Mapping[str, tuple[str, list[int]]] = {
     "common.js": ("const a = require('a');\nfunction init() {\n  a();\n}\n", [2]),
     "dynamic.js": ("function init() {\n  import('a');\n}\n", []),
     "jsdoc.js": ("import { A, B } from 'a';\n/** @param {Array<A>} a */\nexport const f = (a) => a;\n", [1]),
+    "emotion.jsx": ("/** @jsx jsx */\nimport { jsx, css } from '@emotion/react';\nexport default () => <p />;\n", [2]),
+    "preact.jsx": ("// @jsx h\n// @jsxFrag F\nimport { h, F } from 'preact';\nexport default () => <><p /></>;\n", []),
     "globals.ts": ("function init(): void {}\n", []),
 }
 
