@@ -152,7 +152,7 @@ def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
 
 def _findings(entries: Sequence[_Entry], source: PythonSource, taken: Set[str]) -> list[Finding]:
     """The findings in one file. `taken` are the names that other files take from it."""
-    remarks: dict[tuple[str | int, ...], list[_Entry]] = {}
+    remarks: dict[tuple[str, int, str], list[_Entry]] = {}
     needed: set[Edit] = set()
     for entry in entries:
         rule = entry.code or SYNTAX
@@ -162,18 +162,18 @@ def _findings(entries: Sequence[_Entry], source: PythonSource, taken: Set[str]) 
         if python_names.is_intended(rule, entry.message, _bound(entry, source), line, source, taken):
             needed.update(_edits(entry))
             continue
-        remarks.setdefault((rule, *_same(entry, line, len(remarks))), []).append(entry)
-    return [_finding(str(rule), same, source, needed) for (rule, *_), same in remarks.items()]
+        remarks.setdefault((rule, *_same(entry, line)), []).append(entry)
+    return [_finding(rule, same, source, needed) for (rule, *_), same in remarks.items()]
 
 
-def _same(entry: _Entry, line: int, number: int) -> tuple[str | int, ...]:
-    """What is equal in entries that are one remark; `number` is that of the remark if there are no others."""
+def _same(entry: _Entry, line: int) -> tuple[int, str]:
+    """What is equal in entries that are one remark."""
     if entry.code == UNUSED_VARIABLE:
-        return (line,)  # `x = y = 1`
+        return line, ""  # `x = y = 1`
     if entry.code == UNUSED_IMPORT:
         # `import a, b`, and all names of a statement: one fix removes them.
-        return (min((edit.location.row for edit in entry.fix.edits), default=line) if entry.fix else line,)
-    return (line, entry.message) if entry.fix is None else (number, "")
+        return min((edit.location.row for edit in entry.fix.edits), default=line) if entry.fix else line, ""
+    return line, entry.message
 
 
 def _finding(rule: str, entries: Sequence[_Entry], source: PythonSource, needed: Set[Edit]) -> Finding:

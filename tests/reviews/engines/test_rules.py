@@ -7,6 +7,7 @@ import pytest
 
 from reviews.engines.analyzer import run_analyzer
 from reviews.engines.analyzers import ANALYZERS, ruff
+from reviews.engines.verification import verify_suggestions
 from reviews.findings import Finding, Severity, Suggestion
 
 BY_NAME = {analyzer.name: analyzer for analyzer in ANALYZERS}
@@ -215,6 +216,13 @@ def test_equal_findings_on_one_line_are_one() -> None:
         (2, "Undefined name `foo`", "critical"),
         (6, "Local variables `x` and `y` are assigned to but never used", "minor"),
     ]
+
+
+def test_the_fixes_of_equal_findings_are_one_suggestion() -> None:
+    files = {"a.py": "def f(x, y):\n    return x is 'a' or y is 'b'\n"}
+    (finding,) = found_in("ruff", files)
+    assert finding.suggestion == Suggestion(2, 2, "    return x == 'a' or y == 'b'")
+    assert verify_suggestions([finding], [finding], files) == [finding]
 
 
 def test_no_fix_removes_a_name_that_another_file_needs() -> None:
