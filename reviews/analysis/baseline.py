@@ -14,12 +14,13 @@ from functools import cache, partial
 from typing import Any, Protocol
 
 from reviews import engines
+from reviews.analysis import suppressions
 from reviews.config.linters import LinterSettings
 from reviews.engines.analyzer import Analyzer
 from reviews.engines.analyzers import oxlint
 from reviews.engines.analyzers.ruff import REDEFINED, UNUSED_IMPORT, UNUSED_VARIABLE
 from reviews.findings import MAX_SNIPPET, Finding, enumerated
-from reviews.github.patches import Hunk
+from reviews.github.patches import Hunk, has_added_lines
 from reviews.redaction import storable
 
 CACHE_SECONDS = 7 * 24 * 3600.0
@@ -112,8 +113,36 @@ def compare(
     introduced = []
     for key, present in by_file.items():
         introduced += present if key not in known else _introduced(present, known[key], hunks[key[0]])
+    introduced = _without_revealed(introduced, bases, hunks, settings, memory)
     unknown = frozenset(by_file.keys() - known.keys())
     return Comparison(tuple(introduced), len(findings) - len(introduced), unknown, _given(known))
+
+
+def _without_revealed(
+    introduced: Sequence[Finding],
+    bases: Mapping[str, BaseFile],
+    hunks: Mapping[str, Sequence[Hunk]],
+    settings: LinterSettings,
+    memory: Memory | None,
+) -> list[Finding]:
+    """Drop findings on unchanged lines that suppression comments of the base hide: without one, nothing is broken."""
+    plain = {
+        path: replace(base, text=suppressions.ineffective(base.text, suppressions.OF_ALL))
+        for path, base in bases.items()
+        if base.text and suppressions.OF_ALL.search(base.text)
+    }
+    outside: dict[tuple[str, str], list[Finding]] = defaultdict(list)
+    kept = []
+    for finding in introduced:
+        is_changed = has_added_lines(hunks[finding.path], finding.start_line, finding.end_line)
+        if is_changed or finding.path not in plain:
+            kept.append(finding)
+        else:
+            outside[finding.path, finding.engine].append(finding)
+    known = _findings_of_base(outside, {**bases, **plain}, settings, memory)
+    for key, present in outside.items():
+        kept += _introduced(present, known.get(key, ()), hunks[key[0]])
+    return kept
 
 
 def _given(known: Mapping[tuple[str, str], Sequence[_Known]]) -> frozenset[tuple[str, str]]:

@@ -30,7 +30,7 @@ def without_new(text: str, base: str | None, added: Collection[int], pattern: re
     if not pattern.search(text):
         return text
     if pattern is OF_ALL and len(_END.findall(base or "")) > len(_END.findall(text)):
-        return _ineffective(text, pattern)
+        return ineffective(text, pattern)
     lines = text.split("\n")
     positions = list(_positions(lines))
     of_base = Counter(_positions((base or "").split("\n")))
@@ -44,11 +44,12 @@ def without_new(text: str, base: str | None, added: Collection[int], pattern: re
         else:
             left[position] -= 1
         if is_new:
-            lines[index] = _ineffective(line, pattern)
+            lines[index] = ineffective(line, pattern)
     return "\n".join(lines)
 
 
-def _ineffective(text: str, pattern: re.Pattern[str]) -> str:
+def ineffective(text: str, pattern: re.Pattern[str]) -> str:
+    """Make all suppression comments of a text ineffective."""
     return pattern.sub(lambda found: "x" * len(found[0]), text)
 
 

@@ -179,6 +179,21 @@ def test_a_name_is_reported_once_for_all_its_lines(repo: Repository) -> None:
 @pytest.mark.parametrize(
     ("path", "before", "after"),
     [
+        ("a.py", "# ruff: noqa\nimport os\nd = {'a': 1, 'a': 2}\n", "import os\nd = {'a': 1, 'a': 2}\n"),
+        ("a.js", "/* eslint-disable */\ndebugger;\n/* eslint-enable */\n", "/* eslint-disable */\ndebugger;\n"),
+        ("a.js", "/* eslint-disable */\ndebugger;\n", "/* eslint-disable no-debugger */\ndebugger;\n"),
+    ],
+)
+def test_a_removed_suppression_breaks_nothing(repo: Repository, path: str, before: str, after: str) -> None:
+    repo.commit({".kodiai.yml": "check: {fail_on: minor}\n"})
+    report = report_of(opened(repo, {path: before}, {path: after}))
+    assert report.findings == ()
+    assert report.pre_existing > 0
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "after"),
+    [
         ("a.py", "d = {'a': 1, 'a': 2}\n", 'd = {\n    "a": 1,\n    "a": 2,\n}\n'),
         ("a.py", "d = {('a','b'): 1, ('a','b'): 2}\n", 'd = {\n    ("a", "b"): 1,\n    ("a", "b"): 2,\n}\n'),
     ],
