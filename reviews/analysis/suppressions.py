@@ -18,6 +18,7 @@ OF_SECRETS = re.compile(_OF_SECRETS, re.IGNORECASE)
 OF_ALL = re.compile(f"{_OF_SECRETS}|{_OF_ANALYZERS}", re.IGNORECASE)
 _OF_NEXT_LINE = re.compile(r"(?:ox|es)lint-disable-next-line|biome-ignore\s|pylint:\s*disable-next", re.IGNORECASE)
 _END = re.compile(r"(?:ox|es)lint-enable|biome-ignore-end|(?:pylint|ruff):\s*enable|(?:typos|spellchecker):\s*on", re.I)
+_OPTIONS = re.compile(r"/\*\s*(?:ox|es)lint\b(?:[^*]|\*(?!/))*+(?:\*/|\Z)")
 _COMMENT = re.compile(r"\s*(?:#|//|\{?/\*|\*|<!--)")
 
 
@@ -31,6 +32,10 @@ def without_new(text: str, base: str | None, added: Collection[int], pattern: re
         return text
     if pattern is OF_ALL and len(_END.findall(base or "")) > len(_END.findall(text)):
         return ineffective(text, pattern)
+    if pattern is OF_ALL:
+        # On a line between its first and last a comment can be changed without a word of `pattern`.
+        known = set(_OPTIONS.findall(base or ""))
+        text = _OPTIONS.sub(lambda found: found[0] if found[0] in known else ineffective(found[0], pattern), text)
     lines = text.split("\n")
     positions = list(_positions(lines))
     of_base = Counter(_positions((base or "").split("\n")))

@@ -25,6 +25,8 @@ def read(base: str, head: str) -> str:
         ("rm $1", "# a\n+# shellcheck source=/dev/null disable=SC2086\n+rm $1"),
         ("rm $1", "+#shellcheck source=/" + "x" * 1000 + " disable=SC2086\n+rm $1"),
         ("/* eslint-disable */\na();\n/* eslint-enable */", "/* eslint-disable */\na();\n+debugger;"),
+        ("/* eslint\n  no-debugger: error */", "/* eslint\n+  no-debugger: off */\n+debugger;"),
+        ("/* eslint-disable\n  no-eval */", "/* eslint-disable\n  no-eval,\n+  no-debugger */\n+debugger;"),
         ("<A />", "+{/* eslint-disable-next-line */}\n+<A />"),
     ],
     ids=[
@@ -36,6 +38,8 @@ def read(base: str, head: str) -> str:
         "shellcheck",
         "long",
         "no end",
+        "an option",
+        "another rule",
         "JSX",
     ],
 )
@@ -50,17 +54,17 @@ def test_a_new_comment_switches_nothing_off(base: str, head: str) -> None:
         (f"f();\n{NEXT}\ndebugger;", f"+{NEXT}\n+debugger;\nf();"),
         (f"{NEXT}\ndebugger;", f"+  {NEXT}\n+\n+  debugger;"),
         ("/* eslint-disable */\na();", "/* eslint-disable */\n+b();"),
+        ("/* eslint\n  no-debugger: off */\na();", "+b();\n/* eslint\n  no-debugger: off */\na();"),
         ("# ruff: noqa\nimport os", "+#!/usr/bin/python\n+# ruff: noqa\nimport os"),
         ("x = 1  # noqa\ny", "+if z:\n+    x = 1  # noqa\n+    w = y"),
         ("", "+# shellcheck shell=bash\n+a"),
     ],
-    ids=["moved", "indented", "of the whole file", "a line above", "moved with its code", "which shell"],
+    ids=["moved", "indented", "of the whole file", "options", "a line above", "moved with its code", "which shell"],
 )
 def test_a_comment_that_the_base_has_stays(base: str, head: str) -> None:
     assert read(base, head) == head.replace("+", "")
 
 
 def test_a_hostile_line_is_read() -> None:
-    text = "#shellcheck " * 80_000 + "# noqa"
-
-    assert without_new(text, "", {1}, OF_ALL).endswith("# xxxx")
+    for start in ("#shellcheck ", "/* eslint "):
+        assert without_new(start * 80_000 + "# noqa", "", {1}, OF_ALL).endswith("# xxxx")
