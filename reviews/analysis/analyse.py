@@ -76,6 +76,7 @@ def analyse_files(
         selection.texts,
         bases={path: base.text or "" for path, base in selection.bases.items()},
         settings=selection.linters,
+        patches={path: side.after for path, side in selection.patches.items()},
     )
     ran, failures = _engine_results(analyzed, answer)
     changes_config = any(file.path == repository.PATH for file in present)

@@ -45,14 +45,15 @@ def verify_suggestions(
     texts: Mapping[str, str],
     bases: Mapping[str, str] | None = None,
     settings: LinterSettings = NO_SETTINGS,
+    patches: Mapping[str, str] | None = None,
 ) -> list[Finding]:
     """Remove the suggestions of the findings `offered` that do not hold.
 
     `found` are all findings of the engines in `texts` (path → text), reported or not. `bases` are the texts in the
     base, where known: an import of what the file defined there may be needed by files that did not change. `settings`
-    are those of the repository's linters.
+    are those of the repository's linters. `patches` are the lines that the patches show of the other changed files.
     """
-    kept = _without_needed(offered, texts, bases or {})
+    kept = _without_needed(offered, texts, bases or {}, patches or {})
     judges = {
         position: _judges(finding, texts[finding.path]) for position, finding in enumerate(kept) if finding.suggestion
     }
@@ -171,11 +172,13 @@ def _groups(positions: Sequence[int], findings: Sequence[Finding]) -> list[Group
     return [tuple(group) for group, _ in groups]
 
 
-def _without_needed(findings: Sequence[Finding], texts: Mapping[str, str], bases: Mapping[str, str]) -> list[Finding]:
+def _without_needed(
+    findings: Sequence[Finding], texts: Mapping[str, str], bases: Mapping[str, str], patches: Mapping[str, str]
+) -> list[Finding]:
     """Remove the suggestions to delete an import of a name that something outside the file may need.
 
     The file itself defined the name in the base; or another changed file has the names of both, in whatever way it
-    uses them: `getattr(settings, "LIMIT")`, `importlib.import_module("app.settings").LIMIT`.
+    uses them: `getattr(settings, "LIMIT")`, `importlib.import_module("app.settings").LIMIT`, an entry point.
     """
     fixes: defaultdict[str, dict[int, Suggestion]] = defaultdict(dict)
     for position, finding in enumerate(findings):
@@ -188,7 +191,7 @@ def _without_needed(findings: Sequence[Finding], texts: Mapping[str, str], bases
         removed[path] = {position: _removed_names(fix, lines) for position, fix in fix_at.items()}
         defined = {name for pair in _DEFINED.findall(bases.get(path, "")) for name in pair}
         needed |= {position for position, names in removed[path].items() if not names.isdisjoint(defined)}
-    for other, text in texts.items() if removed else ():
+    for other, text in (*texts.items(), *patches.items()) if removed else ():
         words = set(_WORD.findall(text))
         # Python says where its imports come from, and ruff's findings heed that: such names are of another module.
         imported = " ".join(_IMPORTS.findall(text)) if other.endswith((".py", ".pyi")) else ""

@@ -49,3 +49,10 @@ def test_configured_severities_decide_which_suggestion_wins(repo: Repository) ->
         repo.commit({".kodiai.yml": f"severities: {{rules: {{{severe}: critical, {other}: info}}}}\n"})
         report = reviewed(repo, "#!/bin/sh\n", f"#!/bin/sh\ncd $1 # {severe}\n", "go.sh")
         assert {finding.rule for finding in report.findings if finding.suggestion} == {severe}
+
+
+def test_an_import_for_an_entry_point_is_not_removed(repo: Repository) -> None:
+    changes = {"app/a.py": "from app.settings import Main\n", "pyproject.toml": "[project.scripts]\na = 'app.a:Main'\n"}
+    pull = repo.open_pull_request(changes=changes, author="mona", author_association="MEMBER")
+    (finding,) = Report.from_json(run(admit(pull)).report).findings
+    assert (finding.rule, finding.suggestion) == ("F401", None)

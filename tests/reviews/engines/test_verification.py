@@ -136,6 +136,14 @@ def test_an_import_that_another_file_may_need_is_not_removed(path: str, text: st
     assert offered(files).get("F401") is None
 
 
+def test_an_import_that_a_patch_names_is_not_removed() -> None:
+    files = {"app/a.py": "from app.settings import main\n"}
+    found = found_in(files)
+    for patch, is_removed in (("app = 'app.a:main'\n", False), ("app = 'app.b:main'\n", True)):
+        [finding] = verify_suggestions(found, found, files, patches={"pyproject.toml": patch})
+        assert (finding.suggestion is not None) == is_removed
+
+
 def test_an_import_that_another_file_has_itself_is_removed() -> None:
     files = {
         "app/settings.py": "import os\n\nX = 1\n",
