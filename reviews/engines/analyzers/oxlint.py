@@ -250,7 +250,7 @@ ANALYZER = Analyzer(
     # 1: a finding is an error.
     success_codes=(0, 1),
     parse_error_rules=("syntax-error",),
-    breakage_rules=("eslint(", "oxc(", "react", "typescript", "unicorn("),
+    breakage_rules=("eslint(", "oxc(", "react(jsx-key", "react(jsx-no-dup", "react-hooks(", "typescript", "unicorn("),
     only_breakage_rules=("eslint(no-undef)", "eslint(no-redeclare)"),
     distribution="oxlint",
     url="https://oxc.rs/docs/guide/usage/linter.html",

@@ -167,6 +167,12 @@ def test_an_import_that_the_change_orphans_is_reported(repo: Repository) -> None
     assert (finding.rule, finding.start_line, finding.elsewhere) == ("F401", 3, 1)
 
 
+def test_a_component_without_its_import_is_reported_once(repo: Repository) -> None:
+    before = "import { B } from './b';\nexport const A = () => <B.C />;\n"
+    (finding,) = report_of(opened(repo, {"a.jsx": before}, {"a.jsx": before.split("\n", 1)[1]})).findings
+    assert (finding.rule, finding.message) == ("eslint(no-undef)", "'B' is not defined.")
+
+
 def test_a_name_is_reported_once_for_all_its_lines(repo: Repository) -> None:
     before = "def f(a):\n    total = a\n    print(total)\n    print(1, total)\n    print(2, total)\n"
     pull = opened(repo, {"a.py": before}, {"a.py": before.replace("total = a", "sum_ = a")})
