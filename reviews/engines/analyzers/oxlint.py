@@ -124,7 +124,7 @@ def _with_severity(finding: Finding, text: str) -> Finding:
     is_taste |= finding.rule == HOOKS and ".stories." in finding.path
     if is_taste or finding.rule in INFO:
         return replace(finding, severity=Severity.INFO)
-    if finding.rule == UNDEFINED and not _is_module(text):
+    if finding.rule == UNDEFINED and not is_module(text):
         return replace(finding, severity=Severity.MINOR)  # Another script of the page may define it.
     return finding
 
@@ -196,14 +196,14 @@ def _is_noise(finding: Finding, text: str) -> bool:
 
 
 @lru_cache(maxsize=8)
-def _is_module(text: str) -> bool:
-    """Return whether a text is a module."""
+def is_module(text: str) -> bool:
+    """Return whether a text is a module: it sees no names of other files, and they none of its own."""
     return _MODULE.search(text) is not None
 
 
 def _is_global(finding: Finding, text: str) -> bool:
     """Return whether a finding is about a name at the top of a classic script, which others may use."""
-    return not _is_module(text) and _lines_at_top(text)[finding.start_line - 1 : finding.start_line] == (True,)
+    return not is_module(text) and _lines_at_top(text)[finding.start_line - 1 : finding.start_line] == (True,)
 
 
 @lru_cache(maxsize=8)
