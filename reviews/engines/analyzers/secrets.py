@@ -12,6 +12,11 @@ from reviews.findings import Finding, Severity
 _OUTPUT = TypeAdapter(list[tuple[str, PositiveInt, PositiveInt, str, str]])
 _USABLE = (Severity.CRITICAL, "Anyone who can read the repository can use it: revoke it, then remove it.")
 _OTHERS = {
+    "twilio-key": (
+        Severity.CRITICAL,
+        "It is half of a pair, useless without the secret of the key: if that is in the repository or its history,"
+        " revoke the key.",
+    ),
     "aws-access-key": (
         Severity.CRITICAL,
         "It is half of a pair, useless without the secret access key: if that is in the repository or its history,"
@@ -46,7 +51,7 @@ ANALYZER = Analyzer(
     own_files=(secret_formats.__file__,),
     suppression="`gitleaks:allow` in a comment on the line",
     exact_rules=tuple(secret_formats.FORMATS),
-    own_version="2",
+    own_version="3",
     url="https://docs.github.com/en/code-security/reference/secret-security/supported-secret-scanning-patterns",
     licence="MIT",
 )

@@ -140,10 +140,14 @@ def test_the_reason_of_a_failure_has_no_secret(
         KEY,
         "key: |\n" + "".join(f"  {line}\n" for line in KEY.split("\n")),
         json.dumps({"key": KEY}),
+        json.dumps(json.dumps({"key": KEY.replace("\n", "\r\n")})),
         "".join(f'    "{line}\\n"\n' for line in KEY.split("\n")),
         "\n".join(f"# {line}" for line in KEY.split("\n")),
         KEY.replace("\n", "\r\n"),
         KEY.partition("\n-----END")[0].rpartition("\n")[0],
+        KEY.replace("RSA", "PGP")
+        .replace("KEY-----", "KEY BLOCK-----")
+        .replace("\n", "\nVersion: GnuPG v2.0.22\n\n", 1),
     ],
 )
 def test_a_secret_is_found_however_it_is_written(text: str) -> None:
@@ -176,6 +180,29 @@ FORMS = [
     ("webhook-secret", f"whsec_{TOKEN[4:36]}"),
     ("rubygems-key", f"rubygems_{HEX[:48]}"),
     ("newrelic-key", f"NRAK-{TOKEN[4:31].upper()}"),
+    ("discord-token", f"MTE4Njc0NTMyMDkxODI3MzY0NQ.GxYz3k.{TOKEN[4:]}_3"),
+    ("discord-token", f"NDUyMzY3ODkwMTg3NjU0MzIx.XsyRkw.{TOKEN[4:31]}"),
+    ("discord-webhook", f"discord.com/api/webhooks/1186745320918273645/{(TOKEN[4:] * 2)[:68]}"),
+    ("twilio-key", f"SK{HEX[:32]}"),
+    ("mailgun-key", f"key-{HEX[:32]}"),
+    ("square-token", f"sq0atp-{TOKEN[4:26]}"),
+    ("square-token", f"sq0csp-{TOKEN[4:]}_3Zc4Q-"),
+    ("slack-webhook", f"hooks.slack.com/triggers/T01BC2DE3F4/1234098765432/{HEX[:32]}"),
+    ("slack-token", f"xoxc-1234098765432-2340987654321-3409876543210-{HEX}"),
+    ("gitlab-token", "glffct-x7Kd92LmPq7Rt5Xw_3Zc"),
+    ("brevo-key", f"xkeysib-{HEX}-{TOKEN[4:20]}"),
+    ("google-oauth-secret", f"GOCSPX-{TOKEN[4:31]}_"),
+    ("groq-key", f"gsk_{TOKEN[4:]}{TOKEN[4:20]}"),
+    ("notion-token", f"ntn_{'39170284650'}{TOKEN[4:39]}"),
+    ("postman-key", f"PMAK-{HEX[:24]}-{HEX[:34]}"),
+    ("pulumi-token", f"pul-{HEX[:40]}"),
+    ("replicate-token", f"r8_{TOKEN[4:]}Z"),
+    ("sentry-token", f"sntryu_{HEX}"),
+    ("sentry-token", f"sntrys_eyJpYXQiO{TOKEN[4:] * 3}="),
+    ("supabase-token", f"sbp_{HEX[:40]}"),
+    ("tailscale-key", f"tskey-auth-{TOKEN[4:16]}CNTRL-{TOKEN[4:36]}"),
+    ("terraform-token", f"{TOKEN[4:18]}.atlasv1.{(TOKEN[4:] * 2)[:67]}"),
+    ("xai-key", f"xai-{(TOKEN[4:] * 3)[:80]}"),
     ("age-key", "AGE-SECRET-KEY-1" + "QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L" + "QPZRY9X8GF2TVDW0S3JN54KHCE"),
 ]
 
@@ -195,6 +222,7 @@ def test_a_secret_of_each_form_is_found_and_blanked(form: str, secret: str) -> N
             Severity.CRITICAL,
             "useless without the secret access key",
         ),
+        (f"SK{HEX[:32]}", Severity.CRITICAL, "useless without the secret of the key"),
         (f"AIza{TOKEN[4:39]}", Severity.MINOR, "public by design"),
         (TOKEN, Severity.CRITICAL, "Anyone who can read the repository can use it"),
     ],
@@ -227,6 +255,8 @@ def test_what_only_looks_like_a_secret_stays() -> None:
         'PREFIXES = ["glpat-", "gldt-", "glrt-", "glptt-", "glft-", "glcbt-"]',
         "hvs.computeTheHistogramOfAll(values)",
         "ghp_" + "x_" * 18,
+        f"pubkey-{HEX[:32]} SKU{HEX[:32]} sq0idp-{TOKEN[4:26]}",
+        f"module.member.{TOKEN[4:31]} MemberOfTheClass123456.method.{TOKEN[4:31]}",
     ):
         values = secret_values([text])
         assert (values, blank(text, values)) == (frozenset(), text)
@@ -244,6 +274,9 @@ def test_hostile_text_takes_little_time() -> None:
         "glpat-",
         "a'b",
         '"#"/*"',
+        "MTE4",
+        "MTE4.",
+        "-----BEGIN PGP PRIVATE KEY BLOCK-----\n" + "Version: " * 1000,
     )
     for text in (*(piece * (300_000 // len(piece)) for piece in pieces), f'"ghp_"{" " * 300_000}+ 1'):
         assert secret_values([text]) == frozenset()
