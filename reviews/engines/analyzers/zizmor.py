@@ -4,7 +4,7 @@ Kodiai reads zizmor's JSON, not its SARIF: it names the expression of an injecti
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Literal
 
@@ -52,11 +52,16 @@ All other values of an event are set by whoever causes it. Source: GitHub docs, 
 _IN_ITS_OWN_NAME = re.compile(r"\b(?:pull_request_target|workflow_run|issue_comment)\b")
 """Triggers with which a workflow has the repository's rights, whoever causes it."""
 BOT = "bot-conditions"
-INVALID_YAML, NOT_LOADED = "zizmor/invalid-yaml", "zizmor/not-loaded"
+INVALID_YAML, INVALID_WORKFLOW, NOT_LOADED = "zizmor/invalid-yaml", "zizmor/invalid-workflow", "zizmor/not-loaded"
 NO_INPUTS = 3
 """Exit status: it could load none of the files."""
+NO_MODEL = 1
+"""Exit status: it gave up at a job that it could not understand, and read no other file."""
+WORKFLOWS = ".github/workflows/"
 MAX_YAML = 100_000
 """Characters of a file that is parsed here."""
+MAX_DEPTH = 50
+"""Levels of a file whose nodes are read here: each takes stack."""
 
 Level = Literal["Informational", "Low", "Medium", "High"]
 
@@ -213,25 +218,38 @@ def _message(audit: _Audit, primary: _Location) -> str:
 
 
 def unread(errors: bytes, files: Mapping[str, str]) -> list[Finding]:
-    """Findings about files that zizmor did not complete, according to its log: critical if they are not YAML."""
+    """Findings about files that zizmor did not complete, according to its log, and about workflows that GitHub refuses.
+
+    Raises `ValueError` if it gave up at one of several files.
+    """
     log = errors.decode(errors="replace")
-    return [
-        _yaml_error(path, text) or dialects.unread(path, NOT_LOADED, "zizmor could not load this file.")
-        for path, text in files.items()
-        if f"completed ./{path}\n" not in log
-    ]
+    if "failed to load file" in log and len(files) > 1:
+        raise ValueError("one of the files")
+    findings = []
+    for path, text in files.items():
+        error = _yaml_error(path, text)
+        if error is None and f"completed ./{path}\n" not in log:
+            error = dialects.unread(path, NOT_LOADED, "zizmor could not load this file.")
+        findings += [error] if error is not None else []
+    return findings
 
 
 def _yaml_error(path: str, text: str) -> Finding | None:
-    """The first error of the syntax of YAML; None if there is none, or if the file is a template."""
+    """The first error of the syntax of YAML or of a workflow; None if there is none, or if the file is a template."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    depth = deepest = 0
+    source = Source(text)
     try:
         # Events, not nodes: nesting costs no stack.
-        for _ in yaml.parse(text[:MAX_YAML], Loader=loader) if len(text) <= MAX_YAML else ():
-            pass
+        for event in yaml.parse(text, Loader=loader) if len(text) <= MAX_YAML else ():
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            deepest = max(deepest, depth)
+        is_read = path.startswith(WORKFLOWS) and 0 < deepest <= MAX_DEPTH
+        document = yaml.compose(text, Loader=loader) if is_read else None
+    except yaml.composer.ComposerError:
+        return None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        source = Source(text)
         line = min(mark.line + 1 if mark else 1, len(source.lines))
         if dialects.has_template_tag(source.text(line).replace("${{", "")):
             return None
@@ -239,7 +257,53 @@ def _yaml_error(path: str, text: str) -> Finding | None:
         return Finding(path, line, line, Severity.CRITICAL, INVALID_YAML, message, snippet=source.text(line))
     except (yaml.YAMLError, RecursionError):
         return None
+    refused = None if document is None else _refused(document)
+    if refused is None:
+        return None
+    line = refused[0].start_mark.line + 1
+    message = f"GitHub cannot run this workflow: {refused[1]}."
+    return Finding(path, line, line, Severity.CRITICAL, INVALID_WORKFLOW, message, snippet=source.text(line))
+
+
+def _refused(document: yaml.Node) -> tuple[yaml.Node, str] | None:
+    """Where and why GitHub refuses a workflow, if that is sure. Source: GitHub docs, "Workflow syntax"."""
+    workflow = _entries(document)
+    if workflow.keys().isdisjoint(("on", "jobs")):
+        return None
+    for key in ("on", "jobs"):
+        if key not in workflow or _is_empty(workflow[key][1]):
+            return workflow.get(key, (document,))[0], f"`{key}` is {'empty' if key in workflow else 'missing'}"
+    jobs = _entries(workflow["jobs"][1])
+    return next((error for name, job in jobs.values() if (error := _refused_job(name, job, jobs))), None)
+
+
+def _refused_job(name: yaml.Node, node: yaml.Node, jobs: Collection[str]) -> tuple[yaml.Node, str] | None:
+    job = _entries(node)
+    if "uses" not in job and (job or _is_empty(node)):
+        for key in ("runs-on", "steps"):
+            if key not in job or _is_empty(job[key][1]):
+                return name, f"the job has no `{key}`"
+    needs = job.get("needs", (None, None))[1]
+    for needed in needs.value if isinstance(needs, yaml.SequenceNode) else [needs]:
+        if isinstance(needed, yaml.ScalarNode) and needed.value and needed.value.lower() not in map(str.lower, jobs):
+            return needed, f"there is no job `{needed.value[:40]}`"
+    steps = job.get("steps", (None, None))[1]
+    for step in steps.value if isinstance(steps, yaml.SequenceNode) else ():
+        keys = _entries(step)
+        if keys and ("run" in keys) == ("uses" in keys):
+            return step, f"a step has {'both `run` and' if 'run' in keys else 'neither `run` nor'} `uses`"
     return None
+
+
+def _entries(node: yaml.Node) -> Mapping[str, tuple[yaml.Node, yaml.Node]]:
+    """The keys of a mapping, with key and value; none if it is not sure what counts: with repeated or merged keys."""
+    pairs = node.value if isinstance(node, yaml.MappingNode) else ()
+    entries = {key.value: (key, value) for key, value in pairs if isinstance(key, yaml.ScalarNode)}
+    return entries if len(entries) == len(pairs) and "<<" not in entries else {}
+
+
+def _is_empty(node: yaml.Node) -> bool:
+    return not node.value or node.tag == "tag:yaml.org,2002:null"
 
 
 ANALYZER = Analyzer(
@@ -257,10 +321,10 @@ ANALYZER = Analyzer(
     ),
     read=read,
     unread=unread,
-    parse_error_rules=(INVALID_YAML, NOT_LOADED),
+    parse_error_rules=(INVALID_YAML, INVALID_WORKFLOW, NOT_LOADED),
     suppression="`# zizmor: ignore[{name}]` at the end of the line",
     distribution="zizmor",
-    success_codes=(0, NO_INPUTS),
+    success_codes=(0, NO_MODEL, NO_INPUTS),
     url="https://docs.zizmor.sh/",
     licence="MIT",
 )

@@ -172,6 +172,13 @@ REFUSED: Mapping[str, Mapping[str, tuple[str, int]]] = {
     "zizmor": {
         ".github/workflows/a.yml": ("on: push\njobs:\n\ta: x\n", 3),
         ".github/workflows/b.yml": ("on: push\njobs:\n  a:\n    runs-on: x\n   steps: []\n", 5),
+        ".github/workflows/c.yml": ("on: push\n", 1),
+        ".github/workflows/d.yml": ("name: a\non: push\njobs:\n", 3),
+        ".github/workflows/e.yml": ("name: a\non:\njobs: {a: {runs-on: x, steps: [{run: a}]}}\n", 2),
+        ".github/workflows/f.yml": ("on: push\njobs:\n  a:\n    steps:\n      - run: a\n", 3),
+        ".github/workflows/h.yml": ("on: push\njobs:\n  a:\n    runs-on: x\n    steps:\n      - name: a\n", 6),
+        ".github/workflows/i.yml": ("on: push\njobs:\n  a:\n    runs-on: x\n    steps: [{run: a, uses: b/c@v1}]\n", 5),
+        ".github/workflows/j.yml": ("on: push\njobs:\n  a: {runs-on: x, steps: [{run: a}], needs: [b]}\n", 3),
     },
 }
 
@@ -183,6 +190,33 @@ def test_what_the_real_tool_refuses_too_is_one_critical_finding(name: str) -> No
         reported = [(finding.severity, finding.internal, finding.start_line, finding.suppression) for finding in found]
         assert reported == [(Severity.CRITICAL, False, cases[path][1], "")], (path, found)
         assert found[0].internal or BY_NAME[name].is_parse_error(found[0])
+
+
+def test_a_job_without_steps_costs_no_other_file() -> None:
+    """zizmor gives up at it and reads no other file."""
+    broken = "on: push\njobs:\n  a:\n    runs-on: x\n"
+    files = {".github/workflows/a.yml": broken, ".github/workflows/b.yml": f"{broken}    steps: [{{run: b}}]\n"}
+    found, _, failures, _ = engines.run_analyzers(files, disabled=set(BY_NAME) - {"zizmor"})
+    assert [(finding.path, finding.start_line, finding.severity) for finding in found] == [
+        (".github/workflows/a.yml", 3, Severity.CRITICAL)
+    ]
+    assert not failures
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "on: push\njobs:\n  a: &a {runs-on: x, steps: [{run: a}]}\n  b: *a\n",
+        "on: push\njobs:\n  a: {uses: ./.github/workflows/b.yml}\n  B: {needs: A, runs-on: x, steps: [{uses: a/b@v1}]}",
+        "on: {workflow_call: }\njobs:\n  a: {runs-on: {group: x}, needs: [], steps: [{run: a, with: b}]}\n",
+        '"on": [push]\njobs: {a: {<<: {runs-on: x}}}\n',
+        "on: push\njobs: {a: {runs-on: x, steps: [{run: a}]}}\n---\na: 1\n",
+        f"on: push\njobs: {'[' * 5000}{']' * 5000}\n",
+    ],
+)
+def test_what_github_may_run_is_not_refused(text: str) -> None:
+    (found,) = by_path("zizmor", {".github/workflows/a.yml": text}).values()
+    assert [finding for finding in found if finding.rule == "zizmor/invalid-workflow"] == []
 
 
 def test_without_bash_shellcheck_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
