@@ -6,6 +6,7 @@ docs, "Dockerfile reference".
 
 import re
 from collections.abc import Sequence
+from difflib import get_close_matches
 from functools import lru_cache
 
 _INSTRUCTIONS = frozenset(
@@ -19,6 +20,9 @@ _DIRECTIVE = re.compile(r"#\s*(\w+)\s*=\s*(\S+)\s*$")
 _OWN_SYNTAX = re.compile(r"(?:docker\.io/)?docker/dockerfile(?:-upstream)?(?::|@|$)")
 _HEREDOC = re.compile(r"(?:^|\s)\d*<<(-?)([\"']?)([^<\s\"']+)\2(?=\s|$)")
 _QUOTED = re.compile(r"\"[^\"<]*<[^\"]*\"|'[^'<]*<[^']*'")
+_SURE = re.compile(r"(?:RUN|CMD|COPY|ENTRYPOINT|EXPOSE|WORKDIR)[ \t]+[\w./\[$\"-]")
+"""No line of another language begins like that."""
+_OPERATOR = re.compile(r"[=:(.,+|&]")
 _FLAGS = re.compile(r"(?:--\w[\w-]*(?:=\S*)?\s*)*+")
 
 Refusal = tuple[int, str]
@@ -59,14 +63,22 @@ def refusal(text: str, *, is_fragment: bool = False) -> Refusal | None:
     return None if has_stage else (1, "there is no `FROM`")
 
 
-def begins(text: str) -> bool:
-    """Return whether the first instruction of a text is one that a Dockerfile may begin with."""
+def is_named_after_language(path: str, text: str) -> bool:
+    """Return whether a file is a Dockerfile although its suffix is another language's: `Dockerfile.py`."""
+    return path.rpartition("/")[2].startswith(("Dockerfile.", "Containerfile.")) and is_dockerfile(text)
+
+
+def is_dockerfile(text: str) -> bool:
+    """Return whether a text begins as a Dockerfile does, or its first instruction is broken and a later one is not."""
     lines = _lines(text)
     first = next((index for index, line in enumerate(lines) if not _is_blank(line)), None)
     if first is None:
         return False
     name, _, arguments = _logical_line(lines, first, "\\")[0].partition(" ")
-    return not _refused(name.upper(), arguments, has_stage=False)
+    if not _refused(name.upper(), arguments, has_stage=False):
+        return True
+    is_like_one = get_close_matches(name[:20], _INSTRUCTIONS, cutoff=0.7) and not _OPERATOR.match(arguments)
+    return bool(is_like_one) and any(_SURE.match(line) for line in lines[first + 1 :])
 
 
 def instruction(text: str, line: int) -> str:

@@ -108,10 +108,10 @@ def _first_assume_yes(text: str) -> int | None:
 
 
 def _is_source(path: str, text: str) -> bool:
-    """Return whether a text can be a Dockerfile. Of a file whose suffix is another kind's, its start decides."""
+    """Return whether a text can be a Dockerfile. Of a file whose suffix is another kind's, its content decides."""
     suffix = path.rpartition(".")[2].lower()
     is_other = suffix in SUFFIXES_OF_OTHER_KINDS or suffix.endswith("ignore")
-    return not is_other or dockerfile.begins(text)
+    return not is_other or dockerfile.is_dockerfile(text)
 
 
 def _judged(finding: Finding, text: str) -> Finding:

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from reviews.engines import dialects, sarif
 from reviews.engines.analyzer import Analyzer
+from reviews.engines.analyzers import dockerfile
 from reviews.engines.source import MAX_CODE
 from reviews.findings import Finding, Severity, enumerated
 
@@ -243,7 +244,9 @@ ANALYZER = Analyzer(
     read=read,
     own_files=(CONFIGURATION,),
     suppression="`// oxlint-disable-next-line {rule}` on the line before",
-    is_source=lambda path, text: not dialects.is_translation(path, text),
+    is_source=lambda path, text: (
+        not (dialects.is_translation(path, text) or dockerfile.is_named_after_language(path, text))
+    ),
     scratch_path=_unskipped,
     # With "." it would honour .gitignore files, those above the scratch directory too.
     names_files=True,

@@ -17,7 +17,7 @@ from reviews.config.linters import LinterSettings
 from reviews.config.linters.python import NEWEST
 from reviews.engines import dialects
 from reviews.engines.analyzer import Analyzer
-from reviews.engines.analyzers import python_names
+from reviews.engines.analyzers import dockerfile, python_names
 from reviews.engines.analyzers.python_names import PythonSource
 from reviews.engines.source import Edit, Position, Source
 from reviews.findings import Finding, Severity, Suggestion, enumerated
@@ -317,6 +317,7 @@ ANALYZER = Analyzer(
     ),
     arguments=arguments,
     read=read,
+    is_source=lambda path, text: not dockerfile.is_named_after_language(path, text),
     compares=True,
     suppression="`# noqa: {rule}` at the end of the line",
     parse_error_rules=("invalid-syntax", "E9"),

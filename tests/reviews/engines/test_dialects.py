@@ -38,7 +38,11 @@ def by_path(name: str, files: Mapping[str, str]) -> dict[str, list[Finding]]:
         ("Dockerfile.php", "FROM a\n", "hadolint"),
         ("Dockerfile.ubuntu-22.04", "FROM a\n", "hadolint"),
         ("Dockerfile.go", "# syntax=docker/dockerfile:1\n\nARG A=1\nFROM a\n", "hadolint"),
-        ("Dockerfile.py", "# Reads them.\nfrom os import path\n", ""),
+        ("Dockerfile.py", "# Reads them.\nfrom os import path\n", "ruff"),
+        ("Dockerfile.py", "FROM python:3\nRUN pip install .\n", "hadolint"),
+        ("Containerfile.ts", "ARG V=1\nFROM node:$V\n", "hadolint"),
+        ("Dockerfile.py", 'COPY = 1\nTEXT = """\nRUN a\n"""\n', "ruff"),
+        ("Dockerfile.js", "const RUN = `\nRUN a\n`;\n", "oxlint"),
         ("Dockerfile.go", "package main\n", ""),
         ("Dockerfile.xml", "<a/>\n", ""),
         ("Dockerfile.svg", "<svg/>\n", ""),
@@ -59,7 +63,7 @@ def by_path(name: str, files: Mapping[str, str]) -> dict[str, list[Finding]]:
     ],
 )
 def test_name_and_content_decide_what_is_source(path: str, text: str, reading: str) -> None:
-    code = ("hadolint", "oxlint")
+    code = ("hadolint", "oxlint", "ruff")
     assert " ".join(name for name in code if BY_NAME[name].reads(path, text)) == reading
     found, _, failures, _ = engines.run_analyzers({path: text}, disabled=set(BY_NAME) - set(code))
     assert not failures
@@ -168,6 +172,8 @@ REFUSED: Mapping[str, Mapping[str, tuple[str, int]]] = {
         "Dockerfile.common": ("RUN true\nFOO\n", 2),
         "Dockerfile.prod": ("FRO debian:12\n", 1),
         "api.Dockerfile": ("FRO debian:12\n", 1),
+        "Dockerfile.py": ("FORM python:3\nRUN pip install .\n", 1),
+        "Dockerfile.ts": ("# a\nFROM node AS build it\nRUN npm ci\n", 2),
     },
     "zizmor": {
         ".github/workflows/a.yml": ("on: push\njobs:\n\ta: x\n", 3),
@@ -190,6 +196,12 @@ def test_what_the_real_tool_refuses_too_is_one_critical_finding(name: str) -> No
         reported = [(finding.severity, finding.internal, finding.start_line, finding.suppression) for finding in found]
         assert reported == [(Severity.CRITICAL, False, cases[path][1], "")], (path, found)
         assert found[0].internal or BY_NAME[name].is_parse_error(found[0])
+
+
+@pytest.mark.parametrize("path", ["Dockerfile.py", "Dockerfile.ts"])
+def test_a_broken_dockerfile_stays_one(path: str) -> None:
+    text, _ = REFUSED["hadolint"][path]
+    assert [name for name in ("hadolint", "oxlint", "ruff") if BY_NAME[name].reads(path, text)] == ["hadolint"]
 
 
 def test_a_job_without_steps_costs_no_other_file() -> None:
