@@ -49,6 +49,16 @@ _TRANSLATION = re.compile(
 _MARKUP = re.compile(r"\ufeff?(?:\s+|<!--(?:[^-]|-(?!->))*-->)*+<(?:\?xml\b|!doctype\b|html\b)", re.IGNORECASE)
 _ZSH = re.compile(r"^[ \t]*(?:#compdef\b|autoload\s+-|setopt\s|unsetopt\s|zstyle\s|compdef\s|zmodload\s)", re.MULTILINE)
 
+_OTHER_INTERPRETER = re.compile(
+    r"#![ \t]*+(?:\S*/env[ \t]++(?:(?:-\S+|\w+=\S*)[ \t]++)*+)?(?:\S*/)?"
+    r"(?:bun|cargo|deno|elvish|escript|execlineb|[gmn]awk|groovy|guile|julia|lua|luajit|make|node|nodejs|nu|osascript"
+    r"|perl|php|powershell|pwsh|pypy|python|raku|rscript|ruby|scala|swift|tclsh|ts-node|tsx|uv|wish|xonsh)[\d.]*(?=\s|$)",
+    re.IGNORECASE,
+)
+_KSH_93 = re.compile(
+    r"^[ \t]*(?:compound|namespace|typeset[ \t]+-[CT])\b|=\(\s{0,200}(?:compound|float|integer|typeset)\b", re.MULTILINE
+)
+
 
 def unread(path: str, rule: str, message: str) -> Finding:
     """An internal finding: the engine could not read a file, and the author is not to blame."""
@@ -138,3 +148,14 @@ def is_translation(path: str, text: str) -> bool:
 def is_zsh(text: str) -> bool:
     """Return whether a shell script without a shebang is for zsh."""
     return not text.startswith("#!") and _ZSH.search(text) is not None
+
+
+def has_other_interpreter(text: str) -> bool:
+    """Return whether a script names an interpreter in its shebang that is no shell."""
+    return _OTHER_INTERPRETER.match(text) is not None
+
+
+def is_ksh_93(path: str, text: str) -> bool:
+    """Return whether a script is for the Korn shell, and has compound variables or types of its version of 1993."""
+    is_ksh = path.endswith(".ksh") or re.match(r"#![^\n]{0,200}\bksh", text) is not None
+    return is_ksh and _KSH_93.search(text) is not None

@@ -144,8 +144,12 @@ def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
     findings = []
     to_confirm = MAX_CONFIRMED
     for path, comments in by_path.items():
-        if dialects.is_zsh(files[path]) or any(comment.code == OTHER_SHELL for comment in comments):
+        text = files[path]
+        is_other = dialects.is_zsh(text) or dialects.has_other_interpreter(text)
+        if is_other or any(comment.code == OTHER_SHELL for comment in comments):
             findings.append(dialects.unread(path, f"SC{OTHER_SHELL}", "This script is for another shell."))
+        elif any(comment.code in STOPPED for comment in comments) and dialects.is_ksh_93(path, text):
+            findings.append(dialects.unread(path, PARSE_ERROR, "ShellCheck does not know this syntax of ksh93."))
         elif any(comment.code in STOPPED for comment in comments):
             error = _parse_error(path, comments, sources[path])
             if (
@@ -154,7 +158,7 @@ def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
                 and not any(comment.code == MISSING_END for comment in comments)
             ):
                 to_confirm -= 1
-                error = replace(error, internal=_is_accepted(path, files[path], root))
+                error = replace(error, internal=_is_accepted(path, text, root))
             findings.append(error)
         else:
             findings += _findings(path, comments, sources[path])
