@@ -92,6 +92,8 @@ STOPPED = frozenset((1070, 1072, 1073, 1088, 1089))
 """ShellCheck cannot parse the file from here on."""
 UNHELPFUL = STOPPED | {1009}
 """Codes that do not say what is wrong; others on the same mistake do."""
+REPAIRED = frozenset((1010, 1045, 1051, 1053, 1063, 1065))
+"""ShellCheck reads on, as if a separator or a word were there or gone; the shell does so only if it is an argument."""
 MISSING_END = 1044
 """A here-document without its end, of which a shell only warns."""
 LARGE = 24_000
@@ -158,10 +160,15 @@ def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
                 and not any(comment.code == MISSING_END for comment in comments)
             ):
                 to_confirm -= 1
-                error = replace(error, internal=_is_accepted(path, text, root))
+                error = replace(error, internal=_is_accepted(path, text, root) is True)
             findings.append(error)
         else:
-            findings += _findings(path, comments, sources[path])
+            is_repaired = to_confirm > 0 and any(comment.code in REPAIRED for comment in comments)
+            to_confirm -= is_repaired
+            if is_repaired and _is_accepted(path, text, root) is False:
+                findings.append(_parse_error(path, comments, sources[path]))
+            else:
+                findings += _findings(path, comments, sources[path])
     return dialects.first_errors(
         findings, files, (PARSE_ERROR, f"SC{OTHER_SHELL}"), lambda path, text, line: dialects.has_template_tag(line)
     )
@@ -170,6 +177,7 @@ def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
 def _parse_error(path: str, comments: Sequence[_Comment], source: Source) -> Finding:
     """One finding for the mistake that ended the parsing, by the comment that says most about it."""
     errors = [comment for comment in comments if comment.level == "error" and comment.code < 2000]
+    errors = errors or [comment for comment in comments if comment.code in REPAIRED]
     error = next((comment for comment in errors if comment.code not in UNHELPFUL), errors[-1])
     message = (
         error.message.partition("Fix any mentioned problems")[0].strip() or "The script cannot be parsed from here."
@@ -179,22 +187,28 @@ def _parse_error(path: str, comments: Sequence[_Comment], source: Source) -> Fin
     )
 
 
-def _is_accepted(path: str, text: str, root: str) -> bool:
-    """Return whether bash parses a script without an error or a warning; it runs nothing of it (`-n`).
+def _is_accepted(path: str, text: str, root: str) -> bool | None:
+    """Return whether bash parses a script without an error or a warning; None if it could not be asked.
 
-    What follows an `exec` or `exit` may be in another language: the shell never reads it.
+    It runs nothing of it (`-n`). What follows an `exec` or `exit` may be in another language: the shell never reads it.
     """
+    ended = _END.search(text)
+    accepted = _parses(path, root)
+    if accepted is False and ended is not None:
+        Path(root, path).write_text(text[: ended.end()] + "\n", encoding="utf-8", newline="")
+        accepted = _parses(path, root)
+    return accepted
+
+
+def _parses(path: str, root: str) -> bool | None:
     shell = shutil.which("bash", path=SYSTEM_PATH)
     if shell is None:
-        return False
-    ended = _END.search(text)
-    if ended is not None:
-        Path(root, path).write_text(text[: ended.end()] + "\n", encoding="utf-8", newline="")
+        return None
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         try:
-            status = confinement.run([shell, "-n", f"./{path}"], root, output, errors, SECONDS)
+            status = confinement.run([shell, "-O", "extglob", "-n", f"./{path}"], root, output, errors, SECONDS)
         except (OSError, confinement.Overrun):
-            return False
+            return None
         return status == 0 and os.fstat(errors.fileno()).st_size == 0
 
 

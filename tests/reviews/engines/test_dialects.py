@@ -166,6 +166,11 @@ REFUSED: Mapping[str, Mapping[str, tuple[str, int]]] = {
         "c.sh": ("#!/bin/bash\nfor f in a b; echo $f; done\n", 2),
         "d.sh": ("#!/bin/sh\nf() { echo '{{ a }}'\n", 3),
         "e.sh": ("#!/bin/sh\nif true; then\nexit 0\n", 2),
+        "then.sh": ("#!/bin/bash\nif [ -f a ] then\n  echo a\nfi\n", 2),
+        "do.sh": ("#!/bin/sh\nfor i in a b do\n  echo $i\ndone\n", 2),
+        "semicolon.sh": ("#!/bin/bash\nif true; then; a; fi\n", 2),
+        "background.sh": ("#!/bin/bash\na &; b\n", 2),
+        "function.sh": ("#!/bin/bash\nfunction f(x) {\n  a\n}\n", 2),
         "f.ksh": ("#!/bin/ksh\nset -A names a b\nif true; then\n", 4),
         "g.sh": ("#!/usr/bin/with-contenv bash\nif true; then node x.js\n", 2),
     },
@@ -238,6 +243,13 @@ def test_a_job_without_steps_costs_no_other_file() -> None:
 def test_what_github_may_run_is_not_refused(text: str) -> None:
     (found,) = by_path("zizmor", {".github/workflows/a.yml": text}).values()
     assert [finding for finding in found if finding.rule == "zizmor/invalid-workflow"] == []
+
+
+def test_a_keyword_may_be_an_argument() -> None:
+    text = "#!/bin/bash\nif a; then\nexit 1\nfi\nfor x in a b; do b && echo done; done\nshopt -s extglob\nrm !(a|b)\n"
+    assert [(finding.rule, finding.severity) for finding in by_path("shellcheck", {"a.sh": text})["a.sh"]] == [
+        ("SC1010", Severity.MINOR)
+    ]
 
 
 def test_without_bash_shellcheck_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
