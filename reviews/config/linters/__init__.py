@@ -27,10 +27,15 @@ MAX_CHARACTERS = 128 * 1024
 MAX_STATEMENTS = 200
 """Statements of a file, and patterns in them. Each is compared with each file and its findings."""
 MAX_EXTENDS = 5
+MAX_NAME = 100
+"""Characters of a name that are compared with a regular expression."""
 
 _RUFF_FILES = (".ruff.toml", "ruff.toml", "pyproject.toml")
 _PYLINT_FILES = (".pylintrc", "pylintrc")
-_CSPELL_FILES = ("cspell.json", ".cspell.json")
+_CSPELL_FILES = (
+    *("cspell.json", ".cspell.json", "cSpell.json", "cspell.config.json", "cspell.config.jsonc", ".vscode/cspell.json"),
+    *("cspell.yaml", "cspell.yml", ".cspell.yaml", ".cspell.yml", "cspell.config.yaml", "cspell.config.yml"),
+)
 _ESLINT_FILES = (".eslintrc.json", ".eslintrc", ".eslintrc.yml", ".eslintrc.yaml")
 _NESTED: dict[Tool, tuple[str, ...]] = {
     Tool.RUFF: _RUFF_FILES,
@@ -43,7 +48,10 @@ _ROOT: dict[Tool, tuple[str, ...]] = {
     Tool.SHELLCHECK: (".shellcheckrc", "shellcheckrc"),
     Tool.HADOLINT: (".hadolint.yaml", ".hadolint.yml"),
     Tool.ZIZMOR: (".github/zizmor.yml", ".github/zizmor.yaml", "zizmor.yml", "zizmor.yaml"),
-    Tool.TYPOS: ("typos.toml", "_typos.toml", ".typos.toml", "pyproject.toml", ".codespellrc", *_CSPELL_FILES),
+    Tool.TYPOS: (
+        *("typos.toml", "_typos.toml", ".typos.toml", "pyproject.toml", "Cargo.toml", "package.json", ".codespellrc"),
+        *_CSPELL_FILES,
+    ),
 }
 _NEAREST = (Tool.SHELLCHECK,)
 """Tools that read only the nearest of several files. (ruff too, see `_ruff_scope`; the statements of others add up.)"""
@@ -196,8 +204,15 @@ class _Reader:
             self._add(
                 Tool.TYPOS, directory, others.codespell_statements(python.ini_sections(text).get("codespell", {}))
             )
-        elif name in _CSPELL_FILES:
-            self._add(Tool.TYPOS, directory, others.cspell_statements(javascript.read_json(text)))
+        elif path in _CSPELL_FILES:
+            config = others.read_yaml(text) if name.endswith(("yaml", "yml")) else javascript.read_json(text)
+            self._add(Tool.TYPOS, "", others.cspell_statements(config))
+        elif name == "Cargo.toml":
+            cargo = python.read_pyproject(text)
+            for part in (table(cargo.get("package")), table(cargo.get("workspace"))):
+                self._add(
+                    Tool.TYPOS, directory, others.typos_statements(table(table(part.get("metadata")).get("typos")))
+                )
         elif name in ("setup.cfg", "tox.ini", ".flake8"):
             sections = python.ini_sections(text)
             self._add(Tool.RUFF, directory, python.flake8_statements(sections))
@@ -216,8 +231,9 @@ class _Reader:
         elif name in ("biome.json", "biome.jsonc"):
             self._add(Tool.OXLINT, directory, javascript.biome_statements(javascript.read_json(text)))
         elif name == "package.json":
-            config = table(javascript.read_json(text).get("eslintConfig"))
-            self._add(Tool.OXLINT, directory, javascript.eslint_statements(config))
+            package = javascript.read_json(text)
+            self._add(Tool.OXLINT, directory, javascript.eslint_statements(table(package.get("eslintConfig"))))
+            self._add(Tool.TYPOS, directory, others.cspell_statements(table(package.get("cspell"))))
         else:
             # `.eslintrc` without an ending is JSON or YAML.
             is_yaml = name in _ESLINT_FILES[1:] and not text.lstrip().startswith(("{", "/"))
@@ -314,6 +330,7 @@ def _concerns(statement: Statement, finding: Finding) -> bool:
         statement.line in (None, finding.start_line)
         and _names_rule(statement, finding)
         and (statement.names is None or _is_about(finding, statement.names))
+        and (statement.pattern is None or _matches(finding, statement.pattern))
     )
 
 
@@ -339,6 +356,13 @@ def _is_about(finding: Finding, names: Collection[str]) -> bool:
         return all(word in names or any(word in name for name in longer) for word in map(str.lower, finding.words))
     quoted = _QUOTED.search(finding.message)
     return quoted is not None and quoted[2] in names
+
+
+def _matches(finding: Finding, pattern: re.Pattern[str]) -> bool:
+    """Return whether a pattern is found in all words of a finding, or in the first name that it quotes."""
+    quoted = _QUOTED.search(finding.message)
+    names = finding.words or ((quoted[2],) if quoted else ())
+    return bool(names) and all(pattern.search(name[:MAX_NAME]) for name in names)
 
 
 _COMMENTS: dict[Tool, Callable[[str, int, str], bool]] = {

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from reviews.config.linters.statements import ALL, BrokenFile, Statement, Tool, table, texts
+from reviews.config.linters.statements import ALL, MAX_ITEMS, BrokenFile, Statement, Tool, expressions, table, texts
 from reviews.config.repository import MAX_CHARACTERS, load_yaml
 from reviews.findings import Severity
 
@@ -25,6 +25,8 @@ def typos_statements(config: Mapping[str, Any]) -> Iterator[Statement]:
             words = [word for word, right in table(part.get(key)).items() if word == right]
             if words:
                 yield Statement(Tool.TYPOS, ("typo",), names=frozenset(word.lower() for word in words))
+        for pattern in expressions(part.get("extend-ignore-words-re")):
+            yield Statement(Tool.TYPOS, ("typo",), pattern=pattern)
     if patterns := texts(table(config.get("files")).get("extend-exclude")):
         yield Statement(Tool.TYPOS, (ALL,), patterns)
 
@@ -36,9 +38,15 @@ def codespell_statements(config: Mapping[str, Any]) -> Iterator[Statement]:
 
 def cspell_statements(config: Mapping[str, Any]) -> Iterator[Statement]:
     """Yield the words and files that CSpell's configuration accepts. Source: CSpell's documentation, "Settings"."""
-    yield from _spelling(
-        (*texts(config.get("words")), *texts(config.get("ignoreWords"))), texts(config.get("ignorePaths"))
-    )
+    yield from _spelling(_accepted(config), texts(config.get("ignorePaths")))
+    overrides = config.get("overrides")
+    for part in map(table, overrides[:MAX_ITEMS] if isinstance(overrides, list) else ()):
+        if files := texts(part.get("filename")):
+            yield Statement(Tool.TYPOS, ("typo",), files, crossing=True, names=_accepted(part))
+
+
+def _accepted(config: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(word.lower() for key in ("words", "ignoreWords") for word in texts(config.get(key)))
 
 
 def _spelling(words: Iterable[str], files: tuple[str, ...]) -> Iterator[Statement]:

@@ -7,12 +7,23 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
-from reviews.config.linters.statements import ALL, MAX_ITEMS, BrokenFile, Comments, Statement, Tool, table, texts
+from reviews.config.linters.statements import (
+    ALL,
+    MAX_ITEMS,
+    BrokenFile,
+    Comments,
+    Statement,
+    Tool,
+    expressions,
+    table,
+    texts,
+)
 
 NEWEST, OLDEST = 15, 7
 """Minor versions of Python 3 that ruff knows. Source: `ruff check --help`, --target-version."""
 _CODE = re.compile(r"[A-Z]+[0-9]*|ALL")
 _BUILTIN_RULES = ("F821",)
+_UNUSED_RULES = ("B007", "F811", "F841", "RUF059")
 _SECTIONS = ("flake8", "pycodestyle", "pep8")
 _CLAUSE = re.compile(r"(>=|==|~=|\^|~|>|===)?\s*v?3\.(\d{1,2})(?![\d])")
 _TARGET = re.compile(r"py3(\d{1,2})")
@@ -95,6 +106,9 @@ def ruff_statements(ruff: dict[str, Any]) -> Iterator[Statement]:
                 yield Statement(Tool.RUFF, (ALL,), patterns, crossing=True)
     if names := texts(ruff.get("builtins")):
         yield Statement(Tool.RUFF, _BUILTIN_RULES, names=frozenset(names))
+    for part in (ruff, lint):
+        for expression in expressions(part.get("dummy-variable-rgx")):
+            yield Statement(Tool.RUFF, _UNUSED_RULES, pattern=expression)
 
 
 def ini_sections(text: str) -> dict[str, dict[str, str]]:
@@ -109,7 +123,7 @@ def ini_sections(text: str) -> dict[str, dict[str, str]]:
 
 def flake8_statements(sections: dict[str, dict[str, str]]) -> Iterator[Statement]:
     """Yield what sections of flake8 and pycodestyle turn off. Source: flake8's documentation, "Options"."""
-    for section in (sections.get(name, {}) for name in _SECTIONS):
+    for section in map(_dashed, (sections.get(name, {}) for name in _SECTIONS)):
         for key in ("ignore", "extend-ignore"):
             if codes := _codes(_words(section.get(key, ""))):
                 yield Statement(Tool.RUFF, codes)
@@ -119,6 +133,11 @@ def flake8_statements(sections: dict[str, dict[str, str]]) -> Iterator[Statement
         if names := texts(_words(section.get("builtins", ""))):
             yield Statement(Tool.RUFF, _BUILTIN_RULES, names=frozenset(names))
         yield from _per_file_ignores(section.get("per-file-ignores", ""))
+
+
+def _dashed(section: dict[str, str]) -> dict[str, str]:
+    """flake8 knows each option with dashes and with underscores."""
+    return {key.replace("_", "-"): value for key, value in section.items()}
 
 
 def _per_file_ignores(text: str) -> Iterator[Statement]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import translate
@@ -18,6 +19,9 @@ MAX_VARIANTS = 8
 MAX_DEPTH = 50
 """Directories of a path. Patterns are not compared with deeper ones."""
 MAX_BLOCKS = 200
+MAX_REPEATS = 3
+_REPEATS = re.compile(r"[*+{]")
+_NESTED = re.compile(r"\)[*+{]")
 ALL = "*"
 """Every rule of the tool, syntax errors included: the tool does not look at the file."""
 
@@ -52,6 +56,8 @@ class Statement:
     """Rules or prefixes that stay on if they are more specific than those that are off."""
     names: frozenset[str] | None = None
     """Only findings about these names or words; None for all findings."""
+    pattern: re.Pattern[str] | None = None
+    """Only findings about names or words in which it is found; None for all findings."""
     line: int | None = None
     on: bool = False
     """Whether the rules are on again, against an earlier statement."""
@@ -102,6 +108,17 @@ def table(value: Any) -> dict[str, Any]:
         return {}
     entries = list(value.items())[:MAX_ITEMS]
     return {key: entry for key, entry in entries if isinstance(key, str) and len(key) <= MAX_PATTERN}
+
+
+def expressions(value: Any) -> list[re.Pattern[str]]:
+    """Return the regular expressions in a list, or one alone; not those that could take long to search for."""
+    simple = [text for text in texts(value) if len(_REPEATS.findall(text)) <= MAX_REPEATS and not _NESTED.search(text)]
+    found = []
+    for text in simple:
+        # Those of Rust are mostly those of Python.
+        with suppress(re.error, RecursionError, OverflowError):
+            found.append(re.compile(text))
+    return found
 
 
 def matches_any(path: str, patterns: Iterable[str], *, crossing: bool = False) -> bool:

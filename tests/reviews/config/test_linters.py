@@ -26,6 +26,7 @@ def is_off(files: dict[str, str], finding: Finding, text: str = "") -> bool:
 
 
 F401, B006, SYNTAX = found("F401"), found("B006"), found("invalid-syntax")
+UNUSED, USED = found("F841", message="Local variable `unused_x` is"), found("F841", message="Local variable `x` is")
 UNKNOWN = found("F821", message="Undefined name `_`")
 DEBUGGER = found("eslint(no-debugger)", "src/a.ts")
 MISUSED = found("typescript(no-misused-new)", "src/a.ts")
@@ -56,12 +57,16 @@ REQUIRES = "project.requires-python = '>=3.{}'"
         ("ruff.toml", "lint.extend-per-file-ignores = {'!lib/**' = ['F4']}", [F401], [found("F401", "lib/a.py")]),
         ("app/ruff.toml", "lint.per-file-ignores = {'a.py' = ['F']}", [F401], [found("F401", "app/x/b.py")]),
         ("ruff.toml", "builtins = ['_']", [UNKNOWN], [found("F821", message="Undefined name `x`"), F401]),
+        ("ruff.toml", "lint.dummy-variable-rgx = '^(_+|unused_.*)$'", [UNUSED], [USED, UNKNOWN]),
+        ("ruff.toml", "dummy-variable-rgx = '^unused_'", [UNUSED], [USED, F401]),
+        ("ruff.toml", "dummy-variable-rgx = '(u+)+$'", [], [UNUSED]),
         ("ruff.toml", "extend-exclude = ['app']", [F401, SYNTAX], [found("F401", "apple/a.py"), SECRET]),
         ("ruff.toml", "exclude = ['*.gen.py', 'app/**/x']", [found("F401", "app/b/x/c.py")], [F401]),
         # flake8 and pycodestyle
         ("setup.cfg", "[pycodestyle]\nignore = E711,\n  F401", [F401], [B006]),
         ("tox.ini", "[flake8]\nextend-ignore = F401  # why\n", [F401], [B006]),
         (".flake8", "[flake8]\nper-file-ignores =\n  app/*.py: F401, B0\n  b.py,c.py:E1", [F401, B006], [UNKNOWN]),
+        (".flake8", "[flake8]\nextend_ignore = F401\nper_file_ignores = app/a.py:B006", [F401, B006], [UNKNOWN]),
         (".flake8", "[flake8]\nper-file-ignores = x.py:F401 app/a.py:B006", [B006], [F401]),
         (".flake8", "[flake8]\nbuiltins = _, __\nexclude = build,app/gen", [UNKNOWN], [F401]),
         ("setup.cfg", "[flake8]\nmax-line-length = 100\nselect = E", [], [F401]),

@@ -48,6 +48,13 @@ def test_a_pylint_that_has_all_off_or_a_nested_one_says_nothing() -> None:
         ("pyproject.toml", "[tool.codespell]\nignore-words-list = 'foo, teh'\n"),
         ("cspell.json", '{"version": "0.2", "words": ["Teh"],}'),
         (".cspell.json", '// why\n{"ignoreWords": ["teh"]}'),
+        ("cspell.config.yaml", "words:\n  - teh\n"),
+        (".cspell.yml", "overrides: [{filename: '**/*.md', words: [teh]}]\n"),
+        (".vscode/cspell.json", '{"words": ["teh"]}'),
+        ("package.json", '{"cspell": {"words": ["teh"]}}'),
+        ("Cargo.toml", "[package.metadata.typos.default.extend-words]\nteh = 'teh'\n"),
+        ("Cargo.toml", "[workspace.metadata.typos.default.extend-words]\nteh = 'teh'\n"),
+        ("typos.toml", "[default]\nextend-ignore-words-re = ['^te[g-i]$']\n"),
     ],
 )
 def test_a_word_that_another_checker_accepts_is_right(file: str, text: str) -> None:
@@ -59,6 +66,7 @@ def test_a_word_that_another_checker_accepts_is_right(file: str, text: str) -> N
     [
         (".codespellrc", "[codespell]\nskip = ./docs,*.svg\n"),
         ("cspell.json", '{"ignorePaths": ["docs/**"]}'),
+        ("cspell.json", '{"overrides": [{"filename": ["docs/*.md"], "words": ["teh"]}]}'),
     ],
 )
 def test_a_file_that_another_checker_skips_is_not_checked(file: str, text: str) -> None:
