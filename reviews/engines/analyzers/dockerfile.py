@@ -23,6 +23,7 @@ _QUOTED = re.compile(r"\"[^\"<]*<[^\"]*\"|'[^'<]*<[^']*'")
 _SURE = re.compile(r"(?:RUN|CMD|COPY|ENTRYPOINT|EXPOSE|WORKDIR)[ \t]+[\w./\[$\"-]")
 """No line of another language begins like that."""
 _OPERATOR = re.compile(r"[=:(.,+|&]")
+_QUOTES = re.compile(r"[\"'\\`#]")
 _FLAGS = re.compile(r"(?:--\w[\w-]*(?:=\S*)?\s*)*+")
 
 Refusal = tuple[int, str]
@@ -142,8 +143,15 @@ def _refused(name: str, arguments: str, *, has_stage: bool) -> str:
         return "`FROM` takes an image, or an image, `AS` and a name"
     if name in ("ADD", "COPY") and len(words) < 2 and not arguments.startswith("["):
         return f"`{name}` takes a source and a destination"
-    if name == "ENV" and len(words) < 2 and "=" not in arguments:
-        return "`ENV` takes a name and a value"
+    if name in ("ENV", "LABEL") and len(words) < 2 and "=" not in arguments:
+        return f"`{name}` takes a name and a value"
+    if name in ("ENV", "LABEL") and "=" in words[0] and not _QUOTES.search(arguments):
+        unset = next((word for word in words if "=" not in word), None)
+        return f"`{unset[:40]}` has no value" if unset else ""
+    if name == "HEALTHCHECK" and words[0].upper() not in ("CMD", "NONE"):
+        return "`HEALTHCHECK` takes `CMD` or `NONE`"
+    if name == "SHELL" and not arguments.startswith("["):
+        return "`SHELL` takes a list in JSON"
     return ""
 
 

@@ -79,6 +79,14 @@ def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
         elif _is_intended(finding, files[finding.path]):
             continue
         findings.append(finding)
+    stopped = {finding.path for finding in findings if finding.rule == PARSE_ERROR}
+    for path, text in files.items():
+        # hadolint reads on after some of what Docker refuses.
+        if path not in stopped and not dockerfile.has_other_syntax(text):
+            refused = dockerfile.refusal(text, is_fragment=True)
+            findings += (
+                [_refused(Finding(path, 1, 1, Severity.CRITICAL, PARSE_ERROR, ""), text, refused)] if refused else []
+            )
     return dialects.first_errors(
         findings, files, (PARSE_ERROR,), lambda path, text, line: dialects.has_template_tag(line)
     )
@@ -119,6 +127,10 @@ def _judged(finding: Finding, text: str) -> Finding:
     refused = None if dockerfile.has_other_syntax(text) else dockerfile.refusal(text, is_fragment=is_fragment)
     if refused is None:
         return replace(finding, rule=PARSE_ERROR, internal=True)
+    return _refused(finding, text, refused)
+
+
+def _refused(finding: Finding, text: str, refused: dockerfile.Refusal) -> Finding:
     line, reason = refused
     return replace(
         finding,

@@ -183,6 +183,11 @@ REFUSED: Mapping[str, Mapping[str, tuple[str, int]]] = {
         "e/Dockerfile": ("FROM debian:12\nENV A\n", 2),
         "f/Dockerfile": ("FROM debian:12 as\n", 1),
         "g/Dockerfile": ("FROM\n", 1),
+        "h/Dockerfile": ("FROM debian:12\nRUN <<EOF\n", 2),
+        "i/Dockerfile": ("FROM debian:12\nENV A=1 B\n", 2),
+        "j/Dockerfile": ("FROM debian:12\nLABEL a\n", 2),
+        "k/Dockerfile": ("FROM debian:12\nHEALTHCHECK --interval=5s curl x\n", 2),
+        "l/Dockerfile": ("FROM debian:12\nSHELL bash -c\n", 2),
         "Dockerfile.common": ("RUN true\nFOO\n", 2),
         "Dockerfile.prod": ("FRO debian:12\n", 1),
         "api.Dockerfile": ("FRO debian:12\n", 1),
@@ -272,6 +277,7 @@ def test_without_bash_shellcheck_is_believed(monkeypatch: pytest.MonkeyPatch) ->
         "FROM a\nRUN foo <<<'a' 3<<EOF\nx\nEOF\nRUN cat<<X\n",
         "FROM a\nRUN echo \"see <<EOF\" 'and <<EOF'\n",
         "FROM a\nENTRYPOINT\nLABEL a=b \\\n",
+        'FROM a\nENV A="b c" D=e\\ f\nENV A b c\nLABEL "a b"="c d"\nONBUILD HEALTHCHECK --retries=1 cmd b\nSHELL ["a"]',
     ],
 )
 def test_what_docker_builds_is_not_refused(text: str) -> None:
