@@ -20,7 +20,7 @@ JOBS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 
 # Tests of a file share what they start, and what analyzers and git said of the same files.
 BY_FILE := --dist loadfile
-# The longest files, tests/e2e, come first, not those of the most tests.
+# The longest files, tests/e2e, come first, not those of the most tests. Servers of PostgreSQL and Redis are waited for.
 SLOW_BY_FILE := $(BY_FILE) --no-loadscope-reorder
 
 # Servers of the tests. Each process of pytest empties a Redis database of its own: this one and the next.
@@ -61,10 +61,10 @@ test-all: install ## Also real kills, load, PostgreSQL, Redis and the whole corp
 	@echo "== Everything, with more examples, on SQLite"
 	@KODIAI_TEST_POSTGRES_URL= $(BIN)/python -m pytest -q -n 5 $(SLOW_BY_FILE) --hypothesis-profile=thorough
 	@echo "== What depends on the database, on PostgreSQL"
-	@KODIAI_TEST_POSTGRES_URL=$(POSTGRES_URL) $(BIN)/python -m pytest -q -n 5 $(SLOW_BY_FILE) -m database
+	@KODIAI_TEST_POSTGRES_URL=$(POSTGRES_URL) $(BIN)/python -m pytest -q -n 8 $(SLOW_BY_FILE) -m database
 	@echo "== What depends on the queue, on Redis"
 	@KODIAI_TEST_POSTGRES_URL=$(POSTGRES_URL) KODIAI_TEST_TASKS_URL=$(TASKS_URL) \
-		$(BIN)/python -m pytest -q -n 2 $(SLOW_BY_FILE) -m queue
+		$(BIN)/python -m pytest -q -n 4 $(SLOW_BY_FILE) -m queue
 
 lint: install ## Check format, lint, types, imports, migrations, OpenAPI, deployment settings
 	@$(BIN)/ruff format --check .
