@@ -13,7 +13,6 @@ from tests.support.factories import DeliveryFactory, ExecutionFactory, RateLimit
 pytestmark = [
     # In one transaction PostgreSQL would refuse all that comes after a value that it cannot compare.
     pytest.mark.django_db(transaction=True),
-    pytest.mark.database,
     # Django's, of a day without a time zone in the address.
     pytest.mark.filterwarnings("ignore:DateTimeField:RuntimeWarning"),
 ]
@@ -70,7 +69,7 @@ def lists() -> list[Any]:
         pytest.param(
             model,
             id=model._meta.label_lower,
-            marks=[] if model._meta.app_label in ("reviews", "telemetry") else pytest.mark.slow,
+            marks=pytest.mark.database if model._meta.app_label in ("reviews", "telemetry") else pytest.mark.slow,
         )
         for model in admin.site._registry
     ]
@@ -90,6 +89,7 @@ def test_no_query_makes_a_list_fail(admin_client: Client, rows: None, model: typ
     assert failed == []
 
 
+@pytest.mark.database
 @pytest.mark.parametrize("page", ["rate-limit-events", "executions", "reviews"])
 def test_no_query_makes_the_api_fail(admin_client: Client, rows: None, page: str) -> None:
     admin_client.raise_request_exception = False
@@ -100,6 +100,7 @@ def test_no_query_makes_the_api_fail(admin_client: Client, rows: None, page: str
     assert failed == []
 
 
+@pytest.mark.database
 def test_filters_and_links_of_the_lists_still_work(admin_client: Client, rows: None) -> None:
     for page in ("reviews/delivery/?received_at__gte=2026-01-01", "reviews/review/?created_at__lt=2027-01-01"):
         assert admin_client.get(f"/admin/{page}").status_code == 200

@@ -19,7 +19,7 @@ from kodiai.roles import ADMINISTRATOR, OPERATOR, VIEWER
 from reviews.models import Delivery, DeliveryStatus, IgnoredFinding, MissedDelivery
 from tests.support import factories
 
-pytestmark = [pytest.mark.django_db, pytest.mark.database]
+pytestmark = pytest.mark.django_db
 
 PAGE = Path(__file__).parents[2] / "docs" / "verification" / "roles.md"
 WRITE = bool(os.environ.get("KODIAI_TEST_WRITE_ROLES"))
