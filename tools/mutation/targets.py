@@ -40,6 +40,7 @@ RECORDING_TESTS = (
     "tests/telemetry/test_recording_failures.py",
     "tests/telemetry/test_own_store.py",
     "tests/reviews/runs/test_store_outages.py",
+    "tests/reviews/runs/test_observations.py",
 )
 
 TARGETS = {
