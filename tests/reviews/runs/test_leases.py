@@ -184,10 +184,20 @@ def is_renewed(before: datetime | None) -> bool:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_lease_is_renewed_while_its_worker_works(pull: PullRequest, settings: Settings) -> None:
+def test_a_lease_is_renewed_while_its_worker_works(
+    pull: PullRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings.KODIAI_LEASE_SECONDS = 3.6
     review = claim(admit(pull).pk, "at work")
     assert review is not None
+    wait, waits = threading.Event.wait, []
+
+    def watched(event: threading.Event, timeout: float | None = None) -> bool:
+        if threading.current_thread().name == "lease":
+            waits.append(timeout or 0)
+        return wait(event, timeout)
+
+    monkeypatch.setattr(threading.Event, "wait", watched)
 
     with renewed(review):
         [thread] = renewing()
@@ -195,6 +205,7 @@ def test_a_lease_is_renewed_while_its_worker_works(pull: PullRequest, settings: 
         for _ in range(2):
             assert wait_until(partial(is_renewed, expiry()))
     assert not renewing()
+    assert 0 < max(waits) < settings.KODIAI_LEASE_SECONDS / 2, "a renewal may fail, and the next is still in time"
 
 
 @pytest.mark.django_db(transaction=True)
