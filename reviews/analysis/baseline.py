@@ -126,21 +126,24 @@ def _without_revealed(
     memory: Memory | None,
 ) -> list[Finding]:
     """Drop findings on unchanged lines that suppression comments of the base hide: without one, nothing is broken."""
-    plain = {
-        path: replace(base, text=suppressions.ineffective(base.text, suppressions.OF_ALL))
-        for path, base in bases.items()
-        if base.text and suppressions.OF_ALL.search(base.text)
-    }
-    outside: dict[tuple[str, str], list[Finding]] = defaultdict(list)
-    kept = []
+    kept: list[Finding] = []
+    outside: list[Finding] = []
     for finding in introduced:
         is_changed = has_added_lines(hunks[finding.path], finding.start_line, finding.end_line)
-        if is_changed or finding.path not in plain:
-            kept.append(finding)
+        (kept if is_changed else outside).append(finding)
+    plain = {
+        path: replace(base, text=suppressions.ineffective(base.text, suppressions.OF_ALL))
+        for path in {finding.path for finding in outside}
+        if (base := bases.get(path)) and base.text and suppressions.OF_ALL.search(base.text)
+    }
+    hidden: dict[tuple[str, str], list[Finding]] = defaultdict(list)
+    for finding in outside:
+        if finding.path in plain:
+            hidden[finding.path, finding.engine].append(finding)
         else:
-            outside[finding.path, finding.engine].append(finding)
-    known = _findings_of_base(outside, {**bases, **plain}, settings, memory)
-    for key, present in outside.items():
+            kept.append(finding)
+    known = _findings_of_base(hidden, {**bases, **plain}, settings, memory)
+    for key, present in hidden.items():
         kept += _introduced(present, known.get(key, ()), hunks[key[0]])
     return kept
 

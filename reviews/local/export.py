@@ -24,6 +24,8 @@ MAX_TITLE = 120
 _QUOTED = re.compile(r"`[^`]*`|(?<!\w)'[^']*'(?!\w)|\"[^\"]*\"")
 _MARKDOWN = re.compile(r"[\\`*_\[\]<>!#|~]")
 _ACTIONS_LEVELS = {level: "notice" if name == "note" else name for level, name in _SARIF_LEVELS.items()}
+_OF_PROPERTIES = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A", ":": "%3A", ",": "%2C"})
+"""Escapes in a property of a workflow command. Source: actions/toolkit, `escapeProperty`."""
 
 
 def as_json(report: Report) -> str:
@@ -159,10 +161,9 @@ def _data(text: str) -> str:
 
 
 def _path(path: str) -> str:
-    """Escape the path of a file, in which blanks count. Source: actions/toolkit, `escapeProperty`."""
-    escapes = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A", ":": "%3A", ",": "%2C"})
-    return visible(path.translate(escapes))
+    """Escape the path of a file, in which blanks count."""
+    return visible(path.translate(_OF_PROPERTIES))
 
 
 def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+    return _path(" ".join(text.split()))

@@ -354,15 +354,19 @@ def _is_about(finding: Finding, names: Collection[str]) -> bool:
         line = finding.snippet.lower()
         longer = [name for name in names if name in line]
         return all(word in names or any(word in name for name in longer) for word in map(str.lower, finding.words))
-    quoted = _QUOTED.search(finding.message)
-    return quoted is not None and quoted[2] in names
+    return any(name in names for name in _quoted(finding))
 
 
 def _matches(finding: Finding, pattern: re.Pattern[str]) -> bool:
     """Return whether a pattern is found in all words of a finding, or in the first name that it quotes."""
-    quoted = _QUOTED.search(finding.message)
-    names = finding.words or ((quoted[2],) if quoted else ())
+    names = finding.words or _quoted(finding)
     return bool(names) and all(pattern.search(name[:MAX_NAME]) for name in names)
+
+
+def _quoted(finding: Finding) -> tuple[str, ...]:
+    """The first name that a finding quotes, if it quotes one."""
+    quoted = _QUOTED.search(finding.message)
+    return (quoted[2],) if quoted else ()
 
 
 _COMMENTS: dict[Tool, Callable[[str, int, str], bool]] = {

@@ -82,11 +82,10 @@ def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
     stopped = {finding.path for finding in findings if finding.rule == PARSE_ERROR}
     for path, text in files.items():
         # hadolint reads on after some of what Docker refuses.
-        if path not in stopped and not dockerfile.has_other_syntax(text):
-            refused = dockerfile.refusal(text, is_fragment=True)
-            findings += (
-                [_refused(Finding(path, 1, 1, Severity.CRITICAL, PARSE_ERROR, ""), text, refused)] if refused else []
-            )
+        if path in stopped or dockerfile.has_other_syntax(text):
+            continue
+        if refused := dockerfile.refusal(text, is_fragment=True):
+            findings.append(_refused(Finding(path, 1, 1, Severity.CRITICAL, PARSE_ERROR, ""), text, refused))
     return dialects.first_errors(
         findings, files, (PARSE_ERROR,), lambda path, text, line: dialects.has_template_tag(line)
     )

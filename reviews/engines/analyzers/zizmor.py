@@ -230,7 +230,8 @@ def unread(errors: bytes, files: Mapping[str, str]) -> list[Finding]:
         error = _yaml_error(path, text)
         if error is None and f"completed ./{path}\n" not in log:
             error = dialects.unread(path, NOT_LOADED, "zizmor could not load this file.")
-        findings += [error] if error is not None else []
+        if error is not None:
+            findings.append(error)
     return findings
 
 
