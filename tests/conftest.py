@@ -3,6 +3,7 @@
 import os
 from collections import defaultdict
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -19,7 +20,7 @@ from tests.support.analyzer_outputs import run_once
 from tests.support.runs import forget_tasks
 
 hypothesis.settings.register_profile("fast", max_examples=30)
-hypothesis.settings.register_profile("thorough", max_examples=200)
+hypothesis.settings.register_profile("thorough", max_examples=100)
 hypothesis.settings.load_profile("fast")
 
 FOLDERS = {
@@ -28,6 +29,14 @@ FOLDERS = {
 """Markers of all tests in a folder: pyproject.toml says what they mean."""
 MAX_NAME = 60
 """Characters of a test's name: a sentence that is read at one glance."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `-m database` or `-m queue`, import no file that does not have the marker: each process imports them all."""
+    marker = config.getoption("markexpr")
+    if marker in ("database", "queue") and collection_path.match("test_*.py"):
+        return f"mark.{marker}" not in collection_path.read_text() or None
+    return None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

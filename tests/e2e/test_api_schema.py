@@ -10,7 +10,7 @@ import pytest
 from tests.support.running_kodiai import Kodiai
 from tests.support.waiting import PATIENCE, eventually
 
-EXAMPLES = 10
+EXAMPLES = 5
 """For each operation, beside those that Schemathesis derives from the description: the same in each run."""
 
 
