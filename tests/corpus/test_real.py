@@ -71,3 +71,4 @@ def test_the_sets_share_no_change_and_labels_belong_to_them() -> None:
     of = {name: {change.repository for change in changes.of_set(name)} for name in changes.SETS}
     assert of["third"].isdisjoint(of["first"] | of["second"])
     assert of["fourth"].isdisjoint(of["first"] | of["second"] | of["third"])
+    assert of["sixth"].isdisjoint(of["first"] | of["second"] | of["third"] | of["fourth"])
