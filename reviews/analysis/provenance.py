@@ -72,7 +72,7 @@ _FIXTURE = re.compile(
     r"(?:^|/)(?:fixtures?|__fixtures__|__testfixtures__|testdata|test[-_]data|testcases|test[-_]cases|__snapshots__"
     r"|snapshots?|goldens?|golden[-_]files)/"
     r"|(?:^|/)(?:tests?|__tests__|specs?|testing)/(?:[^/]+/)*(?:\w*cases|data|inputs?|samples?|corpus|expected|resources"
-    r"|assets|files|output)/",
+    r"|assets|files|output|(?:in)?valid)/",
     re.IGNORECASE,
 )
 _LICENCE_NAME = re.compile(
