@@ -18,6 +18,7 @@ _TAG = re.compile(
     r"|\{\{[-~#/&!>{]?\s*[\w.][^{}:,]*\}\}"
     r"|\{\{[-~#/&>]\s*\w"
     r"|\{\{-?\s*\$\w+\s*:="  # Go
+    r"|\{\{\s*(?:def|if)\s"  # jq, as Docker's official images use it
     r"|<%|<\?(?:php\b|=)"  # ERB, EJS, PHP
     r"|@@\w+@@|^\s*@@include\b"
 )

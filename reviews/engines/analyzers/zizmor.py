@@ -272,6 +272,8 @@ def _refused(document: yaml.Node) -> tuple[yaml.Node, str] | None:
     if workflow.keys().isdisjoint(("on", "jobs")):
         return None
     for key in ("on", "jobs"):
+        if key == "on" and isinstance(workflow.get(key, (None, None))[1], yaml.CollectionNode):
+            continue  # `on: []` turns it off.
         if key not in workflow or _is_empty(workflow[key][1]):
             return workflow.get(key, (document,))[0], f"`{key}` is {'empty' if key in workflow else 'missing'}"
     jobs = _entries(workflow["jobs"][1])
