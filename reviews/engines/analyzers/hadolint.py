@@ -17,10 +17,12 @@ PARSE_ERROR, NO_FROM = "DL1000", "DL3061"
 RULES = {
     PARSE_ERROR: Severity.CRITICAL,
     # Refused by Docker.
-    **dict.fromkeys(("DL3011", "DL3021", "DL3022", "DL3023", "DL3024", "DL3043"), Severity.MAJOR),
+    **dict.fromkeys(("DL3011", "DL3022", "DL3023", "DL3024", "DL3043"), Severity.MAJOR),
     **dict.fromkeys(("DL3014", "DL3030", "DL3034", "DL3038"), Severity.MAJOR),  # waits for input: no -y
     # Several CMD, ENTRYPOINT or HEALTHCHECK: only the last one counts. A variable in the ENV that sets it is empty.
     **dict.fromkeys(("DL3012", "DL3044", "DL4003", "DL4004"), Severity.MAJOR),
+    # BuildKit takes the last argument for a directory, if there is one. Source: moby/buildkit, issue 1853.
+    "DL3021": Severity.MINOR,
     **dict.fromkeys(("DL3007", "SC2115"), Severity.MINOR),
     **dict.fromkeys(("DL3000", "DL3004", "DL3006", "DL3020", "DL3025", "DL3045", "DL4006", "SC2164"), Severity.INFO),
 }

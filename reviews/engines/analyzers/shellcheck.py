@@ -77,6 +77,13 @@ _DIRECTORY = re.compile(r"\bdirname\b|\bpwd\b|BASH_SOURCE|\$\{?[0-9]")
 _READ = re.compile(r"\bread\b")
 _NAME = re.compile(r"[A-Za-z_]\w*")
 ALIAS_ARGUMENT, LOCAL = 2142, 2168
+QUOTED_PATTERN = 2076
+_QUOTED_VARIABLE = re.compile(r"\"\$(?:\w+|\{[^{}]*\})\"")
+"""To the right of `=~`: whether one text is in another."""
+DIALECT = range(3000, 4000)
+"""What the shell of the shebang lacks."""
+_FUNCTION = re.compile(r"^[ \t]*(?:function\s|[\w:.-]+[ \t]*\(\))", re.MULTILINE)
+_RETURN = re.compile(r"^[ \t]*return\b", re.MULTILINE)
 _OWN_ARGUMENTS = re.compile(r"\b(?:[gmn]?awk|perl|sed)\b")
 """Programs in whose language `$1` is something else."""
 BUSYBOX = frozenset((3010, 3014, 3037, 3045, 3046, 3057, 3060))
@@ -215,7 +222,7 @@ def _parses(path: str, root: str) -> bool | None:
 def _findings(path: str, comments: Sequence[_Comment], source: Source) -> list[Finding]:
     findings = []
     text = "\n".join(source.lines)
-    with_returns = False
+    with_returns, is_sourced = False, _is_sourced(comments, text)
     # The same remark about several places of a line is one.
     alike: dict[tuple[int, int, int, str], list[_Comment]] = {}
     for comment in comments:
@@ -241,7 +248,9 @@ def _findings(path: str, comments: Sequence[_Comment], source: Source) -> list[F
                 path=path,
                 start_line=comment.line,
                 end_line=max(comment.line, comment.end_line),
-                severity=min((_severity(one, source, text) for one in (comment, *others)), key=lambda one: one.rank),
+                severity=Severity.INFO
+                if is_sourced and (comment.code == LOCAL or comment.code in DIALECT)
+                else min((_severity(one, source, text) for one in (comment, *others)), key=lambda one: one.rank),
                 rule=f"SC{comment.code}",
                 message=comment.message,
                 suggestion=source.suggestion(edits),
@@ -251,6 +260,16 @@ def _findings(path: str, comments: Sequence[_Comment], source: Source) -> list[F
     return findings
 
 
+def _is_sourced(comments: Sequence[_Comment], text: str) -> bool:
+    """Return whether another script reads this one, whose shell and function it runs in.
+
+    It returns where it has no function, or has several local variables outside of one.
+    """
+    returns, function = _RETURN.search(text), _FUNCTION.search(text)
+    is_left = returns is not None and (function is None or returns.start() < function.start())
+    return is_left or sum(comment.code == LOCAL for comment in comments) > 1
+
+
 def _severity(comment: _Comment, source: Source, text: str) -> Severity:
     """ShellCheck's own severity, except for the codes listed above, and what the text shows of a variable."""
     if comment.code == UNQUOTED:
@@ -258,6 +277,8 @@ def _severity(comment: _Comment, source: Source, text: str) -> Severity:
     if comment.code == UNBRACED:
         # `"$name[[:space:]]"` is a pattern.
         return Severity.MAJOR if _INDEX.search(_marked(comment, source)) else Severity.INFO
+    if comment.code == QUOTED_PATTERN and _QUOTED_VARIABLE.match(_marked(comment, source)):
+        return Severity.INFO
     if comment.code == LOCAL and not text.startswith("#!"):
         return Severity.INFO  # Another script may read it within a function.
     if comment.code in BUSYBOX and _is_for_busybox(text):

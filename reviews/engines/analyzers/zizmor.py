@@ -175,9 +175,7 @@ def _severity_of(audit: _Audit, expression: str, text: str) -> Severity | None:
         return severity
     # Names are read without regard to case, and an index is the same as a dot.
     value = _INDEX.sub(r".\1", expression.lower())
-    if _HARMLESS.fullmatch(value):
-        return Severity.INFO
-    return Severity.MINOR if _BY_WRITERS.fullmatch(value) else severity
+    return Severity.INFO if _HARMLESS.fullmatch(value) or _BY_WRITERS.fullmatch(value) else severity
 
 
 @lru_cache(maxsize=8)
