@@ -15,6 +15,7 @@ from reviews.findings import Finding, Severity, enumerated
 SYNTAX = "OXL0001"
 """Rule id of a syntax error."""
 UNUSED_PRIVATE = "eslint(no-unused-private-class-members)"
+NO_SUPER, THIS_BEFORE_SUPER = "eslint(constructor-super)", "eslint(no-this-before-super)"
 UNUSED, REDECLARED = "eslint(no-unused-vars)", "eslint(no-redeclare)"
 UNDEFINED, UNREACHABLE, HOOKS = "eslint(no-undef)", "eslint(no-unreachable)", "react-hooks(rules-of-hooks)"
 NOTHING_READ = b"No files found to lint"
@@ -58,6 +59,8 @@ _TASTE = {
     "eslint(no-cond-assign)": re.compile(r"\b(?:while|for)\s*\(|\(\s*[\w.]+\s*=\s*(?:await\s+)?[\w.]+\("),
     # `console = console || {}` fills in what an old browser lacks.
     "eslint(no-global-assign)": re.compile(r"\b(\w+)\s*=\s*(?:\1\b|(?:window|self|global|globalThis)\.)"),
+    # `if (false)` is typed to turn something off.
+    "eslint(no-constant-condition)": re.compile(r"\bif\s*\(\s*(?:true|false|0|1)\s*\)"),
     # A property may do something when it is set: `image.src = image.src`.
     "eslint(no-self-assign)": re.compile(r"[\w\])][.\[][^=]*="),
     # Only NaN differs from itself.
@@ -65,6 +68,7 @@ _TASTE = {
 }
 """Code on which a rule is a matter of taste."""
 _LEAVES = re.compile(r"\s*(?:break|continue|return)\s*(?:;\s*)?(?://.*)?")
+_CONDITIONAL = "called conditionally"
 _SCRIPT_ONLY = "at the top level of a script"
 """In the message about code that is correct in a module, which one file without `import` does not show."""
 
@@ -91,10 +95,16 @@ def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
     return _one_per_line(findings)
 
 
-def _one_per_line(findings: Iterable[Finding]) -> list[Finding]:
-    """Join the remarks about unused names of one line: `import { a, b } from "c"`."""
+def _one_per_line(findings: Sequence[Finding]) -> list[Finding]:
+    """Join the remarks about unused names of one line: `import { a, b } from "c"`.
+
+    That `this` comes before `super()` is the same as that no `super()` comes.
+    """
+    without_super = {(finding.path, finding.start_line) for finding in findings if finding.rule == NO_SUPER}
     alike: dict[tuple[object, ...], list[Finding]] = {}
     for number, finding in enumerate(findings):
+        if finding.rule == THIS_BEFORE_SUPER and (finding.path, finding.start_line) in without_super:
+            continue
         what = finding.message.partition("' is ")[2]
         is_unused = finding.rule == UNUSED and what != ""
         key = (finding.path, finding.start_line, finding.severity, what) if is_unused else (number,)
@@ -125,8 +135,11 @@ def _with_severity(finding: Finding, text: str) -> Finding:
     is_taste |= finding.rule == HOOKS and ".stories." in finding.path
     if is_taste or finding.rule in INFO:
         return replace(finding, severity=Severity.INFO)
-    if finding.rule == UNDEFINED and not is_module(text):
-        return replace(finding, severity=Severity.MINOR)  # Another script of the page may define it.
+    # Another script of the page may define it. A condition may be the same in each render.
+    if (finding.rule == UNDEFINED and not is_module(text)) or (
+        finding.rule == HOOKS and _CONDITIONAL in finding.message
+    ):
+        return replace(finding, severity=Severity.MINOR)
     return finding
 
 

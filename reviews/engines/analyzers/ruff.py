@@ -61,12 +61,16 @@ REPEATED_KEY = "F601"
 _TASTE = {
     # The call may be wanted for what it does.
     UNUSED_VARIABLE: re.compile(
-        r"\s*(?:except|(?:async\s+)?with)\b|\s*\w+\s*(?::[^=]+)?=\s*(?:(?:await|not)\s+)*[\w.]+(?:\[[^\]]*\])?\("
+        r"\s*(?:except|(?:async\s+)?with)\b|\s*(?:\w+\s*=\s*)*\w+\s*(?::[^=]+)?=\s*(?:(?:await|not)\s+)*[\w.]+(?:\[[^\]]*\])?\("
     ),
     # The same module twice, which harms nobody.
     REDEFINED: re.compile(r"\s*(?:from|import)\b"),
     # An attribute may be read for what its getter does.
     "B018": re.compile(r"\s*\w[^\s#=,]*\.\w+\s*(?:#|$)"),
+    # Within a function the loop has a name of its own.
+    "F402": re.compile(r"\s+(?:async\s+)?for\b"),
+    # Not a word, but a set of characters.
+    "B005": re.compile(r".*strip\(\s*[bBrRuU]*([\"'])(?:\\x\w\w|\\.|[^\w\\])*\1"),
     # What the call returns is mostly None, as `__init__` must.
     "PLE0101": re.compile(r"\s*return\s+(?:await\s+)?[\w.]+\("),
 }
@@ -78,6 +82,9 @@ _SEVERAL = {
 """Message and fix of a remark about several names."""
 _ATTRIBUTE = "useless attribute access"
 """In the message of `B018`."""
+_NO_PLACEHOLDER = "has 0 placeholder"
+"""In the message of `F507`, also where a mapping follows, which may have more keys than the format asks for."""
+_MAPPING = re.compile(r"\}$|%\s*(?:dict|globals|locals|vars)\([^%]*$")
 _GETTEXT = "`_`"
 """`gettext.install` makes it a built-in name. Source: Python docs, gettext."""
 _UNEVALUATED = re.compile(r"(?:->|[:\[|,(])\s*[\"'][\w.\[\], |]*$")
@@ -216,6 +223,9 @@ def _severity(entry: _Entry, source: PythonSource) -> Severity:
     rule, line = entry.code or SYNTAX, source.line(entry.location.row)
     code = source.code(line)
     if _ATTRIBUTE in entry.message or (rule in _TASTE and _TASTE[rule].match(code)):
+        return Severity.INFO
+    end = entry.end_location
+    if _NO_PLACEHOLDER in entry.message and _MAPPING.search(source.before(source.line(end.row), end.column)):
         return Severity.INFO
     if rule == UNDEFINED and (
         _GETTEXT in entry.message

@@ -71,6 +71,7 @@ PYTHON: Mapping[str, tuple[str, set[tuple[str, str]]]] = {
     "own_logger.py": ("from shop.log import log\n\nlog.info('{} {}', 1, 2)\n", set()),
     "logger.py": ("import logging\n\nlogging.info('{} {}', 1, 2)\n", {("PLE1205", "major")}),
     "called.py": ("def f(g):\n    x = g.h()\n    y = [1]\n", {("F841", "info"), ("F841", "minor")}),
+    "chain.py": ("def f(g):\n    x = y = g()\n    return x\n", {("F841", "info")}),
     "test_twice.py": ("def test_a(): ...\n\n\ndef test_a(): ...\n", {("F811", "major")}),
     "api_app.py": (
         "app = print\n\n\n@app.get('/a')\ndef a(): ...\n\n\n@app.get('/b')\ndef a(): ...\n",
@@ -102,6 +103,15 @@ PYTHON: Mapping[str, tuple[str, set[tuple[str, str]]]] = {
     "equal.py": ("x = {'a': 1, 'a': 1}\n", {("F601", "minor")}),
     "with.py": ("def f(g):\n    with g() as h:\n        pass\n    x: int = g.h()\n", {("F841", "info")}),
     "arguments.py": ("print('%s %s' % (1,))\n", {("F507", "major")}),
+    "mapping.py": ("def f():\n    print('a' % locals())\n    return 'a' % {}\n", {("F507", "info")}),
+    "forgotten.py": ("def f(x):\n    return 'a' % x\n", {("F507", "major")}),
+    "shadow.py": (
+        "import uuid\n\nprint(uuid)\n\n\ndef f(x):\n    for uuid in x:\n        print(uuid)\n",
+        {("F402", "info")},
+    ),
+    "shadowed.py": ("import uuid\n\nfor uuid in range(3):\n    print(uuid)\n", {("F402", "minor")}),
+    "characters.py": ("def f(x):\n    return x.strip('\\x0d\\x0a\\x0a')\n", {("B005", "info")}),
+    "prefix.py": ("def f(x):\n    return x.lstrip('http://')\n", {("B005", "minor")}),
     "keys.py": ("x = {'a': 1, 'a': 2}\n", {("F601", "major")}),
     # Sphinx, kernprof and jaxtyping define names
     "docs/conf.py": ("if tags.has('draft'):\n    print(1)\n", set()),
@@ -312,6 +322,18 @@ TASTE: Mapping[str, tuple[str, set[tuple[str, str]]]] = {
         "export function f(a) {\n  var poll, other;\n  (poll = () => a(poll))();\n  other = () => a(other);\n}\n",
         {("eslint(no-unused-vars)", "info"), ("eslint(no-unused-vars)", "minor")},
     ),
+    "turned_off.js": (
+        "export function f(a) {\n  if (false) a();\n  if (a || 'b') a();\n}\n",
+        {("eslint(no-constant-condition)", "info"), ("eslint(no-constant-condition)", "minor")},
+    ),
+    "no_super.js": (
+        "import B from 'b';\nexport class A extends B {\n  constructor() {\n    this.a = 1;\n  }\n}\n",
+        {("eslint(constructor-super)", "major")},
+    ),
+    "late_super.js": (
+        "import B from 'b';\nexport class A extends B {\n  constructor() {\n    this.a = 1;\n    super();\n  }\n}\n",
+        {("eslint(no-this-before-super)", "major")},
+    ),
     "brand.js": (
         "export class A {\n  #a;\n  #b = 1;\n  static is(o) {\n    return #a in o;\n  }\n}\n",
         {("eslint(no-unused-private-class-members)", "minor")},
@@ -341,6 +363,10 @@ TASTE: Mapping[str, tuple[str, set[tuple[str, str]]]] = {
     "a.tsx": (
         "import { useState } from 'react';\nexport const A = { render: () => <p>{useState(1)[0]}</p> };\n",
         {("react-hooks(rules-of-hooks)", "major")},
+    ),
+    "branch.jsx": (
+        "import { useId } from 'react';\nexport function A({ b }) {\n  if (b) useId();\n  return <p />;\n}\n",
+        {("react-hooks(rules-of-hooks)", "minor")},
     ),
 }
 
