@@ -24,6 +24,7 @@ from typing import Any
 
 from reviews.engines import readers, run_analyzers
 from reviews.findings import Finding, by_severity
+from reviews.local.git import NotAReview
 from reviews.local.git_range import GitRepository, review
 from reviews.publishing.grouping import group_findings
 from tests.corpus.real import changes as sets
@@ -43,7 +44,10 @@ def review_set(name: str, mirrors: Path) -> None:
     failures = 0
     with (OUTPUT / f"{name}.jsonl").open("w", encoding="utf-8") as file:
         for number, change in enumerate(changes, start=1):
-            rows, problems = _reviewed(change, mirrors)
+            try:
+                rows, problems = _reviewed(change, mirrors)
+            except NotAReview as problem:  # A mirror can lack huge files.
+                rows, problems = [], [f"not read: {problem}"]
             file.writelines(json.dumps(row, ensure_ascii=True) + "\n" for row in rows)
             file.flush()
             failures += len(problems)
@@ -51,7 +55,7 @@ def review_set(name: str, mirrors: Path) -> None:
             print(
                 f"{number}/{len(changes)} {change.key}: {len(rows)} findings ({seconds:.0f} s)", *problems, flush=True
             )
-    print(f"{failures} engine failures")
+    print(f"{failures} engine failures and changes that could not be read")
 
 
 def _reviewed(change: sets.Change, mirrors: Path) -> tuple[list[dict[str, Any]], list[str]]:
