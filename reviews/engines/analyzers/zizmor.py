@@ -4,7 +4,7 @@ Kodiai reads zizmor's JSON, not its SARIF: it names the expression of an injecti
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Literal
 
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt, TypeAdapter
 
 from reviews.engines import dialects
 from reviews.engines.analyzer import Analyzer
+from reviews.engines.analyzers import workflow
 from reviews.engines.source import Source
 from reviews.findings import Finding, Severity
 
@@ -245,9 +246,9 @@ def _yaml_error(path: str, text: str) -> Finding | None:
             deepest = max(deepest, depth)
         is_read = path.startswith(WORKFLOWS) and 0 < deepest <= MAX_DEPTH
         document = yaml.compose(text, Loader=loader) if is_read else None
-    except yaml.composer.ComposerError:
-        return None
     except yaml.MarkedYAMLError as error:
+        if isinstance(error, yaml.composer.ComposerError) and error.context:
+            return None  # A second document, or a second anchor of one name.
         mark = error.problem_mark or error.context_mark
         line = min(mark.line + 1 if mark else 1, len(source.lines))
         if dialects.has_template_tag(source.text(line).replace("${{", "")):
@@ -256,55 +257,12 @@ def _yaml_error(path: str, text: str) -> Finding | None:
         return Finding(path, line, line, Severity.CRITICAL, INVALID_YAML, message, snippet=source.text(line))
     except (yaml.YAMLError, RecursionError):
         return None
-    refused = None if document is None else _refused(document)
+    refused = None if document is None else workflow.refusal(document)
     if refused is None:
         return None
     line = refused[0].start_mark.line + 1
     message = f"GitHub cannot run this workflow: {refused[1]}."
     return Finding(path, line, line, Severity.CRITICAL, INVALID_WORKFLOW, message, snippet=source.text(line))
-
-
-def _refused(document: yaml.Node) -> tuple[yaml.Node, str] | None:
-    """Where and why GitHub refuses a workflow, if that is sure. Source: GitHub docs, "Workflow syntax"."""
-    workflow = _entries(document)
-    if workflow.keys().isdisjoint(("on", "jobs")):
-        return None
-    for key in ("on", "jobs"):
-        if key == "on" and isinstance(workflow.get(key, (None, None))[1], yaml.CollectionNode):
-            continue  # `on: []` turns it off.
-        if key not in workflow or _is_empty(workflow[key][1]):
-            return workflow.get(key, (document,))[0], f"`{key}` is {'empty' if key in workflow else 'missing'}"
-    jobs = _entries(workflow["jobs"][1])
-    return next((error for name, job in jobs.values() if (error := _refused_job(name, job, jobs))), None)
-
-
-def _refused_job(name: yaml.Node, node: yaml.Node, jobs: Collection[str]) -> tuple[yaml.Node, str] | None:
-    job = _entries(node)
-    if "uses" not in job and (job or _is_empty(node)):
-        for key in ("runs-on", "steps"):
-            if key not in job or _is_empty(job[key][1]):
-                return name, f"the job has no `{key}`"
-    needs = job.get("needs", (None, None))[1]
-    for needed in needs.value if isinstance(needs, yaml.SequenceNode) else [needs]:
-        if isinstance(needed, yaml.ScalarNode) and needed.value and needed.value.lower() not in map(str.lower, jobs):
-            return needed, f"there is no job `{needed.value[:40]}`"
-    steps = job.get("steps", (None, None))[1]
-    for step in steps.value if isinstance(steps, yaml.SequenceNode) else ():
-        keys = _entries(step)
-        if keys and ("run" in keys) == ("uses" in keys):
-            return step, f"a step has {'both `run` and' if 'run' in keys else 'neither `run` nor'} `uses`"
-    return None
-
-
-def _entries(node: yaml.Node) -> Mapping[str, tuple[yaml.Node, yaml.Node]]:
-    """The keys of a mapping, with key and value; none if it is not sure what counts: with repeated or merged keys."""
-    pairs = node.value if isinstance(node, yaml.MappingNode) else ()
-    entries = {key.value: (key, value) for key, value in pairs if isinstance(key, yaml.ScalarNode)}
-    return entries if len(entries) == len(pairs) and "<<" not in entries else {}
-
-
-def _is_empty(node: yaml.Node) -> bool:
-    return not node.value or node.tag == "tag:yaml.org,2002:null"
 
 
 ANALYZER = Analyzer(
