@@ -152,7 +152,8 @@ def _run_on_all(analyzer: Analyzer, files: Mapping[str, str], deadline: float) -
         left = deadline - time.monotonic()
         try:
             # Half of the time, so that some is left for the other files if one of these takes all of it.
-            outcome.findings.extend(run_analyzer(analyzer, batch, left if is_last else left / 2))
+            seconds = left if is_last and not waiting else left / 2
+            outcome.findings.extend(run_analyzer(analyzer, batch, seconds))
         except AnalyzerFailed as failure:
             if failure.whatever_it_reads or (is_last and len(outcome.unread) + len(batch) == len(files)):
                 raise

@@ -360,6 +360,17 @@ def test_the_time_of_a_run_is_one_for_all_analyzers(monkeypatch: pytest.MonkeyPa
     assert failures == [(analyzer.name, "it took too long") for analyzer in waiting]
 
 
+@pytest.mark.slow
+def test_a_file_on_which_an_analyzer_waits_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """V7: although it is alone in the last run, time is left for those that still wait."""
+    monkeypatch.setattr(confinement, "TIME_LIMIT", 16)
+    script = "import os, time\nif os.path.exists('z.py'):\n    time.sleep(3600)\nprint('[]')"
+    waits = Analyzer("waits", ("*.py",), (sys.executable, "-I", "-S", "-c", script), ruff.read)
+    monkeypatch.setattr(engines, "ANALYZERS", (waits,))
+    analyzed = engines.run_analyzers(dict.fromkeys(("a.py", "b.py", "z.py"), "x = 1\n"))
+    assert analyzed.unread == {"z.py": {"waits": "it took too long"}}
+
+
 @pytest.mark.django_db
 def test_the_review_names_the_analyzer_that_failed(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     words = "print('@everyone fixes #1 <img src=x>', file=sys.stderr); sys.exit(3)"
