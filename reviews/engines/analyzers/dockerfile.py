@@ -5,7 +5,7 @@ docs, "Dockerfile reference".
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
 
@@ -16,15 +16,26 @@ _INSTRUCTIONS = frozenset(
     )
 )
 _WITHOUT_ARGUMENTS = frozenset(("CMD", "ENTRYPOINT"))
-_DIRECTIVE = re.compile(r"#\s*(\w+)\s*=\s*(\S+)\s*$")
+_DIRECTIVE = re.compile(r"(?:#|//)\s*(\w+)\s*=\s*(\S+)\s*$")
 _OWN_SYNTAX = re.compile(r"(?:docker\.io/)?docker/dockerfile(?:-upstream)?(?::|@|$)")
-_HEREDOC = re.compile(r"(?:^|\s)\d*<<(-?)([\"']?)([^<\s\"']+)\2(?=\s|$)")
+_HEREDOC = re.compile(r"(?:^|\s)\d*<<(-?)([^<\s]+)(?=\s|$)")
 _QUOTED = re.compile(r"\"[^\"<]*<[^\"]*\"|'[^'<]*<[^']*'")
 _SURE = re.compile(r"(?:RUN|CMD|COPY|ENTRYPOINT|EXPOSE|WORKDIR)[ \t]+[\w./\[$\"-]")
 """No line of another language begins like that."""
+_QUOTING = re.compile(r"[\"'\\]")
 _OPERATOR = re.compile(r"[=:(.,+|&]")
 _QUOTES = re.compile(r"[\"'\\`#]")
 _FLAGS = re.compile(r"(?:--\w[\w-]*(?:=\S*)?\s*)*+")
+_KNOWN_FLAGS: Mapping[str, tuple[str, ...]] = {
+    "ADD": ("checksum", "chmod", "chown", "exclude", "keep-git-dir", "link", "unpack"),
+    "COPY": ("chmod", "chown", "exclude", "from", "link", "parents"),
+    "FROM": ("platform",),
+    "HEALTHCHECK": ("interval", "retries", "start-interval", "start-period", "timeout"),
+    "RUN": ("device", "mount", "network", "security"),
+}
+"""Later versions of Docker may know more: a flag that is unknown counts only if it is like one of these."""
+_PORT = re.compile(r"[\d-]+(?:/\w+)?|.*[$:\"'\\`].*", re.DOTALL)
+"""A port, ports from one to another, or what only Docker can tell."""
 
 Refusal = tuple[int, str]
 """The line, from 1, and the reason."""
@@ -57,7 +68,8 @@ def refusal(text: str, *, is_fragment: bool = False) -> Refusal | None:
             return first, reason
         has_stage = has_stage or name == "FROM"
         if name in ("ADD", "COPY", "RUN"):
-            for tabs, _, end in _HEREDOC.findall(_QUOTED.sub("", arguments)):
+            for tabs, word in _HEREDOC.findall(_QUOTED.sub("", arguments)):
+                end = _QUOTING.sub("", word)
                 index = _after_heredoc(lines, index, end, tabs=bool(tabs))
                 if index < 0:
                     return first, f"the here-document has no end `{end}`"
@@ -135,7 +147,10 @@ def _refused(name: str, arguments: str, *, has_stage: bool) -> str:
         return f"there is no instruction `{name[:40]}`"
     if not has_stage and name not in ("FROM", "ARG"):
         return f"`{name}` stands before `FROM`"
-    arguments = _FLAGS.sub("", arguments, count=1)
+    given, arguments = arguments, _FLAGS.sub("", arguments, count=1)
+    for flag in given.removesuffix(arguments).split():
+        if error := _misspelled(name, flag.partition("=")[0].removeprefix("--")):
+            return error
     words = arguments.split()
     if not words:
         return "" if name in _WITHOUT_ARGUMENTS else f"`{name}` has no arguments"
@@ -150,9 +165,17 @@ def _refused(name: str, arguments: str, *, has_stage: bool) -> str:
         return f"`{unset[:40]}` has no value" if unset else ""
     if name == "HEALTHCHECK" and words[0].upper() not in ("CMD", "NONE"):
         return "`HEALTHCHECK` takes `CMD` or `NONE`"
+    if name == "EXPOSE" and (odd := next((word for word in words if not _PORT.fullmatch(word)), None)):
+        return f"`{odd[:40]}` is no port"
     if name == "SHELL" and not arguments.startswith("["):
         return "`SHELL` takes a list in JSON"
     return ""
+
+
+def _misspelled(name: str, flag: str) -> str:
+    known = _KNOWN_FLAGS.get(name, ())
+    like = get_close_matches(flag[:20], known, 1, 0.7) if flag not in known else ()
+    return f"`{name}` has no flag `--{flag[:20]}`; did you mean `--{like[0]}`" if like else ""
 
 
 def _after_heredoc(lines: Sequence[str], index: int, end: str, *, tabs: bool) -> int:

@@ -69,6 +69,7 @@ _ANSWERED = re.compile(r"\b(?:yes|(?:echo|printf)\s+[\"']?y(?:es)?)\b[^;&|]*\|[^
 _APT_INSTALL = re.compile(r"\bapt-get\b[^;&|]*")
 _SAYS_YES = re.compile(r"^(?!.*\binstall\b)|\s(?:-[a-z]*y[a-z]*|--yes|--assume-yes|-qq|-q=2)(?=\s|$)")
 _ASSUME_YES = re.compile(r"APT::Get::Assume-Yes[\"'\s=]{1,4}(?:true|yes|1)\b", re.IGNORECASE)
+_IS_LIKE_A_NAME = re.compile(r"(?:.*/)?(?:Docker|Container)file[-_][^/]*$", re.DOTALL)
 _FROM = re.compile(r"^[ \t]*FROM\s", re.MULTILINE | re.IGNORECASE)
 
 
@@ -117,9 +118,12 @@ def _first_assume_yes(text: str) -> int | None:
 
 
 def _is_source(path: str, text: str) -> bool:
-    """Return whether a text can be a Dockerfile. Of a file whose suffix is another kind's, its content decides."""
+    """Return whether a text can be a Dockerfile.
+
+    The content decides where the suffix is another kind's, and of `Dockerfile-dev`, which may be anything.
+    """
     suffix = path.rpartition(".")[2].lower()
-    is_other = suffix in SUFFIXES_OF_OTHER_KINDS or suffix.endswith("ignore")
+    is_other = suffix in SUFFIXES_OF_OTHER_KINDS or suffix.endswith("ignore") or _IS_LIKE_A_NAME.match(path) is not None
     return not is_other or dockerfile.is_dockerfile(text)
 
 
@@ -152,7 +156,10 @@ CONFIGURATION = f"{os.path.dirname(__file__)}/hadolint.yaml"
 
 ANALYZER = Analyzer(
     name="hadolint",
-    files=("Dockerfile", "Dockerfile.*", "*.Dockerfile", "*.dockerfile", "Containerfile", "Containerfile.*"),
+    files=(
+        *("Dockerfile", "Dockerfile[._-]*", "*.Dockerfile", "*.dockerfile", "dockerfile"),
+        *("Containerfile", "Containerfile[._-]*", "*.Containerfile", "*.containerfile"),
+    ),
     excluded=(*(f"*.{suffix}" for suffix in OTHER_KINDS), "*~"),
     # An empty configuration, so that it searches for no other.
     command=("hadolint", "--no-fail", "--format=sarif", f"--config={CONFIGURATION}"),
