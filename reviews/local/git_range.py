@@ -24,7 +24,7 @@ _DIFF = (
     *("--no-ext-diff", "--no-textconv", "--no-color", "--find-renames", "--unified=3", "--submodule=short"),
     "--ignore-submodules=dirty",  # git would run in the submodules, with their configuration
 )
-_REGULAR, _ABSENT = ("100644", "100755"), "000000"
+_REGULAR, _SUBMODULE, _ABSENT = ("100644", "100755"), "160000", "000000"
 _STATUS = {"A": "added", "D": "removed", "M": "modified", "R": "renamed", "C": "copied", "T": "changed"}
 _DEFAULTS = ("refs/remotes/origin/HEAD", "refs/heads/main", "refs/heads/master")
 _REMOTE_DEFAULTS = ("refs/remotes/origin/main", "refs/remotes/origin/master")
@@ -338,7 +338,8 @@ def _changed_file(entry: _Entry, hunks: str | None) -> ChangedFile:
         filename=entry.path,
         previous_filename=entry.previous_path,
         status=_STATUS.get(entry.status, "modified"),
-        patch=hunks if entry.mode in (*_REGULAR, _ABSENT) else None,
+        # Of a link too, as GitHub does: its target may be a secret.
+        patch=hunks if entry.mode != _SUBMODULE else None,
     )
 
 

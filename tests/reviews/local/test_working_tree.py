@@ -68,3 +68,13 @@ def test_files_that_git_does_not_know_yet_are_reviewed(kodiai: Kodiai, git: Git)
     assert kodiai.reviewed(git) == kodiai.reviewed(git, "main") == kodiai.reviewed(git, "HEAD") == expected
     assert kodiai.reviewed(git, "main..HEAD") == []
     assert kodiai.reviewed(git, "-C", "deep") == expected
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_the_target_of_a_link_is_searched_for_secrets(kodiai: Kodiai, git: Git, is_new: bool) -> None:
+    """As on GitHub, whose patch of a link has its target."""
+    path = "link" if is_new else "a.py"
+    (git.directory / path).unlink(missing_ok=True)
+    (git.directory / path).symlink_to("ghp_" + "0f3Kd9XwQz7LmN2pR5tV" + "8yB1cE4gH6jSaaab")
+    git("add", "--all")
+    assert kodiai.reviewed(git) == [(path, 1, "github-token")]
