@@ -119,7 +119,9 @@ def select_files(
         | {path: _base_of_patch(path_in_base(by_path[path]), side) for path, side in sides.items()},
         left_out=tuple(LeftOut(storable(path, 1024), reason) for path, reason in left_out.items()),
         without_engine=sum(path not in hunks and path not in left_out for path in by_path),
-        linters=linters.parse({path: fetched.base[path].text or "" for path in settings if path in fetched.base}),
+        linters=linters.parse(
+            {path: fetched.base[path].text or "" for path in settings if path in fetched.base}
+        ).with_raised_versions({path: file.patch or "" for path, file in by_path.items()}),
         proposed_config=fetched.head.get(repository.PATH),
     )
 

@@ -55,6 +55,11 @@ _ROOT: dict[Tool, tuple[str, ...]] = {
 }
 _NEAREST = (Tool.SHELLCHECK,)
 """Tools that read only the nearest of several files. (ruff too, see `_ruff_scope`; the statements of others add up.)"""
+_VERSION_FILES = (*_RUFF_FILES, "setup.cfg", ".python-version")
+_VERSION_LINE = re.compile(
+    r"^\+\s*(?:(?:[\w.]+\.)?(?:requires-python|python_requires|python|target-version)\s*=\s*[\"']?|(?=3\.\d))([^\"'#\n]+)",
+    re.MULTILINE,
+)
 _PYTHON = (".py", ".pyi")
 _SCRIPT = (".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".cts", ".tsx")
 _SHELL = (".sh", ".bash", ".ksh", ".dash")
@@ -140,6 +145,19 @@ class LinterSettings:
         return next(
             (self.versions[directory] for directory in _above(path) if directory in self.versions), python.NEWEST
         )
+
+    def with_raised_versions(self, patches: Mapping[str, str]) -> "LinterSettings":
+        """Return the settings with the versions of Python that a change (path → patch) raises.
+
+        It is the change that needs them. Nothing else of its settings counts.
+        """
+        versions = dict(self.versions)
+        for path, patch in patches.items():
+            directory, _, name = path.rpartition("/")
+            for text in _VERSION_LINE.findall(patch) if name in _VERSION_FILES and directory in versions else ():
+                version = python.target_version(text.strip()) or python.lowest_version(text) or 0
+                versions[directory] = max(version, versions[directory])
+        return replace(self, versions=versions)
 
     def _statements(self, tool: Tool, path: str) -> tuple[Statement, ...]:
         """The statements about a file. Patterns are compared once for each file: it may have thousands of findings."""

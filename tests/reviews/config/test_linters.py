@@ -239,6 +239,30 @@ def test_the_version_is_the_lowest_that_the_project_names(files: dict[str, str],
     assert parse(files).python_version("app/a.py") == version
 
 
+@pytest.mark.parametrize(
+    ("name", "line", "version"),
+    [
+        ("pyproject.toml", 'requires-python = ">=3.12"', 12),
+        ("pyproject.toml", "project.requires-python = '>=3.12,<4'", 12),
+        ("pyproject.toml", 'python = "^3.12"', 12),
+        ("pyproject.toml", 'target-version = "py312"', 12),
+        ("setup.cfg", "python_requires = >=3.12", 12),
+        (".python-version", "3.12.1", 12),
+        ("pyproject.toml", 'requires-python = ">=3.8"', 9),
+        ("pyproject.toml", 'requires-python = "<3.12"', 9),
+        ("pyproject.toml", 'ipython = "3.12"', 9),
+        ("pyproject.toml", '# requires-python = ">=3.12"', 9),
+        ("app/pyproject.toml", 'requires-python = ">=3.12"', 9),
+        ("README.md", 'requires-python = ">=3.12"', 9),
+    ],
+)
+def test_a_version_that_the_change_raises_counts(name: str, line: str, version: int) -> None:
+    settings = parse({"pyproject.toml": REQUIRES.format(9), ".flake8": "[flake8]\nignore = F401"})
+    raised = settings.with_raised_versions({name: f"@@ -1 +1 @@\n-{line.replace('12', '14')}\n+{line}"})
+    assert raised.python_version("a.py") == version
+    assert raised.scopes == settings.scopes
+
+
 # Hostile and broken files
 
 
