@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from reviews import engines
 from reviews.analysis import gitattributes
 from reviews.analysis.baseline import BaseFile
 from reviews.analysis.path_rules import has_generated_header, is_generated_path, matches, named
@@ -178,13 +179,15 @@ class _Fetched:
 
     def why_without_diff(self, path: str, is_readable: bool) -> LeftOutReason | None:
         """Why a file for which GitHub shows no diff is left out; None if there is nothing to read in it."""
+        old_path = path_in_base(self._files[path])
         blob = self.head.get(path)
         if blob is None:
             return LeftOutReason.NO_DIFF
-        before = self.base.get(path_in_base(self._files[path]))
+        before = self.base.get(old_path)
         if kind := _why_not_a_file(blob):
             return kind
-        if blob.size == 0 or (before is not None and _is_same(blob, before)):
+        is_same = before is not None and _is_same(blob, before)
+        if blob.size == 0 or (is_same and not engines.becomes_source(old_path, path)):
             return None
         if blob.binary:
             # A NUL byte, or UTF-16, would hide what stands in the file from the search for secrets.

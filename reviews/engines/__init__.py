@@ -24,6 +24,7 @@ __all__ = [
     "NAMES",
     "AnalyzersRun",
     "analyzer_of",
+    "becomes_source",
     "has_unknown",
     "readable",
     "readers",
@@ -46,6 +47,12 @@ def has_unknown(names: Collection[str]) -> bool:
 def readable(path: str) -> bool:
     """Return whether an engine reads files of this name as a whole, and not only their patches."""
     return any(analyzer.reads(path) for analyzer in ANALYZERS if not analyzer.reads_patches)
+
+
+def becomes_source(old_path: str, path: str) -> bool:
+    """Return whether a renamed file has a parser for the first time: `ci.yml.off` that becomes a workflow."""
+    parsers = [analyzer for analyzer in ANALYZERS if analyzer.parse_error_rules]
+    return any(analyzer.reads(path) and not analyzer.reads(old_path) for analyzer in parsers)
 
 
 def readers(path: str, text: str | None, disabled: Collection[str]) -> list[str]:

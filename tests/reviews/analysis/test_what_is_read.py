@@ -250,6 +250,20 @@ def test_a_file_without_a_diff_is_named_only_if_it_has_text(repo: Repository) ->
     assert report.is_incomplete
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("x.txt", "x.py"), ("x.sh.off", "x.sh"), ("off/ci.yml", ".github/workflows/ci.yml"), ("x.yml.off", "action.yml")],
+)
+def test_a_file_that_a_rename_alone_makes_source_is_named(repo: Repository, old: str, new: str) -> None:
+    """No engine has read it under its old name, and GitHub shows none of its lines."""
+    repo.commit({old: "if x [\n", **GATE})
+    repo.commit({"NEWS": "x = [\n", "b.js": "x [\n"})
+    renames = {old: new, "NEWS": "NEWS.md", "b.js": "b.ts"}
+    report = report_of(repo.open_pull_request(changes={}, renames=renames, author="mona"))
+    assert {left.path: left.reason for left in report.left_out} == {new: LeftOutReason.NO_DIFF}
+    assert conclusion(repo) == "failure"
+
+
 def test_coverage_is_in_the_api_and_in_the_admin(admin_client: Client, repo: Repository) -> None:
     pull = repo.open_pull_request(changes={"a.py": "def g(:\n", "poetry.lock": "x\n"}, author="mona")
     report_of(pull)
