@@ -9,6 +9,7 @@ from reviews.analysis.baseline import Comparison, Memory, compare
 from reviews.analysis.file_selection import Contents, FileSelection, select_files
 from reviews.analysis.moved_names import is_defined_elsewhere
 from reviews.analysis.provenance import graded
+from reviews.analysis.removed_names import find_removed_names
 from reviews.config import repository
 from reviews.engines import llm
 from reviews.engines.secret_values import blank, secret_values
@@ -49,6 +50,8 @@ def analyse_files(
     comparison = _judged_by_base(
         compare(analyzed.findings, selection.bases, selection.hunks, selection.linters, memory), selection
     )
+    removed = [found for found in find_removed_names(selection) if found.engine not in config.engines.disable]
+    comparison = replace(comparison, introduced=(*comparison.introduced, *removed))
     paths_in_base = {path: base.path for path, base in selection.bases.items()}
     reportable, outside_changes = _reportable(comparison, selection)
     by_analyzers = [

@@ -307,4 +307,4 @@ def _around(analyzer: Analyzer, bases: Mapping[str, BaseFile]) -> dict[str, str]
 
 def _memory_key(analyzer: Analyzer, path: str, text: str, around: Mapping[str, str]) -> str:
     content = repr((path, text, analyzer.command, sorted(around.items()))).encode(errors="replace")
-    return f"base-findings-3:{analyzer.name}:{analyzer.version}:{hashlib.sha256(content).hexdigest()}"
+    return f"base-findings-4:{analyzer.name}:{analyzer.version}:{hashlib.sha256(content).hexdigest()}"

@@ -25,6 +25,9 @@ from reviews.redaction import storable
 PROGRAMS = f"{os.path.dirname(sys.executable)}:{SYSTEM_PATH}"
 """Search path for analyzers: the locked ones in Kodiai's own environment, then the system's."""
 
+REMOVED_NAME = "removed-name"
+"""Rule about names that a change removes and still uses. No analyzer has it: see `analysis.removed_names`."""
+
 
 class AnalyzerFailed(Exception):
     """An analyzer could not be run, timed out, or printed invalid output. The text gives the reason.

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from reviews.engines import dialects, sarif
-from reviews.engines.analyzer import Analyzer
+from reviews.engines.analyzer import REMOVED_NAME, Analyzer
 from reviews.engines.analyzers import dockerfile
 from reviews.engines.source import MAX_CODE
 from reviews.findings import Finding, Severity, enumerated
@@ -17,6 +17,7 @@ SYNTAX = "OXL0001"
 UNUSED_PRIVATE = "eslint(no-unused-private-class-members)"
 NO_SUPER, THIS_BEFORE_SUPER = "eslint(constructor-super)", "eslint(no-this-before-super)"
 UNUSED, REDECLARED = "eslint(no-unused-vars)", "eslint(no-redeclare)"
+NAMED = "import(named)"
 UNDEFINED, UNREACHABLE, HOOKS = "eslint(no-undef)", "eslint(no-unreachable)", "react-hooks(rules-of-hooks)"
 NOTHING_READ = b"No files found to lint"
 """What oxlint prints in place of SARIF if it skips all files."""
@@ -39,6 +40,7 @@ _MODULE = re.compile(
     r"^[\ufeff \t]*(?:import\b(?!\s*\()|export\b)|\brequire\s*\(|\bmodule\.exports\b|\bexports\.\w", re.MULTILINE
 )
 """Signs of a module, whose names at the top are its own. Those of a classic script are for other scripts."""
+_EXPORTS_ALL = re.compile(r"\bexport\s*\*")
 _CONFIGURED = re.compile(r"/\*\s*eslint\s([^*]{1,2000})\*/")
 _OFF = re.compile(r"(?<![\w@/-])([\w@/-]+)\s*:\s*[\[\"']*(?:0|off)\b")
 """Rules that ESLint's configuration comment turns off. Source: ESLint docs, "Configure Rules"."""
@@ -79,6 +81,8 @@ def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
         return [dialects.unread(path, "syntax-error", "oxlint skips files of this name.") for path in files]
     # As in JavaScript itself, a lone carriage return ends a line.
     read = sarif.read(output, files, root, lone_returns=True)
+    if any(_EXPORTS_ALL.search(text) for text in files.values()):
+        read = [finding for finding in read if finding.rule != NAMED]  # The names may be in a file that is not here.
     findings = [
         _with_severity(finding, files[finding.path]) for finding in read if not _is_noise(finding, files[finding.path])
     ]
@@ -266,7 +270,19 @@ ANALYZER = Analyzer(
     # 1: a finding is an error.
     success_codes=(0, 1),
     parse_error_rules=("syntax-error",),
-    breakage_rules=("eslint(", "oxc(", "react(jsx-key", "react(jsx-no-dup", "react-hooks(", "typescript", "unicorn("),
+    # An import may be of a changed file.
+    compares=True,
+    breakage_rules=(
+        REMOVED_NAME,
+        "eslint(",
+        "import(",
+        "oxc(",
+        "react(jsx-key",
+        "react(jsx-no-dup",
+        "react-hooks(",
+        "typescript",
+        "unicorn(",
+    ),
     only_breakage_rules=("eslint(no-undef)", "eslint(no-redeclare)"),
     distribution="oxlint",
     url="https://oxc.rs/docs/guide/usage/linter.html",

@@ -50,7 +50,7 @@ _EMPTY = re.compile(r"\s*(\w+)\s*(?::[^=]+)?=\s*None\b")
 _BESIDE_CODE = re.compile(r"(?:#[ \t]*type:|^[ \t]*(?:>>>|\.\.\.)[ \t])([^\n]*)", re.MULTILINE)
 """Type comments and doctests, which ruff does not read."""
 _PARAMETERS = re.compile(r"\b(?:def\s+\w+\s*|usefixtures)\(([^)]*)")
-_IMPORTS = re.compile(r"\bfrom\s+([\w.]+)\s+import\s+(\((?:[^()#]++|#[^\n]*+)*+|(?:[^\n\\(]++|\\\r?\n)*+)")
+IMPORTS = re.compile(r"\bfrom\s+([\w.]+)\s+import\s+(\((?:[^()#]++|#[^\n]*+)*+|(?:[^\n\\(]++|\\\r?\n)*+)")
 _NAMES_OR_ALL = re.compile(r"\w+|\*")
 _ALIASES = re.compile(r"\b(\w+)\s+as\s+(\w+)")
 _ATTRIBUTES = re.compile(r"(?<!\w)(\w++)\.(?=(\w+))")
@@ -339,7 +339,7 @@ def _taken_from_modules(text: str) -> set[tuple[str, str]]:
         *((modules_of.get(owner, owner), name) for owner, name in attributes),
         *(
             (module.rpartition(".")[2], name)
-            for module, names in _IMPORTS.findall(text)
+            for module, names in IMPORTS.findall(text)
             for name in _NAMES_OR_ALL.findall(names)
         ),
     }

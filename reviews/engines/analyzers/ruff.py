@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, PositiveInt, TypeAdapter
 from reviews.config.linters import LinterSettings
 from reviews.config.linters.python import NEWEST
 from reviews.engines import dialects
-from reviews.engines.analyzer import Analyzer
+from reviews.engines.analyzer import REMOVED_NAME, Analyzer
 from reviews.engines.analyzers import dockerfile, python_names
 from reviews.engines.analyzers.python_names import PythonSource
 from reviews.engines.source import Edit, Position, Source
@@ -331,7 +331,7 @@ ANALYZER = Analyzer(
     compares=True,
     suppression="`# noqa: {rule}` at the end of the line",
     parse_error_rules=("invalid-syntax", "E9"),
-    breakage_rules=("B0", "F", "PLE"),
+    breakage_rules=("B0", "F", "PLE", REMOVED_NAME),
     distribution="ruff",
     url="https://docs.astral.sh/ruff/",
     licence="MIT",

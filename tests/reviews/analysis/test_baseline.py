@@ -124,6 +124,84 @@ def test_a_new_use_of_what_other_files_define_is_not(repo: Repository, path: str
     assert report_of(opened(repo, {}, {path: text})).findings == ()
 
 
+SHELL = "#!/bin/bash\nsay_it() {\n  echo a\n}\n\n\n\n\n\n"
+SHOP = "export interface Shop {\n  a: 1;\n}\n"
+TYPES = f"{SHOP}\n\n\n\n\nexport function f(x: Shop, y: Array<Shop>): Shop[] {{\n  return [x, ...y];\n}}\n"
+METHOD = "    def say_it(self):\n        return 1\n"
+CLASS = f"class A:\n{METHOD}\n\n\n\n\n    def g(self):\n        return self.say_it()\n"
+MODULE = {"p/b.py": "class C:\n    pass\n\n\nX = 1\n", "p/a.py": "from .b import (\n    C,  # why\n)\n\n\nprint(C)\n"}
+SCRIPT = {"b.js": "export const c = 1;\nexport const d = 2;\n", "a.js": "import { c } from './b.js';\n\n\n\nf(c);\n"}
+
+
+@pytest.mark.sampled(5)
+@pytest.mark.parametrize(
+    ("before", "after", "line"),
+    [
+        ({"a.sh": f"{SHELL}if say_it; then b; fi\n"}, {"say_it() {": "say() {"}, 10),
+        ({"a.sh": f'{SHELL}x="$(say_it)"  # say_it\n'}, {"say_it() {": "function say_that {"}, 10),
+        ({"a.ts": TYPES}, {"interface Shop": "interface Store"}, 9),
+        ({"a.py": CLASS}, {"def say_it": "def say"}, 10),
+        ({"a.py": CLASS}, {METHOD: ""}, 8),
+        (MODULE, {"class C": "class D", "print(": "print(1, "}, 2),
+        (
+            {**MODULE, "p/a.py": "from p.b import X, C as D\n\n\n\n\nprint(X, D)\n"},
+            {"class C": "class E", "X, D": "D, X"},
+            1,
+        ),
+        (SCRIPT, {"const c": "const e", "f(": "f(1, "}, 1),
+    ],
+)
+def test_a_use_of_what_no_engine_looks_for_is_reported(
+    repo: Repository, before: dict[str, str], after: dict[str, str], line: int
+) -> None:
+    """V2: functions of shell, types of TypeScript, methods of Python, and imports of other changed files."""
+    (finding,) = report_of(opened(repo, before, _edited(before, after))).findings
+    assert (finding.rule in ("removed-name", "import(named)"), finding.severity) == (True, "major")
+    assert finding.elsewhere == line
+
+
+@pytest.mark.sampled(5)
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"a.sh": f"{SHELL}. lib\nsay_it\n"}, {"say_it() {": "say_that() {"}),
+        ({"a.sh": f"{SHELL}case $1 in\n  say_it | b) c ;;\nesac\n"}, {"say_it() {": "say_that() {"}),
+        ({"a.sh": f"{SHELL}cat <<EOF\nsay_it\nEOF\necho say_it\n"}, {"say_it() {": "say_that() {"}),
+        ({"a.sh": f"{SHELL}say_it\n"}, {"say_it() {\n  echo a\n}\n": ""}),
+        ({"a.sh": SHELL.replace("say_it", "docker") + "docker run\n"}, {"docker() {": "quiet() {"}),
+        ({"a.ts": TYPES}, {SHOP: "import { Shop } from './b';\nexport type B = 1;\n"}),
+        ({"a.ts": TYPES}, {SHOP: ""}),
+        ({"a.ts": TYPES.replace("Shop", "Request")}, {"interface Request": "interface ShopRequest"}),
+        ({"a.ts": TYPES, "b.ts": ""}, {"interface Shop": "interface Store", "": "export interface Shop {}\n"}),
+        ({"a.py": CLASS.replace("A:", "A(B):")}, {"def say_it": "def say"}),
+        ({"a.py": CLASS}, {METHOD: "    def __init__(self):\n        self.say_it = f\n"}),
+        ({"a.py": CLASS}, {METHOD: "    say_it = len\n"}),
+        (MODULE, {"class C:\n    pass\n": "from .c import C as C\n", "print(": "print(1, "}),
+        (MODULE, {"class C:\n    pass\n": "from .c import *\n", "print(": "print(1, "}),
+        ({**MODULE, "p/a.py": "try:\n    from .b import C\nexcept ImportError:\n    C = 1\n"},
+         {"class C": "class D", "= 1\n": "= 2\n"}),
+        ({"q/b.py": MODULE["p/b.py"], "p/a.py": "from b import C\nprint(C)\n"},
+         {"class C": "class D", "print(": "print(1, "}),
+        (SCRIPT, {"export const c = 1;": "export * from './c.js';", "f(": "f(1, "}),
+    ],
+)  # fmt: skip
+def test_a_name_that_may_come_from_elsewhere_is_not(
+    repo: Repository, before: dict[str, str], after: dict[str, str]
+) -> None:
+    found = report_of(opened(repo, before, _edited(before, after))).findings
+    assert [finding for finding in found if finding.rule in ("removed-name", "import(named)")] == []
+
+
+def _edited(files: dict[str, str], edits: dict[str, str]) -> dict[str, str]:
+    edited = dict(files)
+    for path, text in files.items():
+        for old, new in edits.items():
+            edited[path] = edited[path].replace(old, new) if old else edited[path]
+        if not text:
+            edited[path] = edits[""]
+    return edited
+
+
 def test_a_name_that_was_undefined_before_is_not(repo: Repository) -> None:
     """ShellCheck reports the first use of a name only, and the change removes it."""
     before = '#!/bin/bash\necho "$workspace"\n' + "echo a\n" * 9 + 'echo "b $workspace"\n'

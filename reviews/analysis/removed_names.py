@@ -1,0 +1,180 @@
+"""Names that a change removes or renames and still uses, where no engine looks for them.
+
+Only what is sure: each mention that is left in the file is a use, and nothing shows that the name may come from
+elsewhere. Of functions in shell and types in TypeScript, only what a hunk renames counts: what was removed alone may
+have stood in for a command, or for a type of the library.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+from reviews.analysis.file_selection import FileSelection
+from reviews.engines.analyzer import REMOVED_NAME
+from reviews.engines.analyzers.python_names import IMPORTS
+from reviews.engines.source import Source
+from reviews.findings import Finding, Severity
+from reviews.github.patches import Hunk
+
+MAX_NAMES = 20
+"""Names of a review of which the uses are searched, and findings about imports."""
+MAX_CHARACTERS = 100_000
+"""Of a text that is searched."""
+
+_BEFORE_COMMAND = r"(?:(?:^|[;&|({)!`])|\b(?:do|elif|else|if|then|until|while))[ \t]*"
+_NO_PATTERN = r"(?![ \t]*(?:\(|\)|\|[^\n;&()]{0,200}\)))"
+"""Behind a name that is no function's definition and no pattern of a `case`."""
+
+
+class _Kind(NamedTuple):
+    """A kind of names. Comments and what `unread` matches are no mentions; where `foreign` matches, nothing is sure."""
+
+    engine: str
+    paths: re.Pattern[str]
+    declared: re.Pattern[str]
+    use: str
+    unread: re.Pattern[str]
+    foreign: re.Pattern[str]
+    known: re.Pattern[str]
+    """Names that exist anyway."""
+    only_renamed: bool
+
+
+_KINDS = (
+    _Kind(
+        "shellcheck",
+        re.compile(r"\.(?:ba|da|k)?sh$"),
+        re.compile(r"^[ \t]*(?:function[ \t]+)?([\w:.-]+)[ \t]*\(\)|^[ \t]*function[ \t]+([\w:.-]+)", re.MULTILINE),
+        rf"{_BEFORE_COMMAND}(NAME)(?=[ \t;&|]|$){_NO_PATTERN}|\$\([ \t]*(NAME)\)",
+        re.compile(
+            r"(?<!\S)#[^\n]*|<<-?[ \t]*[\"'\\]?(\w+)[^\n]*+(?:\n(?:(?![ \t]*\1$)[^\n]*\n)*+(?:[ \t]*\1$|\Z))?",
+            re.MULTILINE,
+        ),
+        re.compile(r"^[ \t]*(?:source|\.)[ \t]|\beval\b|\balias\b", re.MULTILINE),
+        re.compile(
+            r"(?!(?:die|fail|main|run|warn)$)[a-z]{1,4}|ansible|brew|cargo|cmake|composer|docker|echo|ffmpeg|flutter|gradle|kubectl|maven|mysql|nginx"
+            r"|podman|poetry|printf|psql|pytest|python3?|readlink|realpath|rsync|sleep|sudo|swift|terraform|timeout|which"
+            r"|xargs"
+        ),
+        only_renamed=True,
+    ),
+    _Kind(
+        "oxlint",
+        re.compile(r"\.[cm]?tsx?$"),
+        re.compile(
+            r"^[ \t]*(?:export[ \t]+)?(?:default[ \t]+)?(?:declare[ \t]+)?(?:interface|type)[ \t]+([\w$]+)",
+            re.MULTILINE,
+        ),
+        r"(?:[:<|&,]|=>|\b(?:as|extends|implements|is|keyof|readonly|satisfies))\s*(NAME)\b",
+        re.compile(r"//[^\n]*|/\*(?:[^*]++|\*(?!/))*+(?:\*/|\Z)"),
+        re.compile(r"^/// *<reference|\bdeclare[ \t]+global\b", re.MULTILINE),
+        re.compile(
+            r"\w*(?:Array|Element|Error|Event)|[A-Z]|Attr|Awaited|Blob|Cache|Client|Clients|Comment|Crypto|Date|Document"
+            r"|Exclude|Extract|File|FileList|FormData|Headers|History|Image|Iterator|Location|Lock|Map|Navigator|Node"
+            r"|NodeList|Notification|Omit|Option|Parameters|Partial|Performance|Pick|Plugin|Position|Promise|Range|Readonly"
+            r"|Record|Request|Required|Response|ReturnType|Screen|Selection|Set|Storage|Text|Touch|Window|Worker"
+        ),
+        only_renamed=True,
+    ),
+    _Kind(
+        "ruff",
+        re.compile(r"\.py$"),
+        re.compile(r"^[ \t]+(?:async[ \t]+)?def[ \t]+(\w+)\(", re.MULTILINE),
+        r"\bself\.(NAME)\(",
+        re.compile(r"#[^\n]*"),
+        # What a class inherits, or what is set by name.
+        re.compile(r"^[ \t]*class\b[^\n(:]*\((?!\s*(?:object\s*)?\))|__getattr|\bsetattr\(|\b__dict__\b", re.MULTILINE),
+        re.compile(r"__\w+__"),
+        only_renamed=False,
+    ),
+)
+_AT_TOP = re.compile(r"^(?:(?:async[ \t]+)?def|class)[ \t]+(\w+)|^(\w+)[ \t]*(?::[^=\n]*)?=(?!=)", re.MULTILINE)
+_DYNAMIC = re.compile(r"\bimport[ \t]*\*|\b__getattr__\b|\bglobals\(\)|\bexec\(|\bsys\.modules\b|\bsetattr\(")
+_WORD = re.compile(r"\w+")
+_IMPORTED = re.compile(r"#[^\n]*|\b(\w+)(?:\s+as\s+\w+)?")
+"""A comment, or a name that a statement imports."""
+
+
+def find_removed_names(selection: FileSelection) -> list[Finding]:
+    """Find uses of names that the change removes: in the same file, and Python's imports of other changed files."""
+    removed = (
+        (kind, path, name, new)
+        for path, text in selection.texts.items()
+        for kind in _KINDS
+        if len(text) <= MAX_CHARACTERS
+        and kind.paths.search(path)
+        and (base := selection.bases[path].text)
+        and not kind.foreign.search(text)
+        for name, new in _removed(kind, base, text, selection.hunks[path]).items()
+    )
+    uses = (_first_use(*one, selection.texts) for one in islice(removed, MAX_NAMES))
+    return [*filter(None, uses), *islice(_broken_imports(selection), MAX_NAMES)]
+
+
+def _first_use(kind: _Kind, path: str, name: str, new: Sequence[str], texts: Mapping[str, str]) -> Finding | None:
+    """Return a finding on the first use of a name in its file; None if not all mentions are uses."""
+    # As many characters as before: the places stay.
+    code = kind.unread.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), texts[path])
+    uses = [use.end() for use in re.finditer(kind.use.replace("NAME", re.escape(name)), code, re.MULTILINE)]
+    mentions = re.findall(rf"(?<![\w$]){re.escape(name)}(?![\w$])", code)
+    others = (text for other, text in texts.items() if other != path and kind.paths.search(other))
+    if not uses or len(uses) != len(mentions) or any(name in text for text in others):
+        return None
+    became = f": this change has `{new[0]}` in its place" if len(new) == 1 else ""
+    return _finding(kind.engine, path, texts[path], uses[0], f"`{name}` is not defined any more{became}.")
+
+
+def _removed(kind: _Kind, base: str, text: str, hunks: Sequence[Hunk]) -> dict[str, list[str]]:
+    """The names that are declared no more, with those that the same hunk declares anew."""
+    before, after, source = _names(kind.declared, base), _names(kind.declared, text), Source(text)
+    removed: dict[str, list[str]] = {}
+    for hunk in hunks:
+        added = "\n".join(source.text(line) for line in sorted(hunk.added))
+        new = [name for name in _names(kind.declared, added) if name not in before]
+        for name in _names(kind.declared, "\n".join(hunk.removed)):
+            if name not in after and (new or not kind.only_renamed) and not kind.known.fullmatch(name):
+                removed[name] = new
+    return removed
+
+
+def _broken_imports(selection: FileSelection) -> Iterator[Finding]:
+    """Find imports from a changed file of Python of what it has defined before, and now does not even mention."""
+    removed: dict[str, dict[str, set[str]]] = {}
+    for path, text in selection.texts.items():
+        base, name = selection.bases[path].text, path.rpartition("/")[2].removesuffix(".py")
+        if not path.endswith(".py") or not base or name == "__init__" or _DYNAMIC.search(text):
+            continue
+        if gone := _names(_AT_TOP, base).keys() - set(_WORD.findall(text)):
+            removed.setdefault(name, {})[path] = gone
+    for path, text in selection.texts.items() if removed else ():
+        for statement in IMPORTS.finditer(text) if path.endswith((".py", ".pyi")) else ():
+            if statement.start() and text[statement.start() - 1] != "\n":
+                continue  # Within a `try` it may be meant to fail.
+            for other, gone in removed.get(statement[1].rpartition(".")[2], {}).items():
+                taken = _IMPORTED.finditer(text, *statement.span(2)) if _is_module(statement[1], path, other) else ()
+                for lost in (one for one in taken if one[1] in gone):
+                    message = f"`{other}` does not define `{lost[1]}` any more."
+                    yield _finding("ruff", path, text, lost.end(1), message)
+
+
+def _is_module(module: str, importer: str, path: str) -> bool:
+    """Return whether a file is surely the module that an import names: relative, or with its package, or below it."""
+    target, name = path.removesuffix(".py"), module.lstrip(".")
+    if dots := len(module) - len(name):
+        return target == "/".join([*importer.split("/")[:-dots], *name.split(".")])
+    name = name.replace(".", "/")
+    root = target.removesuffix(name)
+    is_at_root = target.endswith(name) and (not root or root.endswith("/"))
+    return is_at_root and ("/" in name or importer.startswith(root))
+
+
+def _names(declared: re.Pattern[str], text: str) -> dict[str, None]:
+    return {match[match.lastindex or 0]: None for match in declared.finditer(text)}
+
+
+def _finding(engine: str, path: str, text: str, end: int, message: str) -> Finding:
+    line = text.count("\n", 0, end) + 1
+    return Finding(
+        path, line, line, Severity.MAJOR, REMOVED_NAME, message, snippet=Source(text).text(line), engine=engine
+    )
