@@ -20,8 +20,12 @@ _TAG = re.compile(
     r"|\{\{-?\s*\$\w+\s*:="  # Go
     r"|\{\{\s*(?:def|if)\s"  # jq, as Docker's official images use it
     r"|<%|<\?(?:php\b|=)"  # ERB, EJS, PHP
-    r"|@@\w+@@|^\s*@@include\b"
+    r"|@@\w+@@|^\s*@@include\b|^\s*\{#[- \t][^#]*#\}\s*$"
 )
+_TEMPLATE_COMMENT = re.compile(r"^[ \t]*\{#[- \t][^\n#]*#\}[ \t]*$", re.MULTILINE)
+"""Python reads on behind it: the error is on a later line."""
+_SUBSTITUTION = re.compile(r"\$\{\w[\w.]*\}|^\s*%\s*(?:for|if|endfor|endif|while|def)\b")
+"""Of `string.Template` and Mako: no code of Python has it."""
 _PYTHON_2 = re.compile(
     r"^\s*(?:print\s+(?:[\"'\w%]|>>)|print\s*>>|exec\s+[\"'\w]|raise\s+[\w.]+\s*,|except\s+[\w.]+\s*,\s*\w+\s*:)"
 )
@@ -29,8 +33,8 @@ _PYTHON_2_TOKENS = re.compile(r"<>|(?<![\w.])(?:0\d+|\d+[lL])\b|\bur\"")
 _SHEBANG_OF_PYTHON_2 = re.compile(r"#![^\n]{0,200}\bpython2")
 _IPYTHON = re.compile(r"^\s*(?:%{1,2}[a-z_]{2,}\b|![\w.~/]|[\w.]+\?{1,2}\s*$)")
 _FLOW = re.compile(
-    r"^[ \t]*(?:import\s+type(?:of)?\b(?!\s*from)|export\s+(?:opaque\s+)?type\s+\w|opaque\s+type\s+\w"
-    r"|declare\s+(?:var|function|class|module|export|type|opaque)\b)",
+    r"^[ \t]*(?:import\s+type(?:of)?\b(?!\s*from)|(?:export\s+)?(?:opaque\s+)?type\s+\w+\s*(?:<[^>\n]*>\s*)?[=:;{]"
+    r"|declare\s+(?:var|function|class|module|export|type|opaque)\b)|:\s*\?[\w{(\[]",
     re.MULTILINE,
 )
 _FIRST_COMMENTS = re.compile(r"(?:\s+|#![^\n]*|//[^\n]*|/\*(?:[^*]|\*(?!/))*\*/)*+")
@@ -108,7 +112,9 @@ def has_template_tag(line: str) -> bool:
 
 def is_python_dialect(path: str, text: str, line: str) -> bool:
     """Return whether the error on this line of Python is due to a template, IPython or Python 2."""
-    if has_template_tag(line) or _IPYTHON.search(line):
+    if has_template_tag(line) or _TEMPLATE_COMMENT.search(text) or _IPYTHON.search(line):
+        return True
+    if _SUBSTITUTION.search(_STRINGS.sub('""', line[:MAX_CODE])):
         return True
     # One such line in a file is a slip, several are Python 2.
     return _is_python_2(line) and (
