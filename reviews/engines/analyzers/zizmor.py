@@ -59,6 +59,8 @@ NO_INPUTS = 3
 NO_MODEL = 1
 """Exit status: it gave up at a job that it could not understand, and read no other file."""
 WORKFLOWS = ".github/workflows/"
+_OF_ACTIONS = re.compile(r"^[\"']?(?:runs|inputs|outputs)[\"']?\s*:", re.MULTILINE)
+"""Keys at the top of an action's file. Source: GitHub docs, "Metadata syntax for GitHub Actions"."""
 MAX_YAML = 100_000
 """Characters of a file that is parsed here."""
 MAX_DEPTH = 50
@@ -279,6 +281,8 @@ ANALYZER = Analyzer(
         "--collect=all",
     ),
     read=read,
+    # Ansible's roles have files of this name too.
+    is_source=lambda path, text: path.startswith(WORKFLOWS) or _OF_ACTIONS.search(text) is not None,
     unread=unread,
     parse_error_rules=(INVALID_YAML, INVALID_WORKFLOW, NOT_LOADED),
     suppression="`# zizmor: ignore[{name}]` at the end of the line",

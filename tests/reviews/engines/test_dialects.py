@@ -60,6 +60,9 @@ def by_path(name: str, files: Mapping[str, str]) -> dict[str, list[Finding]]:
         ("Dockerfile.gitignore", "*.pyc\n", ""),
         ("Dockerfile.test.js", "it('works');\n", "oxlint"),
         ("Containerfile.rb", "puts 1\n", ""),
+        ("action.yml", "name: a\nruns: {using: node20, main: a.js}\n", "zizmor"),
+        ("a/action.yaml", "'runs':\n  using: composite\n  steps: []\n", "zizmor"),
+        ("roles/a/tasks/action.yml", "- name: runs\n  shell: a\n", ""),
         ("i18n/app_de.ts", '<?xml version="1.0"?>\n<!DOCTYPE TS>\n<TS version="2.1"/>\n', ""),
         ("app_fr.ts", '\ufeff\n<!DOCTYPE TS><TS version="2.1" language="fr"/>\n', ""),
         ("app_it.ts", '<TS version="2.1"/>\n', ""),
@@ -72,7 +75,7 @@ def by_path(name: str, files: Mapping[str, str]) -> dict[str, list[Finding]]:
     ],
 )
 def test_name_and_content_decide_what_is_source(path: str, text: str, reading: str) -> None:
-    code = ("hadolint", "oxlint", "ruff")
+    code = ("hadolint", "oxlint", "ruff", "zizmor")
     assert " ".join(name for name in code if BY_NAME[name].reads(path, text)) == reading
     found, _, failures, _ = engines.run_analyzers({path: text}, disabled=set(BY_NAME) - set(code))
     assert not failures
