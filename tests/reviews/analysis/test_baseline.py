@@ -127,6 +127,8 @@ def test_a_new_use_of_what_other_files_define_is_not(repo: Repository, path: str
 SHELL = "#!/bin/bash\nsay_it() {\n  echo a\n}\n\n\n\n\n\n"
 SHOP = "export interface Shop {\n  a: 1;\n}\n"
 TYPES = f"{SHOP}\n\n\n\n\nexport function f(x: Shop, y: Array<Shop>): Shop[] {{\n  return [x, ...y];\n}}\n"
+IMPORTED = "import {\n  type Shop,\n  d,\n} from 'b';\nd();\n"
+DOCKERFILE = "FROM debian:12\nARG TAG\n\n\n\n\nRUN echo ${TAG:-1} $TAG\n"
 METHOD = "    def say_it(self):\n        return 1\n"
 CLASS = f"class A:\n{METHOD}\n\n\n\n\n    def g(self):\n        return self.say_it()\n"
 MODULE = {"p/b.py": "class C:\n    pass\n\n\nX = 1\n", "p/a.py": "from .b import (\n    C,  # why\n)\n\n\nprint(C)\n"}
@@ -140,6 +142,8 @@ SCRIPT = {"b.js": "export const c = 1;\nexport const d = 2;\n", "a.js": "import 
         ({"a.sh": f"{SHELL}if say_it; then b; fi\n"}, {"say_it() {": "say() {"}, 10),
         ({"a.sh": f'{SHELL}x="$(say_it)"  # say_it\n'}, {"say_it() {": "function say_that {"}, 10),
         ({"a.ts": TYPES}, {"interface Shop": "interface Store"}, 9),
+        ({"a.ts": f"{IMPORTED}{TYPES.removeprefix(SHOP)}"}, {"  type Shop,\n": ""}, 10),
+        ({"Dockerfile": DOCKERFILE}, {"ARG TAG": "ARG RELEASE"}, 7),
         ({"a.py": CLASS}, {"def say_it": "def say"}, 10),
         ({"a.py": CLASS}, {METHOD: ""}, 8),
         (MODULE, {"class C": "class D", "print(": "print(1, "}, 2),
@@ -173,6 +177,11 @@ def test_a_use_of_what_no_engine_looks_for_is_reported(
         ({"a.ts": TYPES}, {SHOP: ""}),
         ({"a.ts": TYPES.replace("Shop", "Request")}, {"interface Request": "interface ShopRequest"}),
         ({"a.ts": TYPES, "b.ts": ""}, {"interface Shop": "interface Store", "": "export interface Shop {}\n"}),
+        ({"a.ts": "import React from 'react';\n\n\n\n\nexport type A = (x: React.FC) => 1;\n"},
+         {"import React from 'react';": ""}),
+        ({"a.ts": f"{IMPORTED}{TYPES.removeprefix(SHOP)}"}, {IMPORTED: "import { d as Shop } from 'c';\n"}),
+        ({"Dockerfile": DOCKERFILE}, {"ARG TAG\n": ""}),
+        ({"Dockerfile": DOCKERFILE.replace("echo", "TAG=1; echo")}, {"ARG TAG": "ARG RELEASE"}),
         ({"a.py": CLASS.replace("A:", "A(B):")}, {"def say_it": "def say"}),
         ({"a.py": CLASS}, {METHOD: "    def __init__(self):\n        self.say_it = f\n"}),
         ({"a.py": CLASS}, {METHOD: "    say_it = len\n"}),
