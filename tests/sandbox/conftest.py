@@ -48,9 +48,7 @@ def anonymous(github: Sandbox) -> Iterator[httpx.Client]:
 def app(github: Sandbox, anonymous: httpx.Client) -> Iterator[httpx.Client]:
     """A client with a JSON web token of the App."""
     headers = {"Authorization": f"Bearer {json_web_token(github)}"}
-    with httpx.Client(
-        base_url=github.url, headers=headers, verify=SSL_CONTEXT, timeout=PATIENCE, trust_env=False
-    ) as client:
+    with client_of(github, headers) as client:
         yield client
 
 
@@ -71,9 +69,7 @@ def client(github: Sandbox, headers_of: Callable[..., dict[str, str]]) -> Iterat
     """A client with a token of the installation that `repo` belongs to; the request for the token is not recorded."""
     headers = headers_of()
     github.reset_calls()
-    with httpx.Client(
-        base_url=github.url, headers=headers, verify=SSL_CONTEXT, timeout=PATIENCE, trust_env=False
-    ) as client:
+    with client_of(github, headers) as client:
         yield client
 
 

@@ -4,11 +4,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-import httpx
-import pytest
-
-from sandbox import Executable, PullRequest, Repository, Sandbox, Submodule, Symlink
-from sandbox.state.diffs import patch_lines
+from sandbox import Executable, PullRequest, Sandbox, Submodule, Symlink
 
 FilesOf = Callable[[PullRequest], dict[str, dict]]
 
@@ -67,61 +63,3 @@ def test_a_renamed_file_has_a_patch_of_its_edits_alone(github: Sandbox, files_of
     ]  # fmt: skip
     assert "-line 9\n+line nine" in files["b.py"]["patch"]
     assert "patch" not in files["lib/app.py"]
-
-
-def test_unusual_paths_are_served(client: httpx.Client, repo: Repository, files_of: FilesOf) -> None:
-    names = ['sp ace "quoted" ä\\.py', "tab\there.py", "new\nline.py", "-dash.py", "percent%20.py", "hash#.py"]
-    pull = repo.open_pull_request(changes=dict.fromkeys(names, "x\n"))
-    files = files_of(pull)
-
-    assert set(files) == set(names)
-    for name in names:
-        assert files[name]["contents_url"].endswith(f"?ref={pull.head_sha}")
-        assert client.get(files[name]["contents_url"]).json()["path"] == name
-
-
-def test_files_are_listed_in_pages_with_links(client: httpx.Client, repo: Repository) -> None:
-    pull = repo.open_pull_request(changes={f"f{number:03}.py": "x\n" for number in range(250)})
-
-    def page(**query: object) -> httpx.Response:
-        return client.get(f"{pull.api_url}/files", params=query)
-
-    first = page(per_page=100)
-    assert (len(first.json()), set(first.links)) == (100, {"next", "last"})
-    last = client.get(first.links["last"]["url"])
-    assert (len(last.json()), set(last.links)) == (50, {"prev", "first"})
-    assert client.get(first.links["next"]["url"]).json()[0]["filename"] == "f100.py"
-    assert page(per_page=100, page=4).json() == []
-    assert [len(page(**query).json()) for query in ({}, {"per_page": 500}, {"per_page": "x"})] == [30, 100, 30]
-
-
-def test_at_most_three_thousand_files_are_listed(client: httpx.Client, repo: Repository) -> None:
-    pull = repo.open_pull_request(changes={f"f{number:04}": "" for number in range(3010)})
-    links = client.get(f"{pull.api_url}/files?per_page=100").links
-    assert "page=30" in links["last"]["url"]
-    assert client.get(pull.api_url).json()["changed_files"] == 3010
-
-
-def test_the_number_of_git_calls_does_not_grow_with_the_files(
-    repo: Repository, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls: list[str] = []
-    run = repo.store._run
-
-    def counted(*arguments: str, stdin: bytes = b"") -> bytes:
-        calls.append(arguments[0])
-        return run(*arguments, stdin=stdin)
-
-    monkeypatch.setattr(repo.store, "_run", counted)
-    pull = repo.open_pull_request(changes={f"{number}.py": "print('x')\n" * 50 for number in range(300)})
-    assert len(pull.files()) == 300
-    # One for the first commit, if another test's repository began with the same.
-    assert calls[-3:] == ["fast-import", "diff-tree", "diff-tree"]
-    assert len(calls) <= 4
-
-
-def test_lines_of_a_patch_have_their_numbers_on_both_sides() -> None:
-    patch = f"@@ -1,2 +1,3 @@ def f():\n one\n-two\n+2\n+3\n@@ -10 +11 @@\n-ten\n{NO_NEWLINE}\n+10"
-    assert [(line.position, line.hunk, line.left, line.right) for line in patch_lines(patch)] == [
-        (1, 0, 1, 1), (2, 0, 2, None), (3, 0, None, 2), (4, 0, None, 3), (6, 1, 10, None), (8, 1, None, 11),
-    ]  # fmt: skip

@@ -1,6 +1,5 @@
 """Faults, each over real HTTP."""
 
-import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,23 +11,6 @@ from sandbox import Fault, FaultKind, PullRequest, Sandbox
 from tests.support.waiting import PATIENCE
 
 REVIEW = {"event": "COMMENT", "body": "Looks good."}
-
-
-@pytest.mark.parametrize(
-    ("faults", "statuses"),
-    [
-        ([(500, 1, 0)], [500, 200, 200]),
-        ([(500, 2, 0), (404, 1, 0)], [500, 500, 404, 200]),
-        ([(500, 1, 2)], [200, 200, 500, 200]),
-    ],
-    ids=["once", "in order", "after two requests"],
-)
-def test_faults_of_a_route_apply_as_often_as_set(
-    client: httpx.Client, github: Sandbox, pull: PullRequest, faults: list[tuple[int, int, int]], statuses: list[int]
-) -> None:
-    for status, times, after in faults:
-        github.fail("pull", Fault(FaultKind.STATUS, status=status), times, after)
-    assert [client.get(pull.api_url).status_code for _ in statuses] == statuses
 
 
 @pytest.mark.parametrize("status", [None, 429])
@@ -60,47 +42,6 @@ def test_a_secondary_limit_may_have_retry_after(
     assert response.headers["x-ratelimit-remaining"] != "0"
 
 
-def test_a_primary_limit_in_graphql_is_200(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
-    github.fail("graphql", Fault(FaultKind.GRAPHQL_RATE_LIMITED, reset_in=30))
-    response = client.post("/graphql", json={"query": "{}"})
-    assert response.status_code == 200
-    assert response.json()["errors"][0]["type"] == "RATE_LIMITED"
-    assert (response.headers["x-ratelimit-remaining"], response.headers["x-ratelimit-resource"]) == ("0", "graphql")
-
-
-@pytest.mark.parametrize("status", [401, 403, 404, 409, 422, 451, 500, 502, 503])
-def test_a_status_has_githubs_body(client: httpx.Client, github: Sandbox, pull: PullRequest, status: int) -> None:
-    github.fail("pull", Fault(FaultKind.STATUS, status=status, retry_after=3, headers={"x-ratelimit-reset": "soon"}))
-    response = client.get(pull.api_url)
-    assert response.status_code == status
-    assert (response.headers["retry-after"], response.headers["x-ratelimit-reset"]) == ("3", "soon")
-    if status in (502, 503):
-        assert response.headers["content-type"].startswith("text/html")
-        assert response.text.startswith("<html>")
-    else:
-        assert response.json()["status"] == str(status)
-        assert response.json()["message"]
-        github.fail("pull", Fault(FaultKind.STATUS, status=status, message="Nope"))
-        assert client.get(pull.api_url).json()["message"] == "Nope"
-
-
-def test_broken_json_is_as_long_as_its_content_length(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
-    github.fail("pull", Fault(FaultKind.BROKEN_JSON))
-    response = client.get(pull.api_url)
-    assert (response.status_code, len(response.content)) == (200, int(response.headers["content-length"]))
-    with pytest.raises(json.JSONDecodeError):
-        response.json()
-
-
-def test_a_slow_body_is_the_normal_response(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
-    expected = client.get(f"{pull.api_url}/files").json()
-    github.fail("files", Fault(FaultKind.SLOW_BODY, delay=0.02, chunk_size=50))
-    with client.stream("GET", f"{pull.api_url}/files") as response:
-        chunks = list(response.iter_raw())
-    assert len(chunks) > 3
-    assert json.loads(b"".join(chunks)) == expected
-
-
 @pytest.mark.parametrize(
     ("fault", "status", "stored"),
     [
@@ -122,17 +63,6 @@ def test_a_post_is_applied_or_not_whatever_is_answered(
         assert (response.status_code, response.content) == (status, b"<html>")
     assert [review["body"] for review in pull.reviews] == ["Looks good."] * stored
     assert github.calls[-1].status == status
-
-
-def test_a_delayed_response_holds_up_no_other(client: httpx.Client, github: Sandbox, pull: PullRequest) -> None:
-    fault = github.fail("create_review", Fault(FaultKind.APPLIED_THEN_DELAYED))
-    with ThreadPoolExecutor(1) as pool:
-        posted = pool.submit(client.post, f"{pull.api_url}/reviews", json=REVIEW)
-        assert fault.reached.wait(PATIENCE)
-        assert len(client.get(f"{pull.api_url}/reviews").json()) == 1, "the review is stored"
-        assert not posted.done()
-        fault.release()
-        assert posted.result(PATIENCE).status_code == 200
 
 
 @pytest.mark.parametrize("kind", [FaultKind.TIMEOUT, FaultKind.APPLIED_THEN_DELAYED, FaultKind.SLOW_BODY])
