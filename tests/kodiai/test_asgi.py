@@ -152,14 +152,11 @@ def test_past_the_limit_of_an_address_its_oldest_is_closed(impatient: None) -> N
     assert [client.dropped for client in clients] == [True] + [False] * (connections.MAX_WAITING - 1)
 
 
-def test_a_named_proxy_speaks_for_many(impatient: None) -> None:
-    _, clients = waiting_of(connections.MAX_WAITING * 2, "10.0.0.1")
-    assert not any(client.dropped for client in clients)
-
-
-def test_a_burst_is_not_closed_before_it_is_read() -> None:
-    _, clients = waiting_of(connections.MAX_WAITING * 2, "192.0.2.1")
-    assert not any(client.dropped for client in clients)
+def test_neither_a_named_proxy_nor_a_burst_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, burst = waiting_of(connections.MAX_WAITING * 2, "192.0.2.1")
+    monkeypatch.setattr(connections, "PATIENCE_SECONDS", 0)
+    _, proxied = waiting_of(connections.MAX_WAITING * 2, "10.0.0.1")
+    assert not any(client.dropped for client in burst + proxied)
 
 
 def test_without_room_the_address_with_most_makes_it(impatient: None) -> None:
@@ -228,16 +225,12 @@ def written_while_the_first_is(store: Store, *items: str) -> list[Any]:
     return asyncio.run(write())
 
 
-def test_those_who_wait_are_one_group_each_with_its_result() -> None:
+def test_those_who_wait_are_one_group_and_who_comes_late_goes() -> None:
     store = Store()
-    assert written_while_the_first_is(store, *"abcd") == ["A", "B", "C", "D", "LAST"]
-    assert store.groups == [["a"], ["b", "c", "d"], ["last"]]
-
-
-def test_past_its_limit_a_group_refuses_and_goes_on() -> None:
-    *results, last = written_while_the_first_is(Store(), *"abcdef")
-    assert [type(result) for result in results] == [str] * 5 + [Busy]
-    assert last == "LAST"
+    *results, late, last = written_while_the_first_is(store, *"abcdef")
+    assert [*results, last] == ["A", "B", "C", "D", "E", "LAST"]
+    assert isinstance(late, Busy)
+    assert store.groups == [["a"], ["b", "c", "d", "e"], ["last"]]
 
 
 def test_an_item_that_fails_fails_alone() -> None:

@@ -1,6 +1,6 @@
 """The dashboard: its figures are those of the rows, its charts are safe and whole, its queries few."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.db import DatabaseError, connection
@@ -154,16 +154,3 @@ def test_a_chart_has_all_its_figures_twice_and_no_style() -> None:
     assert "<title>2026-09-11 10: good &amp; well 120, &lt;b&gt; 5</title>" in chart.svg
     assert "style=" not in chart.svg
     assert chart.svg.count("<rect") == 3
-
-
-def test_a_column_is_the_hour_in_utc() -> None:
-    at = datetime(2026, 9, 11, 23, 59, 59, tzinfo=UTC)
-    ReviewFactory(created_at=at, conclusion="success")
-    RateLimitEventFactory(created_at=at, degradation_path="search-api-error")
-
-    found = figures(read_range({"since": "2026-09-11", "until": "2026-09-12"}))
-
-    assert found.limits is not None
-    for chart in (found.runs.chart, found.limits.chart):
-        index = chart.columns.index("2026-09-11 23")
-        assert [one.values[index] for one in chart.series] == [1]

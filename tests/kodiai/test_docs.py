@@ -55,25 +55,18 @@ def is_importable(name: str) -> bool:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_test_that_a_page_names_exists(page: str) -> None:
-    names = re.findall(r"\btest_[\w…]+(?!\.py|[\w…])", (ROOT / page).read_text())
-
-    assert [name for name in names if not any(fnmatch(test, name.replace("…", "*")) for test in known_tests())] == []
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_every_file_that_a_page_names_exists(page: str) -> None:
-    quoted = re.findall(r"`([^`\s]+)`", (ROOT / page).read_text())
+def test_what_a_page_names_exists(page: str) -> None:
+    text = (ROOT / page).read_text()
+    tests = re.findall(r"\btest_[\w…]+(?!\.py|[\w…])", text)
+    quoted = re.findall(r"`([^`\s]+)`", text)
     paths = [name for name in quoted if re.match(rf"({OWN})/|\.ci/", name) or re.fullmatch(r"[a-z]\w+\.py", name)]
+    dotted = re.findall(r"(?<![\w./-])(?:kodiai|reviews|telemetry|tools)(?:\.[a-zA-Z]\w*)+", text)
+    links = re.findall(r"\]\(([^)#]+)\)", text)
 
+    assert [name for name in tests if not any(fnmatch(test, name.replace("…", "*")) for test in known_tests())] == []
     assert [name for name in paths if not is_file(name)] == []
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_every_module_that_a_page_names_exists(page: str) -> None:
-    dotted = re.findall(r"(?<![\w./-])(?:kodiai|reviews|telemetry|tools)(?:\.[a-zA-Z]\w*)+", (ROOT / page).read_text())
-
     assert [name for name in dotted if not NO_MODULE.match(name) and not is_importable(name)] == []
+    assert [link for link in links if "://" not in link and not (ROOT / page).parent.joinpath(link).exists()] == []
 
 
 def test_what_does_not_exist_is_noticed() -> None:
@@ -83,13 +76,6 @@ def test_what_does_not_exist_is_noticed() -> None:
     assert not is_file("reviews/webhooks.py")
     assert not is_file("no_such_module.py")
     assert is_file("tests/corpus/analyzers/NAME/files")
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_every_file_that_a_page_links_to_exists(page: str) -> None:
-    links = re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text())
-
-    assert [link for link in links if "://" not in link and not (ROOT / page).parent.joinpath(link).exists()] == []
 
 
 def test_decisions_are_numbered_without_holes() -> None:

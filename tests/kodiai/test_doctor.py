@@ -85,20 +85,6 @@ def test_a_key_of_another_app_is_reported(healthy: Sandbox, settings: Settings) 
     assert exit_status([result]) == 1
 
 
-def test_a_key_that_github_does_not_know_is_reported(healthy: Sandbox, settings: Settings) -> None:
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric import rsa
-
-    other = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
-    )
-    settings.KODIAI_GITHUB_PRIVATE_KEY = other.decode()
-    (result,) = github_checks.app_key()
-
-    assert (result.check, result.status) == ("App key", Status.ERROR)
-    assert "KODIAI_GITHUB_PRIVATE_KEY" in result.message
-
-
 @pytest.mark.parametrize("kind", [FaultKind.RESET, FaultKind.STATUS, FaultKind.PRIMARY_LIMIT, FaultKind.WRONG_JSON])
 def test_a_github_that_fails_is_unknown_not_wrong(healthy: Sandbox, kind: FaultKind) -> None:
     healthy.fail("app", Fault(kind), times=None)
@@ -115,14 +101,6 @@ def test_a_github_that_hangs_is_left_after_a_while(healthy: Sandbox, monkeypatch
 
     assert result.status is Status.UNKNOWN
     assert "did not answer" in result.message
-
-
-def test_a_github_that_is_not_there_is_unknown(healthy: Sandbox, settings: Settings) -> None:
-    settings.KODIAI_GITHUB_API_URL = "http://127.0.0.1:9"
-    results = asked()
-
-    assert {result.status for result in results.values()} == {Status.UNKNOWN}
-    assert "KODIAI_GITHUB_API_URL" in results["GitHub"].mend
 
 
 @pytest.mark.parametrize(("minutes", "words"), [(3, "behind"), (-3, "ahead of")])

@@ -75,12 +75,6 @@ def test_a_hostile_exception_forges_no_log_line(logged: tuple[bool, io.StringIO]
         assert all(line.startswith("    ") or not line for line in traceback)
 
 
-@pytest.mark.slow
-def test_a_value_of_a_megabyte_is_one_line(logged: tuple[bool, io.StringIO]) -> None:
-    logging.getLogger("hostile").info("x", extra={"repo": "\x1b\n" * 500_000})
-    assert len(logged[1].getvalue().splitlines()) == 1
-
-
 def test_a_refused_request_is_one_short_line(
     client: Client, settings: Settings, logged: tuple[bool, io.StringIO]
 ) -> None:

@@ -21,14 +21,6 @@ def problems() -> list[tuple[str | None, str]]:
     return [(message.id, f"{message.msg} {message.hint}") for message in found]
 
 
-def test_a_valid_model_and_no_model_pass_the_checks(settings: Settings) -> None:
-    assert problems() == []
-    settings.KODIAI_LLM_MODEL = "anthropic:claude-sonnet-4-6"
-    settings.KODIAI_LLM_MAX_COST_PER_DAY = 5.0
-
-    assert problems() == []
-
-
 def test_a_missing_extra_is_reported_with_what_to_do(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.KODIAI_LLM_MODEL = "openai:gpt-5-mini"
     monkeypatch.setattr(checks, "find_spec", lambda name: None)
