@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from django.contrib.admin import site
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -29,17 +28,6 @@ def queries(client: Client, address: str) -> tuple[str, list[str]]:
 
 
 @pytest.mark.parametrize(("page_url", "factory"), PAGES)
-def test_a_page_costs_the_same_for_two_rows_and_for_sixty(admin_client: Client, page_url: str, factory: Any) -> None:
-    factory.create_batch(2)
-    _, few = queries(admin_client, page_url)
-    factory.create_batch(58)
-
-    _, many = queries(admin_client, page_url)
-
-    assert len(many) == len(few)
-
-
-@pytest.mark.parametrize(("page_url", "factory"), PAGES)
 def test_every_row_is_reached_by_paging_and_none_counted(
     admin_client: Client, page_url: str, factory: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -47,13 +35,16 @@ def test_every_row_is_reached_by_paging_and_none_counted(
     rows = factory.create_batch(25)
 
     seen: list[list[int]] = []
+    costs: set[int] = set()
     address: str | None = ""
     while address is not None:
         page, run = queries(admin_client, f"{page_url}{address}")
         assert not [sql for sql in run if "COUNT(" in sql or "OFFSET" in sql]
+        costs.add(len(run))
         seen.append([int(pk) for pk in re.findall(rf'<th class="field-event_type"><a href="{page_url}(\d+)/', page)])
         found = re.search(r'rel="next" href="([^"]+)"', page)
         address = found[1] if found else None
+    assert len(costs) == 1, "a page of five rows costs as many queries as one of ten"
     assert [pk for page_of_rows in seen for pk in page_of_rows] == sorted((row.pk for row in rows), reverse=True)
 
     (newer,) = re.findall(r'rel="prev" href="([^"]+)"', page)
@@ -149,20 +140,6 @@ def test_a_filter_offers_the_values_of_the_latest_rows(admin_client: Client, mon
     assert re.findall(r'href="\?repo=([^"]+)"', page) == ["acme%2Fa", "acme%2Fb"]
 
 
-@pytest.mark.parametrize("factory", [RateLimitEventFactory, ExecutionFactory])
-def test_a_time_that_cannot_be_read_is_shown_as_such(factory: Any) -> None:
-    row = factory.build()
-    page: Any = site.get_model_admin(type(row))
-    assert page.recorded_at(row) == row.created_at
-
-    row.created_at = None
-
-    assert page.recorded_at(row) == "unreadable"
-    assert page.when(row) == "unreadable"
-    assert "when" in page.list_display
-    assert "recorded_at" in page.readonly_fields
-
-
 def test_event_execution_review_and_delivery_are_linked(admin_client: Client) -> None:
     event = RateLimitEventFactory()
     execution = ExecutionFactory(delivery_id=event.delivery_id, event_type=event.event_type)
@@ -177,11 +154,5 @@ def test_event_execution_review_and_delivery_are_linked(admin_client: Client) ->
         assert admin_client.get(address.replace("&amp;", "&")).status_code == 200
     page, _ = queries(admin_client, f"{EXECUTIONS}{execution.pk}/change/")
     assert f"/admin/telemetry/ratelimitevent/?delivery_id__exact={event.delivery_id}" in page
-
-
-def test_a_row_without_a_delivery_has_no_links(admin_client: Client) -> None:
-    row = RateLimitEventFactory(delivery_id=None)
-
-    page, _ = queries(admin_client, f"{EVENTS}{row.pk}/change/")
-
+    page, _ = queries(admin_client, f"{EVENTS}{RateLimitEventFactory(delivery_id=None).pk}/change/")
     assert "/admin/reviews/review/?q=" not in page

@@ -84,16 +84,6 @@ def test_the_identity_is_unique_at_every_step_there_and_back(store: Store, start
     assert content(store) == before
 
 
-def test_the_composite_index_comes_before_the_other_goes(store: Store) -> None:
-    make_legacy(store)
-
-    statements = [statement for statement in migrate(store, fake_initial=True) if "INDEX" in statement]
-
-    made = next(i for i, sql in enumerate(statements) if "CREATE" in sql and IDENTITY in sql)
-    dropped = next(i for i, sql in enumerate(statements) if "DROP" in sql and 'events_delivery"' in sql)
-    assert made < dropped
-
-
 def test_the_earliest_keeps_its_identity_and_every_row_is_kept(store: Store) -> None:
     """(d)"""
     make_bare(store)

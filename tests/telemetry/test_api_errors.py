@@ -154,10 +154,3 @@ def test_a_locked_table_is_answered_with_503(client: Client, monkeypatch: pytest
         problem(client.get(EVENTS), 503)
 
     assert client.get(EVENTS).status_code == 200
-
-
-def test_what_is_not_of_the_api_has_its_page(client: Client) -> None:
-    answer = client.get("/apis/")
-
-    assert answer.status_code == 404
-    assert answer["Content-Type"].startswith("text/html")

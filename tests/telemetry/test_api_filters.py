@@ -107,8 +107,3 @@ def test_a_cursor_that_was_not_given_is_no_page(client: Client) -> None:
     ]
     for cursor in ("%00", "é", *made):
         assert client.get(EVENTS, {"cursor": cursor}).status_code == 404, cursor
-
-
-def test_a_row_that_there_is_not_is_not_found(client: Client) -> None:
-    for key in ("0", "9" * 30, "9" * 5000, "-1", "x", "%00"):
-        assert client.get(f"{EVENTS}{key}/").status_code == 404, key

@@ -88,16 +88,3 @@ def test_duplicates_that_keep_coming_end_in_an_error(store: Store) -> None:
 
     with pytest.raises(CommandError, match="duplicates kept being written"):
         migrate_with_writer(store, *[event("d-1")] * ATTEMPTS)
-
-
-def test_sqlmigrate_shows_the_index_and_moves_no_row(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    make_bare(store)
-    store.execute(event("twice"), event("twice"))
-    migrate(store, "0003", fake_initial=True)
-    before = store.rows("rate_limit_events")
-
-    call_command("sqlmigrate", "telemetry", "0004", database=store.alias)
-
-    assert "CREATE UNIQUE INDEX" in capsys.readouterr().out
-    assert store.rows("rate_limit_events") == before
-    assert not has_unique_identity(store)

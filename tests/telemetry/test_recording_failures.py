@@ -13,7 +13,7 @@ from telemetry.models import RateLimitEvent
 from telemetry.recording import record_rate_limit_event
 from tests.support.databases import POSTGRES_URL
 from tests.support.factories import RateLimitEventFactory, event_values
-from tests.telemetry.stores import Store, default_store
+from tests.telemetry.stores import default_store
 
 pytestmark = [pytest.mark.database, pytest.mark.ops05, pytest.mark.django_db(transaction=True)]
 
@@ -160,10 +160,3 @@ def test_a_replay_is_answered_while_another_process_writes() -> None:
 
     with other_holds_the_lock(*busy):
         assert record_rate_limit_event(**event_values(delivery_id="d-1")) == row
-
-
-def test_the_database_of_the_tests_is_the_one_that_fails() -> None:
-    RateLimitEventFactory()
-
-    store: Store = default_store()
-    assert store.fetch("SELECT count(*) FROM rate_limit_events") == [(1,)]
