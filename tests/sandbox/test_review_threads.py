@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sandbox import PullRequest, Repository, add_review
+from sandbox import PullRequest, Repository, add_reply, add_review
 
 THREADS = (
     "query($owner:String!,$name:String!,$number:Int!,$after:String){repository(owner:$owner,name:$name)"
@@ -117,3 +117,13 @@ def test_edits_of_others_are_403_and_of_nothing_404(client: httpx.Client, pull: 
     assert client.patch("/repos/octo/demo/pulls/comments/1", json=body).status_code == 404
     assert client.get("/repos/octo/demo/pulls/comments/1").status_code == 404
     assert pull.reviews[0]["body"] == "Fine."
+
+
+def test_replies_to_replies_and_empty_replies_are_422(client: httpx.Client, pull: PullRequest) -> None:
+    comment(client, pull, 1)
+    first = pull.threads[0].first["id"]
+    reply = add_reply(pull, "mona", "Why?", first)["id"]
+
+    for body in ({"body": "So.", "in_reply_to": reply}, {"body": " ", "in_reply_to": first}, {"body": "So."}):
+        assert client.post(f"{pull.api_url}/comments", json=body).status_code == 422
+    assert len(pull.threads[0].comments) == 2

@@ -12,14 +12,6 @@ def search(client: httpx.Client, query: str, **parameters: int) -> dict:
     return response.json()
 
 
-def test_merged_pull_requests_of_an_author_are_counted(client: httpx.Client, github: Sandbox) -> None:
-    github.merged_pull_requests["octo/demo", "mona"] = 4
-    github.merged_pull_requests["octo/demo", "octocat"] = 9
-    response = search(client, "repo:octo/demo author:mona type:pr is:merged", per_page=1)
-    assert (response["total_count"], response["incomplete_results"], len(response["items"])) == (4, False, 1)
-    assert response["items"][0]["user"]["login"] == "mona"
-
-
 def test_the_bot_of_an_app_has_two_spellings(client: httpx.Client, github: Sandbox) -> None:
     github.merged_pull_requests["octo/demo", "dependabot[bot]"] = 2
     assert search(client, "repo:octo/demo author:app/dependabot is:pr is:merged")["total_count"] == 2
