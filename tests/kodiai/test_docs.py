@@ -1,9 +1,12 @@
-"""What the documentation names exists."""
+"""What the documentation and the files beside the code name exists, and locks hold."""
 
 import ast
+import os
 import pkgutil
 import re
+import shutil
 import subprocess
+import sys
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -11,6 +14,8 @@ from pathlib import Path, PurePosixPath
 import pytest
 import yaml
 from django.conf import settings
+
+from tests.support.waiting import PATIENCE
 
 ROOT = Path(settings.BASE_DIR)
 PAGES = ["README.md", "CHANGELOG.md", *sorted(str(page.relative_to(ROOT)) for page in ROOT.glob("docs/**/*.md"))]
@@ -105,3 +110,86 @@ def test_the_container_page_makes_the_secrets_of_compose(tmp_path: Path) -> None
     assert (tmp_path / "secrets").stat().st_mode & 0o077 == 0
     password = (tmp_path / "secrets" / "postgres_password").read_text().strip()
     assert f":{password}@postgres" in (tmp_path / "secrets" / "kodiai_database_url").read_text()
+
+
+# The files of deploy/
+
+
+UNIT = (ROOT / "deploy" / "kodiai.service").read_text()
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed here")
+def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
+    unit = tmp_path / "kodiai.service"
+    # The user does not exist here, and its absence would be all that is said.
+    unit.write_text(UNIT.replace("/opt/kodiai/.venv", os.path.abspath(ROOT / ".venv")).replace("=kodiai\n", "=root\n"))
+
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--recursive-errors=no", str(unit)],
+        capture_output=True, text=True, check=False, timeout=PATIENCE,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_readmes_way_names_files_that_are_there() -> None:
+    steps = (ROOT / "README.md").read_text().partition("## Run it in production")[2].partition("```sh")[2]
+    named = [word for word in steps.partition("```")[0].split() if word.startswith("/opt/kodiai/deploy/")]
+
+    assert named == ["/opt/kodiai/deploy/kodiai.service", "/opt/kodiai/deploy/Caddyfile"]
+    assert all((ROOT / word.removeprefix("/opt/kodiai/")).is_file() for word in named)
+    assert "ExecStart=/opt/kodiai/.venv/bin/python manage.py run\n" in UNIT
+    assert "ReadWritePaths=/opt/kodiai/var\n" in UNIT
+
+
+# Installed packages are the locked ones, by hash
+
+
+LOCKS = sorted(str(lock.relative_to(ROOT)) for lock in ROOT.glob("requirements/*.txt"))
+UV = Path(sys.executable).with_name("uv")
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_every_locked_package_has_its_hashes(name: str) -> None:
+    lines = (ROOT / name).read_text().replace("\\\n", " ").splitlines()
+    packages = [line for line in lines if line[:1].isalnum()]
+
+    assert packages
+    assert not [package.split()[0] for package in packages if "--hash=sha256:" not in package]
+    assert not [package.split()[0] for package in packages if "==" not in package.split()[0]]
+
+
+def test_every_installation_asks_for_the_hashes() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    commands = re.findall(r"(?:uv pip sync|pip install)[^\n]*", makefile)
+
+    assert len(commands) >= 2
+    assert all("--require-hashes" in command for command in commands)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("platform", ["x86_64-manylinux_2_36", "aarch64-manylinux_2_36"])
+def test_the_image_needs_no_compiler(tmp_path: Path, platform: str) -> None:
+    """Whether each package has a wheel for the image's Python is written in the lock only indirectly: uv is asked."""
+    lock = "requirements/llm.txt"  # All of base.txt, and more.
+    text = (ROOT / "Dockerfile").read_text()
+    python = re.search(r"^ARG PYTHON=\S*python:(\d+\.\d+)\.", text, re.MULTILINE)
+    options = re.search(r"--only-binary :all: --no-binary (\w+) --build-constraints requirements/build.txt", text)
+    assert python
+    assert options
+    assert options[0] in (ROOT / "Makefile").read_text()
+    done = subprocess.run(
+        [UV, "pip", "install", "--dry-run", "--require-hashes", "--only-binary", ":all:", "--no-binary", options[1],
+         "--python-version", python[1], "--python-platform", platform, "--target", tmp_path,
+         "-r", lock],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    if "error sending request" in done.stderr or "Failed to fetch" in done.stderr:
+        pytest.skip("the index cannot be reached")
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_audit_is_strict_and_not_part_of_the_checks() -> None:
+    assert "make audit" not in (ROOT / ".ci" / "run").read_text()
+    assert "--strict" in (ROOT / "Makefile").read_text(), "what could not be looked up is no pass"

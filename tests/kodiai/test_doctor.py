@@ -183,27 +183,17 @@ def test_a_worker_that_gives_no_sign_of_life_is_reported() -> None:
 
 @pytest.mark.django_db
 @pytest.mark.database
-def test_deliveries_that_nobody_takes_are_reported() -> None:
+def test_a_queue_a_disk_and_analyzers_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     DeliveryFactory(status=DeliveryStatus.QUEUED, queued_at=timezone.now() - timedelta(hours=1))
-    result = found(offline=True)["queue"]
-
-    assert result.status is Status.WARNING
-    assert "1 deliveries wait" in result.message
-
-
-@pytest.mark.django_db
-def test_a_disk_that_is_full_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda place: shutil._ntuple_diskusage(2**40, 2**40, 2**20))  # type: ignore[attr-defined]
-
-    assert found(offline=True)["disk"].status is Status.ERROR
-
-
-@pytest.mark.django_db
-def test_an_analyzer_that_is_not_there_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     which = shutil.which
     monkeypatch.setattr(shutil, "which", lambda name, path: None if name == "zizmor" else which(name, path=path))
 
-    assert "zizmor" in found(offline=True)["analyzers"].message
+    results = found(offline=True)
+
+    assert (results["queue"].status, "1 deliveries wait" in results["queue"].message) == (Status.WARNING, True)
+    assert results["disk"].status is Status.ERROR
+    assert "zizmor" in results["analyzers"].message
 
 
 @pytest.mark.slow

@@ -8,7 +8,6 @@ from pytest_django import Settings
 
 from kodiai import checks
 from reviews.engines.llm.prices import PRICES, Price, configured_prices, price_of
-from reviews.redaction import REDACTED, redact
 from tests.support.processes import fresh_python
 from tests.support.runs import process_settings
 
@@ -84,12 +83,6 @@ def test_the_price_table_agrees_with_the_extras_data() -> None:
     assert {model: pytest.approx(price) for model, price in PRICES.items()} == said
 
 
-def test_the_key_is_taken_out_of_every_text(settings: Settings) -> None:
-    settings.KODIAI_LLM_API_KEY = "a-key-of-no-known-form"
-
-    assert redact("with a-key-of-no-known-form") == f"with {REDACTED}"
-
-
 IMPORTS = """
 import sys, django
 django.setup()
@@ -116,3 +109,22 @@ def test_neither_the_extra_nor_redis_is_imported_at_start(tmp_path: Path) -> Non
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-2:] == ["[]", "sk-the-key-in-the-file"]
+
+
+# The queue
+
+
+KEY = "x" * 50
+LOADED = """
+import sys, django, kodiai.wsgi
+from django.contrib import admin
+print(sorted({"redis", "rq", "django_rq"} & sys.modules.keys()))
+print([model for model in admin.site._registry if "rq" in model.__module__])
+"""
+
+
+@pytest.mark.slow
+def test_the_redis_queue_adds_no_page_to_the_admin() -> None:
+    done = fresh_python("-c", LOADED, KODIAI_SECRET_KEY=KEY, KODIAI_TASKS_URL="redis://127.0.0.1:1/0")
+
+    assert done.stdout == "['django_rq', 'redis', 'rq']\n[]\n"

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from copy import copy
 from datetime import timedelta
 from typing import Any
 
@@ -186,7 +187,11 @@ def test_a_second_scrape_asks_nothing(client: Client) -> None:
 
 def test_no_query_reads_a_whole_table(client: Client) -> None:
     # Of 3,000 ended deliveries, with few that wait.
-    deliveries = Delivery.objects.bulk_create(DeliveryFactory.build() for _ in range(3000))
+    template_delivery = DeliveryFactory.build()
+    built = [copy(template_delivery) for _ in range(3000)]
+    for number, delivery in enumerate(built):
+        delivery.delivery_id = f"d-{number}"
+    deliveries = Delivery.objects.bulk_create(built)
     template: dict[str, Any] = {"repo": "acme/web", "enriched_at": timezone.now(), "finished_at": timezone.now()}
     recorded = {"rate_limit_event_recorded_at": timezone.now(), "execution_recorded_at": timezone.now()}
     Review.objects.bulk_create(Review(delivery=delivery, **template, **recorded) for delivery in deliveries)

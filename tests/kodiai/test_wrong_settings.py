@@ -3,11 +3,13 @@
 import json
 import os
 import re
+import socket
 import stat
 from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.core.management import CommandError, call_command
 
 from kodiai.configuration import SETTINGS, InvalidSettings, documents, load, read, unknown_names
 from sandbox.app import key_pair
@@ -230,3 +232,16 @@ def test_a_database_that_others_may_read_is_named(tmp_path: Path) -> None:
     assert f"{file} can be read by other users of this machine." in done.stderr
     assert f"chmod go= {file}" in done.stderr
     assert stat.S_IMODE(file.stat().st_mode) == 0o644
+
+
+# A port in use
+
+
+@pytest.mark.django_db
+def test_a_port_in_use_is_reported_in_a_sentence() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(
+            CommandError, match=f"^Port {port} is already in use. Set another one with PORT or --port.$"
+        ):
+            call_command("run", port=port)
