@@ -3,7 +3,7 @@
 import csv
 import json
 import re
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from telemetry import exporting, read_only_admin
+from telemetry import read_only_admin
 from tests.support.factories import ExecutionFactory, RateLimitEventFactory
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
@@ -86,17 +86,6 @@ def test_what_a_list_shows_is_exported(admin_client: Client, page_url: str, fact
     assert admin_client.get(f"{page_url}export.csv?nope=1").status_code == 400
 
 
-def test_an_export_reads_a_batch_at_a_time(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exporting, "BATCH", 10)
-    RateLimitEventFactory.create_batch(25)
-
-    pieces = iter(admin_client.get(f"{EVENTS}export.csv"))
-
-    with CaptureQueriesContext(connection) as captured:
-        assert [len(piece.splitlines()) for piece in pieces] == [1, 10, 10, 5]
-    assert len(captured) == 3
-
-
 @pytest.mark.parametrize(("page_url", "factory"), PAGES)
 def test_a_delivery_is_found_by_its_id(admin_client: Client, page_url: str, factory: Any) -> None:
     row, _ = factory(repo="acme/found"), factory(repo="acme/other")
@@ -156,3 +145,36 @@ def test_event_execution_review_and_delivery_are_linked(admin_client: Client) ->
     assert f"/admin/telemetry/ratelimitevent/?delivery_id__exact={event.delivery_id}" in page
     page, _ = queries(admin_client, f"{EVENTS}{RateLimitEventFactory(delivery_id=None).pk}/change/")
     assert "/admin/reviews/review/?q=" not in page
+
+
+# Lists of days long ago
+
+
+DAY = datetime(2026, 2, 1, 12, tzinfo=UTC)
+
+
+def shown(client: Client, day: datetime) -> list[int]:
+    """The keys of a day's rows."""
+    page = client.get(EVENTS, {"since": day.date(), "until": day.date()})
+    return [row.pk for row in page.context["cl"].result_list]
+
+
+def test_a_day_long_ago_is_whole_in_any_order_of_ids(admin_client: Client) -> None:
+    old = RateLimitEventFactory(created_at=DAY)
+    RateLimitEventFactory()
+    imported = RateLimitEventFactory(created_at=DAY)
+
+    assert shown(admin_client, DAY) == [imported.pk, old.pk]
+    assert shown(admin_client, DAY - timedelta(days=1)) == []
+
+
+def test_on_postgresql_later_rows_are_not_walked_past(admin_client: Client) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite collects the keys of the day from its index first")
+    old = RateLimitEventFactory(created_at=DAY)
+    RateLimitEventFactory.create_batch(3)
+
+    with CaptureQueriesContext(connection) as captured:
+        assert shown(admin_client, DAY) == [old.pk]
+
+    assert any(f'"id" <= {old.pk}' in query["sql"] and "ORDER BY" in query["sql"] for query in captured)

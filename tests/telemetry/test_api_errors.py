@@ -44,15 +44,6 @@ def problem(answer: HttpResponse, status: int) -> dict[str, Any]:
     return body
 
 
-def test_a_query_that_is_not_valid_names_its_parameters(client: Client) -> None:
-    body = problem(client.get(f"{EVENTS}?created_after=x&pr_number=y"), 400)
-
-    assert body["errors"] == [
-        {"parameter": "pr_number", "detail": "Enter a whole number."},
-        {"parameter": "created_after", "detail": "Enter a valid date/time."},
-    ]
-
-
 TOO_MANY = "?" + "&".join(["repo=a"] * 1001)
 """More parameters than DATA_UPLOAD_MAX_NUMBER_FIELDS."""
 

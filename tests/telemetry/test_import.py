@@ -216,7 +216,8 @@ def test_an_export_is_merged_like_its_database(own_store: Store, tmp_path: Path,
         {name: value[index] if isinstance(value, list) else value for name, value in values.items()} for index in (0, 1)
     ]
     export = tmp_path / f"export.{suffix}"
-    lines = [json.dumps(row) for row in rows]
+    # Of JSON what is null may lack.
+    lines = [" " + json.dumps({name: value for name, value in row.items() if value is not None}) for row in rows]
     if suffix == "csv":
         cells = [["" if value is None else str(value) for value in row.values()] for row in rows]
         lines = [",".join(line) for line in [list(values), *cells]]
@@ -229,19 +230,6 @@ def test_an_export_is_merged_like_its_database(own_store: Store, tmp_path: Path,
     first, second = RateLimitEvent.objects.order_by("id")
     assert (first.delivery_id, first.pr_number, second.delivery_id, second.pr_number) == ("d-1", 7, None, None)
     assert first.created_at.isoformat() == "2026-01-01T01:00:00.250000+00:00"
-
-
-def test_a_row_of_an_export_may_lack_what_is_null(own_store: Store, tmp_path: Path) -> None:
-    row = {
-        "event_type": "push", "repo": "acme/web", "cache_hit_rate": 0.1, "skipped_queries": 0, "retry_attempts": 0,
-        "degradation_path": "none", "created_at": "2026-01-01T01:00:00Z",
-    }  # fmt: skip
-    export = tmp_path / "export.jsonl"
-    export.write_text("\n " + json.dumps(row) + "\n" + json.dumps({**row, "delivery_id": "d-2", "pr_number": 7}))
-
-    for new in (2, 0):
-        assert import_from(str(export))[0]["new"] == new
-    assert set(RateLimitEvent.objects.values_list("delivery_id", "pr_number")) == {(None, None), ("d-2", 7)}
 
 
 def test_a_text_that_no_database_stores_is_refused(own_store: Store, tmp_path: Path) -> None:

@@ -64,15 +64,6 @@ def test_every_row_is_taken_over_with_all_its_values(later: Store, fake_initial:
     assert Execution._base_manager.using(later.alias).count() == len(before)
 
 
-def test_of_two_rows_of_an_identity_the_earliest_keeps_it(later: Store) -> None:
-    later.execute(source_row("twice", "2026-02-02 00:00:00"), source_row("twice", "2026-02-01 00:00:00"))
-
-    migrate(later, fake_initial=True)
-
-    last = [(row["delivery_id"], row[OWN_COLUMN]) for row in later.rows("executions")[-2:]]
-    assert last == [(None, "twice"), ("twice", None)]
-
-
 def test_rows_come_behind_those_that_kodiai_has_already(later: Store) -> None:
     migrate(later, "0006", fake_initial=True)
     later.execute(execution("kodiai"), execution("e-7").replace("pull_request.opened", "push"))

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.db.models import Max
 from django.test import Client
 
 from telemetry.models import Execution, RateLimitEvent
@@ -46,18 +45,6 @@ def test_the_admin_shows_a_row_with_an_unreadable_time(admin_client: Client, pag
         assert admin_client.get(f"{page_url}{row.pk}/change/").status_code == 200
         row.refresh_from_db()
         assert row.created_at is None
-
-
-@pytest.mark.parametrize("value", UNREADABLE)
-def test_reports_go_on_past_an_unreadable_time(value: Any) -> None:
-    row, other = RateLimitEventFactory.create(), RateLimitEventFactory.create()
-    spoil(row, value)
-
-    times = dict(RateLimitEvent.objects.values_list("pk", "created_at"))
-
-    assert times == {row.pk: None, other.pk: other.created_at}
-    assert RateLimitEvent.objects.filter(pk=row.pk).aggregate(last=Max("created_at")) == {"last": None}
-    assert RateLimitEvent.objects.filter(pk=other.pk, created_at__lte=other.created_at).exists()
 
 
 def test_a_run_that_ends_again_keeps_a_time_that_is_unreadable() -> None:
