@@ -4,16 +4,12 @@ import pytest
 from django.core.cache import cache
 from django.utils import timezone
 
-from reviews.commands import handlers
 from reviews.commands.handlers import marker
-from reviews.exceptions import LeaseLost
 from reviews.github import connection, tokens
-from reviews.github.client import Client as GitHubClient
 from reviews.github.facts import POST_VISIBILITY_DELAY
 from reviews.intake.inbox import requeue
 from reviews.models import CommandOutcome, IgnoredFinding, Review
 from reviews.publishing.markdown import IGNORED
-from reviews.runs.lease import claim
 from sandbox import Fault, FaultKind, PullRequest, Sandbox, add_comment
 from telemetry.models import Conclusion
 from tests.support.commands import answers, thread_on
@@ -28,14 +24,6 @@ F401 = "https://docs.astral.sh/ruff/rules/unused-import"
 
 
 # Once
-
-
-def test_a_delivery_that_comes_twice_is_answered_once(pull: PullRequest) -> None:
-    comment = add_comment(pull, "mona", "@kodiai help")
-    for _ in range(2):
-        run(admit(pull, "created", event="issue_comment", delivery_id="d-1", comment=comment))
-
-    assert len(answers(pull)) == 1
 
 
 @pytest.mark.sampled(3)
@@ -84,19 +72,6 @@ def test_a_reply_of_unknown_outcome_is_looked_for(github: Sandbox, pull: PullReq
 
     assert run(delivery).command_outcome.answered_at is not None
     assert len(answers(pull)) == github.count("list_comments") == 1
-
-
-def test_a_worker_that_lost_its_run_does_not_answer(pull: PullRequest) -> None:
-    delivery = say(pull, "@kodiai help")
-    mine = claim(delivery.pk, "slow")
-    assert mine is not None
-    Review.objects.update(lease_owner="another")
-
-    with GitHubClient(mine.repo, delivery.installation_id) as github, pytest.raises(LeaseLost):
-        handlers.post(github, mine, "The commands")
-
-    assert answers(pull) == []
-    assert CommandOutcome.objects.get().answering_at is None
 
 
 def test_a_forged_marker_keeps_no_answer_back(github: Sandbox, pull: PullRequest) -> None:
