@@ -1,7 +1,6 @@
 """What the base's own linters settle is not contradicted, and what a pull request writes settles little."""
 
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -280,6 +279,8 @@ def test_a_version_that_the_change_raises_counts(name: str, line: str, version: 
         (".hadolint.yaml", "[" * 50_000),
         ("zizmor.yml", "rules: !!python/object:x {}"),
         ("typos.toml", "x" * 200_000),
+        (".pylintrc", "disable=unused-import"),
+        ("cspell.json", "{"),
     ],
 )
 def test_a_broken_file_has_no_effect_and_is_named(file: str, text: str) -> None:
@@ -315,17 +316,6 @@ def test_values_of_other_types_mean_nothing(file: str, text: str) -> None:
     assert settings.problems == ()
     for finding in (F401, DEBUGGER, TYPO, SC2086, DL3006, INJECTION, SECRET):
         assert settings.apply(finding, "") == finding
-
-
-@pytest.mark.slow
-def test_comments_of_a_megabyte_are_read_once() -> None:
-    """Not for each of its findings. Twenty thousand blocks times as many findings would take minutes."""
-    text = "# pylint: disable=invalid-name\nimport os\n" * 20_000
-    spent = time.process_time()
-    findings = [found("F401", line=line) for line in range(1, 40_001, 2)]
-    kept, off = parse({}).split(findings, {"app/a.py": text})
-    assert (len(kept), len(off)) == (20_000, 0)
-    assert time.process_time() - spent < 60
 
 
 def test_configuration_is_looked_for_where_it_counts_and_bounded() -> None:
@@ -413,3 +403,78 @@ def test_a_suggestion_on_other_lines_changes_nothing() -> None:
 def test_a_file_of_open_strings_is_refused_at_once() -> None:
     with pytest.raises(BrokenFile, match="not valid JSON"):
         read_json('"$\\' * 40_000)
+
+
+# Pylint, and other spelling checkers than typos
+
+
+PLE1205, BARE_EXCEPT = found("PLE1205"), found("E722")
+OTHER_WORD = found("typo", "docs/a.md", words="adn")
+PYLINTRC = "[MESSAGES CONTROL]\ndisable=\n    unused-import,  # why\n    E1205,\n    W0702\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        (".pylintrc", PYLINTRC),
+        ("pylintrc", "[MAIN]\ndisable = unused-import, E1205, bare-except\n"),
+        ("setup.cfg", "[pylint.MESSAGES CONTROL]\ndisable=unused-import,E1205,W0702\n"),
+        ("pyproject.toml", "[tool.pylint.'messages control']\ndisable = ['unused-import', 'E1205', 'W0702']\n"),
+        ("pyproject.toml", "[tool.pylint]\ndisable = 'unused-import,E1205,bare-except'\n"),
+    ],
+)
+def test_what_pylint_has_off_is_off(file: str, text: str) -> None:
+    assert [is_off({file: text}, finding) for finding in (F401, PLE1205, BARE_EXCEPT, B006)] == [True] * 3 + [False]
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("pyproject.toml", "[tool.ruff]\nline-length = 100\n"),
+        (".flake8", "[flake8]\nextend-ignore = E203\n"),
+    ],
+)
+def test_beside_ruff_or_flake8_pylint_counts_for_nothing(file: str, text: str) -> None:
+    assert not is_off({".pylintrc": PYLINTRC, file: text}, F401)
+
+
+def test_a_pylint_that_has_all_off_or_a_nested_one_says_nothing() -> None:
+    assert not is_off({".pylintrc": "[MAIN]\ndisable=all\nenable=bare-except\n"}, F401)
+    assert not is_off({"lib/pyproject.toml": "[tool.pylint]\ndisable = ['unused-import']\n"}, F401)
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        (".codespellrc", "[codespell]\nignore-words-list = foo,Teh\n"),
+        ("setup.cfg", "[codespell]\nignore-words-list = teh\n"),
+        ("pyproject.toml", "[tool.codespell]\nignore-words-list = 'foo, teh'\n"),
+        ("cspell.json", '{"version": "0.2", "words": ["Teh"],}'),
+        (".cspell.json", '// why\n{"ignoreWords": ["teh"]}'),
+        ("cspell.config.yaml", "words:\n  - teh\n"),
+        (".cspell.yml", "overrides: [{filename: '**/*.md', words: [teh]}]\n"),
+        (".vscode/cspell.json", '{"words": ["teh"]}'),
+        ("package.json", '{"cspell": {"words": ["teh"]}}'),
+        ("Cargo.toml", "[package.metadata.typos.default.extend-words]\nteh = 'teh'\n"),
+        ("Cargo.toml", "[workspace.metadata.typos.default.extend-words]\nteh = 'teh'\n"),
+        ("typos.toml", "[default]\nextend-ignore-words-re = ['^te[g-i]$']\n"),
+    ],
+)
+def test_a_word_that_another_checker_accepts_is_right(file: str, text: str) -> None:
+    assert [is_off({file: text}, finding) for finding in (TYPO, OTHER_WORD)] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        (".codespellrc", "[codespell]\nskip = ./docs,*.svg\n"),
+        ("cspell.json", '{"ignorePaths": ["docs/**"]}'),
+        ("cspell.json", '{"overrides": [{"filename": ["docs/*.md"], "words": ["teh"]}]}'),
+    ],
+)
+def test_a_file_that_another_checker_skips_is_not_checked(file: str, text: str) -> None:
+    assert [is_off({file: text}, one) for one in (TYPO, found("typo", "a.md", words="teh"), F401)] == [
+        True,
+        False,
+        False,
+    ]

@@ -49,19 +49,13 @@ def test_a_repository_without_a_file_follows_the_organisation(
     assert calls(github) == 2
 
 
-def test_a_repository_with_a_file_follows_that_alone(
-    github: Sandbox, pull: PullRequest, organisation: Repository
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_file_of_its_own_or_the_operator_rules_it_out(
+    github: Sandbox, pull: PullRequest, organisation: Repository, settings: Settings, allowed: bool
 ) -> None:
-    pull.repository.commit({".kodiai.yml": "limits: {comments: 1}"})
-
-    assert "3 findings" in body(run(admit(pull)), pull)
-    assert calls(github) == 0
-
-
-def test_it_is_fetched_only_where_the_operator_allows_it(
-    github: Sandbox, pull: PullRequest, organisation: Repository, settings: Settings
-) -> None:
-    settings.KODIAI_ORGANISATION_DEFAULTS = False
+    settings.KODIAI_ORGANISATION_DEFAULTS = allowed
+    if allowed:
+        pull.repository.commit({".kodiai.yml": "limits: {comments: 1}"})
 
     assert "3 findings" in body(run(admit(pull)), pull)
     assert calls(github) == 0

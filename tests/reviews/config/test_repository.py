@@ -7,9 +7,10 @@ import yaml
 
 from reviews.config.repository import RepositoryConfig, parse
 from reviews.models import Review
-from sandbox import Repository
+from sandbox import PullRequest, Repository
+from telemetry.models import Conclusion
 from tests.support import config_schema as schema
-from tests.support.runs import admit, body_without_marker, run
+from tests.support.runs import admit, body_without_marker, only_check_run, run, say
 
 pytestmark = pytest.mark.django_db
 
@@ -40,10 +41,7 @@ def test_every_section_is_read_and_outlives_the_database() -> None:
     assert done.severities.rules == {"F401": "never", "E741": "info", "@scope/rule": "major"}
     assert done.paths.ignore == ["docs/", "*.sql"]
     assert RepositoryConfig.from_json(json.loads(json.dumps(done.to_json()))) == done
-
-
-def test_nothing_is_stored_where_all_is_as_ever() -> None:
-    assert parse("telemetry: {enabled: true}\nlimits:\n").to_json() == {}
+    assert parse("telemetry: {enabled: true}\nlimits:\n").to_json() == {}, "what is as ever is not stored"
     assert RepositoryConfig.from_json(None) == RepositoryConfig()
 
 
@@ -92,14 +90,12 @@ def test_the_schema_accepts_the_example_of_the_guide() -> None:
 # What becomes of it
 
 
-def test_an_engine_that_is_disabled_does_not_run(repo: Repository) -> None:
+def test_an_engine_that_is_disabled_is_known_and_does_not_run(repo: Repository) -> None:
     review, body = settle(repo, "engines: {disable: [ruff]}", {"shop.py": "import os\n"})
     assert "ruff" not in review.report["engines"]
     assert review.report["findings"] == []
     assert "names one that Kodiai does not have" not in body
 
-
-def test_an_unknown_engine_is_reported(repo: Repository) -> None:
     _, body = settle(repo, "engines: {disable: [rough]}", {"shop.py": "import os\n"})
     assert "`engines` of `.kodiai.yml` names one that Kodiai does not have; it has `ruff`" in body
     assert "1 finding" in body
@@ -123,15 +119,13 @@ GENERATED = {
 }
 
 
-def test_generated_files_are_skipped_and_named(repo: Repository) -> None:
+def test_generated_files_are_skipped_unless_requested(repo: Repository) -> None:
     _, body = settle(repo, "", GENERATED | {"shop.py": "import os\n"})
     assert "1 finding" in body
     assert "5 files skipped" in body
     for path in GENERATED:
         assert f"`{path}`: generated, vendored or a lock file" in body
 
-
-def test_generated_files_are_analysed_on_request(repo: Repository) -> None:
     review, body = settle(repo, "paths: {generated: true}", GENERATED)
     assert "5 findings" in body
     assert set(review.report["analysed_files"]) == set(GENERATED)
@@ -167,3 +161,68 @@ def test_a_changed_configuration_is_validated_and_not_used(repo: Repository, tex
     run(admit(pull))
     assert len(pull.reviews[0]["comments"]) == 2
     assert f"the base branch's version is used. {reported}" in pull.reviews[0]["body"]
+
+
+# Triggers
+
+
+def opened(repo: Repository, triggers: str) -> PullRequest:
+    repo.commit({".kodiai.yml": f"triggers: {{{triggers}}}"})
+    repo.branches["release/2"] = repo.head_sha
+    pull = repo.open_pull_request(
+        title="WIP: [draft] Sort", changes={"a.py": "import os\n"}, author="mona", base_ref="release/2"
+    )
+    pull.labels = ["Size/S", "do not review"]
+    return pull
+
+
+@pytest.mark.parametrize(
+    ("triggers", "excluded"),
+    [
+        ("ignore_labels: [do not review]", "its label (`ignore_labels`)"),
+        ("ignore_labels: [wip, 'size/*']", "its label (`ignore_labels`)"),
+        ("ignore_titles: ['wip*']", "its title (`ignore_titles`)"),
+        ("ignore_titles: ['*[DRAFT]*']", "its title (`ignore_titles`)"),
+        ("ignore_authors: [Mona]", "its author (`ignore_authors`)"),
+        ("base_branches: [main, 'release/1']", "its base branch (`base_branches`)"),
+        ("actions: [reopened]", "opened"),
+        ("ignore_labels: [size], ignore_titles: [wip], ignore_authors: [mon, 'mona[bot]']", ""),
+        ("base_branches: ['RELEASE/?']", ""),
+    ],
+)
+def test_a_pull_request_that_is_left_out_says_why(repo: Repository, triggers: str, excluded: str) -> None:
+    pull = opened(repo, triggers)
+    review = run(admit(pull))
+    check_run = only_check_run(pull)
+
+    if not excluded:
+        assert (review.conclusion, check_run["conclusion"], len(pull.reviews)) == ("success", "neutral", 1)
+        return
+    assert review.conclusion == Conclusion.SKIPPED
+    assert review.conclusion_reason == f"`triggers` of `.kodiai.yml` excludes {excluded}"
+    assert (check_run["conclusion"], check_run["head_sha"], pull.reviews) == ("skipped", pull.head_sha, [])
+    assert excluded.partition(" (")[0] in check_run["output"]["summary"]
+    assert Review.objects.get().enriched_at is None
+
+
+@pytest.mark.parametrize("how", ["mention", "requested", "rerun"])
+def test_who_asks_gets_a_review_of_what_is_left_out(repo: Repository, how: str) -> None:
+    pull = opened(repo, "ignore_titles: ['WIP*'], ignore_authors: [mona], base_branches: [main]")
+    run(admit(pull))
+    match how:
+        case "mention":
+            asked = say(pull, "@kodiai review")
+        case "requested":
+            asked = admit(pull, "review_requested")
+        case _:
+            asked = admit(pull, "rerequested", event="check_run")
+
+    assert run(asked).conclusion == Conclusion.SUCCESS
+    assert len(pull.reviews) == 1
+
+
+def test_no_title_is_a_way_around_a_check_that_may_fail(repo: Repository) -> None:
+    repo.commit({".kodiai.yml": "triggers: {ignore_titles: ['WIP*']}\ncheck: {fail_on: minor}\n"})
+    pull = repo.open_pull_request(title="WIP", changes={"a.py": "import os\n"}, author="octocat")
+    run(admit(pull))
+    assert only_check_run(pull)["conclusion"] == "failure"
