@@ -34,21 +34,7 @@ def test_the_external_id_names_the_pull_request_of_a_fork(client: Client) -> Non
 
 
 @pytest.mark.parametrize(
-    "external_id",
-    [
-        None,
-        "",
-        12,
-        [],
-        "12",
-        f"012:{DIGEST}",
-        f"00:{DIGEST}",
-        f"x:{DIGEST}",
-        f"12:{DIGEST}\n",
-        f"{2**63}:{DIGEST}",
-        "٣:",
-    ],
-    ids=repr,
+    "external_id", [None, 12, "12", f"012:{DIGEST}", f"12:{DIGEST}\n", f"{2**63}:{DIGEST}", "٣:"], ids=repr
 )
 def test_an_external_id_of_another_form_is_ignored(client: Client, external_id: Any) -> None:
     payload = check_payload(external_id=external_id)
@@ -120,9 +106,3 @@ def test_an_incomplete_rerun_is_answered_with_400(
     assert answer.status_code == 400
     assert said in answer.json()["error"]
     assert not Delivery.objects.exists()
-
-
-def test_a_head_commit_that_is_none_is_not_kept(client: Client) -> None:
-    deliver(client, check_payload(head_sha="main"), event="check_run")
-
-    assert Delivery.objects.get().head_sha == ""

@@ -88,20 +88,12 @@ def test_one_id_with_two_event_types_is_two_deliveries(client: Client) -> None:
     ("event", "payload", "reason"),
     [
         ("push", {"ref": "refs/heads/main"}, IgnoreReason.EVENT),
-        ("pull_request", pull_request_payload("closed"), IgnoreReason.ACTION),
-        ("pull_request", pull_request_payload("labeled"), IgnoreReason.ACTION),
         ("pull_request", pull_request_payload("edited") | {"changes": {}}, IgnoreReason.ACTION),
         (
             "pull_request",
             pull_request_payload() | {"sender": {"login": "kodiai[bot]", "type": "Bot"}},
             IgnoreReason.OWN_EVENT,
         ),
-        (
-            "issue_comment",
-            comment_payload() | {"sender": {"login": "renovate[bot]", "type": "Bot"}},
-            IgnoreReason.BOT_SENDER,
-        ),
-        ("merge_group", merge_group_payload() | {"action": "destroyed"}, IgnoreReason.ACTION),
         ("issue_comment", comment_payload() | {"action": "edited"}, IgnoreReason.ACTION),
         ("issue_comment", comment_payload("Looks good"), IgnoreReason.NO_MENTION),
         ("issue_comment", comment_payload(None), IgnoreReason.NO_MENTION),
@@ -150,14 +142,6 @@ def test_a_merge_group_makes_a_run_without_a_pull_request(client: Client) -> Non
     assert deliver(client, merge_group_payload(), event="merge_group").json()["status"] == "queued"
     review = Delivery.objects.get().review
     assert (review.repo, review.pr_number, str(review)) == ("octo/demo", None, "octo/demo@bbbbbbb not finished")
-
-
-def test_a_comment_that_mentions_the_app_is_queued(client: Client) -> None:
-    assert (
-        deliver(client, comment_payload("> quoted\n\nHey @Kodiai, again?"), event="issue_comment").json()["status"]
-        == "queued"
-    )
-    assert Delivery.objects.get().addressed
 
 
 @pytest.mark.database
@@ -278,11 +262,8 @@ def test_a_delivery_id_of_255_characters_is_accepted(client: Client) -> None:
 def test_another_content_type_is_answered_with_415(client: Client, content_type: str) -> None:
     assert deliver(client, pull_request_payload(), content_type=content_type).status_code == 415
     assert nothing_stored()
-
-
-def test_a_content_type_with_a_charset_is_accepted(client: Client) -> None:
-    answer = deliver(client, pull_request_payload(), content_type="application/json; charset=utf-8")
-    assert answer.status_code == 202
+    with_charset = "application/json; charset=utf-8"
+    assert deliver(client, pull_request_payload(), content_type=with_charset).status_code == 202
 
 
 @pytest.mark.parametrize("method", ["get", "put", "patch", "delete", "options", "head"])
