@@ -5,7 +5,7 @@ import pytest
 from reviews.publishing.markdown import HOW_TO_READ, WELCOME
 from sandbox import PullRequest, Repository, Sandbox
 from telemetry.models import Conclusion
-from tests.support.runs import admit, only_check_run, run
+from tests.support.runs import admit, conclusion_and_title, only_check_run, run
 
 pytestmark = pytest.mark.django_db
 
@@ -55,6 +55,8 @@ def test_without_search_nobody_counts_as_a_newcomer(github: Sandbox, repo: Repos
     pull = opened(repo, "NONE", NIT)
 
     assert run(admit(pull)).conclusion == Conclusion.PARTIAL
+    assert conclusion_and_title(pull)[1].startswith("Partial review: ")
+    assert "GitHub's Search limit was exhausted" in only_check_run(pull)["output"]["summary"]
     (posted,) = pull.reviews
     assert (CHECK in posted["body"], WELCOME in posted["body"]) == (True, False)
     assert "\n- Analysed" in posted["body"], "nor as one of the core"
@@ -85,11 +87,3 @@ def test_one_of_the_core_gets_the_short_form(repo: Repository) -> None:
         "- 2 pre-existing findings not reported.\n- 2 files without a matching engine.\n\n</details>\n\n<!--"
     )
     assert "uppress" not in pull.review_comments[0]["body"]
-
-
-def test_one_of_the_core_with_nothing_to_add_gets_two_lines(repo: Repository) -> None:
-    pull = opened(repo, "OWNER", {"a.py": "x = 1\n"})
-    run(admit(pull))
-
-    assert "details" not in pull.reviews[0]["body"]
-    assert pull.reviews[0]["body"].startswith("### Kodiai: no findings\n\nAnalysed 1 of 1 changed file with ")

@@ -7,13 +7,11 @@ import pytest
 from django.core.cache import cache
 
 from reviews.config.repository import CheckSection
-from reviews.findings import Finding, LeftOut, LeftOutReason, Report, Severity
-from reviews.models import Review
+from reviews.findings import LeftOut, LeftOutReason, Report
 from reviews.publishing.conclusions import conclusion_of
 from sandbox import Fault, FaultKind, Repository, Sandbox
 from telemetry.models import Conclusion
 from tests.support import conclusions
-from tests.support.shop import AFTER
 from tests.support.verdicts import send, summary, verdict
 
 GATE = CheckSection(fail_on="major")
@@ -58,17 +56,6 @@ def test_what_is_incomplete_does_not_pass(report: Report, incomplete: bool) -> N
     assert report.is_incomplete is incomplete
     assert shown(GATE) == ("failure" if incomplete else "success")
     assert shown(LENIENT) == shown(CheckSection()) == ("neutral" if incomplete else "success")
-
-
-@pytest.mark.parametrize("ended", [Conclusion.ERROR, Conclusion.TIMEOUT])
-def test_a_failed_run_does_not_pass_a_gate(ended: Conclusion) -> None:
-    found = Report(findings=(Finding("a.py", 1, 1, Severity.CRITICAL, "F821", "undefined"),))
-
-    assert [conclusion_of(ended, found, check) for check in (GATE, LENIENT, CheckSection())] == [
-        "failure",
-        "neutral",
-        "neutral",
-    ]
 
 
 @pytest.mark.sampled(2)
@@ -120,12 +107,3 @@ def test_what_has_no_changed_lines_is_complete(
     send(pull, "opened")
 
     assert verdict(pull) == shown
-
-
-@pytest.mark.django_db
-def test_findings_fail_before_what_is_incomplete(repo: Repository) -> None:
-    repo.commit({".kodiai.yml": "check: {fail_on: minor, incomplete: neutral}\nlimits: {files: 1}\n"})
-    pull = repo.open_pull_request(changes={"shop.py": AFTER, "b.py": "z = 3\n"})
-    send(pull, "opened")
-
-    assert (verdict(pull), Review.objects.get().conclusion) == ("failure", Conclusion.SUCCESS)

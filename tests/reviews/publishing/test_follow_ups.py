@@ -59,19 +59,6 @@ def state_of(pull: PullRequest) -> dict[str, str]:
     return states
 
 
-@in_both_ways
-def test_fix_one_of_three(pull: PullRequest, closed: str) -> None:
-    review(pull, "opened")
-    pull.push({"shop.py": FIXED})
-    review(pull)
-
-    assert state_of(pull) == {UNUSED: closed, UNDEFINED: "open", DUPLICATE: "open"}
-    (summary,) = pull.reviews
-    assert "### Kodiai: 2 findings (1 critical, 1 minor)" in summary["body"]
-    assert "1 earlier finding resolved" in summary["body"]
-    assert f"at commit {pull.head_sha[:12]}" in summary["body"]
-
-
 def test_move_code(repo: Repository) -> None:
     """The message of F811 quotes the number of another line, which moves too."""
     code = "def label(price):\n    return price\n\n\ndef label(price, tax):\n    return price + tax\n"
@@ -143,11 +130,18 @@ def test_revert(pull: PullRequest, closed: str) -> None:
 
 
 @in_both_ways
-def test_reintroduce(pull: PullRequest, closed: str) -> None:
+def test_fix_one_of_three_and_reintroduce_it(pull: PullRequest, closed: str) -> None:
     review(pull, "opened")
     bodies = [comment["body"] for comment in pull.review_comments]
     pull.push({"shop.py": FIXED})
     review(pull)
+
+    assert state_of(pull) == {UNUSED: closed, UNDEFINED: "open", DUPLICATE: "open"}
+    (summary,) = pull.reviews
+    assert "### Kodiai: 2 findings (1 critical, 1 minor)" in summary["body"]
+    assert "1 earlier finding resolved" in summary["body"]
+    assert f"at commit {pull.head_sha[:12]}" in summary["body"]
+
     pull.push({"shop.py": AFTER})
     review(pull)
 

@@ -5,14 +5,12 @@ from datetime import timedelta
 import pytest
 import time_machine
 from django.core.cache import cache
-from django.core.management import call_command
 from django.utils import timezone
 from pydantic import ValidationError
 
 from reviews.exceptions import LeaseLost
 from reviews.github import client as github_client
 from reviews.github import tokens
-from reviews.github.facts import POST_VISIBILITY_DELAY
 from reviews.intake.inbox import requeue
 from reviews.models import CheckRunReport, DeliveryStatus, Review
 from reviews.publishing import check_runs
@@ -58,6 +56,8 @@ def test_an_unreported_check_run_is_reported_later(github: Sandbox, pull: PullRe
     cache.clear()
     assert report_check_runs() == {"reported": 1}
     assert only_check_run(pull)["external_id"] == external_id(review)
+    assert len(only_check_run(pull)["annotations"]) == 3
+    assert github.count("update_check_run") == 0
     assert report_of(review).reported_at is not None
     assert report_check_runs() == {}
 
@@ -139,40 +139,6 @@ def test_one_on_which_kodiai_fails_does_not_block_others(github: Sandbox, pull: 
 # Once
 
 
-def test_one_that_may_be_posted_waits_until_github_lists_it(github: Sandbox, pull: PullRequest) -> None:
-    github.fail("create_check_run", Fault(FaultKind.SECONDARY_LIMIT, retry_after=0))
-
-    report = report_of(run(admit(pull)))
-
-    assert report.due_at is not None
-    assert report.posting_at is not None
-    assert report.due_at >= report.posting_at + POST_VISIBILITY_DELAY
-
-
-def test_one_posted_without_an_answer_is_found(github: Sandbox, pull: PullRequest) -> None:
-    github.fail("create_check_run", Fault(FaultKind.APPLIED_THEN_RESET))
-    due = report_of(run(admit(pull))).due_at
-    assert due is not None
-    assert due - timezone.now() > POST_VISIBILITY_DELAY - timedelta(seconds=3)
-
-    assert report_check_runs() == {"reported": 1}
-    assert only_check_run(pull)["conclusion"] == "neutral"
-    assert len(only_check_run(pull)["annotations"]) == 3
-    assert (github.count("create_check_run"), github.count("update_check_run")) == (1, 0)
-
-
-def test_an_update_made_without_an_answer_is_not_repeated(github: Sandbox, pull: PullRequest) -> None:
-    github.fail("create_review", Fault(FaultKind.STATUS, status=403))
-    run(admit(pull, delivery_id="again"))
-    run(admit(pull, delivery_id="again"))
-    github.fail("update_check_run", Fault(FaultKind.APPLIED_THEN_RESET))
-
-    assert report_check_runs() == {"deferred": 1}
-    assert report_check_runs() == {"reported": 1}
-    assert len(only_check_run(pull)["annotations"]) == 3
-    assert github.count("update_check_run") == 1
-
-
 def test_an_answer_about_another_check_run_proves_nothing(github: Sandbox, pull: PullRequest) -> None:
     other = {"id": 5, "external_id": "1:0", "app": {"id": 1, "slug": "kodiai"}}
     github.fail("create_check_run", Fault(FaultKind.WRONG_JSON, body=other))
@@ -213,19 +179,6 @@ def test_a_process_that_lost_its_claim_posts_nothing(github: Sandbox, pull: Pull
             check_runs.post(client, slow, None, check_run_of(review))
 
     assert only_check_run(pull)["external_id"] == external_id(review)
-
-
-def test_one_that_another_process_has_claimed_is_not_posted(github: Sandbox, pull: PullRequest) -> None:
-    github.fail("create_check_run", Fault(FaultKind.STATUS, status=502))
-    review = run(admit(pull))
-    mine, other = report_of(review), report_of(review)
-    other.store(due_at=timezone.now() + timedelta(minutes=1))
-
-    with github_client.Client(review.repo, review.delivery.installation_id) as client, pytest.raises(LeaseLost):
-        check_runs.post(client, mine, None, check_run_of(review))
-
-    assert pull.repository.check_runs == []
-    assert report_of(review).due_at == other.due_at
 
 
 def test_one_unknown_to_a_restored_backup_is_found(github: Sandbox, pull: PullRequest) -> None:
@@ -279,18 +232,6 @@ def test_a_late_report_does_not_hide_that_of_a_later_run(github: Sandbox, pull: 
     assert only_check_run(pull)["external_id"] == external_id(
         Review.objects.get(delivery__event_type="pull_request.reopened")
     )
-
-
-def test_periodic_tasks_report_what_is_pending(
-    github: Sandbox, pull: PullRequest, capsys: pytest.CaptureFixture[str]
-) -> None:
-    github.fail("create_check_run", Fault(FaultKind.STATUS, status=502))
-    run(admit(pull))
-    end_waits()
-
-    call_command("maintain")
-
-    assert "check-runs: reported: 1, deferred: 0, abandoned: 0" in capsys.readouterr().out
 
 
 # Permission
