@@ -129,15 +129,3 @@ def test_a_forged_marker_does_not_stop_a_review(github: Sandbox, pull: PullReque
 
     assert run(delivery).conclusion == Conclusion.SUCCESS
     assert [posted["user"]["login"] for posted in pull.reviews] == ["mallory", "kodiai[bot]"]
-
-
-def test_a_run_that_goes_on_after_a_push_is_superseded(github: Sandbox, pull: PullRequest) -> None:
-    delivery = admit(pull)
-    github.fail("graphql", Fault(FaultKind.SECONDARY_LIMIT, retry_after=0))
-    run(delivery)
-    pull.push({"shop.py": "x = 1\n"})
-
-    review = run(delivery)
-
-    assert review.conclusion == Conclusion.SUPERSEDED
-    assert pull.reviews == []

@@ -15,7 +15,6 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from reviews.exceptions import LeaseLost
-from reviews.maintenance.recovery import sweep
 from reviews.models import Delivery, DeliveryStatus, Review
 from reviews.runs import lease, runner, turns
 from reviews.runs.lease import claim, renewed
@@ -27,7 +26,6 @@ from tests.support.kill_points import UNTIL_PUBLISHED
 from tests.support.runs import (
     admit,
     expire_leases,
-    meanwhile,
     process,
     queued_tasks,
     reschedule,
@@ -43,27 +41,20 @@ pytestmark = [pytest.mark.database, pytest.mark.django_db, pytest.mark.ops04, py
 
 
 def test_a_run_is_claimed_once_and_comes_with_its_delivery(
-    pull: PullRequest, django_assert_num_queries: Callable[[int], AbstractContextManager[object]]
+    pull: PullRequest, settings: Settings, django_assert_num_queries: Callable[[int], AbstractContextManager[object]]
 ) -> None:
     delivery = admit(pull)
+    lease_time = timedelta(seconds=settings.KODIAI_LEASE_SECONDS)
+    before = timezone.now()
 
     claimed = claim(delivery.pk, "one")
 
     assert claimed is not None
+    assert claimed.lease_expires_at is not None
+    assert before + lease_time <= claimed.lease_expires_at <= timezone.now() + lease_time
     with django_assert_num_queries(0):
         assert (claimed.delivery, claimed.delivery.status) == (delivery, DeliveryStatus.RUNNING)
     assert claim(delivery.pk, "two") is None
-
-
-def test_a_claim_lasts_for_one_lease(pull: PullRequest, settings: Settings) -> None:
-    lease_time = timedelta(seconds=settings.KODIAI_LEASE_SECONDS)
-    before = timezone.now()
-
-    claimed = claim(admit(pull).pk, "at work")
-
-    assert claimed is not None
-    assert claimed.lease_expires_at is not None
-    assert before + lease_time <= claimed.lease_expires_at <= timezone.now() + lease_time
 
 
 def test_a_stamp_changes_no_other_unclaimed_run(pull: PullRequest, repo: Repository) -> None:
@@ -106,11 +97,14 @@ def test_only_a_run_that_may_have_posted_is_claimed_late(
     assert (claim(delivery.pk, "early") is not None) is claimed
 
 
-def test_a_finished_run_is_not_claimed(pull: PullRequest) -> None:
+def test_a_finished_run_is_neither_claimed_nor_run_again(github: Sandbox, pull: PullRequest) -> None:
     delivery = admit(pull)
     run(delivery)
+    github.reset_calls()
 
     assert claim(delivery.pk, "late") is None
+    process(delivery.pk)
+    assert (github.count(), len(pull.reviews)) == (0, 1)
 
 
 def test_a_pull_request_has_one_claimed_run_at_a_time(pull: PullRequest) -> None:
@@ -121,7 +115,7 @@ def test_a_pull_request_has_one_claimed_run_at_a_time(pull: PullRequest) -> None
         claim(second.pk, "two")
 
 
-def test_a_run_comes_after_another_of_its_pull_request(pull: PullRequest) -> None:
+def test_a_run_comes_after_another_of_its_pull_request(pull: PullRequest, repo: Repository) -> None:
     first, second = admit(pull), admit(pull, "reopened")
     claimed = claim(first.pk, "one")
     assert claimed is not None
@@ -131,6 +125,8 @@ def test_a_run_comes_after_another_of_its_pull_request(pull: PullRequest) -> Non
     second.refresh_from_db()
     assert (second.status, second.review.attempts) == (DeliveryStatus.QUEUED, 0)
     assert sorted(task.delivery_pk for task in queued_tasks()) == [first.pk, second.pk, second.pk]
+    other = admit(repo.open_pull_request(changes={"b.py": "x = 1\n"}))
+    assert run(other).conclusion == Conclusion.SUCCESS, "of another pull request"
     run_review(claimed)
     assert run(second).conclusion == Conclusion.SUCCESS
 
@@ -150,25 +146,6 @@ def test_a_worker_that_lost_its_run_writes_nothing(pull: PullRequest) -> None:
     assert len(pull.reviews) == 1
     assert Review.objects.values().get(delivery=delivery) == before
     assert RateLimitEvent.objects.count() == Execution.objects.count() == 1
-
-
-def test_a_worker_that_lost_its_run_does_not_publish(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    delivery = admit(pull)
-    stale = claim(delivery.pk, "slow")
-    assert stale is not None
-
-    def be_taken_for_dead() -> None:
-        expire_leases()
-        sweep()
-
-    with monkeypatch.context() as patch:
-        meanwhile(patch, be_taken_for_dead)
-        with pytest.raises(LeaseLost):
-            run_review(stale)
-
-    assert pull.reviews == []
-    assert run(delivery).conclusion == Conclusion.SUCCESS
-    assert len(pull.reviews) == 1
 
 
 def renewing() -> list[threading.Thread]:
@@ -375,10 +352,3 @@ def test_a_wake_up_queues_no_delivery_that_is_done_meanwhile(
     runner.take_turn(second.pk)
 
     assert set(Delivery.objects.values_list("pk", "status")) == {(first.pk, "done"), (second.pk, "done")}
-
-
-def test_runs_of_other_pull_requests_go_on_beside_a_claimed_one(pull: PullRequest, repo: Repository) -> None:
-    assert claim(admit(pull).pk, "busy")
-    other = repo.open_pull_request(changes={"b.py": "x = 1\n"})
-
-    assert run(admit(other)).conclusion == Conclusion.SUCCESS

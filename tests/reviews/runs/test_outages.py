@@ -141,19 +141,8 @@ def test_an_outage_of_one_installation_is_no_other_s(github: Sandbox, pull: Pull
 
     assert run(admit(other)).conclusion == Conclusion.SUCCESS
     assert GitHubOutage.objects.get().installation_id == repo.installation_id
-
-
-@pytest.mark.database
-def test_an_outage_after_the_post_publishes_nothing_twice(github: Sandbox, pull: PullRequest) -> None:
-    github.fail("create_review", Fault(FaultKind.APPLIED_THEN_RESET))
-    delivery = admit(pull)
-
-    review = run(delivery)
-
-    assert (review.attempts, review.publishing_at is None) == (0, False)
-    assert wait_of(review) > 11, "until GitHub lists what it may have"
-    assert run(delivery).conclusion == Conclusion.SUCCESS
-    assert len(pull.reviews) == 1
+    process(admit(pull, "deleted", event="installation").pk)
+    assert not GitHubOutage.objects.exists(), "it ends with its installation"
 
 
 def test_an_outage_needs_no_cache(github: Sandbox, repo: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,12 +197,3 @@ def test_an_outage_that_nobody_met_for_an_hour_is_forgotten(client: Client) -> N
     GitHubOutage.objects.create(installation_id=1, since=long_ago, failed_at=long_ago, failed_run=1)
 
     assert client.get("/readyz").json()["github_unreachable_since"] is None
-
-
-def test_a_removed_installation_ends_its_outage(github: Sandbox, pull: PullRequest) -> None:
-    github.fail("*", AWAY, times=None)
-    run(admit(pull))
-
-    process(admit(pull, "deleted", event="installation").pk)
-
-    assert not GitHubOutage.objects.exists()

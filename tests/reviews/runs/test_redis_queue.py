@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-import django_rq
 import pytest
 from django.conf import settings
 from django.db import OperationalError
@@ -17,7 +16,7 @@ from reviews.runs.queues import enqueue
 from reviews.runs.queues.redis_settings import redis_queue
 from sandbox import PullRequest
 from telemetry.models import Conclusion
-from tests.support.runs import QueuedTask, admit, forget_tasks, queued_tasks
+from tests.support.runs import QueuedTask, admit, queued_tasks
 
 pytestmark = [
     pytest.mark.database,
@@ -34,36 +33,6 @@ def work(*, stop_requested: bool = False) -> None:
     if stop_requested:
         queue.stop()
     queue.work()
-
-
-def test_a_task_is_run_and_gone(pull: PullRequest) -> None:
-    delivery = admit(pull)
-
-    work()
-
-    assert Review.objects.get(delivery=delivery).conclusion == Conclusion.SUCCESS
-    # RQ's list of the queues that there are.
-    assert list(django_rq.get_connection().scan_iter()) == [b"rq:queues"]
-
-
-def test_a_task_whose_time_has_come_is_run(pull: PullRequest) -> None:
-    delivery = admit(pull)
-    forget_tasks()
-    tasks.process_delivery.using(run_after=timezone.now() - timedelta(seconds=1)).enqueue(delivery.pk)
-
-    work()
-
-    assert Review.objects.get(delivery=delivery).conclusion == Conclusion.SUCCESS
-
-
-def test_a_task_whose_time_has_not_come_waits(pull: PullRequest) -> None:
-    delivery = admit(pull)
-    forget_tasks()
-    tasks.process_delivery.using(run_after=timezone.now() + timedelta(hours=1)).enqueue(delivery.pk)
-
-    work()
-
-    assert [task.delivery_pk for task in queued_tasks()] == [delivery.pk]
 
 
 def test_a_task_that_meets_a_broken_database_waits_on(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,20 +58,6 @@ def test_a_task_that_cannot_be_understood_is_left_out(pull: PullRequest, caplog:
 
     assert "task failed" in caplog.text
     assert queued_tasks() == []
-
-
-def test_a_task_that_redis_threw_out_is_queued_again(pull: PullRequest, settings: Settings) -> None:
-    """Redis throws out keys when it is short of memory, or an operator does."""
-    delivery = admit(pull)
-    queue = django_rq.get_queue()
-    queue.connection.delete(f"{queue.job_class.redis_job_namespace_prefix}{delivery.task_id}")
-    settings.KODIAI_LEASE_SECONDS = -1
-
-    work()
-    assert sweep()["deliveries requeued"] == 1
-    work()
-
-    assert Review.objects.get(delivery=delivery).conclusion == Conclusion.SUCCESS
 
 
 def test_a_stopping_worker_takes_no_task(pull: PullRequest) -> None:
