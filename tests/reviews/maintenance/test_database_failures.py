@@ -139,17 +139,6 @@ def test_a_failure_after_the_end_changes_nothing(
     assert Execution.objects.get().conclusion == Conclusion.SUCCESS
 
 
-def test_a_failure_while_finishing_releases_the_claim(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    failing_once_at("finished_at", disk_full(), monkeypatch)
-    delivery = admit(pull)
-
-    review = run(delivery)
-
-    assert review.finished_at is None
-    assert_released(delivery)
-    assert_finishes_once(pull, delivery)
-
-
 def test_a_finished_run_is_not_released(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "record_execution", lambda **values: release())
 

@@ -1,11 +1,14 @@
 """Recovery after failures of workers and queue; a run uses an attempt only for its own faults."""
 
+import io
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
 from django.db import connection
 from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
@@ -13,7 +16,6 @@ from pytest_django import Settings
 
 from reviews import service, shutdown
 from reviews.github.facts import POST_VISIBILITY_DELAY
-from reviews.intake.inbox import requeue
 from reviews.maintenance.recovery import flush_outbox, sweep
 from reviews.models import Delivery, DeliveryStatus, Review
 from reviews.redaction import storable
@@ -86,24 +88,6 @@ def test_only_a_dead_workers_queue_row_is_closed(pull: PullRequest, settings: Se
 # A failed attempt
 
 
-def test_another_failure_uses_an_attempt_and_is_kept(
-    pull: PullRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settings.KODIAI_MAX_ATTEMPTS = 2
-    delivery = admit(pull)
-
-    def fail(*args: object) -> None:
-        raise ValueError("a \0 in the message")
-
-    monkeypatch.setattr(service, "analyse", fail)
-    run(delivery)
-    review = run(delivery)
-
-    assert (review.conclusion, review.delivery.status) == (Conclusion.ERROR, DeliveryStatus.FAILED)
-    assert review.conclusion_reason.startswith("abandoned after 2 attempts: ValueError: a \N{REPLACEMENT CHARACTER} in")
-    assert "in fail" in review.delivery.failure
-
-
 def test_every_database_takes_what_is_stored_of_a_failure() -> None:
     assert storable("NUL \0, half a pair \ud800, a smile \U0001f600") == (
         "NUL \N{REPLACEMENT CHARACTER}, half a pair \N{REPLACEMENT CHARACTER}, a smile \U0001f600"
@@ -111,22 +95,6 @@ def test_every_database_takes_what_is_stored_of_a_failure() -> None:
 
 
 # A post whose outcome is not known
-
-
-def test_a_requeued_run_that_may_have_posted_waits_too(github: Sandbox, pull: PullRequest, settings: Settings) -> None:
-    settings.KODIAI_MAX_ATTEMPTS = 1
-    delivery = admit(pull)
-    github.fail("create_review", Fault(FaultKind.APPLIED_THEN_REPLACED))
-    assert run(delivery).conclusion == Conclusion.ERROR
-    before = timezone.now()
-
-    assert requeue(delivery)
-
-    review = Review.objects.get(delivery=delivery)
-    assert review.deferred_until is not None
-    assert review.deferred_until >= before + POST_VISIBILITY_DELAY
-    assert claim(delivery.pk, "early") is None
-    assert_finishes_once(pull, delivery)
 
 
 def test_a_run_that_may_have_posted_waits_before_a_retry(github: Sandbox, pull: PullRequest) -> None:
@@ -238,3 +206,46 @@ def test_a_changing_claim_stops_no_other_event(pull: PullRequest, monkeypatch: p
 
     assert flush_outbox() == 1
     assert RateLimitEvent.objects.count() == 2
+
+
+# manage.py recover
+
+
+@pytest.fixture
+def failed(github: Sandbox, pull: PullRequest, settings: Settings) -> Delivery:
+    settings.KODIAI_MAX_ATTEMPTS = 1
+    delivery = admit(pull, delivery_id="failed-1")
+    github.fail("pull", Fault(FaultKind.WRONG_JSON), times=3)
+    assert run(delivery).delivery.status == DeliveryStatus.FAILED
+    return delivery
+
+
+def recover(*arguments: str) -> str:
+    output = io.StringIO()
+    call_command("recover", *arguments, stdout=output)
+    return output.getvalue()
+
+
+def test_it_lists_failures_with_their_tracebacks(failed: Delivery, pull: PullRequest) -> None:
+    output = recover()
+
+    assert "Failed: failed-1 pull_request.opened of octo/demo#1: abandoned after 1 attempts: Unavailable: " in output
+    assert "manage.py recover --failed" in output
+    failed.refresh_from_db()
+    assert failed.failure.startswith("Traceback (most recent call last):")
+    assert "reviews.github.errors.Unavailable: GitHub's answer to GET" in failed.failure
+
+
+@pytest.mark.parametrize("arguments", [["--failed"], ["failed-1"]])
+def test_it_queues_failed_deliveries_again(failed: Delivery, pull: PullRequest, arguments: list[str]) -> None:
+    assert "failed-1 pull_request.opened: requeued" in recover(*arguments)
+    assert run(failed).conclusion == "success"
+    assert "not requeued: it is done" in recover("failed-1")
+    assert len(pull.reviews) == 1
+
+
+def test_an_unknown_id_is_an_error_and_queues_nothing(failed: Delivery) -> None:
+    with pytest.raises(CommandError, match=r"Not in the inbox: unheard-of\. Nothing was requeued\."):
+        recover("failed-1", "unheard-of")
+    failed.refresh_from_db()
+    assert failed.status == DeliveryStatus.FAILED

@@ -127,6 +127,7 @@ def test_maintain_prints_what_each_task_did(pull: PullRequest) -> None:
     assert "sweep: runs rescheduled: 0, deliveries requeued: 0, tasks of dead workers ended: 0\n" in output.getvalue()
     assert "pending-telemetry: rows recorded: 0\n" in output.getvalue()
     assert "retention: old tasks removed: 0, deliveries removed: 0\n" in output.getvalue()
+    assert "check-runs: reported: 0, deferred: 0, abandoned: 0" in output.getvalue()
 
 
 @pytest.mark.usefixtures("only")

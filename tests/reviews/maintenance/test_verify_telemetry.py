@@ -230,35 +230,23 @@ def test_a_cache_that_confuses_queries_is_a_violation(review: Review, monkeypatc
 # No violations
 
 
-def test_a_pending_row_is_reported_and_no_violation(review: Review) -> None:
-    RateLimitEvent.objects.filter(delivery_id="d-1").delete()
-    Review.objects.filter(**IDENTITY).update(rate_limit_event_recorded_at=None)
-
-    assert "pending, to be recorded in the next round: rate_limit_events 1; " in evidence("complete")
-
-
-def test_runs_that_need_no_row_are_reported(review: Review) -> None:
+def test_what_is_no_violation_is_counted(review: Review) -> None:
+    pending = finished_run()
+    RateLimitEvent.objects.filter(delivery_id=pending.delivery.delivery_id).delete()
+    Review.objects.filter(pk=pending.pk).update(rate_limit_event_recorded_at=None)
     finished_run(telemetry_enabled=False)
     finished_run(enriched_at=None, loaded_at=None, conclusion=Conclusion.SKIPPED, published_at=None, analysed_at=None)
-
-    found = evidence("complete")
-
-    assert "1 runs of repositories that turned telemetry off" in found
-    assert "1 runs that ended before enrichment" in found
-
-
-def test_rows_that_no_run_wrote_are_no_violation(review: Review) -> None:
     RateLimitEventFactory(delivery_id=None)  # of a local run
     RateLimitEventFactory(delivery_id=None, legacy_delivery_id="d-1", cache_hit_rate=0.9)  # adopted
     RateLimitEventFactory(delivery_id="legacy", degradation_path="some-legacy-path")
-
-    assert "rate_limit_events: 3 rows with an identity, 1 without (no webhook), 1 duplicates" in evidence("unique")
-
-
-def test_a_row_from_before_its_run_stands(review: Review) -> None:
     long_ago = timezone.now() - timedelta(days=1)
     RateLimitEvent.objects.filter(delivery_id="d-1").update(created_at=long_ago, cache_hit_rate=0.9)
 
+    complete = evidence("complete")
+    assert "pending, to be recorded in the next round: rate_limit_events 1; " in complete
+    assert "1 runs of repositories that turned telemetry off" in complete
+    assert "1 runs that ended before enrichment" in complete
+    assert "rate_limit_events: 3 rows with an identity, 1 without (no webhook), 1 duplicates" in evidence("unique")
     assert "1 rows were there before their run began, and stand" in evidence("first-write")
 
 
