@@ -12,7 +12,6 @@ from reviews.github.app import AppClient
 from reviews.github.errors import NotConfigured, RateLimited, Unavailable
 from reviews.github.schemas import HookDelivery
 from sandbox import Fault, FaultKind, PullRequest, Sandbox, webhook_payload
-from tests.support.waiting import time_out_at_faults
 
 EVER = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -84,14 +83,6 @@ def test_listing_is_retried_and_redelivering_is_not(github: Sandbox, pull: PullR
     with AppClient() as app, pytest.raises(Unavailable):
         app.redeliver(delivery.id)
     assert (github.count("hook_deliveries"), github.count("redeliver")) == (3, 1)
-
-
-def test_a_silent_server_is_waited_for_until_the_timeout(github: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    time_out_at_faults(github, monkeypatch)
-    github.fail("hook_deliveries", Fault(FaultKind.TIMEOUT), times=None)
-
-    with pytest.raises(Unavailable, match="ReadTimeout"):
-        listed()
 
 
 @pytest.mark.parametrize(
