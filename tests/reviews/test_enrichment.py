@@ -34,13 +34,9 @@ def reported(pull: PullRequest) -> tuple[float, int, int, str]:
     return values
 
 
-def test_an_answer_of_search_is_a_miss(github: Sandbox, pull: PullRequest) -> None:
+def test_a_known_author_tier_costs_no_lookup_and_is_no_hit(github: Sandbox, pull: PullRequest) -> None:
     assert reported(pull) == (0.0, 0, 0, "none")
     assert github.count("search") == 1
-
-
-def test_a_known_author_tier_costs_no_lookup_and_is_no_hit(github: Sandbox, pull: PullRequest) -> None:
-    reported(pull)
 
     assert reported(pull) == (0.0, 0, 0, "none")
     assert github.count("search") == 1

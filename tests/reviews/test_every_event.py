@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from sandbox import PullRequest, Repository, Sandbox, add_comment, create_merge_group
+from sandbox import PullRequest, Sandbox, add_comment
 from tests.support.shop import AFTER, BEFORE
 from tests.support.verdicts import send, verdict
 
@@ -91,14 +91,3 @@ def test_every_event_leaves_an_answer(github: Sandbox, story: list[tuple[Event, 
     for number, (happen, answer) in enumerate(story):
         happen(pull)
         assert answer in (None, verdict(pull)), f"after event {number}"
-
-
-@pytest.mark.parametrize("again", [None, "check_run", "check_suite"])
-def test_a_merge_group_has_an_answer(repo: Repository, again: str | None) -> None:
-    group = create_merge_group(repo.open_pull_request(changes={"shop.py": AFTER}))
-    send(group, "checks_requested", "merge_group")
-    if again:
-        send(group, "rerequested", again)
-    send(group, "destroyed", "merge_group")
-
-    assert verdict(group) == "neutral"

@@ -8,7 +8,7 @@ from pytest_django import Settings
 from reviews.models import Delivery, DeliveryStatus, Review
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
 from telemetry.models import Conclusion
-from tests.support.runs import end_waits, forget_memory, process
+from tests.support.runs import end_waits, process
 from tests.support.shop import AFTER
 from tests.support.verdicts import receive, send, verdict, work
 
@@ -100,15 +100,3 @@ def test_threads_stay_open_where_it_is_not_granted(
     assert verdict(pull) == ("success" if checks == "granted" else "pending")
     refused = [call for call in github.calls if call.route == "installation_token" and call.status == 422]
     assert len(refused) == 1
-
-
-def test_what_is_granted_later_is_used(github: Sandbox, repo: Repository, settings: Settings) -> None:
-    settings.KODIAI_RESOLVE_THREADS = True
-    pull = repo.open_pull_request(changes={"shop.py": AFTER})
-    send(pull, "opened")
-    github.permissions["contents"] = "write"
-    forget_memory()
-    pull.push({"shop.py": "x = 1\n"})
-    send(pull, "synchronize")
-
-    assert all(thread.resolved_by for thread in pull.threads)

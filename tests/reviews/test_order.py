@@ -84,14 +84,6 @@ def test_a_late_older_push_does_not_supersede_the_newest(pull: PullRequest, monk
     assert len(pull.reviews) == 1
 
 
-def test_an_older_push_reviews_the_newest_head(pull: PullRequest) -> None:
-    older = admit(pull)
-    pull.push({"shop.py": "x = 1\n"})
-
-    assert run(older).conclusion == Conclusion.SUCCESS
-    assert pull.reviews[0]["commit_id"] == pull.head_sha
-
-
 @pytest.mark.ops04
 def test_a_newer_head_supersedes_a_run_that_waits(pull: PullRequest) -> None:
     old = admit(pull)

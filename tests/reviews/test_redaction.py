@@ -41,9 +41,11 @@ def test_own_secrets_are_redacted_however_they_are_written(settings: Settings, w
     assert callable(written)
     settings.SECRET_KEY = ODD
     settings.KODIAI_GITHUB_WEBHOOK_SECRET = ["first-secret", "second-secret"]
+    settings.KODIAI_LLM_API_KEY = "a-key-of-no-known-form"
 
     assert redact(f"a {written(ODD)} b") == f"a {REDACTED} b"
     assert redact("first-secret, second-secret") == f"{REDACTED}, {REDACTED}"
+    assert redact("with a-key-of-no-known-form") == f"with {REDACTED}"
 
 
 def test_one_line_of_the_private_key_is_taken_out(settings: Settings) -> None:

@@ -31,10 +31,11 @@ def thread_on(pull: PullRequest, rule: str) -> int:
 # Repositories
 
 
-@pytest.mark.parametrize("name", NEW_NAMES)
+@pytest.mark.parametrize("name", [*NEW_NAMES, "octo/demo"])
 def test_nothing_is_said_twice_after_a_rename(github: Sandbox, pull: PullRequest, name: str) -> None:
+    """Of the repository, or of the App."""
     run(admit(pull))
-    github.rename_repository(pull.repository, name)
+    github.rename_app("kodiai-too") if name == "octo/demo" else github.rename_repository(pull.repository, name)
     pull.repository.roles["mona"] = "write"
     review = push(pull)
 
@@ -117,15 +118,6 @@ def test_rows_without_an_id_are_known_by_name(pull: PullRequest) -> None:
 
 
 # The App
-
-
-def test_a_renamed_app_knows_its_own_reviews(github: Sandbox, pull: PullRequest) -> None:
-    run(admit(pull))
-    github.rename_app("kodiai-too")
-    push(pull, {"shop.py": AFTER.replace("import os\n", "")})
-
-    assert (len(pull.reviews), len(pull.review_comments)) == (1, 3)
-    assert [comment["body"].startswith(RESOLVED) for comment in pull.review_comments].count(True) == 1
 
 
 def test_a_stranger_with_the_former_name_is_not_trusted(github: Sandbox, pull: PullRequest) -> None:

@@ -2,11 +2,15 @@
 
 import io
 import json
+import re
 from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import call_command
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from reviews.engines import llm
@@ -15,6 +19,7 @@ from reviews.maintenance.finding_outcomes import follow_findings
 from reviews.models import CountedUntil, IgnoredFinding, ReportedFinding
 from reviews.publishing.rule_statistics import RuleStatistics, statistics_of_rules, wilson
 from sandbox import PullRequest
+from tests.kodiai.test_pages import needs_nothing_forbidden
 from tests.support.factories import IgnoredFindingFactory, ReportedFindingFactory, ThumbsDownFactory
 from tests.support.runs import admit, run
 from tests.support.shop import AFTER
@@ -73,24 +78,16 @@ def test_what_could_not_be_read_is_not_fixed(pull: PullRequest) -> None:
     assert outcomes()["F401"] == (False, False)
 
 
-def test_a_thread_that_a_person_resolved_is_noted(pull: PullRequest) -> None:
+def test_a_resolved_thread_is_noted_and_ignored_is_not_fixed(pull: PullRequest) -> None:
     review(pull, action="opened")
     thread = next(thread for thread in pull.threads if "F821" in thread.first["body"])
     thread.resolved_by = "mona"
-
-    review(pull, AFTER + "\n\nmore = 1\n")
-
-    assert outcomes() == {"F401": (False, False), "F821": (False, True), "B033": (False, False)}
-
-
-def test_an_ignored_finding_is_not_fixed(pull: PullRequest) -> None:
-    review(pull, action="opened")
     row = ReportedFinding.objects.get(rule="F401")
     IgnoredFindingFactory(repo=row.repo, repo_id=row.repo_id, content_hash=row.fingerprint[:24], rule="F401")
 
     review(pull, AFTER + "\n\nmore = 1\n")
 
-    assert outcomes()["F401"] == (False, False)
+    assert outcomes() == {"F401": (False, False), "F821": (False, True), "B033": (False, False)}
 
 
 def test_a_report_is_read_once(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,23 +107,6 @@ def test_a_report_is_read_once(pull: PullRequest, monkeypatch: pytest.MonkeyPatc
 
 
 # How rules are judged
-
-
-def test_each_rule_is_summed_up_in_all_and_by_repository() -> None:
-    moment = timezone.now()
-    ReportedFindingFactory.create_batch(3, fixed_at=moment)
-    ReportedFindingFactory(resolved_at=moment, repo="acme/api", severity="major")
-    ReportedFindingFactory(rule="F821", reported_at=moment - timedelta(days=100))
-    IgnoredFindingFactory(rule="F401")
-    ThumbsDownFactory(rule="F401", repo="acme/api")
-
-    (rule,) = now()
-    (here,) = now(repo="acme/api")
-
-    assert (rule.rule, rule.reported, rule.fixed, rule.resolved, rule.severity) == ("F401", 4, 3, 1, "major")
-    assert (rule.ignored, rule.disliked) == (1, 1)
-    assert (here.reported, here.fixed, here.resolved, here.ignored, here.disliked) == (1, 0, 1, 0, 1)
-    assert [rule.rule for rule in now(days=366)] == ["F401", "F821"]
 
 
 @pytest.mark.parametrize(
@@ -181,3 +161,68 @@ def test_the_command_and_the_api_show_the_same(pull: PullRequest) -> None:
     ]
     assert client.get("/api/v1/aggregates/rules/?days=367").status_code == 400
     assert not IgnoredFinding.objects.exists(), "a proposal changes nothing"
+
+
+# The page of the admin
+
+
+RULES = "/admin/reviews/reportedfinding/rules/"
+
+
+def shown(client: Client, query: str = "") -> dict[str, list[str]]:
+    """The cells of each rule, by its name."""
+    page = client.get(f"{RULES}{query}").content.decode()
+    (body,) = re.findall(r"<tbody>(.*?)</tbody>", page, re.DOTALL) or [""]
+    rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL) for row in body.split("<tr>")[1:]]
+    return {cells[0]: [re.sub(r"<[^>]+>", "", cell) for cell in cells[1:]] for cells in rows}
+
+
+def test_each_rule_has_its_figures_in_all_or_one_repository(admin_client: Client) -> None:
+    moment = timezone.now()
+    ReportedFindingFactory.create_batch(3, fixed_at=moment)
+    ReportedFindingFactory(resolved_at=moment, repo="acme/api", severity="major")
+    ReportedFindingFactory(rule="F821", reported_at=moment - timedelta(days=100))
+    IgnoredFindingFactory(rule="F401")
+    ThumbsDownFactory(rule="F401", repo="acme/api")
+
+    assert shown(admin_client) == {
+        "F401": ["ruff", "major", "4", "3", "1", "1", "1", "75 % 30 % to 95 %", "50 % 15 % to 85 %", ""]
+    }
+    assert shown(admin_client, "?repo=acme/api")["F401"][2:7] == ["1", "0", "1", "0", "1"]
+    assert shown(admin_client, "?days=7")["F401"][2] == "4"
+    assert shown(admin_client, "?days=30&repo=acme/none") == {}
+    assert set(shown(admin_client, "?days=x")) == {"F401"}
+
+
+def test_a_proposal_is_shown_and_said_to_change_nothing(admin_client: Client) -> None:
+    ReportedFindingFactory.create_batch(60)
+    ReportedFindingFactory.create_batch(60, rule="generic-api-key", engine="secrets", severity="major")
+    ReportedFindingFactory.create_batch(60, rule="F821", fixed_at=timezone.now())
+
+    page = admin_client.get(RULES).content.decode()
+
+    assert {rule: cells[-1] for rule, cells in shown(admin_client).items()} == {
+        "F401": "info",
+        "generic-api-key": "",
+        "F821": "",
+    }
+    assert "Nothing changes by itself." in page
+    assert "Never proposed: rules about security" in page
+
+
+def test_hostile_names_are_text_and_queries_stay_few(admin_client: Client) -> None:
+    attack = "\"'><script>alert(1)</script>"
+    ReportedFindingFactory(rule=attack, engine=attack, repo=attack)
+
+    with CaptureQueriesContext(connection) as few:
+        answer = admin_client.get(RULES, {"repo": attack})
+    for number in range(20):
+        ReportedFindingFactory(rule=f"rule-{number}", repo=f"acme/{number}")
+    with CaptureQueriesContext(connection) as many:
+        admin_client.get(RULES)
+
+    page = answer.content.decode()
+    assert "<script>alert" not in page
+    assert page.count("&lt;script&gt;alert(1)") >= 4
+    needs_nothing_forbidden(answer)
+    assert len(many) <= len(few) <= 8

@@ -40,25 +40,6 @@ def test_a_delivery_becomes_one_review_and_one_row_each(pull: PullRequest) -> No
     assert (execution.conclusion, execution.pr_author, execution.model) == ("success", "mona", "analyzers")
 
 
-def test_a_delivery_that_was_run_is_not_run_again(github: Sandbox, pull: PullRequest) -> None:
-    delivery = admit(pull)
-    run(delivery)
-    github.reset_calls()
-
-    process(delivery.pk)
-
-    assert github.count() == 0
-    assert len(pull.reviews) == 1
-
-
-def test_a_comment_that_mentions_the_app_gets_a_review(pull: PullRequest) -> None:
-    delivery = admit(pull, "created", event="issue_comment", comment_body="@kodiai please review", commenter="octocat")
-
-    assert run(delivery).conclusion == Conclusion.SUCCESS
-    assert event_of(delivery).event_type == "issue_comment.created"
-    assert len(pull.reviews) == 1
-
-
 @pytest.mark.parametrize("what", ["closed", "gone"])
 def test_a_closed_pull_request_is_skipped_without_an_event(github: Sandbox, pull: PullRequest, what: str) -> None:
     delivery = admit(pull)
@@ -71,6 +52,8 @@ def test_a_closed_pull_request_is_skipped_without_an_event(github: Sandbox, pull
 
     assert review.conclusion == Conclusion.SKIPPED
     assert review.delivery.status == DeliveryStatus.DONE
+    check_runs = [(run["conclusion"], run["output"]["title"]) for run in pull.repository.check_runs]
+    assert check_runs == ([("skipped", "Not reviewed")] if what == "closed" else [])
     assert not RateLimitEvent.objects.exists()
     assert flush_outbox() == 0
     assert execution_of(delivery).conclusion == "skipped"
@@ -217,27 +200,22 @@ def test_the_calls_to_github_do_not_grow_with_the_files(github: Sandbox, repo: R
         ("CONTRIBUTOR", 2, AuthorTier.REGULAR, 1),
         ("COLLABORATOR", 9, AuthorTier.REGULAR, 1),
         ("NONE", 10, AuthorTier.CORE, 1),
+        # Search is exhausted.
+        ("COLLABORATOR", None, AuthorTier.REGULAR, 1),
+        ("CONTRIBUTOR", None, AuthorTier.REGULAR, 1),
+        ("NONE", None, AuthorTier.FIRST_TIME, 1),
     ],
 )
 def test_the_tier_comes_from_association_or_merged_work(
-    github: Sandbox, repo: Repository, association: str, merged: int, tier: AuthorTier, asked: int
+    github: Sandbox, repo: Repository, association: str, merged: int | None, tier: AuthorTier, asked: int
 ) -> None:
-    github.merged_pull_requests["octo/demo", "mona"] = merged
+    if merged is None:
+        github.limits["search"].exhaust(reset_in=60)
+    else:
+        github.merged_pull_requests["octo/demo", "mona"] = merged
     with Client("octo/demo", repo.installation_id) as client:
         assert enrich(client, repo="octo/demo", author="mona", association=association).author_tier == tier
     assert github.count("search") == asked
-
-
-@pytest.mark.parametrize(
-    ("association", "tier"),
-    [("COLLABORATOR", AuthorTier.REGULAR), ("CONTRIBUTOR", AuthorTier.REGULAR), ("NONE", AuthorTier.FIRST_TIME)],
-)
-def test_the_tier_is_the_associations_without_search(
-    github: Sandbox, repo: Repository, association: str, tier: AuthorTier
-) -> None:
-    github.limits["search"].exhaust(reset_in=60)
-    with Client("octo/demo", repo.installation_id) as client:
-        assert enrich(client, repo="octo/demo", author="mona", association=association).author_tier == tier
 
 
 def test_one_id_with_two_events_is_two_runs_with_two_rows(pull: PullRequest) -> None:

@@ -1,11 +1,13 @@
-"""One head commit in several open pull requests: its check run speaks for the worst of them."""
+"""One head commit and several verdicts: of several open pull requests, or of one with another base."""
 
 import pytest
 
-from reviews.models import CheckRunReport, Delivery
+from reviews.models import CheckRunReport, Delivery, Review
 from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
+from telemetry.models import Conclusion
 from tests.support.kill_points import Points
-from tests.support.runs import end_waits, process
+from tests.support.published import check_reported_once
+from tests.support.runs import end_waits, kill_at, process, resume
 from tests.support.shop import AFTER, BEFORE
 from tests.support.verdicts import receive, send, summary, verdict, work
 
@@ -14,9 +16,11 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def repo(github: Sandbox) -> Repository:
-    """A repository whose main branch has a gate, and whose dev branch has none."""
+    """A repository with a gate on main, and none on dev, which has one more change."""
     repo = github.create_repository("octo/demo", files={"shop.py": BEFORE})
+    repo.roles["mona"] = "write"
     repo.branches["dev"] = repo.head_sha
+    repo.commit({"more.py": "x = 1\n"}, branch="dev")
     repo.commit({".kodiai.yml": "check: {fail_on: minor}\n"})
     return repo
 
@@ -33,24 +37,17 @@ def free(gated: PullRequest) -> PullRequest:
     return gated.repository.open_pull_request(base_ref="dev", head_sha=gated.head_sha)
 
 
-def test_a_later_verdict_does_not_hide_a_failure(gated: PullRequest, free: PullRequest) -> None:
-    send(gated, "opened")
-    assert verdict(gated) == "failure"
-    send(free, "opened")
+@pytest.mark.parametrize("failure_first", [True, False])
+def test_no_verdict_hides_a_failure(gated: PullRequest, free: PullRequest, failure_first: bool) -> None:
+    first, second = (gated, free) if failure_first else (free, gated)
+    send(first, "opened")
+    assert verdict(first) == ("failure" if failure_first else "neutral")
+    send(second, "opened")
 
     assert verdict(gated) == "failure"
     assert summary(free).startswith(f"#{gated.number}: 3 findings")
     assert f"- #{gated.number} into main fails: 3 findings" in summary(free)
     assert f"- #{free.number} into dev passes: 3 findings" in summary(free)
-
-
-def test_a_failure_that_comes_later_is_shown(gated: PullRequest, free: PullRequest) -> None:
-    send(free, "opened")
-    assert verdict(free) == "neutral"
-    send(gated, "opened")
-
-    assert verdict(free) == "failure"
-    assert summary(free).startswith(f"#{gated.number}: 3 findings")
 
 
 @pytest.mark.sampled(2)
@@ -144,3 +141,73 @@ def test_github_away_while_it_asks_defers_the_report(github: Sandbox, gated: Pul
     work()
 
     assert verdict(free) == "failure"
+
+
+# A pull request with a new base branch: reviewed against it, although the head stays the same
+
+
+def retarget(gated: PullRequest, base: str, **also: object) -> None:
+    gated.retarget(base)
+    gated.changes |= also
+    send(gated, "edited")
+
+
+def test_the_verdict_follows_the_base(gated: PullRequest) -> None:
+    send(gated, "opened")
+    assert verdict(gated) == "failure"
+    retarget(gated, "dev")
+    assert verdict(gated) == "neutral"
+    retarget(gated, "main", title={"from": "Old"})
+    assert verdict(gated) == "failure"
+
+    assert [review.base_ref for review in Review.objects.order_by("pk")] == ["main", "dev", "main"]
+    assert len(gated.threads) == 3
+    check_reported_once([gated])
+
+
+@pytest.mark.parametrize("point", ["loaded_at", "analysed_at"])
+def test_a_run_against_the_old_base_publishes_nothing(
+    gated: PullRequest, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    receive(gated, "opened")
+
+    def change() -> None:
+        gated.retarget("dev")
+        receive(gated, "edited")
+
+    Points(monkeypatch).plan(point, change)
+    work()
+
+    assert [review.conclusion for review in Review.objects.order_by("pk")] == [
+        Conclusion.SUPERSEDED,
+        Conclusion.SUCCESS,
+    ]
+    assert (verdict(gated), len(gated.reviews)) == ("neutral", 1)
+
+
+def test_an_interrupted_run_against_the_old_base_ends(gated: PullRequest) -> None:
+    receive(gated, "opened")
+    delivery = Delivery.objects.get()
+    kill_at("loaded_at", delivery)
+    gated.retarget("dev")
+
+    assert resume(delivery).conclusion_reason == "the base branch is now dev"
+
+
+def test_triggers_do_not_keep_an_old_verdict(repo: Repository) -> None:
+    repo.commit({".kodiai.yml": "triggers: {actions: [opened]}\ncheck: {fail_on: minor}\n"})
+    gated = repo.open_pull_request(changes={"shop.py": AFTER}, base_ref="dev")
+    send(gated, "opened")
+    assert verdict(gated) == "neutral"
+    retarget(gated, "main")
+
+    assert verdict(gated) == "failure"
+
+
+def test_another_request_follows_the_new_base(gated: PullRequest) -> None:
+    """GitHub's events come in any order: a review is requested of somebody else before the edit arrives."""
+    send(gated, "opened")
+    gated.retarget("dev")
+    send(gated, "review_requested", requested_reviewer="octocat")
+
+    assert verdict(gated) == "neutral"
