@@ -49,7 +49,6 @@ def test_figures_are_those_of_the_range() -> None:
     found = figures(read_range({}))
 
     runs, limits = found.runs, found.limits
-    assert limits is not None
     assert (runs.deliveries, runs.ignored, runs.runs) == (4, 1, 3)
     assert runs.conclusions == {"success": 2, "partial": 1}
     assert (runs.p50, runs.measured) == (8.0, 3)
@@ -84,7 +83,6 @@ def test_what_waits_fails_and_is_pending_now() -> None:
     assert now.failures[0].last > now.failures[0].first
     assert now.failures[1].reason == "abandoned"
     assert (now.pending_events, now.pending_executions, len(now.outages)) == (1, 1, 1)
-    assert now.pending_since is not None
     assert now.pending_since < hours_ago(4.5)
 
 

@@ -1,17 +1,12 @@
 """Health, readiness and system checks."""
 
-from datetime import timedelta
-
 import pytest
 from django.core.checks import run_checks
 from django.db import OperationalError, connection
 from django.test import Client
-from django.utils import timezone
 from pytest_django import Settings
 
 from kodiai import health
-from reviews.models import DeliveryStatus
-from tests.support.factories import DeliveryFactory
 
 pytestmark = pytest.mark.database
 
@@ -40,15 +35,6 @@ def test_it_is_ready_when_migrated_with_nothing_waiting(client: Client) -> None:
         "github": "ok",
         "github_unreachable_since": None,
     }
-
-
-@pytest.mark.django_db
-def test_the_age_of_the_queue_leaves_out_deferred_deliveries(client: Client) -> None:
-    now = timezone.now()
-    for due in (now - timedelta(seconds=90), now - timedelta(seconds=10), now + timedelta(hours=1)):
-        DeliveryFactory(status=DeliveryStatus.QUEUED, queued_at=due)
-
-    assert 90 <= client.get("/readyz").json()["oldest_waiting_seconds"] < 120
 
 
 @pytest.mark.django_db

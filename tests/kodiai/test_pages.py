@@ -1,7 +1,6 @@
 """Security headers and error pages: a strict policy that every page holds, and errors that reveal nothing."""
 
 import json
-import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from typing import Any
@@ -143,14 +142,6 @@ def test_an_error_page_reveals_nothing(db: None, monkeypatch: pytest.MonkeyPatch
         if word in said
     ]
     needs_nothing_forbidden(answer)
-
-
-def test_the_page_of_the_api_loads_only_files_of_this_server(client: Client) -> None:
-    page = client.get("/api/").content.decode()
-    files = re.findall(r'(?:src|href)="([^"]+)"', page)
-
-    assert len(files) == 4
-    assert [client.get(file).status_code for file in files] == [200] * 4
 
 
 def test_a_foreign_host_name_is_refused_before_anything_is_done(client: Client, settings: Settings) -> None:

@@ -34,7 +34,6 @@ def test_the_command_prints_settings_and_stops_on_sigterm() -> None:
     command = bound(sys.executable, "-m", "sandbox", "--port", "0")
     root = Path(__file__).parents[2]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root) as process:
-        assert process.stdout is not None
         lines = [process.stdout.readline().strip() for _ in range(6)]
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE) == 0

@@ -32,20 +32,13 @@ from tests.telemetry.legacy import (
     make_empty,
     make_legacy,
 )
-from tests.telemetry.stores import Store, migrated_store
+from tests.telemetry.stores import Store
 
 pytestmark = [pytest.mark.database, pytest.mark.ops04]
 
 TABLES = ("rate_limit_events", "executions")
 NO_SUCH_TABLE = (sqlite3.OperationalError, psycopg.errors.UndefinedTable)
 LEGACY_FILE = Path(__file__).parents[3] / "shared/data/legacy-telemetry.sqlite3"
-
-
-@pytest.fixture
-def own_store(tmp_path: Path, django_db_blocker: Any) -> Iterator[Store]:
-    """The telemetry store of this installation: empty, and migrated."""
-    with django_db_blocker.unblock(), migrated_store(tmp_path) as store:
-        yield store
 
 
 @pytest.fixture

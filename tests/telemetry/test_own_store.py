@@ -27,12 +27,6 @@ def _any_database(django_db_blocker: Any) -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def own_store(tmp_path: Path) -> Iterator[Store]:
-    with migrated_store(tmp_path) as store:
-        yield store
-
-
 @contextmanager
 def store_that_never_answers() -> Iterator[None]:
     """A server that takes connections and says nothing. At the end it hangs up."""
@@ -58,8 +52,6 @@ def errors(caplog: pytest.LogCaptureFixture) -> list[Any]:
 
 def test_rows_are_stored_there_once_and_returned(own_store: Store) -> None:
     event, execution = record_rate_limit_event(**event_values()), record_execution(**execution_values())
-    assert event is not None
-    assert execution is not None
 
     assert record_rate_limit_event(**event_values(retry_attempts=9)) == event
     assert own_store.fetch("SELECT id, repo FROM rate_limit_events") == [(event.pk, "acme/web")]
