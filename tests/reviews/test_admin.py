@@ -1,4 +1,4 @@
-"""Deliveries and runs in the admin: read, searched, and requeued where they failed."""
+"""Deliveries and runs in the admin: read, searched, and requeued where they failed; hostile text is text."""
 
 import pytest
 from django.db import connection

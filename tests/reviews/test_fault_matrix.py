@@ -210,7 +210,6 @@ def _live(github: Sandbox, delivery: Delivery) -> list[str]:
 
 def _let_time_pass(review: Review) -> None:
     """As if the run's time had come: limits that were known are over, and it has been deferred for longer."""
-    assert review.deferred_until is not None
     cache.clear()
     if review.deferred_since is not None:
         waited = max(review.deferred_until - timezone.now(), timedelta())
@@ -269,7 +268,6 @@ def _outcome(github: Sandbox, review: Review, call: Call) -> str:
     if call.follow_up:
         gone = any(comment["body"].startswith(RESOLVED) for comment in pull_of(review, github).review_comments)
         ways.append("comment marked as gone" if gone else "thread left as it was")
-    assert review.report is not None
     if review.report["left_out"]:
         ways.append(f"{len(review.report['left_out'])} file left out")
     if review.report["config_problems"]:

@@ -77,12 +77,6 @@ def test_waiting_runs_end_with_the_event(github: Sandbox, pull: PullRequest, los
     assert conclusions["octo/other"] == ("" if event == "installation_repositories" else Conclusion.SKIPPED)
 
 
-def test_a_refusal_of_a_repository_that_is_there_is_an_error(github: Sandbox, pull: PullRequest) -> None:
-    github.fail("files", Fault(FaultKind.STATUS, status=403))
-
-    assert send(pull, "opened").review.conclusion == Conclusion.ERROR
-
-
 @pytest.mark.parametrize("checks", ["granted", "withheld"])
 def test_threads_stay_open_where_it_is_not_granted(
     github: Sandbox, repo: Repository, settings: Settings, checks: str

@@ -76,17 +76,6 @@ def test_groups_at_once_neither_block_nor_supersede(clean: PullRequest, bad: Pul
     assert [verdict(group) for group in (first, second, third)] == ["success", "success", "failure"]
 
 
-def test_a_moved_base_makes_a_group_of_its_own(clean: PullRequest) -> None:
-    before = create_merge_group(clean)
-    receive(before, "checks_requested", "merge_group")
-    clean.repository.commit({"shop.py": AFTER})
-    after = create_merge_group(clean)
-    assert send(before, "destroyed", "merge_group").ignore_reason == "action-not-handled"
-    send(after, "checks_requested", "merge_group")
-
-    assert (verdict(before), verdict(after)) == ("success", "success"), "what the base has is not the group's"
-
-
 def test_the_configuration_is_that_of_the_base_branch(repo: Repository) -> None:
     repo.branches["quiet"] = repo.commit({".kodiai.yml": "check: {fail_on: never}\n"})
     repo.commit(GATE)

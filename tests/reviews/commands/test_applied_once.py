@@ -5,7 +5,7 @@ from django.core.cache import cache
 from django.utils import timezone
 
 from reviews.commands.handlers import marker
-from reviews.github import connection, tokens
+from reviews.github import tokens
 from reviews.github.facts import POST_VISIBILITY_DELAY
 from reviews.intake.inbox import requeue
 from reviews.models import CommandOutcome, IgnoredFinding, Review
@@ -65,7 +65,6 @@ def test_a_reply_of_unknown_outcome_is_looked_for(github: Sandbox, pull: PullReq
     github.fail("create_comment", Fault(FaultKind.APPLIED_THEN_RESET))
     before = timezone.now()
     review = run(delivery)
-    assert review.deferred_until is not None
     assert review.deferred_until >= before + POST_VISIBILITY_DELAY
     process(delivery.pk)
     assert github.count("list_comments") == 0, "not before its time, even if a task comes too early"
@@ -134,10 +133,7 @@ def test_a_limit_defers_a_command_and_loses_nothing(github: Sandbox, pull: PullR
         ("reply", Fault(FaultKind.RESET)),
     ],
 )
-def test_a_failure_of_any_call_leaves_one_answer(
-    github: Sandbox, pull: PullRequest, monkeypatch: pytest.MonkeyPatch, route: str, fault: Fault
-) -> None:
-    monkeypatch.setattr(connection, "BACKOFF", 0)
+def test_a_failure_of_any_call_leaves_one_answer(github: Sandbox, pull: PullRequest, route: str, fault: Fault) -> None:
     run(admit(pull))
     tokens._tokens.clear()
     delivery = say(pull, "@kodiai explain", to=thread_on(pull, "F401"))

@@ -1,4 +1,4 @@
-"""Commands in comments: what is answered, how often, and who may command."""
+"""Commands in comments: what is answered, how often, who may command, and what each command does."""
 
 from datetime import timedelta
 
@@ -20,6 +20,8 @@ from tests.support.runs import admit, kill_at, only_check_run, process, report_o
 from tests.support.shop import AFTER
 
 pytestmark = pytest.mark.django_db
+
+F401 = "https://docs.astral.sh/ruff/rules/unused-import"
 
 
 # help, and what is not understood
@@ -165,9 +167,6 @@ def test_a_bot_on_the_allow_list_commands_nothing(pull: PullRequest, settings: S
 # pause and resume
 
 
-# pause and resume
-
-
 def test_a_paused_pull_request_is_reviewed_only_on_request(pull: PullRequest, repo: Repository) -> None:
     paused = run(say(pull, "@kodiai pause"))
     assert (paused.conclusion, paused.conclusion_reason) == (Conclusion.SKIPPED, "paused by mona")
@@ -211,12 +210,6 @@ def test_a_pause_outlives_the_retention_of_deliveries(pull: PullRequest, setting
     assert retain()["deliveries removed"] == 1
 
     assert push_and_review(pull).conclusion == Conclusion.SKIPPED
-
-
-# ignore and explain
-
-
-F401 = "https://docs.astral.sh/ruff/rules/unused-import"
 
 
 # ignore

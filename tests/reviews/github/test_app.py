@@ -7,19 +7,12 @@ import pytest
 from pytest_django import Settings
 
 from reviews.github import app as app_module
-from reviews.github import connection
 from reviews.github.app import AppClient
 from reviews.github.errors import NotConfigured, RateLimited, Unavailable
 from reviews.github.schemas import HookDelivery
 from sandbox import Fault, FaultKind, PullRequest, Sandbox, webhook_payload
 
 EVER = datetime(2020, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tries follow each other at once."""
-    monkeypatch.setattr(connection, "BACKOFF", 0)
 
 
 def listed(since: datetime = EVER) -> list[HookDelivery]:

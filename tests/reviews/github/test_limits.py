@@ -58,7 +58,6 @@ def test_a_known_limit_costs_the_next_run_no_call(github: Sandbox, pull: PullReq
 
     assert github.count() == 0
     assert (second.delivery.status, second.attempts) == (DeliveryStatus.QUEUED, 0)
-    assert second.deferred_until is not None
     assert abs(second.deferred_until - first.deferred_until) < timedelta(seconds=2)
 
 
@@ -177,7 +176,6 @@ def test_any_limit_header_defers_the_run_or_ends_it_clearly(
     if review.conclusion:
         assert "KODIAI_MAX_DEFERRAL" in review.conclusion_reason
     else:
-        assert review.deferred_until is not None
         assert review.deferred_until - timezone.now() > timedelta(seconds=50)
 
 
@@ -193,7 +191,6 @@ def test_a_limit_for_ages_is_looked_at_again_after_an_hour(github: Sandbox, pull
 
     review = run(admit(pull, "reopened"))
 
-    assert review.deferred_until is not None
     assert review.deferred_until - timezone.now() <= timedelta(hours=1, seconds=2)
 
 

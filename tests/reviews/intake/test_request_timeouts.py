@@ -32,7 +32,6 @@ def test_the_bounds_of_a_request_end_with_it_even_if_it_fails() -> None:
 def test_a_vanished_server_is_noticed_before_a_lease_ends() -> None:
     """Seconds are what is set for this very connection; a network cannot be cut here."""
     connection.ensure_connection()
-    assert connection.connection is not None
     with socket.fromfd(connection.connection.fileno(), socket.AF_INET, socket.SOCK_STREAM) as wire:
         option = wire.getsockopt
         assert option(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1

@@ -211,9 +211,6 @@ def test_annotations_escape_the_name_of_a_file(git: Git, path: str, escaped: str
     )
 
 
-# Whatever a file has become, and what git does not know yet
-
-
 # L3: what a file has become
 
 

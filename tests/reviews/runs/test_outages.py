@@ -23,11 +23,6 @@ pytestmark = pytest.mark.django_db
 AWAY = Fault(FaultKind.STATUS, status=503)
 
 
-@pytest.fixture(autouse=True)
-def _no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "BACKOFF", 0)
-
-
 def pulls_of(repo: Repository, count: int) -> list[PullRequest]:
     return [
         repo.open_pull_request(changes={f"{number}.py": "import os\n"}, author=f"author-{number}")
@@ -36,7 +31,6 @@ def pulls_of(repo: Repository, count: int) -> list[PullRequest]:
 
 
 def wait_of(review: Review) -> float:
-    assert review.deferred_until is not None
     return (review.deferred_until - timezone.now()).total_seconds()
 
 
@@ -98,7 +92,6 @@ def test_one_run_asks_while_the_others_wait(github: Sandbox, repo: Repository) -
     for delivery in deliveries[:2]:
         run(delivery)
     outage = GitHubOutage.objects.get()
-    assert outage.retry_at is not None
     github.reset_calls()
 
     waiting = [run(delivery) for delivery in deliveries[2:]]

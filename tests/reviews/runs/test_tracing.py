@@ -1,4 +1,4 @@
-"""Traces, as a collector gets them over HTTP."""
+"""Traces, as a collector gets them over HTTP, and lines of the log."""
 
 import http.server
 import threading
@@ -55,7 +55,6 @@ class Collector:
 
     def spans(self) -> list[Span]:
         processor = tracing._processor()
-        assert processor is not None
         assert processor.force_flush(int(PATIENCE * 1000))
         return [
             span
