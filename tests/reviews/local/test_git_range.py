@@ -273,8 +273,6 @@ def test_files_that_git_does_not_know_yet_are_reviewed(kodiai: Kodiai, git: Git)
     assert kodiai.reviewed(git, "-C", "deep") == expected
 
 
-
-
 @pytest.mark.parametrize("is_new", [True, False])
 def test_the_target_of_a_link_is_searched_for_secrets(kodiai: Kodiai, git: Git, is_new: bool) -> None:
     """As on GitHub, whose patch of a link has its target."""
