@@ -120,6 +120,15 @@ def test_rows_without_an_id_are_known_by_name(pull: PullRequest) -> None:
 # The App
 
 
+def test_a_renamed_app_knows_its_own_reviews(github: Sandbox, pull: PullRequest) -> None:
+    run(admit(pull))
+    github.rename_app("kodiai-too")
+    push(pull, {"shop.py": AFTER.replace("import os\n", "")})
+
+    assert (len(pull.reviews), len(pull.review_comments)) == (1, 3)
+    assert [comment["body"].startswith(RESOLVED) for comment in pull.review_comments].count(True) == 1
+
+
 def test_a_stranger_with_the_former_name_is_not_trusted(github: Sandbox, pull: PullRequest) -> None:
     github.rename_app("kodiai-too")
     before = run(admit(pull))
