@@ -103,6 +103,17 @@ def test_a_github_that_hangs_is_left_after_a_while(healthy: Sandbox, monkeypatch
     assert "did not answer" in result.message
 
 
+def test_a_github_that_is_not_there_or_refuses_the_key_is_named(healthy: Sandbox, settings: Settings) -> None:
+    healthy.fail("app", Fault(FaultKind.STATUS, status=401, message="A JSON web token could not be decoded"))
+    (refused,) = github_checks.app_key()
+    settings.KODIAI_GITHUB_API_URL = "http://127.0.0.1:9"
+    results = asked()
+
+    assert (refused.status, "KODIAI_GITHUB_PRIVATE_KEY" in refused.message) == (Status.ERROR, True)
+    assert {result.status for result in results.values()} == {Status.UNKNOWN}
+    assert "KODIAI_GITHUB_API_URL" in results["GitHub"].mend
+
+
 @pytest.mark.parametrize(("minutes", "words"), [(3, "behind"), (-3, "ahead of")])
 def test_a_clock_that_is_wrong_is_reported(healthy: Sandbox, minutes: int, words: str) -> None:
     there = format_datetime(datetime.now(UTC) + timedelta(minutes=minutes), usegmt=True)

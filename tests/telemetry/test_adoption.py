@@ -291,6 +291,19 @@ def test_a_duplicate_written_after_the_search_is_moved_too(store: Store) -> None
     assert has_unique_identity(store)
 
 
+def test_sqlmigrate_shows_the_index_and_moves_no_row(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    make_bare(store)
+    store.execute(event("twice"), event("twice"))
+    migrate(store, "0003", fake_initial=True)
+    before = store.rows("rate_limit_events")
+
+    call_command("sqlmigrate", "telemetry", "0004", database=store.alias)
+
+    assert "CREATE UNIQUE INDEX" in capsys.readouterr().out
+    assert store.rows("rate_limit_events") == before
+    assert not has_unique_identity(store)
+
+
 def test_duplicates_that_keep_coming_end_in_an_error(store: Store) -> None:
     make_bare(store)
 

@@ -214,7 +214,9 @@ def test_an_export_is_merged_like_its_database(own_store: Store, tmp_path: Path,
     if suffix == "csv":
         cells = [["" if value is None else str(value) for value in row.values()] for row in rows]
         lines = [",".join(line) for line in [list(values), *cells]]
-    export.write_text("\n".join(lines) + "\n")
+        export.write_text("\n".join(lines) + "\n")
+    else:
+        export.write_text("\n" + "\n".join(lines))
 
     for new in (2, 0):
         [outcome] = import_from(str(export))

@@ -224,6 +224,14 @@ def recover(*arguments: str) -> str:
     return output.getvalue()
 
 
+def test_it_lists_what_is_deferred_and_that_nothing_failed(github: Sandbox, pull: PullRequest) -> None:
+    github.fail("files", Fault(FaultKind.PRIMARY_LIMIT, reset_in=1800))
+    until = run(admit(pull)).deferred_until
+
+    assert f"Deferred: 1, the last until {until:%Y-%m-%d %H:%M:%S} UTC" in recover()
+    assert recover("--failed").splitlines()[-1] == "No delivery has failed."
+
+
 def test_it_lists_failures_with_their_tracebacks(failed: Delivery, pull: PullRequest) -> None:
     output = recover()
 
