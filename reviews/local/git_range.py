@@ -91,6 +91,9 @@ class GitRepository:
             base, _, head = text.partition("...")
             base, head = base or "HEAD", head or "HEAD"
             found = Range(self._merge_base(base, head), self._commit(head), text)
+            if found.base == found.head:
+                # Perhaps the ends are in the wrong order.
+                found = replace(found, name=f"{text} ({head} is part of {base})")
         elif ".." in text:
             base, _, head = text.partition("..")
             found = Range(self._commit(base or "HEAD"), self._commit(head or "HEAD"), text)

@@ -66,6 +66,8 @@ def test_each_range_that_is_none_says_so(kodiai: Kodiai, git: Git, text: str, se
 def test_a_range_without_changes_is_said_to_have_none(kodiai: Kodiai, git: Git, text: str | None) -> None:
     done = kodiai("review", "--fail-on", "info", *([text] if text else []), at=git.directory)
     assert (done.returncode, done.stdout) == (0, "No changes to review.\n")
+    if text and "..." in text:
+        assert done.stderr.startswith("main...feature (feature is part of main): 0 changed files")
 
 
 @pytest.mark.parametrize(
