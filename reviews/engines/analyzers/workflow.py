@@ -1,7 +1,7 @@
-"""Detect what GitHub refuses in a workflow: it then runs none of its jobs, and zizmor says nothing or gives up.
+"""Detect what GitHub refuses in a workflow or an action: it runs nothing of it, and zizmor is silent or gives up.
 
 Only what is sure. GitHub may add events and keys: an unknown one counts only if it is like a known one. Source: GitHub
-docs, "Workflow syntax" and "Events that trigger workflows".
+docs, "Workflow syntax", "Events that trigger workflows" and "Metadata syntax".
 """
 
 import re
@@ -48,7 +48,22 @@ def refusal(document: yaml.Node) -> Refusal | None:
     keys = {key.value for key, _ in _pairs(document) if isinstance(key, yaml.ScalarNode)}
     if keys.isdisjoint(("on", "jobs")):
         return None
-    return next((error for node in _nodes(document) if (error := _refused_node(node))), None) or _refused(document)
+    return _refused_anywhere(document) or _refused(document)
+
+
+def refusal_of_action(document: yaml.Node) -> Refusal | None:
+    """Return where and why GitHub refuses the file of an action, if that is sure."""
+    action = _entries(document)
+    if action and "runs" not in action:
+        return None
+    runs = _entries(action["runs"][1]) if action else {}
+    is_composite = "using" in runs and runs["using"][1].value == "composite"
+    steps = runs["steps"][1] if is_composite and "steps" in runs else None
+    return _refused_anywhere(document) or _refused_steps(steps, needs_shell=True)
+
+
+def _refused_anywhere(document: yaml.Node) -> Refusal | None:
+    return next((error for node in _nodes(document) if (error := _refused_node(node))), None)
 
 
 def _nodes(document: yaml.Node) -> Iterator[yaml.Node]:
@@ -125,7 +140,7 @@ def _refused_permissions(entries: _Entries) -> Refusal | None:
     return _misspelled(entries["permissions"][1], _PERMISSIONS, "permission") if "permissions" in entries else None
 
 
-def _refused_steps(steps: yaml.Node | None) -> Refusal | None:
+def _refused_steps(steps: yaml.Node | None, *, needs_shell: bool = False) -> Refusal | None:
     ids: set[str] = set()
     for step in steps.value if isinstance(steps, yaml.SequenceNode) else ():
         keys = _entries(step)
@@ -133,13 +148,15 @@ def _refused_steps(steps: yaml.Node | None) -> Refusal | None:
             return step, f"a step has {'both `run` and' if 'run' in keys else 'neither `run` nor'} `uses`"
         if error := _misspelled(step, _OF_STEPS, "key"):
             return error
+        if needs_shell and "run" in keys and "shell" not in keys:
+            return keys["run"][0], "a step with `run` of a composite action needs a `shell`"
         action = keys["uses"][1] if "uses" in keys else None
         if isinstance(action, yaml.ScalarNode) and "@" not in action.value and _ACTION.fullmatch(action.value):
             return action, f"`{action.value[:80]}` names no version: `owner/name@version`"
         name = keys["id"][1] if "id" in keys else None
         if isinstance(name, yaml.ScalarNode) and name.value:
             if name.value in ids:
-                return name, f"another step of the job has the id `{name.value[:40]}`"
+                return name, f"another step has the id `{name.value[:40]}`"
             ids.add(name.value)
     return None
 

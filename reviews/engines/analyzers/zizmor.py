@@ -246,8 +246,7 @@ def _yaml_error(path: str, text: str) -> Finding | None:
         for event in yaml.parse(text, Loader=loader) if len(text) <= MAX_YAML else ():
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             deepest = max(deepest, depth)
-        is_read = path.startswith(WORKFLOWS) and 0 < deepest <= MAX_DEPTH
-        document = yaml.compose(text, Loader=loader) if is_read else None
+        document = yaml.compose(text, Loader=loader) if 0 < deepest <= MAX_DEPTH else None
     except yaml.MarkedYAMLError as error:
         if isinstance(error, yaml.composer.ComposerError) and error.context:
             return None  # A second document, or a second anchor of one name.
@@ -259,11 +258,13 @@ def _yaml_error(path: str, text: str) -> Finding | None:
         return Finding(path, line, line, Severity.CRITICAL, INVALID_YAML, message, snippet=source.text(line))
     except (yaml.YAMLError, RecursionError):
         return None
-    refused = None if document is None else workflow.refusal(document)
+    is_workflow = path.startswith(WORKFLOWS)
+    refusal = workflow.refusal if is_workflow else workflow.refusal_of_action
+    refused = None if document is None else refusal(document)
     if refused is None:
         return None
     line = refused[0].start_mark.line + 1
-    message = f"GitHub cannot run this workflow: {refused[1]}."
+    message = f"GitHub cannot run this {'workflow' if is_workflow else 'action'}: {refused[1]}."
     return Finding(path, line, line, Severity.CRITICAL, INVALID_WORKFLOW, message, snippet=source.text(line))
 
 

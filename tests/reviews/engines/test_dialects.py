@@ -165,6 +165,7 @@ def test_what_only_the_engine_cannot_parse_is_no_finding(name: str) -> None:
 
 
 JOB = "jobs:\n  a:\n    runs-on: x\n    steps:\n      - run: a\n"
+ACTION = "name: a\nruns:\n  using: composite\n  steps:\n    - {run: a, shell: bash}\n"
 REFUSED: Mapping[str, Mapping[str, tuple[str, int]]] = {
     "ruff": {
         "a.py": ("x = '{% if a %}'\nfoo(\n", 3),
@@ -248,6 +249,9 @@ REFUSED: Mapping[str, Mapping[str, tuple[str, int]]] = {
         ".github/workflows/u.yml": (f"on: push\n{JOB}      - uses: actions/checkout\n", 7),
         ".github/workflows/v.yml": (f"on: push\n{JOB}      - run: a\n        id: b\n      - {{run: a, id: b}}\n", 9),
         ".github/workflows/w.yml": ("on: push\njobs:\n  a:\n    uses: ./b.yml\n    runs-on: x\n", 5),
+        "action.yml": (f"{ACTION}    - run: b\n", 6),
+        "a/action.yml": (f"inputs: {{}}\n{ACTION}inputs: {{}}\n", 7),
+        "b/action.yml": (f"{ACTION}    - {{uses: actions/checkout}}\n", 6),
         ".github/workflows/x.yml": (f"on:\n  push:\n    branches: [*release]\n{JOB}", 3),
     },
 }
@@ -297,6 +301,14 @@ def test_a_job_without_steps_costs_no_other_file() -> None:
 )
 def test_what_github_may_run_is_not_refused(text: str) -> None:
     (found,) = by_path("zizmor", {".github/workflows/a.yml": text}).values()
+    assert [finding for finding in found if finding.rule == "zizmor/invalid-workflow"] == []
+
+
+@pytest.mark.parametrize(
+    "text", [ACTION, "runs: {using: docker, image: Dockerfile, args: ['${{ a }}']}\n", "inputs:\n  a: {run: b}\n"]
+)
+def test_an_action_that_github_may_run_is_not_refused(text: str) -> None:
+    (found,) = by_path("zizmor", {"action.yml": text}).values()
     assert [finding for finding in found if finding.rule == "zizmor/invalid-workflow"] == []
 
 
