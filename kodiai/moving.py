@@ -116,7 +116,7 @@ def _begin(target: BaseDatabaseWrapper, url: str, sources: list[str]) -> bool:
             row = cursor.fetchone()
         if row is None or row[0] != source:
             raise MoveError(f"The target holds the copy of another database ({row and row[0]}): give an empty one.")
-        # Not migrated again: that would make content types and permissions with keys of its own.
+        # Not migrated again: that would make content types and permissions with other keys.
         if _is_unmigrated(target):
             raise MoveError("The move was begun by another version: finish it with that, or give an empty database.")
         return bool(row[1])
@@ -126,7 +126,7 @@ def _begin(target: BaseDatabaseWrapper, url: str, sources: list[str]) -> bool:
     with transaction.atomic(using=TARGET), target.cursor() as cursor:
         cursor.execute(f"CREATE TABLE {MARK} (source text NOT NULL, complete boolean NOT NULL DEFAULT false)")
         cursor.execute(f"INSERT INTO {MARK} (source) VALUES (%s)", [source])  # noqa: S608  # a constant
-        # What migrations made of their own accord comes from the source, with its keys.
+        # What migrations made comes from the source, with its keys.
         for model in reversed(_in_order()):
             cursor.execute(f"DELETE FROM {target.ops.quote_name(model._meta.db_table)}")  # noqa: S608
     return False

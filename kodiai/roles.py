@@ -1,7 +1,7 @@
 """The groups Viewer, Operator and Administrator, which `migrate` makes and keeps up to date.
 
 A group gets the permissions that it lacks and loses none, so that an installation can give it more. Whoever wants fewer
-permissions makes a group of their own. A user also needs "staff status" to log in to the admin.
+permissions makes another group. A user also needs "staff status" to log in to the admin.
 """
 
 from collections.abc import Iterable

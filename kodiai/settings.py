@@ -310,7 +310,7 @@ KODIAI_NOTIFY_PENDING_SECONDS = configuration.notify_pending_seconds
 DEFAULT_FROM_EMAIL = configuration.mail_from
 # A mail server that hangs must not hold up the periodic tasks.
 EMAIL_TIMEOUT = 5
-# Without a server of its own, Django's defaults: this machine, port 25.
+# Without a configured server, Django's defaults: this machine, port 25.
 globals().update(configuration.mail_server)
 
 LOGGING = logging_config(level=configuration.log_level, json=configuration.log_json)

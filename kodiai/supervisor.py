@@ -31,7 +31,7 @@ SILENT_SECONDS = 60
 PR_SET_PDEATHSIG = 1
 """Source: prctl(2)."""
 NAME = "KODIAI_SUPERVISOR"
-"""The variable that tells the web server whose child it is."""
+"""The variable that names the web server's parent."""
 # -P: what stands in the working directory is not imported.
 MANAGE = [sys.executable, str(CODE / "manage.py")] if IS_CHECKOUT else [sys.executable, "-P", "-m", "kodiai", "manage"]
 WEB = [sys.executable, "-P", "-m", "kodiai.web"]

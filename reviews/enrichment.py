@@ -85,7 +85,7 @@ def tier_of(merged: int) -> AuthorTier:
 
 
 def _merged_by(repo: str, author: str) -> str:
-    # Apps have a qualifier of their own in Search. Source: GitHub docs, "Searching issues".
+    # Apps have their own qualifier in Search. Source: GitHub docs, "Searching issues".
     who = f"app/{author.removesuffix('[bot]')}" if author.endswith("[bot]") else author
     return f"repo:{repo} type:pr is:merged author:{who}"
 

@@ -10,7 +10,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 BATCH = 1000
-"""Rows that are read at once, in a query of their own: no cursor stays open while a client reads slowly."""
+"""Rows that are read at once, in one query: no cursor stays open while a client reads slowly."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """First characters of a cell that a spreadsheet takes for a formula. Source: OWASP, "CSV Injection"."""
 

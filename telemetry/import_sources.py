@@ -122,7 +122,7 @@ def _sqlite_tables(connection: sqlite3.Connection) -> list[SourceTable]:
 
 
 def _sqlite_key(connection: sqlite3.Connection, name: str) -> str:
-    """Return what tells rows apart: the rowid, which in the legacy tables is the id, or the key of a table without."""
+    """Return what identifies a row: the rowid, which in the legacy tables is the id, or the key of a table without."""
     try:
         connection.execute(f"SELECT rowid FROM {name} LIMIT 0")  # noqa: S608
     except sqlite3.OperationalError:

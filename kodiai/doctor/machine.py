@@ -110,7 +110,7 @@ def _cache() -> Iterator[Result]:
     try:
         cache.set(key, value, 60)
         found = cache.get(key) == value
-    except Exception as error:  # noqa: BLE001  # each cache has errors of its own, and none may end the doctor
+    except Exception as error:  # noqa: BLE001  # each cache has its own errors, and none may end the doctor
         why = redact(f"{type(error).__name__}: {error}")
         yield Result("cache", Status.WARNING, f"it fails, so nothing is shared: {why}", "check KODIAI_CACHE_URL")
         return

@@ -17,7 +17,7 @@ OPERATE = "reviews.change_delivery"
 
 
 class OperatedAdmin(ReadOnlyAdmin):
-    """Rows that an operator can act on: each act is confirmed on a page of its own, and logged."""
+    """Rows that an operator can act on: each act is confirmed on a separate page, and logged."""
 
     acts: dict[str, tuple[str, str]] = {}
     """Acts by address: what the button says, and what it does."""

@@ -73,7 +73,7 @@ class Analyzer:
     unread: Unread | None = None
     """Turns standard error and the files into findings about files that the analyzer could not load."""
     variants: Callable[[str], tuple[str, ...]] | None = None
-    """Options for a text. Files with different options are read by commands of their own."""
+    """Options for a text. Files with different options are read by separate commands."""
     rules: Mapping[str, Severity] | None = None
     """Severities of the rules that are reported; None: all rules, with the severities that `read` gives."""
     page: str = ""
@@ -303,6 +303,6 @@ def _last_line(errors: IO[bytes]) -> str:
     """The last line of standard error, as the end of a sentence."""
     errors.seek(max(0, os.fstat(errors.fileno()).st_size - 4096))
     lines = errors.read(4096).decode(errors="replace").strip().splitlines()
-    # `unshare` prints an error of its own if a signal killed the command.
+    # `unshare` prints its own error if a signal killed the command.
     lines = [line for line in lines if not line.startswith("unshare: ")]
     return f": {storable(lines[-1], 200)}" if lines else ""

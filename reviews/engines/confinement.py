@@ -81,7 +81,7 @@ class Confinement:
 
 
 BUBBLEWRAP = Confinement("bubblewrap", tuple(Reach))
-"""Files, network and processes of its own, by bubblewrap."""
+"""Its own files, network and processes, by bubblewrap."""
 NAMESPACES = Confinement("namespaces", tuple(Reach))
 """The same by util-linux alone."""
 LANDLOCK = Confinement(

@@ -193,7 +193,7 @@ def _without_needed(
         needed |= {position for position, names in removed[path].items() if not names.isdisjoint(defined)}
     for other, text in (*texts.items(), *patches.items()) if removed else ():
         words = set(_WORD.findall(text))
-        # Python says where its imports come from, and ruff's findings heed that: such names are of another module.
+        # Python says where its imports come from, and ruff's findings depend on that: such names are of another module.
         imported = " ".join(_IMPORTS.findall(text)) if other.endswith((".py", ".pyi")) else ""
         used = words.difference(_WORD.findall(imported))
         for path, names_at in removed.items():

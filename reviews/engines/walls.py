@@ -44,7 +44,7 @@ class View:
 
 
 def in_bubblewrap(view: View, limits: Sequence[str]) -> list[str]:
-    """Return the command in a file system of its own. `limits` is the command that sets them and runs another.
+    """Return the command in its own file system. `limits` is the command that sets them and runs another.
 
     They are set inside: the kernel counts the processes of a user namespace by themselves.
     """
@@ -68,7 +68,7 @@ exec unshare --root="$root" --wd="$directory" -- "$@"
 
 
 def in_namespaces(view: View, limits: Sequence[str], stack: ExitStack) -> list[str]:
-    """Return the command in a file system of its own, made by util-linux. It exists until `stack` is closed.
+    """Return the command in its own file system, made by util-linux. It exists until `stack` is closed.
 
     Who can only change the root can leave it again as long as it has the capability to change it: `setpriv` drops all.
     """

@@ -196,7 +196,7 @@ def _pull_request_of(check: dict[str, Any], event: str) -> int | None:
 
 
 def _read_merge_group(parsed: ParsedDelivery, payload: dict[str, Any]) -> ParsedDelivery:
-    """Parse a merge queue's request for checks on a commit of its own."""
+    """Parse a merge queue's request for checks on its commit."""
     parsed = _read_common(parsed, payload)
     if parsed.action != "checks_requested":
         return replace(parsed, ignore=IgnoreReason.ACTION)

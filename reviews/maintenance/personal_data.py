@@ -154,7 +154,7 @@ class Person:
     login: str
 
     def mentioned_in(self, text: str) -> bool:
-        """Return whether a text names the login as a word of its own."""
+        """Return whether a text names the login as a whole word."""
         return self._word.search(text) is not None
 
     def erased_from(self, text: str) -> str:
@@ -241,7 +241,7 @@ def erase_installation(
 ) -> Outcome:
     """Replace logins and repositories' names of an installation, and empty what quotes them, in batches.
 
-    Each repository's name becomes one of its own, so rows can be counted by repository as before. GitHub's numbers
+    Each repository gets a different new name, so rows can be counted by repository as before. GitHub's numbers
     stay. A failed delivery cannot be requeued afterwards: its repository has no name.
     """
     names = repository_names(installation_id)
@@ -258,7 +258,7 @@ def repository_names(installation_id: int) -> dict[str, str]:
 
 
 def _of_installation(installation_id: int, names: dict[str, str]) -> Iterator[QuerySet[Any]]:
-    """Yield the rows of each table. Deliveries are last: without them nothing tells whose the repositories were."""
+    """Yield the rows of each table. Deliveries are last: without them nothing shows whose the repositories were."""
     by_name: tuple[type[Model], ...] = (RateLimitEvent, Execution, IgnoredFinding, ThumbsDown, ReportedFinding)
     by_number: tuple[type[Model], ...] = (Turn, GitHubOutage, Delivery)
     yield from (model._base_manager.filter(repo__in=list(names)) for model in by_name)

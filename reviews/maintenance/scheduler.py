@@ -72,7 +72,7 @@ PERIODIC = (
         "check-runs",
         check_runs.report_pending,
         lambda: settings.KODIAI_SWEEP_SECONDS if settings.KODIAI_GITHUB_APP_ID else 0,
-        # Each check run has a claim of its own, so a second process may help.
+        # Each check run has its own claim, so a second process may help.
         longest=15,
     ),
     Periodic(

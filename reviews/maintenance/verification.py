@@ -3,7 +3,7 @@
 A run is the outbox of its rows, so it knows what they must say. Nothing is expected of a run whose repository turned
 telemetry off, and no rate-limit event of one that ended before its enrichment. A pending row (`PENDING_…` in
 `reviews.models`) is not lost: it is recorded in the next round. A row that a purge may have removed is not lost either;
-whether one has cannot be told, so such a run proves nothing.
+whether one has cannot be known, so such a run proves nothing.
 """
 
 from collections.abc import Iterator

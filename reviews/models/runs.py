@@ -173,7 +173,7 @@ class Review(models.Model):
 
     @property
     def is_merge_group(self) -> bool:
-        """Return whether the run is about a commit of a merge queue, which has no pull request of its own."""
+        """Return whether the run is about a commit of a merge queue, which has no pull request."""
         return self.pr_number is None
 
     @property
@@ -329,7 +329,7 @@ class CheckRunReportQuerySet(models.QuerySet["CheckRunReport"]):
 class CheckRunReport(models.Model):
     """The check run that reports how a run ended; made in the transaction in which the run finishes.
 
-    It has a claim of its own, because the run has ended. A process claims it with an UPDATE that is filtered by
+    It has its own claim, because the run has ended. A process claims it with an UPDATE that is filtered by
     `due_at` and sets `due_at` to a time in the future: until then it belongs to that process.
     """
 

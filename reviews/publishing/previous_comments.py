@@ -94,7 +94,7 @@ def resolved_by_app(thread: Thread) -> bool:
 
 
 def review_markers(body: str) -> list[str]:
-    """The run markers at the end of a review, each on a line of its own.
+    """The run markers at the end of a review, each on a separate line.
 
     Markers elsewhere do not count: a file may be named like a marker and appear in a review.
     """

@@ -1,7 +1,7 @@
 """Step 5 of a run: publish the review, once (`post_once`).
 
 The first review of a pull request has a summary and comments on lines. A later run comments on new findings only and
-updates that one summary; with nothing new, it posts no review of its own. A run that found nothing needs no review
+updates that one summary; with nothing new, it posts no separate review. A run that found nothing needs no review
 where its check run says so: `reviews.when_clean` of `.kodiai.yml`.
 """
 
@@ -57,7 +57,7 @@ def find_published(client: Client, review: Review) -> SubmittedReview | None:
 
 
 def _as_post(client: Client, review: Review) -> Post[SubmittedReview | None]:
-    """The review of a run as something to post. None stands for a run that needs no review of its own."""
+    """The review of a run as something to post. None stands for a run that needs no separate review."""
     return Post(
         delivery=review.delivery,
         announced=review.publishing_at is not None,

@@ -109,7 +109,7 @@ def _nanoseconds(at: datetime) -> int:
 
 @cache
 def _processor() -> "BatchSpanProcessor | None":
-    """What sends the spans, in a thread of its own; None where nothing asks for traces."""
+    """What sends the spans, in a separate thread; None where nothing asks for traces."""
     if not any(map(os.environ.get, ENDPOINTS)) or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return None
     try:

@@ -28,7 +28,7 @@ def repository_installation(state: State, request: Request) -> Response:
 
 
 def hook_config(state: State, request: Request) -> Response:
-    """Answer GET /app/hook/config: the address of the last webhook, since the sandbox is told it when it sends one."""
+    """Answer GET /app/hook/config: the address of the last webhook, since the sandbox learns it when it sends one."""
     deliveries = state.hook.deliveries
     url = deliveries[0].url if deliveries else state.webhook_url
     return Response(body={"content_type": "json", "insecure_ssl": "0", "secret": "********", "url": url})

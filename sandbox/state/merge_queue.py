@@ -28,7 +28,7 @@ class MergeGroup:
 
 
 def create_merge_group(pull: PullRequest, after: MergeGroup | None = None) -> MergeGroup:
-    """Merge a pull request into a commit of its own on top of the base branch, or of the group `after`.
+    """Merge a pull request into a new commit on top of the base branch, or of the group `after`.
 
     Raises GitError if they conflict.
     """

@@ -63,7 +63,7 @@ class Command(BaseCommand):
 
 
 def _compare_key_with_app() -> None:
-    """Let a process of its own ask GitHub, and say on standard error what is wrong: the start never waits for it."""
+    """Let a separate process ask GitHub, and print on standard error what is wrong: the start never waits for it."""
     command = [*MANAGE, "doctor", "--app-key"]
     # Its standard output goes where the log goes.
     doctor = subprocess.Popen(command, env=child_environment(), stdout=2, preexec_fn=end_with_parent)

@@ -233,7 +233,7 @@ def _rules_of(name: str) -> tuple[str, ...]:
 def disabled_by_pylint(rule: str, line: int, text: str) -> bool:
     """Return whether a comment for pylint turns a rule of ruff off on a line, counted from 1.
 
-    At the end of a line it counts for the line, on a line of its own from there to the end of the block.
+    At the end of a line it counts for the line, on a separate line from there to the end of the block.
     """
     return "pylint" in text and any(_is_rule(name, rule) for name in _pylint_comments(text).names_at(line))
 

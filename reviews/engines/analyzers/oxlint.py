@@ -215,7 +215,7 @@ def _is_noise(finding: Finding, text: str) -> bool:
 
 @lru_cache(maxsize=8)
 def is_module(text: str) -> bool:
-    """Return whether a text is a module: it sees no names of other files, and they none of its own."""
+    """Return whether a text is a module: it sees no names of other files, and they see none of it."""
     return _MODULE.search(text) is not None
 
 

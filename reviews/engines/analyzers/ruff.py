@@ -67,7 +67,7 @@ _TASTE = {
     REDEFINED: re.compile(r"\s*(?:from|import)\b"),
     # An attribute may be read for what its getter does.
     "B018": re.compile(r"\s*\w[^\s#=,]*\.\w+\s*(?:#|$)"),
-    # Within a function the loop has a name of its own.
+    # Within a function the loop has its own name.
     "F402": re.compile(r"\s+(?:async\s+)?for\b"),
     # Not a word, but a set of characters.
     "B005": re.compile(r".*strip\(\s*[bBrRuU]*([\"'])(?:\\x\w\w|\\.|[^\w\\])*\1"),
