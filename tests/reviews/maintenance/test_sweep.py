@@ -49,6 +49,17 @@ def test_a_sweep_that_dies_leaves_its_run_to_the_next(pull: PullRequest, monkeyp
     assert Review.objects.get().attempts == 1
 
 
+def test_of_two_sweeps_one_takes_a_dead_workers_run(pull: PullRequest) -> None:
+    """The second has read the expired claim, and the first takes the run before it acts."""
+    assert claim(admit(pull).pk, "gone")
+    expire_leases()
+    (seen,) = Review.objects.filter(expired()).select_related("delivery")
+    assert reschedule() == 1
+
+    assert not recovery._take_over(seen)
+    assert Review.objects.get().attempts == 1
+
+
 def test_a_run_whose_workers_keep_dying_is_abandoned(pull: PullRequest, settings: Settings) -> None:
     settings.KODIAI_MAX_ATTEMPTS = 3
     delivery = admit(pull, delivery_id="unlucky")
