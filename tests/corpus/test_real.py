@@ -72,3 +72,4 @@ def test_the_sets_share_no_change_and_labels_belong_to_them() -> None:
     assert of["third"].isdisjoint(of["first"] | of["second"])
     assert of["fourth"].isdisjoint(of["first"] | of["second"] | of["third"])
     assert of["sixth"].isdisjoint(of["first"] | of["second"] | of["third"] | of["fourth"])
+    assert of["seventh"].isdisjoint(set().union(*(of[name] for name in changes.SETS[:-1])))
