@@ -207,6 +207,8 @@ def _is_noise(finding: Finding, text: str) -> bool:
         return True
     if finding.rule == UNUSED:
         is_meant = _MEANT.search(finding.message) is not None or _USING.match(finding.snippet) is not None
+        # tsd reads types: nobody calls the functions of its tests.
+        is_meant |= finding.path.endswith(".test-d.ts") and "imported" not in finding.message
         return is_meant or _is_global(finding, text) or _name(finding) in _used_in_comments(text)
     # Playwright's fixtures get a function `use`, others call what is no hook `useStorage`.
     has_components = finding.path.endswith((".jsx", ".tsx")) and '"use"' not in finding.message

@@ -25,7 +25,7 @@ _REGISTERING = frozenset(
     ("checks", "handlers", "hooks", "listeners", "models", "plugins", "receivers", "routes", "signals", "tasks")
 )
 """Modules that are imported so that what they define is registered."""
-_SIDE_EFFECTS = frozenset(("Axes3D", "antigravity", "readline", "rlcompleter", "this"))
+_SIDE_EFFECTS = frozenset(("Axes3D", "antigravity", "fastentrypoints", "readline", "rlcompleter", "this"))
 _REASON = re.compile(
     r"\b(?:side[- ]?effects?|regist\w+|re-?export\w*|fixtures?|back\w*[- ]compat\w*|compat\w*|public|needed"
     r"|used (?:by|in)|keep)\b",
@@ -46,6 +46,7 @@ _ASSIGNED = re.compile(r"([\w\s,()*]*)(?::[^=]+)?=(?!=)")
 _FIRST_OF_TARGET = re.compile(r"(?:^|,)[\s(*]*(\w+)")
 _NOT_AN_ATTRIBUTE = re.compile(r"(?<![\w.])\w+")
 _BINDS = re.compile(r"\b(?:def|class)\s+(\w+)|^\s*(?:\w+,\s*)*(\w+)\s*[:=]")
+_IMPORT_AT_TOP = re.compile(r"(?:from|import)\b")
 _EMPTY = re.compile(r"\s*(\w+)\s*(?::[^=]+)?=\s*None\b")
 _BESIDE_CODE = re.compile(r"(?:#[ \t]*type:|^[ \t]*(?:>>>|\.\.\.)[ \t])([^\n]*)", re.MULTILINE)
 """Type comments and doctests, which ruff does not read."""
@@ -352,11 +353,22 @@ def _is_redefinition_intended(name: str, message: str, source: PythonSource, lin
     is_bound = re.search(r"\bimport\b", code) or any(name in match.groups() for match in _BINDS.finditer(code))
     if not is_listed and not is_bound:
         return True
-    first = re.search(r"from line (\d+)", message)
-    if first is None:
+    defined = _first_definition(message, source)
+    if defined is None:
         return False
-    defined = source.line(int(first[1]))
     empty = _EMPTY.match(source.code(defined))
     if empty is not None and empty[1] == name:
         return True  # A place that is filled later.
     return _REGISTERED.match(source.code(defined - 1)) is not None
+
+
+def redefines_import(message: str, source: PythonSource) -> bool:
+    """Return whether what a finding says is redefined is an import of the module, and no other definition."""
+    defined = _first_definition(message, source)
+    lines = () if defined is None else (defined, source.opening(defined))
+    return any(_IMPORT_AT_TOP.match(source.code(line)) for line in lines)
+
+
+def _first_definition(message: str, source: PythonSource) -> int | None:
+    first = re.search(r"from line (\d+)", message)
+    return source.line(int(first[1])) if first else None

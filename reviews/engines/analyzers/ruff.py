@@ -85,6 +85,11 @@ _ATTRIBUTE = "useless attribute access"
 _NO_PLACEHOLDER = "has 0 placeholder"
 """In the message of `F507`, also where a mapping follows, which may have more keys than the format asks for."""
 _MAPPING = re.compile(r"\}$|%\s*(?:dict|globals|locals|vars)\([^%]*$")
+_LOCAL = re.compile(r"\s+\w+\s*(?::[^=]+)?=(?!=)")
+"""An assignment in a function, which leaves an import of the module as it is."""
+_OF_DEVELOPERS = re.compile(r"(?:\.ci|\.github|docs?|tools)/")
+"""Folders of programs that nobody installs: the lowest Python of the project is not theirs."""
+_TOO_NEW = "(syntax was added in Python"
 _GETTEXT = "`_`"
 """`gettext.install` makes it a built-in name. Source: Python docs, gettext."""
 _UNEVALUATED = re.compile(r"(?:->|[:\[|,(])\s*[\"'][\w.\[\], |]*$")
@@ -227,12 +232,16 @@ def _severity(entry: _Entry, source: PythonSource) -> Severity:
     end = entry.end_location
     if _NO_PLACEHOLDER in entry.message and _MAPPING.search(source.before(source.line(end.row), end.column)):
         return Severity.INFO
+    if rule == REDEFINED and _LOCAL.match(code) and python_names.redefines_import(entry.message, source):
+        return Severity.INFO
     if rule == UNDEFINED and (
         _GETTEXT in entry.message
         or _UNEVALUATED.search(source.before(line, entry.location.column))
         or python_names.is_carried_on(_bound(entry, source), source, line, assigned=False)
     ):
         return Severity.MINOR  # The file does not show that the line fails when it runs.
+    if rule == SYNTAX and _TOO_NEW in entry.message and _OF_DEVELOPERS.match(source.path):
+        return Severity.MINOR
     if rule == REPEATED_KEY and entry.fix is not None:
         return Severity.MINOR  # ruff offers a fix where the values are equal: nothing is lost.
     return SEVERITIES.get(rule, Severity.MINOR)

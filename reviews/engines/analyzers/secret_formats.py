@@ -171,6 +171,8 @@ _JOINED_LIST = re.compile(
 MIN_CHARACTERS = 8
 """Different characters. With fewer it is a placeholder: ghp_xxxxxxxx."""
 _PLACEHOLDER = re.compile(r"example|sample|placeholder|dummy|redacted|fake|1234567|abcdefg|(.)\1{5}", re.IGNORECASE)
+_OF_EMULATORS = re.compile(r"AccountKey=(?:Eby8vdM02xNOcqFl|C2y6yDjf5/R\+ob0N)")
+"""The keys that every emulator of Azure's storage and Cosmos DB has. Source: Microsoft Learn, Azurite and emulator."""
 _ALLOWED = re.compile(r"gitleaks:allow|pragma: allowlist secret")
 _KEY = re.compile(rf"-----[A-Z ]+-----((?:{_ARMOR_HEADER}|[A-Za-z0-9+/]{{8,}}+|\\{{1,2}}[nr]|[\s\"'+,>|#*=])*+)")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{8,}")
@@ -236,7 +238,8 @@ def _is_placeholder(name: str, secret: str) -> bool:
     own = secret
     for literal in _LITERALS[name]:
         own = own.replace(literal, "")
-    return bool(_PLACEHOLDER.search(secret)) or len(set(own)) < MIN_CHARACTERS
+    is_public = _PLACEHOLDER.search(secret) or _OF_EMULATORS.match(secret)
+    return bool(is_public) or len(set(own)) < MIN_CHARACTERS
 
 
 def _joined(text: str) -> tuple[str, list[tuple[int, int]]]:

@@ -32,6 +32,7 @@ _ABOUT_SPELLING = re.compile(
     r"\b(?:typos?|mis-?spel\w*|mis-?typed|spell(?:ed|ing)|sic|renam\w*|legacy name)\b", re.IGNORECASE
 )
 _VARIED = re.compile(r"e(?=(?:able|ably|ability|ing|ment)s?$)", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"[.!?]")
 _QUOTED = re.compile(r"[\"'‘’“”]$")
 _CODE = re.compile(r"`[^`\n]{1,300}`")
 _STRINGS_OF = {
@@ -87,6 +88,13 @@ def _words_of(source: Source) -> tuple[Counter[str], set[str]]:
     text = "\n".join(source.lines)[:MAX_TEXT].lower()
     lines = Counter(word for line in text.split("\n") for word in set(_WORD.findall(line)))
     return lines, {word for code in _CODE.findall(text) for word in _WORD.findall(code)}
+
+
+def stands_in(at: int, line: int, source: Source) -> bool:
+    """Return whether the sentence at a place of a line is Latin, in a text that has some in place of its own."""
+    text = source.text(line)[:MAX_SUGGESTION_CHARACTERS]
+    sentence = _SENTENCE_END.split(text[:at])[-1] + _SENTENCE_END.split(text[at:])[0]
+    return not is_english(sentence) and any("lorem ipsum" in one.lower() for one in source.lines)
 
 
 def is_variant(word: str, right: str) -> bool:

@@ -55,6 +55,7 @@ def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
             continue
         if _is_prose(path):
             wanted = typo_context.is_english_around(word.line_num, source)
+            wanted = wanted and not typo_context.stands_in(at, word.line_num, source)
         else:
             wanted = _in_a_sentence(word, source.text(word.line_num))
         if wanted:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 
 import pytest
 
+from reviews.config.linters import parse
+from reviews.engines import run_analyzers
 from reviews.engines.analyzer import run_analyzer
 from reviews.engines.analyzers import ANALYZERS, ruff
 from reviews.engines.verification import verify_suggestions
@@ -109,6 +111,11 @@ PYTHON: Mapping[str, tuple[str, set[tuple[str, str]]]] = {
         "import uuid\n\nprint(uuid)\n\n\ndef f(x):\n    for uuid in x:\n        print(uuid)\n",
         {("F402", "info")},
     ),
+    "local.py": (
+        "from base import db\n\n\nclass A:\n    def f(self, x):\n        db = self.database\n        return db(x)\n",
+        {("F401", "info"), ("F811", "info")},
+    ),
+    "local_twice.py": ("def f():\n    def g(): ...\n\n    g = 3\n    return g\n", {("F811", "major")}),
     "shadowed.py": ("import uuid\n\nfor uuid in range(3):\n    print(uuid)\n", {("F402", "minor")}),
     "characters.py": ("def f(x):\n    return x.strip('\\x0d\\x0a\\x0a')\n", {("B005", "info")}),
     "prefix.py": ("def f(x):\n    return x.lstrip('http://')\n", {("B005", "minor")}),
@@ -129,6 +136,14 @@ PYTHON: Mapping[str, tuple[str, set[tuple[str, str]]]] = {
 def test_python_is_reported_by_how_likely_it_is_wrong() -> None:
     found = found_in("ruff", {path: text for path, (text, _) in PYTHON.items()})
     assert {path: shown(found, path) for path in PYTHON} == {path: wanted for path, (_, wanted) in PYTHON.items()}
+
+
+def test_the_lowest_python_is_not_that_of_tools() -> None:
+    lowest = parse({"pyproject.toml": "project.requires-python = '>=3.7'"})
+    files = dict.fromkeys(("tools/a.py", "shop/tools/a.py"), "while row := next(rows):\n    print(row)\n")
+    found = run_analyzers(files, settings=lowest).findings
+    severities = {finding.path: finding.severity for finding in found if finding.rule == ruff.SYNTAX}
+    assert severities == {"tools/a.py": "minor", "shop/tools/a.py": "critical"}
 
 
 def test_every_selected_rule_of_ruff_has_one_severity() -> None:
@@ -155,6 +170,7 @@ UNUSED: Mapping[str, str] = {
     "app/plot.py": "from mpl_toolkits.mplot3d import Axes3D\n",
     "app/commented.py": "from forms import Widget  # re-exported for plugins\nimport readline\n",
     "app/silenced.py": "import os  # noqa: F401\nimport sys  # noqa\n",
+    "setup.py": "import fastentrypoints\nfrom setuptools import setup\n\nsetup()\n",
     "app/typed.py": "from typing import List\n\nx = []  # type: List[int]\n",
     "app/documented.py": 'import os\n\n\ndef f():\n    """Join.\n\n    >>> os.path.join("a", "b")\n    """\n',
     "tests/conftest.py": "from tests.fixtures import shop\n",
@@ -259,6 +275,7 @@ JAVASCRIPT: Mapping[str, tuple[str, list[int]]] = {
     "jsdoc.js": ("import { A, B } from 'a';\n/** @param {Array<A>} a */\nexport const f = (a) => a;\n", [1]),
     "emotion.jsx": ("/** @jsx jsx */\nimport { jsx, css } from '@emotion/react';\nexport default () => <p />;\n", [2]),
     "preact.jsx": ("// @jsx h\n// @jsxFrag F\nimport { h, F } from 'preact';\nexport default () => <><p /></>;\n", []),
+    "having.test-d.ts": ("import { a, b } from 'a';\nconst main = async () => {\n  a();\n};\n", [1]),
     "globals.ts": ("function init(): void {}\n", []),
 }
 

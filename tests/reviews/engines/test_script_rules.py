@@ -28,6 +28,7 @@ SHELL: Mapping[str, tuple[str, set[tuple[str, str]]]] = {
     "redirected.sh": ("#!/bin/bash\nif [[ $(ls >/dev/null) ]]; then :; fi\n", {("SC2328", "major")}),
     "expanded.sh": ('#!/bin/bash\nalias a="cd $HOME"\n', {("SC2139", "info")}),
     "read_by_another.sh": ("# shellcheck shell=bash\nlocal x=1\necho $x\n", {("SC2168", "info")}),
+    "nested.sh": ("#!/bin/bash\nif a; then\n  b\nelse if c; then\n  d\nfi\nfi\n", {("SC1075", "info")}),
     "started.sh": ("#!/bin/bash\nlocal x=1\necho $x\n", {("SC2168", "major")}),
     "function_of_another.sh": ("#!/bin/bash\nlocal x=1\nlocal y=2\necho $x $y\n", {("SC2168", "info")}),
     "left.sh": ("#!/bin/sh\nif [ -f a ]; then\n  return\nfi\n[[ -f /a ]]\n", {("SC3010", "info")}),

@@ -16,6 +16,11 @@ MEANT = {
     "a word that is quoted": ("a.md", 'The column is "recieve" and that is what it is in the table.\n'),
     "a line about spelling": ("a.md", "Fix the typo recieve in the names of the functions and of this.\n"),
     "a word that the text uses throughout": ("a.md", "This is the recieve of the day.\n" * 4),
+    "a text that stands in for another": (
+        "a.md",
+        "Here is the text that is to be. Lorem ipsum dolor sit amet, elit. Nulla facilisi.\n\n"
+        "You must be at least as old as it is to use this. Sed vulputate sapien eu varius efficitur.\n",
+    ),
     "a paragraph in French": (
         "a.md",
         "This is the manual of it, and that is all there is to be said of it for this and that.\n\n\n\n\n"
@@ -25,6 +30,7 @@ MEANT = {
 }
 SHOWN = {
     "prose": ("a.md", "We recieve the goods of the day.\n", "minor"),
+    "a sentence beside one that stands in": ("a.md", "Lorem ipsum dolor sit. We recieve the goods of it.\n", "minor"),
     "the start of a sentence": ("a.md", "This is it. Recieve the goods of the day.\n", "minor"),
     "a heading": ("a.md", "## Recieve the goods of the day\n", "minor"),
     "a message of a script": ("a.sh", '#!/bin/sh\n_err "The update was not succesful, try that again"\n', "minor"),
