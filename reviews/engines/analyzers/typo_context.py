@@ -90,11 +90,13 @@ def _words_of(source: Source) -> tuple[Counter[str], set[str]]:
     return lines, {word for code in _CODE.findall(text) for word in _WORD.findall(code)}
 
 
-def stands_in(at: int, line: int, source: Source) -> bool:
-    """Return whether the sentence at a place of a line is Latin, in a text that has some in place of its own."""
+def is_lorem_ipsum(at: int, line: int, source: Source) -> bool:
+    """Return whether the sentence at a column of a line is filler text: no English, in a file with "lorem ipsum"."""
+    lines, _ = _words_of(source)
+    if not (lines["lorem"] and lines["ipsum"]):
+        return False
     text = source.text(line)[:MAX_SUGGESTION_CHARACTERS]
-    sentence = _SENTENCE_END.split(text[:at])[-1] + _SENTENCE_END.split(text[at:])[0]
-    return not is_english(sentence) and any("lorem ipsum" in one.lower() for one in source.lines)
+    return not is_english(_SENTENCE_END.split(text[:at])[-1] + _SENTENCE_END.split(text[at:])[0])
 
 
 def is_variant(word: str, right: str) -> bool:

@@ -6,7 +6,7 @@ Kodiai reads zizmor's JSON, not its SARIF: it names the expression of an injecti
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, TypeAdapter
@@ -65,6 +65,8 @@ MAX_YAML = 100_000
 """Characters of a file that is parsed here."""
 MAX_DEPTH = 50
 """Levels of a file whose nodes are read here: each takes stack."""
+MAX_NESTING = 1_000
+"""Levels after which no workflow and no action goes on; libyaml takes time with the square of them."""
 
 Level = Literal["Informational", "Low", "Medium", "High"]
 
@@ -241,21 +243,30 @@ def _yaml_error(path: str, text: str) -> Finding | None:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     depth = deepest = 0
     source = Source(text)
+
+    def line_of(mark: Any) -> int:
+        return min(mark.line + 1 if mark else 1, len(source.lines))
+
+    def error_at(line: int, rule: str, message: str) -> Finding:
+        return Finding(path, line, line, Severity.CRITICAL, rule, message, snippet=source.text(line))
+
     try:
         # Events, not nodes: nesting costs no stack.
         for event in yaml.parse(text, Loader=loader) if len(text) <= MAX_YAML else ():
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             deepest = max(deepest, depth)
+            if depth > MAX_NESTING:
+                message = f"GitHub cannot read this file: it has more than {MAX_NESTING} levels."
+                return error_at(line_of(event.start_mark), INVALID_YAML, message)
         document = yaml.compose(text, Loader=loader) if 0 < deepest <= MAX_DEPTH else None
     except yaml.MarkedYAMLError as error:
         if isinstance(error, yaml.composer.ComposerError) and error.context:
             return None  # A second document, or a second anchor of one name.
-        mark = error.problem_mark or error.context_mark
-        line = min(mark.line + 1 if mark else 1, len(source.lines))
+        line = line_of(error.problem_mark or error.context_mark)
         if dialects.has_template_tag(source.text(line).replace("${{", "")):
             return None
         message = f"GitHub cannot read this file, which is not valid YAML: {error.problem or error.context}."
-        return Finding(path, line, line, Severity.CRITICAL, INVALID_YAML, message, snippet=source.text(line))
+        return error_at(line, INVALID_YAML, message)
     except (yaml.YAMLError, RecursionError):
         return None
     is_workflow = path.startswith(WORKFLOWS)
@@ -263,9 +274,8 @@ def _yaml_error(path: str, text: str) -> Finding | None:
     refused = None if document is None else refusal(document)
     if refused is None:
         return None
-    line = refused[0].start_mark.line + 1
     message = f"GitHub cannot run this {'workflow' if is_workflow else 'action'}: {refused[1]}."
-    return Finding(path, line, line, Severity.CRITICAL, INVALID_WORKFLOW, message, snippet=source.text(line))
+    return error_at(line_of(refused[0].start_mark), INVALID_WORKFLOW, message)
 
 
 ANALYZER = Analyzer(

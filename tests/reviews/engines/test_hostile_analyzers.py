@@ -292,6 +292,7 @@ IMPORTS = "".join(f"import {{ b{number} }} from 'c';\n" for number in range(3_00
         ("a.sh", "#!/bin/sh\n" + 'rm $a\n: "$a"\n' * 300 + f"# {'a=$(' * 100_000}\n", "SC2086"),
         ("Dockerfile.common", "\n" * 900_000 + "FOO\n", "DL1000"),
         ("Dockerfile", f'FROM a\nRUN echo "{"<" * 800_000}\nFOO\n', "DL1000"),
+        (".github/workflows/a.yml", "[" * 50_000 + "]" * 50_000, "zizmor/invalid-yaml"),
         ("a.md", "This is the recieve adress of teh car. " * 3_000, "typo"),
     ],
 )
