@@ -12,10 +12,8 @@ class Scaled(AppConfig):
 
     def ready(self) -> None:
         if "worker" in sys.argv[1:2]:
-            from reviews.engines import confinement
             from reviews.runs import outages
 
             waits = float(os.environ.get("SCALE_OUTAGES", "1"))
             outages.MIN_WAIT *= waits
             outages.MAX_WAIT *= waits
-            confinement.TIME_LIMIT *= float(os.environ.get("SCALE_ANALYSIS", "1"))  # type: ignore[assignment]

@@ -1,4 +1,4 @@
-"""Kodiai's own settings. `SCALE_OUTAGES` shortens the waits for GitHub, `SCALE_ANALYSIS` the analyzers' time limit."""
+"""Kodiai's own settings. `SCALE_OUTAGES` shortens the waits for GitHub."""
 
 from kodiai.settings import *  # noqa: F403
 from kodiai.settings import INSTALLED_APPS as _APPS

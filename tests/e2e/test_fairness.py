@@ -7,8 +7,7 @@ from tests.support.running_kodiai import running_kodiai
 
 
 def test_normal_pull_requests_do_not_wait_for_hostile_ones(tmp_path: Path) -> None:
-    environment = {"DJANGO_SETTINGS_MODULE": "tests.e2e.scaled_settings", "SCALE_ANALYSIS": "0.15"}
-    with running_kodiai(tmp_path, workers=0, KODIAI_LEASE_SECONDS="60", **environment) as kodiai:
+    with running_kodiai(tmp_path, workers=0, KODIAI_LEASE_SECONDS="60") as kodiai:
         outcome = run_beside(kodiai, normal=4, authors=2, hostile=3, files=HOSTILE_FILES, longest=600)
 
     assert outcome.order[0] == "hostile-0", "it came first, and nothing is known of its author"

@@ -119,7 +119,7 @@ def test_endless_allocation_meets_the_memory_limit(
 def test_a_busy_loop_ends_at_its_processor_time_limit(
     way: Confinement, hostile: Hostile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(confinement, "CPU_LIMIT", 1)
+    monkeypatch.setattr(confinement, "MIN_CPU_LIMIT", 1)
     monkeypatch.setattr(confinement, "TIME_LIMIT", 30)
     _, [(name, reason)] = hostile("while True: pass")
     assert name == "hostile"
