@@ -37,9 +37,9 @@ MEMORY_LIMIT = 1024 * 1024 * 1024
 """Bytes of address space. ruff needs less than 64 MiB for three hundred small files."""
 CPU_LIMIT = 60
 """Seconds of processor time per process, all of its threads together."""
-MIN_CPU_LIMIT, CPU_BYTES = 5, 10_000
+MIN_CPU_LIMIT, CPU_BYTES = 3, 10_000
 """Less for few files: so many seconds, and one for each so many bytes. A small file that stalls holds up others for no
-longer. Of 66 public scripts from 8 kB to 1.3 MB none took ShellCheck, the slowest, a tenth of that."""
+longer. Of 66 public scripts from 8 kB to 1.3 MB none took ShellCheck, the slowest, a fifth of that."""
 FILES_LIMIT = 256
 """Open files per process. ruff needs 8."""
 PROCESSES_LIMIT = 64
