@@ -35,7 +35,7 @@ OWN = ("kodiai", "reviews", "telemetry", "tests")
 OUT = Path("var/mutation")
 POSTGRES_URL = os.environ.get("KODIAI_TEST_POSTGRES_URL", "")
 QUIET = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist")
-NEEDS_DJANGO = (".models", ".admin", "django_tasks", "django_rq", "rest_framework")
+NEEDS_DJANGO = (".models", ".admin", "django_tasks", "django_rq", "drf_spectacular", "rest_framework")
 MAX_CONTROL = 1200.0
 """Seconds for the code as it is. What it takes says how long a mutant may: the machine may have other things to do."""
 MISSED, NOTICED = 0, (1, 2)
