@@ -65,6 +65,17 @@ TARGETS = {
     "resolve_threads": Target("reviews/publishing/resolve_threads.py", PUBLISHING_TESTS),
     "views": Target("reviews/views/webhook.py", INTAKE_TESTS, deselected=INTAKE_DESELECTED),
     "receive": Target("reviews/intake/receive.py", INTAKE_TESTS, deselected=INTAKE_DESELECTED),
-    "inbox": Target("reviews/intake/inbox.py", INTAKE_TESTS, deselected=INTAKE_DESELECTED),
+    "inbox": Target(
+        "reviews/intake/inbox.py",
+        (
+            *INTAKE_TESTS,
+            "tests/reviews/intake/test_rerun_webhooks.py",
+            "tests/reviews/publishing/test_reporting_check_runs.py",
+            "tests/reviews/runs/test_turns.py",
+            "tests/reviews/test_merge_queue.py",
+            "tests/reviews/test_verdicts.py",
+        ),
+        deselected=INTAKE_DESELECTED,
+    ),
     "payloads": Target("reviews/intake/payloads.py", INTAKE_TESTS, deselected=INTAKE_DESELECTED),
 }
