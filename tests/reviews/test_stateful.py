@@ -105,7 +105,7 @@ def profile() -> settings:
     )
     if EXAMPLES:
         return settings(common, max_examples=EXAMPLES, stateful_step_count=50)
-    # Three in the fast tier, twenty in its thorough profile.
+    # Three in the fast tier, ten in its thorough profile.
     return settings(
         common, max_examples=settings.default.max_examples // 10, derandomize=True, phases=set(Phase) - {Phase.explain}
     )
