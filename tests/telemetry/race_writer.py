@@ -7,7 +7,7 @@ from typing import Any
 from tests.support.processes import environment
 
 PROCESSES = 16
-IDENTITIES = 200
+IDENTITIES = 100
 MAX_TRIES = 50
 
 

@@ -1,4 +1,4 @@
-"""Sixteen processes write the same two hundred identities at once."""
+"""Sixteen processes write the same hundred identities at once."""
 
 import multiprocessing
 

@@ -37,7 +37,7 @@ from tests.support.runs import (
 from tests.support.shop import AFTER
 from tests.support.waiting import PATIENCE, wait_until
 
-pytestmark = [pytest.mark.database, pytest.mark.django_db, pytest.mark.ops04, pytest.mark.queue]
+pytestmark = [pytest.mark.database, pytest.mark.django_db, pytest.mark.ops04]
 
 
 def test_a_run_is_claimed_once_and_comes_with_its_delivery(
