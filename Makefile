@@ -64,7 +64,7 @@ test-all: install ## Also real kills, load, PostgreSQL, Redis and the whole corp
 	@KODIAI_TEST_POSTGRES_URL=$(POSTGRES_URL) $(BIN)/python -m pytest -q -n 8 $(SLOW_BY_FILE) -m database
 	@echo "== What depends on the queue, on Redis"
 	@KODIAI_TEST_POSTGRES_URL=$(POSTGRES_URL) KODIAI_TEST_TASKS_URL=$(TASKS_URL) \
-		$(BIN)/python -m pytest -q -n 4 $(SLOW_BY_FILE) -m queue
+		$(BIN)/python -m pytest -q -n 5 $(SLOW_BY_FILE) -m queue
 
 lint: install ## Check format, lint, types, imports, migrations, OpenAPI, deployment settings
 	@$(BIN)/ruff format --check .
