@@ -11,6 +11,7 @@ from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
+from reviews import engines
 from reviews.analysis.file_selection import FileSelection
 from reviews.engines.analyzer import REMOVED_NAME
 from reviews.engines.analyzers.oxlint import UNDEFINED
@@ -66,6 +67,21 @@ class _Kind(NamedTuple):
     only_renamed: bool
 
 
+_RENAMED_TYPES = _Kind(
+    "oxlint",
+    _TYPESCRIPT,
+    partial(
+        _named,
+        re.compile(
+            r"^[ \t]*(?:export[ \t]+)?(?:default[ \t]+)?(?:declare[ \t]+)?(?:interface|type)[ \t]+([\w$]+)", re.M
+        ),
+    ),
+    _TYPE,
+    _JS_COMMENT,
+    _GLOBAL_TYPES,
+    _OF_LIBRARY,
+    only_renamed=True,
+)
 _KINDS = (
     _Kind(
         "shellcheck",
@@ -87,31 +103,8 @@ _KINDS = (
         ),
         only_renamed=True,
     ),
-    _Kind(
-        "oxlint",
-        _TYPESCRIPT,
-        partial(
-            _named,
-            re.compile(
-                r"^[ \t]*(?:export[ \t]+)?(?:default[ \t]+)?(?:declare[ \t]+)?(?:interface|type)[ \t]+([\w$]+)", re.M
-            ),
-        ),
-        _TYPE,
-        _JS_COMMENT,
-        _GLOBAL_TYPES,
-        _OF_LIBRARY,
-        only_renamed=True,
-    ),
-    _Kind(
-        "oxlint",
-        _TYPESCRIPT,
-        _imported_types,
-        _TYPE,
-        _JS_COMMENT,
-        _GLOBAL_TYPES,
-        _OF_LIBRARY,
-        only_renamed=False,
-    ),
+    _RENAMED_TYPES,
+    _RENAMED_TYPES._replace(declared=_imported_types, only_renamed=False),
     _Kind(
         "hadolint",
         re.compile(r"(?:^|/)(?:Docker|Container)file[^/]*$|\.(?:docker|container)file$", re.IGNORECASE),
@@ -153,6 +146,7 @@ def find_removed_names(selection: FileSelection, introduced: Iterable[Finding]) 
         for kind in _KINDS
         if len(text) <= MAX_CHARACTERS
         and kind.paths.search(path)
+        and kind.engine in engines.readers(path, text, ())
         and (base := selection.bases[path].text)
         and not kind.foreign.search(text)
         for name, new in _removed(kind, base, text, selection.hunks[path]).items()

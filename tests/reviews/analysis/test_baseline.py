@@ -181,6 +181,7 @@ def test_a_use_of_what_no_engine_looks_for_is_reported(
          {"import React from 'react';": ""}),
         ({"a.ts": f"{IMPORTED}{TYPES.removeprefix(SHOP)}"}, {IMPORTED: "import { d as Shop } from 'c';\n"}),
         ({"Dockerfile": DOCKERFILE}, {"ARG TAG\n": ""}),
+        ({"Dockerfile.md": DOCKERFILE}, {"ARG TAG": "ARG RELEASE"}),
         ({"Dockerfile": DOCKERFILE.replace("echo", "TAG=1; echo")}, {"ARG TAG": "ARG RELEASE"}),
         ({"a.py": CLASS.replace("A:", "A(B):")}, {"def say_it": "def say"}),
         ({"a.py": CLASS}, {METHOD: "    def __init__(self):\n        self.say_it = f\n"}),
