@@ -184,16 +184,19 @@ def _run(
     reads: Sequence[str] = (),
 ) -> int:
     view = View.of(command, directory, reads)
+    # Before the start: the command may make files and remove them meanwhile.
+    size = sum(file.lstat().st_size for file in Path(directory).rglob("*"))
+    cpu_seconds = min(CPU_LIMIT, MIN_CPU_LIMIT + size // CPU_BYTES)
     restrict: Callable[[], None] | None = None
     with ExitStack() as stack:
         if way == BUBBLEWRAP:
-            wrapped = walls.in_bubblewrap(view, _limits(PROCESSES_LIMIT, directory))
+            wrapped = walls.in_bubblewrap(view, _limits(PROCESSES_LIMIT, cpu_seconds))
         elif way == NAMESPACES:
-            wrapped = walls.in_namespaces(view, _limits(PROCESSES_LIMIT, directory), stack)
+            wrapped = walls.in_namespaces(view, _limits(PROCESSES_LIMIT, cpu_seconds), stack)
         elif way == NONE:
             wrapped = [*view.command]
         else:
-            wrapped = [*walls.BOUND, *_limits(USER_PROCESSES_LIMIT, directory), *view.command]
+            wrapped = [*walls.BOUND, *_limits(USER_PROCESSES_LIMIT, cpu_seconds), *view.command]
             restrict = view.restrict_thread if way == LANDLOCK else None
         # A thread for this command alone: it keeps its restriction until it ends, and hands it on to what it starts.
         # For the kernel it is the parent, whose end kills the process (`--pdeathsig`), so it waits for the process.
@@ -201,7 +204,7 @@ def _run(
         process = thread.submit(_start, restrict, wrapped, directory, output, errors).result()
         try:
             if way == NONE:
-                _limit_after_start(process.pid, directory)
+                _limit_after_start(process.pid, cpu_seconds)
             status = thread.submit(process.wait).result(max(0.0, seconds))
             # bubblewrap reports a signal as a shell does.
             return 128 - status if way == BUBBLEWRAP and status > 128 else status
@@ -234,16 +237,15 @@ def _start(
     )
 
 
-def _limits(processes: int, directory: str) -> list[str]:
-    limits = _limits_for(processes, directory)
+def _limits(processes: int, cpu_seconds: int) -> list[str]:
+    limits = _limits_for(processes, cpu_seconds)
     return ["prlimit", *(f"--{name}={_attainable(kind, limit)}" for name, (kind, limit) in limits.items()), "--"]
 
 
-def _limits_for(processes: int, directory: str) -> dict[str, tuple[int, int]]:
-    size = sum(file.lstat().st_size for file in Path(directory).rglob("*"))
+def _limits_for(processes: int, cpu_seconds: int) -> dict[str, tuple[int, int]]:
     return {
         "as": (resource.RLIMIT_AS, MEMORY_LIMIT),
-        "cpu": (resource.RLIMIT_CPU, min(CPU_LIMIT, MIN_CPU_LIMIT + size // CPU_BYTES)),
+        "cpu": (resource.RLIMIT_CPU, cpu_seconds),
         "fsize": (resource.RLIMIT_FSIZE, OUTPUT_LIMIT),
         "nofile": (resource.RLIMIT_NOFILE, FILES_LIMIT),
         "nproc": (resource.RLIMIT_NPROC, processes),
@@ -257,10 +259,10 @@ def _attainable(kind: int, limit: int) -> int:
     return limit if hard == resource.RLIM_INFINITY else min(limit, hard)
 
 
-def _limit_after_start(pid: int, directory: str) -> None:
+def _limit_after_start(pid: int, cpu_seconds: int) -> None:
     """Set the limits without util-linux, right after the start of the process."""
     if hasattr(resource, "prlimit"):  # Linux
-        for kind, limit in _limits_for(USER_PROCESSES_LIMIT, directory).values():
+        for kind, limit in _limits_for(USER_PROCESSES_LIMIT, cpu_seconds).values():
             with suppress(ProcessLookupError):
                 resource.prlimit(pid, kind, (_attainable(kind, limit),) * 2)
 
