@@ -16,7 +16,7 @@ RANDOM_KILLS = 3
 CHOSEN = ("given-out", "claimed", "publishing_at", "review-posted", "finished_at", "check-run-posted", "swept")
 """Points on PostgreSQL; the others, and those where a post may be repeated, are met on SQLite.
 
-tests/reviews/runs has all points on each, without a process for each.
+tests/reviews/runs has all points on both databases, without a process for each.
 """
 OF_THE_QUEUE = ("given-out", "claimed", "review-posted", "swept")
 """Points on Redis: what the queue gives out, and gives out again."""

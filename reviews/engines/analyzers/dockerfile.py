@@ -35,7 +35,7 @@ _KNOWN_FLAGS: Mapping[str, tuple[str, ...]] = {
 }
 """Later versions of Docker may know more: a flag that is unknown counts only if it is like one of these."""
 _PORT = re.compile(r"[\d-]+(?:/\w+)?|.*[$:\"'\\`].*", re.DOTALL)
-"""A port, ports from one to another, or what only Docker can tell."""
+"""A port, ports from one to another, or what only Docker can read."""
 
 Refusal = tuple[int, str]
 """The line, from 1, and the reason."""
