@@ -23,7 +23,7 @@ def main(arguments: Sequence[str], name: str) -> int:
     parser = ArgumentParser(name, description="Check this installation and say what to do about what is wrong.")
     add_arguments(parser)
     options = parser.parse_args(arguments)
-    results = examine(offline=options.offline, app_key=options.app_key)
+    results = examine(offline=options.offline)
     sys.stdout.write(as_json(results) if options.json else as_text(results))
     sys.stdout.flush()
     return exit_status(results)
@@ -33,12 +33,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--offline", action="store_true", help="do not ask GitHub")
-    parser.add_argument(
-        "--app-key", action="store_true", help="only ask GitHub whether the App's key fits its id; silent if it does"
-    )
 
 
-def examine(*, offline: bool = False, app_key: bool = False) -> list[Result]:
+def examine(*, offline: bool = False) -> list[Result]:
     """Check everything; with `offline` nothing that GitHub knows."""
     try:
         load(dict(os.environ), ENV_FILE)
@@ -46,16 +43,12 @@ def examine(*, offline: bool = False, app_key: bool = False) -> list[Result]:
         return [Result("settings", Status.ERROR, problem) for problem in invalid.problems]
     # Imported here: they need settings that can be read.
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kodiai.settings")
-    from kodiai.doctor import github
+    import django
 
     try:
-        if app_key:
-            return github.app_key()
-        import django
-
         django.setup()
     except SystemExit as stopped:
         return [Result("settings", Status.ERROR, str(stopped))]
-    from kodiai.doctor import machine
+    from kodiai.doctor import github, machine
 
     return [*machine.examine(), *([] if offline else github.examine())]

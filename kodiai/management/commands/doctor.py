@@ -16,6 +16,6 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         # `manage.py doctor` does not come here: manage.py calls it even where Django cannot start.
-        results = doctor.examine(offline=options["offline"], app_key=options["app_key"])
+        results = doctor.examine(offline=options["offline"])
         self.stdout.write(doctor.as_json(results) if options["json"] else doctor.as_text(results), ending="")
         sys.exit(doctor.exit_status(results))

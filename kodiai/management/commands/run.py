@@ -1,4 +1,5 @@
-import subprocess
+import multiprocessing
+import sys
 import threading
 from typing import Any
 
@@ -6,13 +7,14 @@ from django.conf import settings
 from django.core import checks
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connections
 
 from kodiai.configuration import app_file
 from kodiai.configuration.kinds import Whole, argument
 from kodiai.doctor import machine
 from kodiai.doctor.results import as_text
 from kodiai.settings import configuration
-from kodiai.supervisor import MANAGE, Supervisor, child_environment, end_with_parent, why_not_listening
+from kodiai.supervisor import Supervisor, end_with_parent, why_not_listening
 
 
 class Command(BaseCommand):
@@ -34,7 +36,8 @@ class Command(BaseCommand):
         parser.add_argument("--prepare", action="store_true", help="only migrate the databases, then exit")
 
     def handle(self, *args: Any, host: str, port: int, workers: int, prepare: bool, **options: Any) -> None:
-        for message in checks.run_checks():
+        # Django's own checks look at the code, which the settings do not change; to import all of it takes time.
+        for message in checks.run_checks(tags=["kodiai"]):
             self.stderr.write(self.style.ERROR(str(message)))
         for alias in settings.DATABASES:
             # Adopts a legacy telemetry file in place.
@@ -42,6 +45,7 @@ class Command(BaseCommand):
         self._renew_app_file()
         if prepare:
             return
+        _compare_key_with_app()
         try:
             supervisor = Supervisor(host=host, port=port, workers=workers)
         except OSError as error:
@@ -49,7 +53,6 @@ class Command(BaseCommand):
         self.stderr.write(as_text(machine.at_start()), ending="")
         if not settings.KODIAI_GITHUB_APP_ID:
             self.stderr.write("Connect GitHub in a browser: `manage.py setup_link` prints the address.")
-        _compare_key_with_app()
         if not supervisor.run():
             raise CommandError("The web server failed to start; see the log above.")
 
@@ -63,8 +66,18 @@ class Command(BaseCommand):
 
 
 def _compare_key_with_app() -> None:
-    """Let a separate process ask GitHub, and print on standard error what is wrong: the start never waits for it."""
-    command = [*MANAGE, "doctor", "--app-key"]
-    # Its standard output goes where the log goes.
-    doctor = subprocess.Popen(command, env=child_environment(), stdout=2, preexec_fn=end_with_parent)
-    threading.Thread(target=doctor.wait, name="doctor", daemon=True).start()
+    """Let a child process ask GitHub, and print on standard error what is wrong: the start never waits for it."""
+    # Two processes cannot share a connection, and the supervisor needs none.
+    connections.close_all()
+    # A fork has imported Django already; no other thread runs yet that could hold a lock, and no socket listens.
+    child = multiprocessing.get_context("fork").Process(target=_print_what_is_wrong_with_key, daemon=True)
+    child.start()
+    threading.Thread(target=child.join, name="doctor", daemon=True).start()
+
+
+def _print_what_is_wrong_with_key() -> None:
+    end_with_parent()
+    # What asks GitHub is large; the supervisor goes without it.
+    from kodiai.doctor import github
+
+    sys.stderr.write(as_text(github.app_key()))

@@ -21,7 +21,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, host: str, port: int, **options: Any) -> None:
-        for message in checks.run_checks():
+        for message in checks.run_checks(tags=["kodiai"]):
             if message.id == "kodiai.E002":
                 continue  # Only workers use the App's credentials; a separate web server needs none.
             self.stderr.write(self.style.ERROR(str(message)))
