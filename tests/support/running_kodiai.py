@@ -18,7 +18,7 @@ from django.conf import settings as django_settings
 
 from sandbox import PullRequest, Sandbox, WebhookResponse, webhook_payload
 from tests.support import processes
-from tests.support.databases import Database, empty_database
+from tests.support.databases import Database, migrated_database
 from tests.support.processes import ROOT, bound
 from tests.support.waiting import PATIENCE, eventually
 
@@ -118,12 +118,12 @@ def running_kodiai(
     command: tuple[str, ...] = Kodiai.command,
     **environment: str,
 ) -> Iterator[Kodiai]:
-    """A Kodiai that answers, on an empty database and beside a sandbox; `environment` is added to its settings.
+    """A Kodiai that answers, on a database without rows and beside a sandbox; `environment` is added to its settings.
 
     The database is one of its own, unless `environment` has the `DATABASE_URL` of another.
     """
     with ExitStack() as stack:
-        database = environment.get("DATABASE_URL") or stack.enter_context(empty_database(folder))
+        database = environment.get("DATABASE_URL") or stack.enter_context(migrated_database(folder))
         github = stack.enter_context(Sandbox(webhook_secret=secret))
         github.hook.response_seconds = PATIENCE
         defaults = {

@@ -4,6 +4,7 @@ import multiprocessing
 
 import pytest
 
+from tests.support.forked import IMPORTED
 from tests.support.processes import python
 from tests.telemetry.race_writer import IDENTITIES, PROCESSES, write_all
 from tests.telemetry.stores import Store
@@ -16,10 +17,11 @@ pytestmark = pytest.mark.database
 @pytest.mark.usefixtures("django_db_blocker")
 def test_sixteen_processes_leave_one_row_for_each_identity(store: Store) -> None:
     assert python("manage.py", "migrate", DATABASE_URL=store.url, KODIAI_SECRET_KEY="race").returncode == 0
-    spawn = multiprocessing.get_context("spawn")
-    barrier, outcomes = spawn.Barrier(PROCESSES), spawn.Queue()
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([*IMPORTED])
+    barrier, outcomes = context.Barrier(PROCESSES), context.Queue()
     writers = [
-        spawn.Process(target=write_all, args=(store.url, number, barrier, outcomes)) for number in range(PROCESSES)
+        context.Process(target=write_all, args=(store.url, number, barrier, outcomes)) for number in range(PROCESSES)
     ]
     for writer in writers:
         writer.start()
