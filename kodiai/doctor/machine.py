@@ -62,8 +62,14 @@ def _settings() -> Iterator[Result]:
 def _files() -> Iterator[Result]:
     """A `.env` holds every secret."""
     file = Path(os.environ.get("KODIAI_ENV_FILE") or Path(settings.BASE_DIR) / ".env")
-    if file.is_file() and file.stat().st_mode & 0o077:
-        yield Result(".env", Status.WARNING, f"{file} can be read by other users of this machine", f"chmod go= {file}")
+    if not file.is_file():
+        return
+    found = file.stat()
+    # Kodiai reads a file of root's through its group, as README has it: root:kodiai, 640.
+    through_group = found.st_uid != os.geteuid() or (found.st_uid == 0 and found.st_gid != 0)
+    if found.st_mode & (0o037 if through_group else 0o077):
+        mend = f"chmod {'g=r,o=' if through_group else 'go='} {file}"
+        yield Result(".env", Status.WARNING, f"{file} can be read by other users of this machine", mend)
 
 
 def _database(alias: str) -> Iterator[Result]:

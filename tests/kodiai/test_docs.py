@@ -132,16 +132,6 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_the_readmes_way_names_files_that_are_there() -> None:
-    steps = (ROOT / "README.md").read_text().partition("## Run it in production")[2].partition("```sh")[2]
-    named = [word for word in steps.partition("```")[0].split() if word.startswith("/opt/kodiai/deploy/")]
-
-    assert named == ["/opt/kodiai/deploy/kodiai.service", "/opt/kodiai/deploy/Caddyfile"]
-    assert all((ROOT / word.removeprefix("/opt/kodiai/")).is_file() for word in named)
-    assert "ExecStart=/opt/kodiai/.venv/bin/python manage.py run\n" in UNIT
-    assert "ReadWritePaths=/opt/kodiai/var\n" in UNIT
-
-
 # Installed packages are the locked ones, by hash
 
 

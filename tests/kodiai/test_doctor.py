@@ -1,6 +1,7 @@
 """The doctor names what is wrong with an installation, and what to do."""
 
 import json
+import os
 import shutil
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -12,7 +13,7 @@ from django.conf import settings as configured
 from django.utils import timezone
 from pytest_django import Settings
 
-from kodiai.doctor import examine, exit_status
+from kodiai.doctor import examine, exit_status, machine
 from kodiai.doctor import github as github_checks
 from kodiai.doctor.github import EVENTS, PERMISSIONS
 from kodiai.doctor.results import Result, Status
@@ -243,3 +244,22 @@ def test_a_database_that_fails_is_a_line_without_its_password() -> None:
     assert "check DATABASE_URL" in done.stdout
     assert password not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize(
+    ("owner", "group", "mode", "mend"),
+    [(0, 0, 0o600, ""), (0, 0, 0o640, "go="), (0, 99, 0o640, ""), (0, 99, 0o644, "g=r,o="), (99, 0, 0o660, "g=r,o=")],
+)
+def test_a_settings_file_is_read_by_kodiai_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: int, group: int, mode: int, mend: str
+) -> None:
+    file = tmp_path / ".env"
+    file.touch()
+    file.chmod(mode)
+    os.chown(file, owner, group)
+    monkeypatch.setenv("KODIAI_ENV_FILE", str(file))
+
+    found = next((result.mend for result in machine._files() if result.check == ".env"), "")
+
+    assert found == (mend and f"chmod {mend} {file}")
