@@ -50,7 +50,7 @@ def analyse_files(
     comparison = _judged_by_base(
         compare(analyzed.findings, selection.bases, selection.hunks, selection.linters, memory), selection
     )
-    removed = find_removed_names(selection, comparison.introduced)
+    removed = find_removed_names(files, selection, comparison.introduced)
     removed = [finding for finding in removed if finding.engine not in config.engines.disable]
     comparison = replace(comparison, introduced=(*comparison.introduced, *removed))
     paths_in_base = {path: base.path for path, base in selection.bases.items()}

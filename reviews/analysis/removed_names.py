@@ -8,7 +8,7 @@ what was removed alone may have stood in for a command, a type of the library, o
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import NamedTuple
 
 from reviews import engines
@@ -19,6 +19,7 @@ from reviews.engines.analyzers.python_names import IMPORTS
 from reviews.engines.source import Source
 from reviews.findings import Finding, Severity
 from reviews.github.patches import Hunk
+from reviews.github.schemas import ChangedFile
 
 MAX_NAMES = 20
 """Names of a review of which the uses are searched, and findings about imports."""
@@ -134,10 +135,13 @@ _IMPORTED = re.compile(r"#[^\n]*|\b(\w+)(?:\s+as\s+\w+)?")
 """A comment, or a name that a statement imports."""
 
 
-def find_removed_names(selection: FileSelection, introduced: Iterable[Finding]) -> list[Finding]:
+def find_removed_names(
+    files: Sequence[ChangedFile], selection: FileSelection, introduced: Iterable[Finding]
+) -> list[Finding]:
     """Find uses of names that the change removes: in the same file, and Python's imports of other changed files.
 
-    `introduced` are findings of engines; what they call undefined is not found twice.
+    `files` are all changed files, also removed ones. `introduced` are findings of engines; what they call undefined is
+    not found twice.
     """
     undefined = {(finding.path, finding.message.split("'")[1]) for finding in introduced if finding.rule == UNDEFINED}
     removed = (
@@ -153,7 +157,8 @@ def find_removed_names(selection: FileSelection, introduced: Iterable[Finding]) 
         if (path, name) not in undefined
     )
     uses = (_first_use(*one, selection.texts) for one in islice(removed, MAX_NAMES))
-    return [*filter(None, uses), *islice(_broken_imports(selection), MAX_NAMES)]
+    broken = chain(_broken_imports(selection), _imports_of_removed_files(files, selection))
+    return [*filter(None, uses), *islice(broken, MAX_NAMES)]
 
 
 def _first_use(kind: _Kind, path: str, name: str, new: Sequence[str], texts: Mapping[str, str]) -> Finding | None:
@@ -194,14 +199,47 @@ def _broken_imports(selection: FileSelection) -> Iterator[Finding]:
         if gone := _named(_AT_TOP, base).keys() - set(_WORD.findall(text)):
             removed.setdefault(name, {})[path] = gone
     for path, text in selection.texts.items() if removed else ():
-        for statement in IMPORTS.finditer(text) if path.endswith((".py", ".pyi")) else ():
-            if statement.start() and text[statement.start() - 1] != "\n":
-                continue  # Within a `try` it may be meant to fail.
+        for statement in _imports(path, text):
             for other, gone in removed.get(statement[1].rpartition(".")[2], {}).items():
                 taken = _IMPORTED.finditer(text, *statement.span(2)) if _is_module(statement[1], path, other) else ()
                 for lost in (one for one in taken if one[1] in gone):
                     message = f"`{other}` does not define `{lost[1]}` any more."
                     yield _finding("ruff", path, text, lost.end(1), message)
+
+
+def _imports_of_removed_files(files: Sequence[ChangedFile], selection: FileSelection) -> Iterator[Finding]:
+    """Find imports from a file of Python that the change removes, and has nowhere else."""
+    present = [file.path for file in files if file.status != "removed"]
+    removed = [
+        path
+        for file in files
+        if (path := file.path if file.status == "removed" else file.previous_path or "").endswith(".py")
+        # Without an `__init__.py` a package is one of its other files.
+        and not path.endswith("__init__.py")
+        and path not in present
+    ]
+    # What git ignores from now on is written by a build.
+    if not removed or any(path.rpartition("/")[2] == ".gitignore" for path in present):
+        return
+    for path, text in selection.texts.items():
+        for statement in _imports(path, text):
+            module = statement[1]
+            if "." not in module or any(_is_module(module, path, _module_of(other)) for other in present):
+                continue  # A name alone may be a library's.
+            for lost in (one for one in removed if _is_module(module, path, _module_of(one))):
+                yield _finding("ruff", path, text, statement.end(1), f"This change removes `{lost}`.")
+
+
+def _imports(path: str, text: str) -> Iterator[re.Match[str]]:
+    """The statements of a module of Python that import names, but for those in blocks: in a `try` one may fail."""
+    for statement in IMPORTS.finditer(text) if path.endswith((".py", ".pyi")) else ():
+        if not statement.start() or text[statement.start() - 1] == "\n":
+            yield statement
+
+
+def _module_of(path: str) -> str:
+    """The path without what is no part of a module's name, whatever it is written in."""
+    return re.sub(r"(?:/__init__)?\.\w+$", "", path) + ".py"
 
 
 def _is_module(module: str, importer: str, path: str) -> bool:
@@ -211,8 +249,12 @@ def _is_module(module: str, importer: str, path: str) -> bool:
         return target == "/".join([*importer.split("/")[:-dots], *name.split(".")])
     name = name.replace(".", "/")
     root = target.removesuffix(name)
-    is_at_root = target.endswith(name) and (not root or root.endswith("/"))
-    return is_at_root and ("/" in name or importer.startswith(root))
+    if not target.endswith(name) or (root and not root.endswith("/")):
+        return False
+    package, _, inside = name.partition("/")
+    # Of two packages of one name the importer means the one that it is in.
+    is_in_another = f"/{package}/" in f"/{importer}" and not importer.startswith(f"{root}{package}/")
+    return not is_in_another if inside else importer.startswith(root)
 
 
 def _finding(engine: str, path: str, text: str, end: int, message: str) -> Finding:

@@ -202,6 +202,32 @@ def test_a_name_that_may_come_from_elsewhere_is_not(
     assert [finding for finding in found if finding.rule in ("removed-name", "import(named)")] == []
 
 
+TAKES = {"p/q/a.py": "from ..b import C\n\n\n\n\nprint(C)\n", "p/b.py": "C = 1\nD = 2\nE = 3\n"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "found"),
+    [
+        (TAKES, {"p/b.py": None}, ["removed-name"]),
+        (TAKES, {"p/b.py": None, "p/c.py": TAKES["p/b.py"]}, ["removed-name"]),
+        ({**TAKES, "p/q/a.py": "from p.b import C\n\n\n\n\nprint(C)\n"}, {"p/b.py": None}, ["removed-name"]),
+        (TAKES, {"p/b.py": None, "p/b/__init__.py": "C = 1\n"}, []),
+        (TAKES, {"p/b.py": None, "p/b.pyx": "C = 1\n"}, []),
+        (TAKES, {"p/b.py": None, ".gitignore": "p/b.py\n"}, []),
+        ({**TAKES, "p/q/a.py": "from b import C\nprint(C)\n", "b.py": "C = 1\n"}, {"b.py": None}, []),
+        ({**TAKES, "p/q/a.py": "if 1:\n    from ..b import C\nprint(C)\n"}, {"p/b.py": None}, []),
+        ({**TAKES, "p/b/__init__.py": "", "p/b/d.py": ""}, {"p/b/__init__.py": None, "p/b.py": None}, ["removed-name"]),
+        ({"r/p/b.py": "C = 1\n", "p/q/a.py": "from p.b import C\nprint(C)\n"}, {"r/p/b.py": None}, []),
+    ],
+)
+def test_an_import_of_a_file_that_is_removed_is_reported(
+    repo: Repository, before: dict[str, str], after: dict[str, str | None], found: list[str]
+) -> None:
+    used = before["p/q/a.py"].replace("print(", "print(1, ")
+    report = report_of(opened(repo, before, {**after, "p/q/a.py": used}))
+    assert [finding.rule for finding in report.findings if finding.rule == "removed-name"] == found
+
+
 def _edited(files: dict[str, str], edits: dict[str, str]) -> dict[str, str]:
     edited = dict(files)
     for path, text in files.items():
