@@ -1,7 +1,8 @@
-"""Times and queries of the operators' pages at many rows: `python -m tests.benchmarks.pages fill|measure [ROWS]`.
+"""Times and queries of the operators' pages at many rows: `python -m tests.benchmarks.pages fill|measure [ROWS YEARS]`.
 
 Run it with `DJANGO_SETTINGS_MODULE=kodiai.settings` and a `DATABASE_URL` of its own. `fill` migrates the database and
-fills it with a year of runs; `measure` asks for each page as a browser does and prints a table in Markdown.
+fills it with a year of runs, and as many years of telemetry, which outlives runs; `measure` asks for each page as a
+browser does and prints a table in Markdown.
 """
 
 import os
@@ -22,7 +23,7 @@ TIMES = 5
 """Requests of each page; the median counts."""
 
 
-def fill(count: int) -> None:
+def fill(count: int, years: int) -> None:
     """Migrate the database and fill its empty tables."""
     from django.core.management import call_command
 
@@ -30,10 +31,31 @@ def fill(count: int) -> None:
     past_runs.fill(Database(os.environ["DATABASE_URL"]), count, DAYS)
     with connection.cursor() as cursor:
         cursor.execute(FINDINGS)
+        for table in ("rate_limit_events", "executions"):
+            # What is older has the lower ids.
+            cursor.execute(f"UPDATE {table} SET id = id + %s", [(years - 1) * count])
+            cursor.execute(f"SELECT * FROM {table} LIMIT 0")
+            columns = [column.name for column in cursor.description]
+            for year in range(1, years):
+                earlier = {
+                    "id": f"id - {year * count}",
+                    "created_at": EARLIER[connection.vendor].format(year * DAYS),
+                    "delivery_id": f"delivery_id || '-{year}'",
+                }
+                values = ", ".join(earlier.get(name, name) for name in columns)
+                cursor.execute(
+                    f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values} FROM {table} WHERE id > %s",
+                    [(years - 1) * count],
+                )
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("VACUUM ANALYZE")
 
+
+EARLIER = {
+    "postgresql": "created_at - interval '{} days'",
+    "sqlite": "strftime('%Y-%m-%d %H:%M:%f', created_at, '-{} days')",
+}
 
 FINDINGS = """
     INSERT INTO reviews_reportedfinding
@@ -134,11 +156,11 @@ def measure() -> None:
         print(f"| {name} | {whole:.0f} | {processor:.0f} | {len(captured)} |", flush=True)
 
 
-def main(command: str, count: str = str(ROWS)) -> None:
+def main(command: str, count: str = str(ROWS), years: str = "1") -> None:
     """Run a command."""
     django.setup()
     if command == "fill":
-        fill(int(count))
+        fill(int(count), int(years))
     else:
         measure()
 
