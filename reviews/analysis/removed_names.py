@@ -5,6 +5,7 @@ elsewhere. Of functions in shell, types in TypeScript and variables of a Dockerf
 what was removed alone may have stood in for a command, a type of the library, or a variable of the image.
 """
 
+import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -30,6 +31,7 @@ _BEFORE_COMMAND = r"(?:(?:^|[;&|({)!`])|\b(?:do|elif|else|if|then|until|while))[
 _NO_PATTERN = r"(?![ \t]*(?:\(|\)|\|[^\n;&()]{0,200}\)))"
 """Behind a name that is no function's definition and no pattern of a `case`."""
 _TYPESCRIPT = re.compile(r"\.[cm]?tsx?$")
+_JAVASCRIPT = re.compile(r"\.[cm]?jsx?$")
 _TYPE = r"(?:[:<|&,]|=>|\b(?:as|extends|implements|is|keyof|readonly|satisfies))\s*(NAME)\b(?!\s*\.)"
 """A type. `React.FC` may be of a library's global namespace."""
 _JS_COMMENT = re.compile(r"//[^\n]*|/\*(?:[^*]++|\*(?!/))*+(?:\*/|\Z)")
@@ -40,6 +42,7 @@ _OF_LIBRARY = re.compile(
     r"|NodeList|Notification|Omit|Option|Parameters|Partial|Performance|Pick|Plugin|Position|Promise|Range|Readonly"
     r"|Record|Request|Required|Response|ReturnType|Screen|Selection|Set|Storage|Text|Touch|Window|Worker"
 )
+_FROM = re.compile(r"^(?:(?:import|export)\b[^;'\"]{0,2000}?\bfrom|import)\s*['\"](\.[^'\"]+)['\"]", re.MULTILINE)
 _IMPORT_OF_JS = re.compile(r"^import\b([^;'\"]{1,2000}?)\bfrom\s*['\"]", re.MULTILINE)
 
 
@@ -138,7 +141,7 @@ _IMPORTED = re.compile(r"#[^\n]*|\b(\w+)(?:\s+as\s+\w+)?")
 def find_removed_names(
     files: Sequence[ChangedFile], selection: FileSelection, introduced: Iterable[Finding]
 ) -> list[Finding]:
-    """Find uses of names that the change removes: in the same file, and Python's imports of other changed files.
+    """Find uses of names that the change removes: in the same file, and imports of other changed files.
 
     `files` are all changed files, also removed ones. `introduced` are findings of engines; what they call undefined is
     not found twice.
@@ -163,8 +166,7 @@ def find_removed_names(
 
 def _first_use(kind: _Kind, path: str, name: str, new: Sequence[str], texts: Mapping[str, str]) -> Finding | None:
     """Return a finding on the first use of a name in its file; None if not all mentions are uses."""
-    # As many characters as before: the places stay.
-    code = kind.unread.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), texts[path])
+    code = _without(kind.unread, texts[path])
     uses = [use.end() for use in re.finditer(kind.use.replace("NAME", re.escape(name)), code, re.MULTILINE)]
     mentions = re.findall(rf"(?<!\w){re.escape(name)}(?!\w)", code)
     others = (text for other, text in texts.items() if other != path and kind.paths.search(other))
@@ -208,26 +210,42 @@ def _broken_imports(selection: FileSelection) -> Iterator[Finding]:
 
 
 def _imports_of_removed_files(files: Sequence[ChangedFile], selection: FileSelection) -> Iterator[Finding]:
-    """Find imports from a file of Python that the change removes, and has nowhere else."""
+    """Find imports of files of Python and JavaScript that the change removes, and has nowhere else."""
     present = [file.path for file in files if file.status != "removed"]
-    removed = [
-        path
-        for file in files
-        if (path := file.path if file.status == "removed" else file.previous_path or "").endswith(".py")
-        # Without an `__init__.py` a package is one of its other files.
-        and not path.endswith("__init__.py")
-        and path not in present
-    ]
+    of_base = (file.path if file.status == "removed" else file.previous_path or "" for file in files)
+    removed = [path for path in of_base if path and path not in present]
     # What git ignores from now on is written by a build.
     if not removed or any(path.rpartition("/")[2] == ".gitignore" for path in present):
         return
+    # Without an `__init__.py` a package is one of its other files.
+    modules = [path for path in removed if path.endswith(".py") and not path.endswith("__init__.py")]
     for path, text in selection.texts.items():
         for statement in _imports(path, text):
             module = statement[1]
             if "." not in module or any(_is_module(module, path, _module_of(other)) for other in present):
                 continue  # A name alone may be a library's.
-            for lost in (one for one in removed if _is_module(module, path, _module_of(one))):
+            for lost in (one for one in modules if _is_module(module, path, _module_of(one))):
                 yield _finding("ruff", path, text, statement.end(1), f"This change removes `{lost}`.")
+        is_typescript = bool(_TYPESCRIPT.search(path))
+        for found in _FROM.finditer(_without(_JS_COMMENT, text)) if is_typescript or _JAVASCRIPT.search(path) else ():
+            target = posixpath.normpath(posixpath.join(posixpath.dirname(path), found[1]))
+            if any(other.startswith((f"{_stem(target)}.", f"{target}.", f"{target}/")) for other in present):
+                continue
+            # A module of TypeScript names others as the compiler writes them.
+            pattern = _TYPESCRIPT if is_typescript else _JAVASCRIPT
+            named = {target, _stem(target)} if is_typescript else {target}
+            for lost in (one for one in removed if pattern.search(one)):
+                if lost == target or _stem(lost) in named or _stem(lost) == f"{target}/index":
+                    yield _finding("oxlint", path, text, found.end(1), f"This change removes `{lost}`.")
+
+
+def _stem(path: str) -> str:
+    return re.sub(r"\.\w+$", "", path)
+
+
+def _without(unread: re.Pattern[str], text: str) -> str:
+    """The text with as many blanks in place of what is not read: the places stay."""
+    return unread.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), text)
 
 
 def _imports(path: str, text: str) -> Iterator[re.Match[str]]:
