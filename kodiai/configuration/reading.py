@@ -211,7 +211,7 @@ def _read_env_file(environment: MutableMapping[str, str], default: Path) -> list
     if not path.is_file():
         return []
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
         return [f"{what} cannot be read ({error.strerror}): let Kodiai's user read it."]
     except UnicodeDecodeError:
@@ -225,7 +225,7 @@ def _read_env_file(environment: MutableMapping[str, str], default: Path) -> list
     before = environ.Env.ENVIRON
     environ.Env.ENVIRON = environment
     try:
-        environ.Env.read_env(path, overwrite=False)
+        environ.Env.read_env(path, overwrite=False, encoding="utf-8-sig")
     finally:
         environ.Env.ENVIRON = before
     return []

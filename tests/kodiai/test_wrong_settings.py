@@ -185,6 +185,13 @@ def test_a_broken_env_file_is_named_and_not_repeated(tmp_path: Path, content: by
     assert "hunter2" not in str(invalid.value)
 
 
+def test_an_env_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_bytes(b"\xef\xbb\xbfKODIAI_WORKERS=7\r\n")
+
+    assert load(dict(RIGHT), file).workers == 7
+
+
 def test_an_env_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidSettings, match=r"KODIAI_ENV_FILE .* does not exist"):
         load({**RIGHT, "KODIAI_ENV_FILE": str(tmp_path / "gone")}, tmp_path / ".env")
