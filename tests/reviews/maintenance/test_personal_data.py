@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from reviews.models import Delivery, DeliveryStatus, IgnoredFinding, Review, Tur
 from sandbox import Fault, FaultKind, PullRequest, Sandbox
 from telemetry.models import Execution, RateLimitEvent
 from tests.support.commands import thread_on
+from tests.support.databases import Database
 from tests.support.factories import (
     DeliveryFactory,
     ExecutionFactory,
@@ -26,6 +28,7 @@ from tests.support.factories import (
     ReviewFactory,
     TurnFactory,
 )
+from tests.support.processes import python
 from tests.support.runs import admit, run, say
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
@@ -159,3 +162,23 @@ def test_an_installation_is_erased_and_its_rows_still_count(pull: PullRequest) -
 def test_a_wrong_command_line_erases_nothing(arguments: list[str], said: str) -> None:
     with pytest.raises(CommandError, match=said):
         command(*arguments)
+
+
+@pytest.mark.slow
+def test_a_separate_store_of_telemetry_is_erased_too(tmp_path: Path) -> None:
+    settings = {
+        "DATABASE_URL": f"sqlite:///{tmp_path}/kodiai.sqlite3",
+        "KODIAI_TELEMETRY_DATABASE_URL": f"sqlite:///{tmp_path}/telemetry.sqlite3",
+        "KODIAI_SECRET_KEY": "erase" * 10,
+    }
+    store = Database(settings["KODIAI_TELEMETRY_DATABASE_URL"])
+    assert python("manage.py", "run", "--prepare", **settings).returncode == 0
+    store.execute(
+        "INSERT INTO executions (delivery_id, event_type, repo, pr_author, provider, model, conclusion)"
+        " VALUES ('d-1', 'pull_request.opened', 'octo/demo', 'Mona', 'kodiai', 'analyzers', 'success')"
+    )
+
+    erased = python("manage.py", "personal_data", "erase", "mona", **settings)
+
+    assert (erased.returncode, erased.stdout) == (0, "executions.pr_author: 1 erased\n"), erased.stderr
+    assert store.fetch("SELECT delivery_id, pr_author FROM executions") == [("d-1", "[erased]")]
