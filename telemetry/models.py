@@ -71,6 +71,12 @@ class RateLimitEvent(models.Model):
             models.Index(
                 fields=["created_at", "degradation_path", "cache_hit_rate"], name="idx_rate_limit_events_created"
             ),
+            # Lists of one reason, which few rows have.
+            models.Index(
+                fields=["degradation_path", "id"],
+                condition=~Q(degradation_path=DegradationPath.NONE),
+                name="idx_rate_limit_events_degraded",
+            ),
         ]
         constraints = [
             # The identity: each delivery has one row per event type, whoever writes it and however often.

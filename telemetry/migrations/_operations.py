@@ -225,7 +225,8 @@ def constraint_named(model: type[Model], name: str) -> models.UniqueConstraint:
 
 def _definition(sql: str) -> str:
     """Uniqueness, columns and condition out of `CREATE INDEX`, in lower case without quotes and parentheses."""
-    kind, _, rest = sql.lower().partition("(")
+    # PostgreSQL writes the type of a text beside it.
+    kind, _, rest = sql.lower().replace("'::text", "'").partition("(")
     words = " ".join(rest.translate(str.maketrans('"`[](),', "       ")).split())
     return f"{'unique ' if kind.split()[1:2] == ['unique'] else ''}{words}"
 
