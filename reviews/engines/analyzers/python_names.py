@@ -31,6 +31,12 @@ _REASON = re.compile(
     r"|used (?:by|in)|keep)\b",
     re.IGNORECASE,
 )
+_ASKS = re.compile(
+    r"\s*(?:async\s+)?(?:def\s+_*(?:(?:test|check|is|can|try)_\w*(?:import|avail|install)|has_)"
+    r"|with\b.*(?:raises|warn|suppress|assert))",
+    re.IGNORECASE,
+)
+"""What stands above an import that only asks whether it works."""
 _TEST = re.compile(r"(?:^|/)(?:test_[^/]*|[^/]*_tests?|conftest|tests?)\.py$|(?:^|/)tests?/")
 _PYTHON_2_NAMES = frozenset(("basestring", "cmp", "file", "long", "raw_input", "reduce", "unichr", "unicode", "xrange"))
 _PYTHON_2_OR_3 = re.compile(r"\bPY[23]\b|\bsix\b|sys\.version_info")
@@ -191,7 +197,7 @@ def is_intended(rule: str, message: str, bound: str, line: int, source: PythonSo
     code = source.code(line)
     match rule:
         case "F401":
-            for_availability = _FOR_AVAILABILITY in message or _is_in_try(source, line)
+            for_availability = _FOR_AVAILABILITY in message or _only_asks(source, line)
             return for_availability or _is_import_intended(name, bound, line, source, taken)
         case "F811":
             return _is_redefinition_intended(name, message, source, line)
@@ -289,6 +295,17 @@ def _is_in_try(source: PythonSource, line: int) -> bool:
     """Return whether a line stands right in a `try`: an import there asks whether a package is installed."""
     opened = source.block(line)
     return opened > 0 and source.code(opened).strip() == "try:"
+
+
+def _only_asks(source: PythonSource, line: int) -> bool:
+    """Return whether an import within a function only asks whether it works: nothing below it uses what it imports."""
+    while line := source.block(line):
+        code = source.code(line)
+        if code.strip() == "try:" or _ASKS.match(code):
+            return True
+        if _DEFINITION.match(code):
+            return False
+    return False
 
 
 def may_be_a_module(module: str, bound: str, code: str, source: PythonSource) -> bool:

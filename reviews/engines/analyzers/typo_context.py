@@ -8,6 +8,13 @@ from reviews.engines.source import Source
 from reviews.findings import MAX_SUGGESTION_CHARACTERS
 
 COMMON = frozenset(["the", "of", "and", "to", "that", "it", "with", "this", "are", "be", "is", "not", "for", "by"])
+_FOREIGN = """
+    aber auch auf avec che com cum das dass dem der des dos ein eine est et für het ist les mais mit nach nec nel
+    nicht och oder para pas per pero por pour quae que qui quis sed sie sind som sono sunt sur todo und une uno usted
+    ut vel voor vous wat wenn werden wie wird zijn zum zur
+"""
+FOREIGN = frozenset(_FOREIGN.split())
+"""Words that are as frequent in other languages, and in no English sentence twice."""
 MIN_COMMON = 0.04
 """Share of these words in a text. English has some 20 %, French and German have none."""
 MAX_SAMPLE = 20_000
@@ -90,13 +97,19 @@ def _words_of(source: Source) -> tuple[Counter[str], set[str]]:
     return lines, {word for code in _CODE.findall(text) for word in _WORD.findall(code)}
 
 
-def is_lorem_ipsum(at: int, line: int, source: Source) -> bool:
-    """Return whether the sentence at a column of a line is filler text: no English, in a file with "lorem ipsum"."""
-    lines, _ = _words_of(source)
-    if not (lines["lorem"] and lines["ipsum"]):
-        return False
+def is_in_another_language(at: int, line: int, source: Source) -> bool:
+    """Return whether the sentence at a column of a line has more words of other languages than of English.
+
+    In a file with "lorem ipsum" it is filler text if it has no word of English.
+    """
     text = source.text(line)[:MAX_SUGGESTION_CHARACTERS]
-    return not is_english(_SENTENCE_END.split(text[:at])[-1] + _SENTENCE_END.split(text[at:])[0])
+    sentence = _SENTENCE_END.split(text[:at])[-1] + _SENTENCE_END.split(text[at:])[0]
+    words = _WORD.findall(sentence.lower())
+    foreign = sum(word in FOREIGN for word in words)
+    if foreign > max(1, sum(word in COMMON for word in words)):
+        return True
+    lines, _ = _words_of(source)
+    return bool(lines["lorem"] and lines["ipsum"]) and not is_english(sentence)
 
 
 def is_variant(word: str, right: str) -> bool:

@@ -54,8 +54,8 @@ def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
         if typo_context.is_a_name(word.typo, at, path, word.line_num, source):
             continue
         if _is_prose(path):
-            is_filler = typo_context.is_lorem_ipsum(at, word.line_num, source)
-            wanted = not is_filler and typo_context.is_english_around(word.line_num, source)
+            is_foreign = typo_context.is_in_another_language(at, word.line_num, source)
+            wanted = not is_foreign and typo_context.is_english_around(word.line_num, source)
         else:
             wanted = _in_a_sentence(word, source.text(word.line_num))
         if wanted:

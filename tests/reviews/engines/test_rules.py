@@ -164,6 +164,12 @@ UNUSED: Mapping[str, str] = {
     "app/__init__.py": "from app.models import Thing\n",
     "migrations/env.py": "from app.models.user import User\n",
     "app/optional.py": "try:\n    import yaml\n\n    HAS_YAML = True\nexcept ImportError:\n    HAS_YAML = False\n",
+    "app/nested.py": "try:\n    if print():\n        import yaml\nexcept ImportError:\n    print(1)\n",
+    "app/asked.py": "def has_yaml():\n    import yaml\n\n    return True\n",
+    "tests/test_lazy.py": (
+        "import pytest\n\n\ndef test_import_is_quick():\n    import shop\n\n\n"
+        "def test_b():\n    with pytest.warns(UserWarning):\n        import shop.old\n"
+    ),
     "app/fallback.py": "try:\n    import simplejson as json\nexcept ImportError:\n    import json\n\nprint(json)\n",
     "app/alias.py": "import api as api\nfrom forms import Form as Form\n",
     "app/public.py": "from forms import Field\n\n__all__ = ['Field']\n",

@@ -21,6 +21,12 @@ MEANT = {
         "Here is the text that is to be. Lorem ipsum dolor sit amet, elit. Nulla facilisi.\n\n"
         "You must be at least as old as it is to use this. Sed vulputate sapien eu varius efficitur.\n",
     ),
+    "a sentence of another language": (
+        "a.md",
+        "This is the manual of it, and that is all there is.\n"
+        "Of the two this is the one to be read with it. Der Server ist nicht die adress und das ist der Grund.\n"
+        "This is the end of the text, and it is not that of the other.\n",
+    ),
     "a paragraph in French": (
         "a.md",
         "This is the manual of it, and that is all there is to be said of it for this and that.\n\n\n\n\n"
