@@ -249,13 +249,7 @@ def _anchor_near(finding: Finding, hunks: Sequence[Hunk]) -> Finding | None:
         return None
     nearest = min(lines, key=lambda line: (abs(line - finding.start_line), line))
     elsewhere = 0 if nearest == finding.start_line else finding.start_line
-    severity = finding.severity
-    if severity != Severity.INFO:
-        least = Severity.MAJOR if engines.analyzer_of(finding).is_only_breakage(finding) else Severity.MINOR
-        severity = min(severity, least, key=lambda severity: severity.rank)
-    return replace(
-        finding, start_line=nearest, end_line=nearest, elsewhere=elsewhere, severity=severity, suggestion=None
-    )
+    return replace(finding, start_line=nearest, end_line=nearest, elsewhere=elsewhere, suggestion=None)
 
 
 def _on_changes(findings: Iterable[Finding], selection: FileSelection) -> list[Finding]:

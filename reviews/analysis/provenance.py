@@ -88,7 +88,8 @@ _LICENCE = re.compile(
 )
 _UNUSED_VARIABLES = ("F841", "eslint(no-unused-vars)", "eslint(no-unassigned-vars)")
 _ON_PURPOSE = (
-    *("B015", "B018", "eslint(no-constant-binary-expression)", "eslint(no-constant-condition)"),
+    *("B015", "B018", "eslint(constructor-super)", "eslint(no-this-before-super)"),
+    *("eslint(no-constant-binary-expression)", "eslint(no-constant-condition)"),
     *("eslint(no-loss-of-precision)", "eslint(no-self-assign)", "eslint(no-self-compare)"),
     *("eslint(no-sparse-arrays)", "eslint(no-unreachable)", "eslint(no-unsafe-finally)"),
 )

@@ -18,7 +18,7 @@ RULES = {
     PARSE_ERROR: Severity.CRITICAL,
     # Refused by Docker.
     **dict.fromkeys(("DL3011", "DL3022", "DL3023", "DL3024", "DL3043"), Severity.MAJOR),
-    **dict.fromkeys(("DL3014", "DL3030", "DL3034", "DL3038"), Severity.MAJOR),  # waits for input: no -y
+    **dict.fromkeys(("DL3014", "DL3030", "DL3034", "DL3038"), Severity.MINOR),  # may wait for input: no -y
     # Several CMD, ENTRYPOINT or HEALTHCHECK: only the last one counts. A variable in the ENV that sets it is empty.
     **dict.fromkeys(("DL3012", "DL3044", "DL4003", "DL4004"), Severity.MAJOR),
     # BuildKit takes the last argument for a directory, if there is one. Source: moby/buildkit, issue 1853.

@@ -53,6 +53,15 @@ _JSX = re.compile(r"@jsx(?:Frag)?\s+([\w$]+)")
 _PLACES = re.compile(r"\[([^\[\]=]*)\]\s*(?:=|of\b)")
 _BRAND_CHECK = re.compile(r"#([\w$]+)\s+in\b")
 _MEANT = re.compile(r"[\"'`]_")
+_MARKUP = re.compile(r"</|/>")
+_TESTS_OF_TYPES = re.compile(
+    r"(?:^|/)(?:types?|typings?|tsd|dts)[-_/]?tests?\b|(?:^|/)tests?[-_/](?:types?|typings?|tsd|dts)\b|/dtslint/"
+    r"|[._-]test-d\.",
+    re.IGNORECASE,
+)
+_ASSERTS_TYPES = re.compile(
+    r"\b(?:expectType|expectTypeOf|expectAssignable|assertType|expectError)\b|//\s*\$ExpectType"
+)
 _USING = re.compile(r"\s*(?:await\s+)?using\s")
 _CONTINUED = re.compile(r"^(?:var|let|const)\b[^;]*$")
 _FUNCTION = re.compile(r"^\s*(?:export\s+)?(?:async\s+)?function\b")
@@ -70,7 +79,6 @@ _TASTE = {
 }
 """Code on which a rule is a matter of taste."""
 _LEAVES = re.compile(r"\s*(?:break|continue|return)\s*(?:;\s*)?(?://.*)?")
-_CONDITIONAL = "called conditionally"
 _SCRIPT_ONLY = "at the top level of a script"
 """In the message about code that is correct in a module, which one file without `import` does not show."""
 
@@ -139,12 +147,9 @@ def _with_severity(finding: Finding, text: str) -> Finding:
     is_taste |= finding.rule == HOOKS and ".stories." in finding.path
     if is_taste or finding.rule in INFO:
         return replace(finding, severity=Severity.INFO)
-    # Another script of the page may define it. A condition may be the same in each render.
-    if (finding.rule == UNDEFINED and not is_module(text)) or (
-        finding.rule == HOOKS and _CONDITIONAL in finding.message
-    ):
-        return replace(finding, severity=Severity.MINOR)
-    return finding
+    # Another script of the page may define it.
+    is_script = finding.rule == UNDEFINED and not is_module(text)
+    return replace(finding, severity=Severity.MINOR) if is_script else finding
 
 
 def _name(finding: Finding) -> str:
@@ -187,6 +192,13 @@ def _rules_off(text: str) -> frozenset[str]:
 
 
 @lru_cache(maxsize=8)
+def _is_test_of_types(path: str, text: str) -> bool:
+    """Return whether only a compiler reads a file: nobody calls its functions."""
+    is_typescript = path.endswith((".ts", ".tsx", ".mts", ".cts"))
+    return is_typescript and bool(_TESTS_OF_TYPES.search(path) or _ASSERTS_TYPES.search(text))
+
+
+@lru_cache(maxsize=8)
 def _is_about_react(text: str) -> bool:
     return "react" in text.lower()
 
@@ -207,8 +219,9 @@ def _is_noise(finding: Finding, text: str) -> bool:
         return True
     if finding.rule == UNUSED:
         is_meant = _MEANT.search(finding.message) is not None or _USING.match(finding.snippet) is not None
-        # tsd reads types: nobody calls the functions of its tests.
-        is_meant |= finding.path.endswith(".test-d.ts") and "imported" not in finding.message
+        is_meant |= _is_test_of_types(finding.path, text) and "imported" not in finding.message
+        # JSX may be compiled into calls of React, by a setting that stands elsewhere.
+        is_meant |= _name(finding) == "React" and _MARKUP.search(text) is not None
         return is_meant or _is_global(finding, text) or _name(finding) in _used_in_comments(text)
     # Playwright's fixtures get a function `use`, others call what is no hook `useStorage`.
     has_components = finding.path.endswith((".jsx", ".tsx")) and '"use"' not in finding.message

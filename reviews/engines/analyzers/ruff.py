@@ -27,15 +27,16 @@ CRITICAL = """
 """
 """Python refuses the file, or raises an error where the line runs."""
 MAJOR = """
-    B002 B003 B012 B015 B016 B029 B030 B035 F501 F502 F503 F505 F506 F507 F508 F509 F521 F524 F525 F601 F602
-    F631 F632 F633 F634 F811 F822 F901 PLE0100 PLE0101 PLE0116 PLE0237 PLE0241 PLE0302 PLE0303 PLE0304 PLE0305 PLE0307
-    PLE0308 PLE0309 PLE0604 PLE0605 PLE0643 PLE1132 PLE1205 PLE1206 PLE1300 PLE1307 PLE1507 PLE1519 PLE1520 PLE2502
+    B002 B016 B029 B035 F501 F502 F503 F505 F506 F507 F508 F509 F521 F524 F525 F601 F602 F631 F632 F633 F634 F822
+    F901 PLE0100 PLE0101 PLE0241 PLE0302 PLE0303 PLE0304 PLE0305 PLE0307 PLE0308 PLE0309 PLE0604 PLE0643 PLE1132
+    PLE1300 PLE1307 PLE1507 PLE2502
 """
-"""Most likely not what the author meant: always true, never called, a wrong number of arguments."""
+"""The line shows that it fails, loses a value or is always true, whatever other files have."""
 MINOR = """
-    B005 B018 B020 B021 B022 B025 B031 B032 B033 B039 F401 F402 F504 F522 F523 F841 PLE1310 PLE2510
-    PLE2512 PLE2513 PLE2514 PLE2515
+    B003 B005 B012 B015 B018 B020 B021 B022 B025 B030 B031 B032 B033 B039 F401 F402 F504 F522 F523 F811 F841
+    PLE0116 PLE0237 PLE0605 PLE1205 PLE1206 PLE1310 PLE1519 PLE1520 PLE2510 PLE2512 PLE2513 PLE2514 PLE2515
 """
+"""Suspicious: it may be meant, or another file decides. F811 of two tests is major."""
 INFO = "B006 B014 B017 B019 B026 B034 B904 E711 E713 E714 E721 E722 E742 E743 F541 F842 PLE0704"
 """True, and mostly a matter of taste."""
 # Not reported. Style: E401, E402, E701, E702, E703, E712, E731, E741, B007, B009, B010, B011, B013, B028, B905, B911,
@@ -87,6 +88,8 @@ _NO_PLACEHOLDER = "has 0 placeholder"
 _MAPPING = re.compile(r"\}$|%\s*(?:dict|globals|locals|vars)\([^%]*$")
 _LOCAL = re.compile(r"\s+\w+\s*(?::[^=]+)?=(?!=)")
 """An assignment in a function, which leaves an import of the module as it is."""
+_NAMED_TEST = re.compile(r"\s*(?:(?:async\s+)?def\s+test|class\s+(?:Test\w|\w+Tests?\b))")
+"""Of two such functions or classes with one name, the first never runs."""
 _OF_DEVELOPERS = re.compile(r"(?:\.ci|\.github|docs?|tools)/")
 """Folders of programs that nobody installs: the lowest Python of the project is not theirs."""
 _TOO_NEW = "(syntax was added in Python"
@@ -232,8 +235,10 @@ def _severity(entry: _Entry, source: PythonSource) -> Severity:
     end = entry.end_location
     if _NO_PLACEHOLDER in entry.message and _MAPPING.search(source.before(source.line(end.row), end.column)):
         return Severity.INFO
-    if rule == REDEFINED and _LOCAL.match(code) and python_names.redefines_import(entry.message, source):
-        return Severity.INFO
+    if rule == REDEFINED and python_names.redefines_import(entry.message, source):
+        return Severity.INFO if _LOCAL.match(code) else Severity.MINOR
+    if rule == REDEFINED and _NAMED_TEST.match(code):
+        return Severity.MAJOR
     if rule == UNDEFINED and (
         _GETTEXT in entry.message
         or _UNEVALUATED.search(source.before(line, entry.location.column))

@@ -27,45 +27,24 @@ EXCLUDED = (
     "SC2329",
     "SC3043",  # `local`: every current sh has it
 )
-MINOR = frozenset((2028, 2045, 2068))
-"""Errors for ShellCheck that are harmless in most scripts, and an `echo` of escapes, for ShellCheck only "info"."""
-INFO = frozenset(
-    (
-        *(
-            1007,
-            1075,
-            1078,
-            1083,
-            2010,
-            2027,
-            2031,
-            2038,
-            2043,
-            2044,
-            2046,
-            2048,
-            2053,
-            2060,
-            2064,
-            2087,
-            2089,
-            2090,
-            2124,
-            2125,
-            2128,
-            2139,
-            2140,
-            2145,
-            2163,
-            2164,
-            2166,
-            2178,
-            2184,
-        ),
-        *(2188, 2206, 2207, 2209, 2220, 2239, 2254, 2294, 2320),
-    )
-)
-"""Errors and warnings for ShellCheck, and a matter of taste, or on purpose, in most scripts."""
+_LEVELS = {
+    # What a line alone shows to fail, to lose something, or to be always true or never; a variable that a change loses.
+    Severity.MAJOR: """
+        1037 1066 1068 1069 1086 1095 1097 1099 1100 1101 1127 1136
+        2057 2058 2070 2071 2072 2073 2074 2077 2079 2081 2082 2099 2104 2105 2107 2108 2109 2110 2122 2134 2151 2152
+        2154 2157 2158 2159 2160 2161 2170 2204 2242 2259 2260 2261 2264 2265 2266 2270 2271 2273 2274 2275 2276 2277
+        2281 2282 2283 2284 2285 2286 2290 2296 2297 2298 2299 2300 2301 2328 2332
+    """,
+    # Only "info" for ShellCheck: an `echo` of escapes.
+    Severity.MINOR: "2028",
+    # Errors and warnings that are a matter of taste, or on purpose, in most scripts.
+    Severity.INFO: """
+        1007 1075 1078 1083 2010 2027 2031 2038 2043 2044 2046 2048 2053 2060 2064 2087 2089 2090 2124 2125 2128 2139
+        2140 2145 2163 2164 2166 2178 2184 2188 2206 2207 2209 2220 2239 2254 2294 2320
+    """,
+}
+SEVERITIES = {int(code): severity for severity, codes in _LEVELS.items() for code in codes.split()}
+"""Severities of codes. Of the others errors and warnings are minor, all else is info."""
 UNASSIGNED, UNQUOTED, UNBRACED = 2154, 2086, 1087
 _INDEX = re.compile(r"\$\w+\[(?:[@*]|\d+|\$\w+)\]")
 _TAKES_PATHS = re.compile(
@@ -87,8 +66,23 @@ _FUNCTION = re.compile(r"^[ \t]*(?:function\s|[\w:.-]+[ \t]*\(\))", re.MULTILINE
 _RETURN = re.compile(r"^[ \t]*return\b", re.MULTILINE)
 _OWN_ARGUMENTS = re.compile(r"\b(?:[gmn]?awk|perl|sed)\b")
 """Programs in whose language `$1` is something else."""
-BUSYBOX = frozenset((3010, 3014, 3037, 3045, 3046, 3057, 3060))
-"""What BusyBox's shell takes from bash: `[[`, `==`, `echo -e`, `read -s`, `source`, `${a:1}`, `${a/b}`."""
+BUSYBOX = frozenset((3010, 3014, 3020, 3037, 3040, 3045, 3046, 3057, 3060))
+"""What BusyBox's shell takes from bash.
+
+`[[`, `==`, `&>`, `echo -e`, `set -o pipefail`, `read -s`, `source`, `${a:1}`, `${a/b}`.
+"""
+_OWN_MACHINE = re.compile(
+    r"(?:^|/)(?:\.?(?:ci|circleci|github|gitlab|travis)|docker|containers?|rootfs|tests?|__tests?__|e2e|integration)/"
+    r"|(?:^|/)[^/]*(?:docker|entry-?point)[^/]*$",
+    re.IGNORECASE,
+)
+"""Scripts of tests, of CI and of an image: there is one shell, and the script works with it."""
+ZSH = range(2296, 2302)
+"""Expansions that zsh knows and bash does not."""
+_ZSH = re.compile(r"\bZSH_\w+|\bzsh\b")
+ESCAPES = 2028
+_NO_ESCAPE = re.compile(r"\\(?![abcefnrtvx0-7\\\"'$`EuU]|$)")
+"""A backslash that no `echo` interprets: the text is a drawing or a pattern."""
 _BUSYBOX = re.compile(r"\b(?:apk (?:add|del|--)|busybox|opkg|alpine)\b")
 _SOURCES = re.compile(r"^[ \t]*(?:source|\.)[ \t]+\S", re.MULTILINE)
 CARRIAGE_RETURN = 1017
@@ -112,7 +106,6 @@ MAX_CONFIRMED = 20
 """Scripts per run that a shell is asked about."""
 SECONDS = 5
 """For a shell to parse one script."""
-_SEVERITIES = {"error": Severity.MAJOR, "warning": Severity.MINOR, "info": Severity.INFO, "style": Severity.INFO}
 
 
 class _Span(BaseModel):
@@ -223,7 +216,7 @@ def _parses(path: str, root: str) -> bool | None:
 def _findings(path: str, comments: Sequence[_Comment], source: Source) -> list[Finding]:
     findings = []
     text = "\n".join(source.lines)
-    with_returns, is_sourced = False, _is_sourced(comments, text)
+    with_returns, is_sourced, has_one_shell = False, _is_sourced(comments, text), bool(_OWN_MACHINE.search(path))
     # The same remark about several places of a line is one.
     alike: dict[tuple[int, int, int, str], list[_Comment]] = {}
     for comment in comments:
@@ -250,7 +243,7 @@ def _findings(path: str, comments: Sequence[_Comment], source: Source) -> list[F
                 start_line=comment.line,
                 end_line=max(comment.line, comment.end_line),
                 severity=Severity.INFO
-                if is_sourced and (comment.code == LOCAL or comment.code in DIALECT)
+                if (is_sourced and comment.code in (LOCAL, *DIALECT)) or (has_one_shell and comment.code in DIALECT)
                 else min((_severity(one, source, text) for one in (comment, *others)), key=lambda one: one.rank),
                 rule=f"SC{comment.code}",
                 message=comment.message,
@@ -284,9 +277,11 @@ def _severity(comment: _Comment, source: Source, text: str) -> Severity:
         return Severity.INFO  # Another script may read it within a function.
     if comment.code in BUSYBOX and _is_for_busybox(text):
         return Severity.INFO
-    if comment.code in MINOR:
-        return Severity.MINOR
-    return Severity.INFO if comment.code in INFO else _SEVERITIES[comment.level]
+    if comment.code in ZSH and _ZSH.search(text):
+        return Severity.INFO
+    if comment.code == ESCAPES and _NO_ESCAPE.search(source.code(comment.line)):
+        return Severity.INFO
+    return SEVERITIES.get(comment.code, Severity.MINOR if comment.level in ("error", "warning") else Severity.INFO)
 
 
 def _marked(comment: _Comment, source: Source) -> str:

@@ -25,6 +25,8 @@ AUDITS = frozenset(
     )
 )
 """Not reported: actions not pinned by hash, `persist-credentials`, outdated versions, and what only style demands."""
+SURE = frozenset(("template-injection", "hardcoded-container-credentials"))
+"""Audits that show what goes wrong. The others name what is only dangerous if somebody can use it."""
 WHOLE_JOB = "excessive-permissions"
 DEFAULT_PERMISSIONS = "default permissions used"
 """The repository's settings may limit them already; the workflow does not show it."""
@@ -173,7 +175,7 @@ def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
 
 def _severity_of(audit: _Audit, expression: str, text: str) -> Severity | None:
     """zizmor's severity, lower for what people with write access set and for what a policy decides."""
-    severity = _severity(audit.determinations)
+    severity = _severity(audit)
     if audit.ident in POLICY or (audit.ident == BOT and not _acts_in_its_own_name(text)):
         return severity and Severity.INFO
     if audit.ident != INJECTION or severity is None or not expression:
@@ -189,13 +191,15 @@ def _acts_in_its_own_name(text: str) -> bool:
     return _IN_ITS_OWN_NAME.search(text) is not None
 
 
-def _severity(determined: _Determinations) -> Severity | None:
+def _severity(audit: _Audit) -> Severity | None:
     """zizmor's severity, lower the less it is sure; None if it is only informational."""
+    determined = audit.determinations
     if determined.severity == "Informational":
         return None
     if determined.severity == "Low" or determined.confidence == "Low":
         return Severity.INFO
-    return Severity.MAJOR if determined.severity == determined.confidence == "High" else Severity.MINOR
+    is_high = determined.severity == determined.confidence == "High"
+    return Severity.MAJOR if is_high and audit.ident in SURE else Severity.MINOR
 
 
 def _expression(primary: _Location) -> str:
