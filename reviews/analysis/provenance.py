@@ -46,6 +46,7 @@ _GENERATED = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _COMMENT = re.compile(r"^\s*(?:#|//|/\*|\*|--|<!--|;|\"\"\"|''')")
+_PROSE_COMMENT = re.compile(r"^(?:\.\. |<!--)")
 _BUNDLE = re.compile(
     r"__webpack_require__|^/\*{6}/ |__commonJS\(|__toESM\(|_interopRequireDefault\("
     r"|^var __(?:awaiter|importDefault|importStar|createBinding|rest|spreadArray|defProp) ="
@@ -64,8 +65,8 @@ _UMD = re.compile(
     r"|typeof define\b.{0,20}\bdefine\.amd"
 )
 _TEST = re.compile(
-    r"(?:^|/)(?:tests?|__tests__|specs?|e2e|testing|unittests?)/|(?:^|/)(?:test_[^/]*|[^/]*_tests?|conftest|tests?)\.py$"
-    r"|[.-](?:test|spec|e2e|cy|stories)\.\w+$|\.(?:bats)$",
+    r"(?:^|/)(?:tests?(?:[-_]\w+)?|__tests__|specs?|e2e|testing|unittests?)/|(?:^|/)(?:test_[^/]*|[^/]*_tests?|conftest|tests?)\.py$"
+    r"|[.-](?:tests?|spec|e2e|cy|stories)\.\w+$|\.(?:bats)$",
     re.IGNORECASE,
 )
 _FIXTURE = re.compile(
@@ -159,7 +160,7 @@ def _is_generated(path: str, text: str) -> bool:
     if _COPIED_DIRECTORY.search(path):
         return True
     if not _PROGRAM.search(path):
-        return False
+        return any(_PROSE_COMMENT.match(line) and _GENERATED.search(line) for line in text[:HEAD].split("\n")[:12])
     if any(len(line) > MAX_LINE for line in text.split("\n")) and _is_dense(text):
         return True
     head = text[:HEAD]

@@ -62,12 +62,21 @@ _TESTS_OF_TYPES = re.compile(
 _ASSERTS_TYPES = re.compile(
     r"\b(?:expectType|expectTypeOf|expectAssignable|assertType|expectError)\b|//\s*\$ExpectType"
 )
+_TEST = re.compile(r"(?:^|/)(?:tests?|__tests__|specs?|e2e)/|[._-](?:tests?|spec|e2e|cy)\.\w+$")
+_OF_TEST_RUNNERS = frozenset(
+    (
+        *("after", "afterAll", "afterEach", "assert", "before", "beforeAll", "beforeEach", "chai", "context", "cy"),
+        *("describe", "expect", "fail", "fixture", "it", "jest", "pending", "setup", "sinon", "specify", "suite"),
+        *("suiteSetup", "suiteTeardown", "teardown", "test", "vi", "xdescribe", "xit", "Cypress", "QUnit"),
+    )
+)
+"""Names that Jest, Mocha, Jasmine, Vitest, QUnit, Cypress and their helpers define in tests."""
 _USING = re.compile(r"\s*(?:await\s+)?using\s")
 _CONTINUED = re.compile(r"^(?:var|let|const)\b[^;]*$")
 _FUNCTION = re.compile(r"^\s*(?:export\s+)?(?:async\s+)?function\b")
 _TASTE = {
     # `while (match = next())`, an idiom; `if (a = 3)` is a mistake.
-    "eslint(no-cond-assign)": re.compile(r"\b(?:while|for)\s*\(|\(\s*[\w.]+\s*=\s*(?:await\s+)?[\w.]+\("),
+    "eslint(no-cond-assign)": re.compile(r"\b(?:while|for)\s*\(|\(\s*[\w.]+\s*=\s*(?:(?:await|new)\s+)?(?:[\w.]+\(|/)"),
     # `console = console || {}` fills in what an old browser lacks.
     "eslint(no-global-assign)": re.compile(r"\b(\w+)\s*=\s*(?:\1\b|(?:window|self|global|globalThis)\.)"),
     # `if (false)` is typed to turn something off.
@@ -223,6 +232,8 @@ def _is_noise(finding: Finding, text: str) -> bool:
         # JSX may be compiled into calls of React, by a setting that stands elsewhere.
         is_meant |= _name(finding) == "React" and _MARKUP.search(text) is not None
         return is_meant or _is_global(finding, text) or _name(finding) in _used_in_comments(text)
+    if finding.rule == UNDEFINED and _name(finding) in _OF_TEST_RUNNERS and _TEST.search(finding.path):
+        return True
     # Playwright's fixtures get a function `use`, others call what is no hook `useStorage`.
     has_components = finding.path.endswith((".jsx", ".tsx")) and '"use"' not in finding.message
     return finding.rule == HOOKS and not has_components and not _is_about_react(text)

@@ -39,7 +39,12 @@ _ASKS = re.compile(
 """What stands above an import that only asks whether it works."""
 _TEST = re.compile(r"(?:^|/)(?:test_[^/]*|[^/]*_tests?|conftest|tests?)\.py$|(?:^|/)tests?/")
 _PYTHON_2_NAMES = frozenset(("basestring", "cmp", "file", "long", "raw_input", "reduce", "unichr", "unicode", "xrange"))
-_PYTHON_2_OR_3 = re.compile(r"\bPY[23]\b|\bsix\b|sys\.version_info")
+_PYTHON_2_OR_3 = re.compile(
+    r"\bPY[23]\b|\bsix\b|sys\.(?:version_info|hexversion)|\bpython_version|\bprint_function\b"
+    r"|except \(?(?:NameError|SyntaxError)\b"
+)
+_CONFIGURATION = re.compile(r"(?:^|/)\w*config\.py$")
+_OPTION = re.compile(r"(?:c|config)\.\w")
 _OTHER_LOGGERS = re.compile(r"^[ \t]*(?:from|import)[ \t]+(?:loguru|structlog|logbook|eliot)\b", re.MULTILINE)
 _LOGGING = re.compile(
     r"^[ \t]*(?:import[ \t]+(?:[\w.]+(?:[ \t]+as[ \t]+\w+)?,[ \t]*)*logging\b|from[ \t]+logging\b)", re.MULTILINE
@@ -56,6 +61,7 @@ _IMPORT_AT_TOP = re.compile(r"(?:from|import)\b")
 _EMPTY = re.compile(r"\s*(\w+)\s*(?::[^=]+)?=\s*None\b")
 _BESIDE_CODE = re.compile(r"(?:#[ \t]*type:|^[ \t]*(?:>>>|\.\.\.)[ \t])([^\n]*)", re.MULTILINE)
 """Type comments and doctests, which ruff does not read."""
+_USE = re.compile(r"(?<![\w.])(\w+)[.(](?=\w)")
 _PARAMETERS = re.compile(r"\b(?:def\s+\w+\s*|usefixtures)\(([^)]*)")
 IMPORTS = re.compile(r"\bfrom\s+([\w.]+)\s+import\s+(\((?:[^()#]++|#[^\n]*+)*+|(?:[^\n\\(]++|\\\r?\n)*+)")
 _NAMES_OR_ALL = re.compile(r"\w+|\*")
@@ -100,6 +106,12 @@ class PythonSource(Source):
     def beside_code(self) -> frozenset[str]:
         """The words of type comments and doctests."""
         return _words(_BESIDE_CODE.findall(self._text))
+
+    @cached_property
+    def commented_out(self) -> frozenset[str]:
+        """The names that code in comments uses."""
+        comments = (line.lstrip() for line in self.lines)
+        return frozenset(name for line in comments if line[:1] == "#" for name in _USE.findall(line[:MAX_CODE]))
 
     @cached_property
     def fixtures(self) -> frozenset[str]:
@@ -257,10 +269,11 @@ def _is_import_intended(module: str, bound: str, line: int, source: PythonSource
 
 
 def _is_defined_by_what_runs_it(name: str, code: str, source: PythonSource) -> bool:
-    """Return whether Python 2, Sphinx, kernprof or jaxtyping knows a name that looks undefined."""
+    """Return whether Python 2, Sphinx, Jupyter, kernprof or jaxtyping knows a name that looks undefined."""
     return (
         (name in _PYTHON_2_NAMES and source.has(_PYTHON_2_OR_3))
         or (name == "tags" and f"/{source.path}".endswith("/conf.py"))
+        or (name in ("c", "config") and _OPTION.match(code) and _CONFIGURATION.search(source.path))
         or (name == "profile" and code.strip() == "@profile")
         or (source.has(_JAXTYPING) and name in _words(_SHAPES.findall(code)))
     )

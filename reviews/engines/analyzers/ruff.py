@@ -239,6 +239,11 @@ def _severity(entry: _Entry, source: PythonSource) -> Severity:
         return Severity.INFO if _LOCAL.match(code) else Severity.MINOR
     if rule == REDEFINED and _NAMED_TEST.match(code):
         return Severity.MAJOR
+    if (
+        rule == UNUSED_IMPORT
+        and python_names.imported_name(_name(entry), _bound(entry, source)) in source.commented_out
+    ):
+        return Severity.INFO  # With the code that is commented out it comes back.
     if rule == UNDEFINED and (
         _GETTEXT in entry.message
         or _UNEVALUATED.search(source.before(line, entry.location.column))

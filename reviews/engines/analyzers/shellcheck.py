@@ -4,7 +4,8 @@ import os
 import re
 import shutil
 import tempfile
-from collections import Counter
+from bisect import bisect_right
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -39,8 +40,8 @@ _LEVELS = {
     Severity.MINOR: "2028",
     # Errors and warnings that are a matter of taste, or on purpose, in most scripts.
     Severity.INFO: """
-        1007 1075 1078 1083 2010 2027 2031 2038 2043 2044 2046 2048 2053 2060 2064 2087 2089 2090 2124 2125 2128 2139
-        2140 2145 2163 2164 2166 2178 2184 2188 2206 2207 2209 2220 2239 2254 2294 2320
+        1007 1075 1078 1083 1143 2010 2027 2031 2038 2043 2044 2046 2048 2053 2060 2064 2068 2087 2089 2090 2124 2125
+        2128 2139 2140 2145 2163 2164 2166 2178 2184 2188 2199 2206 2207 2209 2220 2239 2254 2294 2320
     """,
 }
 SEVERITIES = {int(code): severity for severity, codes in _LEVELS.items() for code in codes.split()}
@@ -51,6 +52,10 @@ _TAKES_PATHS = re.compile(
     r"(?:^|[;&|(!]|\b(?:if|then|do|else|while|sudo)\s)\s*(?:rm|cp|mv|cd|source|\.|pushd|rmdir|\[|test)\s"
 )
 _USE = re.compile(r"\$\{?([A-Za-z_]\w*)")
+_ASSIGNED = re.compile(r"(?<![\w$-])([A-Za-z_]\w*)=(\S*)")
+_CONSTANT = re.compile(r"[\w./:@%+,-]+;?|\"[\w./:@%+,-]+\";?|'[^']+';?")
+_NUMBER = re.compile(r"\$\{?\w+\}?\s+-(?:eq|ne|lt|le|gt|ge)\s")
+"""What `[` compares as a number."""
 _GIVEN = re.compile(r"\b([A-Za-z_]\w*)=[\"']?\$(?:\{?[1-9@]|PWD\b)")
 _OUTPUT_OF = re.compile(r"\b([A-Za-z_]\w*)=[\"']?\$\(")
 _DIRECTORY = re.compile(r"\bdirname\b|\bpwd\b|BASH_SOURCE|\$\{?[0-9]")
@@ -60,8 +65,10 @@ ALIAS_ARGUMENT, LOCAL = 2142, 2168
 QUOTED_PATTERN = 2076
 _QUOTED_VARIABLE = re.compile(r"\"\$(?:\w+|\{[^{}]*\})\"")
 """To the right of `=~`: whether one text is in another."""
-DIALECT = range(3000, 4000)
-"""What the shell of the shebang lacks."""
+DIALECT = frozenset((2112, 2113, *range(3000, 4000)))
+"""What the shell of the shebang lacks, and `function`."""
+MANY_LINES = 5
+"""Lines of a script with what its shell lacks, from which on another shell runs it, or it would not work."""
 _FUNCTION = re.compile(r"^[ \t]*(?:function\s|[\w:.-]+[ \t]*\(\))", re.MULTILINE)
 _RETURN = re.compile(r"^[ \t]*return\b", re.MULTILINE)
 _OWN_ARGUMENTS = re.compile(r"\b(?:[gmn]?awk|perl|sed)\b")
@@ -216,7 +223,7 @@ def _parses(path: str, root: str) -> bool | None:
 def _findings(path: str, comments: Sequence[_Comment], source: Source) -> list[Finding]:
     findings = []
     text = "\n".join(source.lines)
-    with_returns, is_sourced, has_one_shell = False, _is_sourced(comments, text), bool(_OWN_MACHINE.search(path))
+    with_returns, is_sourced, has_one_shell = False, _is_sourced(comments, text), _has_one_shell(path, comments)
     # The same remark about several places of a line is one.
     alike: dict[tuple[int, int, int, str], list[_Comment]] = {}
     for comment in comments:
@@ -264,6 +271,12 @@ def _is_sourced(comments: Sequence[_Comment], text: str) -> bool:
     return is_left or sum(comment.code == LOCAL for comment in comments) > 1
 
 
+def _has_one_shell(path: str, comments: Sequence[_Comment]) -> bool:
+    """Return whether a script surely runs in a shell that knows what it uses, whatever its shebang says."""
+    lines = {comment.line for comment in comments if comment.code in DIALECT}
+    return len(lines) >= MANY_LINES or _OWN_MACHINE.search(path) is not None
+
+
 def _severity(comment: _Comment, source: Source, text: str) -> Severity:
     """ShellCheck's own severity, except for the codes listed above, and what the text shows of a variable."""
     if comment.code == UNQUOTED:
@@ -300,6 +313,8 @@ def _should_be_quoted(comment: _Comment, source: Source, text: str) -> bool:
     if variable is None or not _TAKES_PATHS.match(command):
         return False
     name, variables = variable[1], _variables(text)
+    if _NUMBER.match(_marked(comment, source)) or variables.is_constant(name, comment.line):
+        return False
     return name in variables.outside and 2 * variables.quoted[name] >= variables.uses[name]
 
 
@@ -311,12 +326,22 @@ class _Variables(NamedTuple):
     quoted: Counter[str]
     outside: set[str]
     """With a value from outside of the script, which can contain blanks: an argument, a directory, an answer."""
+    assigned: dict[str, list[tuple[int, bool]]]
+    """For each name the lines that assign it, and whether the value is a word of the script."""
+
+    def is_constant(self, name: str, line: int) -> bool:
+        """Return whether the nearest assignment at or above a line is of a word that the script itself has."""
+        found = self.assigned.get(name, [])
+        at = bisect_right(found, (line, True))
+        return at > 0 and found[at - 1][1]
 
 
 @lru_cache(maxsize=8)
 def _variables(text: str) -> _Variables:
-    found = _Variables(Counter(_USE.findall(text)), Counter(), set())
-    for line in text.split("\n"):
+    found = _Variables(Counter(_USE.findall(text)), Counter(), set(), defaultdict(list))
+    for number, line in enumerate(text.split("\n"), 1):
+        for name, value in _ASSIGNED.findall(line):
+            found.assigned[name].append((number, _CONSTANT.fullmatch(value) is not None))
         for part in line.split('"')[1:]:
             found.quoted.update(set(_USE.findall(part)))
         directory = max((at.start() for at in _DIRECTORY.finditer(line)), default=0)

@@ -81,6 +81,10 @@ PYTHON: Mapping[str, tuple[str, set[tuple[str, str]]]] = {
     ),
     "test_classes.py": ("class TestA: ...\n\n\nclass TestA: ...\n", {("F811", "major")}),
     "plain_twice.py": ("def a(): ...\n\n\ndef a(): ...\n", {("F811", "minor")}),
+    "old_unicode.py": ("try:\n    print(1)\nexcept SyntaxError:\n    text = unicode\n", set()),
+    "jupyterhub_config.py": ("import os\n\nc.Hub.path = os.sep\nd.Hub.path = 1\n", {("F821", "critical")}),
+    "c.py": ("c.Hub.path = 1\n", {("F821", "critical")}),
+    "commented_out.py": ("import os\nimport sys\n\n# print(os.sep)\n", {("F401", "info"), ("F401", "minor")}),
     "registered.py": ("hooks = print\n\n\n@hooks.on('a')\ndef a(): ...\n\n\n@hooks.on('b')\ndef a(): ...\n", set()),
     "other_logger.py": ("import logging\nfrom shop import log\n\nlog.info('{} {}', logging, 2)\n", set()),
     "attribute.py": ("def f(x):\n    x.row\n    x\n    return 1\n", {("B018", "info"), ("B018", "minor")}),
@@ -343,6 +347,12 @@ TASTE: Mapping[str, tuple[str, set[tuple[str, str]]]] = {
         "export function f(a) {\n  let b;\n  while (b = a[0]) f(b);\n  if (b = a.c()) f(b);\n}\n",
         {("eslint(no-cond-assign)", "info")},
     ),
+    "captures.js": (
+        "export function f(a, b) {\n  if (b = /^a/.exec(a)) f(b);\n}\n",
+        {("eslint(no-cond-assign)", "info")},
+    ),
+    "__tests__/a.test.js": ("require('a');\ndescribe(() => expect());\nother();\n", {("eslint(no-undef)", "major")}),
+    "describe.js": ("require('a');\ndescribe(1);\n", {("eslint(no-undef)", "major")}),
     "mistake.js": (
         "export function f(a, b) {\n  if (a = b) f(a);\n}\n",
         {("eslint(no-cond-assign)", "major")},
@@ -403,6 +413,8 @@ TASTE: Mapping[str, tuple[str, set[tuple[str, str]]]] = {
 def test_what_is_mostly_taste_in_javascript_is_never_major() -> None:
     found = run_analyzer(BY_NAME["oxlint"], {path: text for path, (text, _) in TASTE.items()})
     assert {path: shown(found, path) for path in TASTE} == {path: wanted for path, (_, wanted) in TASTE.items()}
+    in_test = [one.message for one in found if one.path == "__tests__/a.test.js"]
+    assert in_test == ["'other' is not defined."]
 
 
 def test_a_module_that_is_loaded_anyway_has_no_side_effect() -> None:

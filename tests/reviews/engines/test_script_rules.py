@@ -46,6 +46,23 @@ SHELL: Mapping[str, tuple[str, set[tuple[str, str]]]] = {
     "of_zsh.sh": ("#!/bin/bash\na=${(f)b}\n", {("SC2296", "major")}),
     "empty_command.sh": ('#!/bin/bash\n"" a\n', {("SC2286", "major")}),
     "constant_test.sh": ("#!/bin/bash\n[ a ] && b\n", {("SC2078", "minor")}),
+    "throughout.sh": (
+        "#!/bin/sh\nfunction f {\n  declare -a a\n  [[ -f /a ]]\n  a=(1)\n  echo $'b' &> /c\n}\n",
+        {(f"SC{code}", "info") for code in (2113, 3003, 3010, 3020, 3030, 3044)},
+    ),
+    "function.sh": ("#!/bin/sh\nfunction f {\n  true\n}\nf\n", {("SC2113", "minor")}),
+    "array.sh": (
+        '#!/bin/bash\na=(1)\nfor b in ${a[@]}; do [[ ${a[@]} == "$b" ]]; done\n',
+        {("SC2068", "info"), ("SC2199", "info")},
+    ),
+    "commented_out.sh": ('#!/bin/bash\na=( \\\n  1 \\\n  # 2 \\\n)\necho "${a[0]}"\n', {("SC1143", "info")}),
+    "word.sh": (
+        '#!/bin/sh\nf() {\n  a="$1"\n  echo "$a" "$a"\n}\n# '
+        + 24_000 * "="
+        + '\ng() {\n  a=word b=1\n  [ -d $a ] || rm -r "$a"\n}\n',
+        {("SC2086", "info")},
+    ),
+    "number.sh": ('#!/bin/sh\na=$(f "$1")\necho "$a" "$a"\n[ $a -lt 7 ]\n', {("SC2086", "info")}),
     "literal.sh": (
         '#!/bin/bash\nPAGER=cat\nfor x in one; do echo "a"$PAGER"b"; done | tr -d [:space:]\n',
         {("SC2209", "info"), ("SC2043", "info"), ("SC2027", "info"), ("SC2060", "info")},
