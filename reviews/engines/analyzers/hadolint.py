@@ -23,8 +23,9 @@ RULES = {
     **dict.fromkeys(("DL3012", "DL3044", "DL4003", "DL4004"), Severity.MAJOR),
     # BuildKit takes the last argument for a directory, if there is one. Source: moby/buildkit, issue 1853.
     "DL3021": Severity.MINOR,
-    **dict.fromkeys(("DL3007", "SC2115"), Severity.MINOR),
-    **dict.fromkeys(("DL3000", "DL3004", "DL3006", "DL3020", "DL3025", "DL3045", "DL4006", "SC2164"), Severity.INFO),
+    "SC2115": Severity.MINOR,
+    **dict.fromkeys(("DL3000", "DL3004", "DL3006", "DL3007", "DL3020", "DL3025", "DL3045"), Severity.INFO),
+    **dict.fromkeys(("DL4006", "SC2164"), Severity.INFO),
 }
 EXEC_FORM, NO_YES = "DL3025", "DL3014"
 HEALTHCHECK = re.compile(r"\s*HEALTHCHECK\b", re.IGNORECASE)

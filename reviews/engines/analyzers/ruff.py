@@ -92,6 +92,8 @@ _NAMED_TEST = re.compile(r"\s*(?:(?:async\s+)?def\s+test|class\s+(?:Test\w|\w+Te
 """Of two such functions or classes with one name, the first never runs."""
 _OF_DEVELOPERS = re.compile(r"(?:\.ci|\.github|docs?|tools)/")
 """Folders of programs that nobody installs: the lowest Python of the project is not theirs."""
+_FRAGMENTS = re.compile(r"(?:^|/)(?:docs?|snippets?|templates?)/")
+"""Folders of texts that something else completes before they run."""
 _TOO_NEW = "(syntax was added in Python"
 _GETTEXT = "`_`"
 """`gettext.install` makes it a built-in name. Source: Python docs, gettext."""
@@ -246,6 +248,7 @@ def _severity(entry: _Entry, source: PythonSource) -> Severity:
         return Severity.INFO  # With the code that is commented out it comes back.
     if rule == UNDEFINED and (
         _GETTEXT in entry.message
+        or _FRAGMENTS.search(source.path)
         or _UNEVALUATED.search(source.before(line, entry.location.column))
         or python_names.is_carried_on(_bound(entry, source), source, line, assigned=False)
     ):

@@ -40,8 +40,8 @@ _LEVELS = {
     Severity.MINOR: "2028",
     # Errors and warnings that are a matter of taste, or on purpose, in most scripts.
     Severity.INFO: """
-        1007 1075 1078 1083 1143 2010 2027 2031 2038 2043 2044 2046 2048 2053 2060 2064 2068 2087 2089 2090 2124 2125
-        2128 2139 2140 2145 2163 2164 2166 2178 2184 2188 2199 2206 2207 2209 2220 2239 2254 2294 2320
+        1007 1075 1078 1083 1143 2010 2027 2031 2038 2043 2044 2046 2048 2053 2060 2064 2087 2089 2090 2124 2125 2128
+        2139 2140 2145 2163 2164 2166 2178 2184 2188 2199 2206 2207 2209 2220 2239 2254 2294 2320
     """,
 }
 SEVERITIES = {int(code): severity for severity, codes in _LEVELS.items() for code in codes.split()}
@@ -67,17 +67,16 @@ _QUOTED_VARIABLE = re.compile(r"\"\$(?:\w+|\{[^{}]*\})\"")
 """To the right of `=~`: whether one text is in another."""
 DIALECT = frozenset((2112, 2113, *range(3000, 4000)))
 """What the shell of the shebang lacks, and `function`."""
+FATAL = frozenset((2112, 2113, 3001, 3030, 3045, 3053, 3054, 3055, 3056, 3057, 3058, 3059, 3060))
+"""Of those what ends a script: functions, arrays, expansions, options of `read`. Many a `sh` knows `[[`, `==`, `&>`."""
 MANY_LINES = 5
 """Lines of a script with what its shell lacks, from which on another shell runs it, or it would not work."""
 _FUNCTION = re.compile(r"^[ \t]*(?:function\s|[\w:.-]+[ \t]*\(\))", re.MULTILINE)
 _RETURN = re.compile(r"^[ \t]*return\b", re.MULTILINE)
 _OWN_ARGUMENTS = re.compile(r"\b(?:[gmn]?awk|perl|sed)\b")
 """Programs in whose language `$1` is something else."""
-BUSYBOX = frozenset((3010, 3014, 3020, 3037, 3040, 3045, 3046, 3057, 3060))
-"""What BusyBox's shell takes from bash.
-
-`[[`, `==`, `&>`, `echo -e`, `set -o pipefail`, `read -s`, `source`, `${a:1}`, `${a/b}`.
-"""
+BUSYBOX = frozenset((3045, 3057, 3060))
+"""Of these what BusyBox's shell takes from bash: `read -s`, `${a:1}`, `${a/b}`."""
 _OWN_MACHINE = re.compile(
     r"(?:^|/)(?:\.?(?:ci|circleci|github|gitlab|travis)|docker|containers?|rootfs|tests?|__tests?__|e2e|integration)/"
     r"|(?:^|/)[^/]*(?:docker|entry-?point)[^/]*$",
@@ -87,6 +86,8 @@ _OWN_MACHINE = re.compile(
 ZSH = range(2296, 2302)
 """Expansions that zsh knows and bash does not."""
 _ZSH = re.compile(r"\bZSH_\w+|\bzsh\b")
+UNQUOTED_ARRAY = 2068
+_LOOP = re.compile(r"\s*for\s")
 ESCAPES = 2028
 _NO_ESCAPE = re.compile(r"\\(?![abcefnrtvx0-7\\\"'$`EuU]|$)")
 """A backslash that no `echo` interprets: the text is a drawing or a pattern."""
@@ -288,8 +289,11 @@ def _severity(comment: _Comment, source: Source, text: str) -> Severity:
         return Severity.INFO
     if comment.code == LOCAL and not text.startswith("#!"):
         return Severity.INFO  # Another script may read it within a function.
-    if comment.code in BUSYBOX and _is_for_busybox(text):
-        return Severity.INFO
+    if comment.code in DIALECT:
+        is_known = comment.code not in FATAL or (comment.code in BUSYBOX and _is_for_busybox(text))
+        return Severity.INFO if is_known else Severity.MINOR
+    if comment.code == UNQUOTED_ARRAY and _LOOP.match(source.code(comment.line)):
+        return Severity.INFO  # Mostly of words, or parted on purpose.
     if comment.code in ZSH and _ZSH.search(text):
         return Severity.INFO
     if comment.code == ESCAPES and _NO_ESCAPE.search(source.code(comment.line)):

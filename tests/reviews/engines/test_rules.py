@@ -127,6 +127,7 @@ PYTHON: Mapping[str, tuple[str, set[tuple[str, str]]]] = {
     "prefix.py": ("def f(x):\n    return x.lstrip('http://')\n", {("B005", "minor")}),
     "keys.py": ("x = {'a': 1, 'a': 2}\n", {("F601", "major")}),
     # Sphinx, kernprof and jaxtyping define names
+    "roles/hub/templates/hub.py": ("print(nam)\n", {("F821", "minor")}),
     "docs/conf.py": ("if tags.has('draft'):\n    print(1)\n", set()),
     "tags.py": ("print(tags)\n", {("F821", "critical")}),
     "lines.py": ("@profile\ndef f(): ...\n", set()),

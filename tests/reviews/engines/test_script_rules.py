@@ -31,14 +31,14 @@ SHELL: Mapping[str, tuple[str, set[tuple[str, str]]]] = {
     "nested.sh": ("#!/bin/bash\nif a; then\n  b\nelse if c; then\n  d\nfi\nfi\n", {("SC1075", "info")}),
     "started.sh": ("#!/bin/bash\nlocal x=1\necho $x\n", {("SC2168", "minor")}),
     "function_of_another.sh": ("#!/bin/bash\nlocal x=1\nlocal y=2\necho $x $y\n", {("SC2168", "info")}),
-    "left.sh": ("#!/bin/sh\nif [ -f a ]; then\n  return\nfi\n[[ -f /a ]]\n", {("SC3010", "info")}),
-    "returning.sh": ("#!/bin/sh\nf() {\n  return 1\n}\nf || [[ -f /a ]]\n", {("SC3010", "minor")}),
+    "left.sh": ("#!/bin/sh\nif [ -f a ]; then\n  return\nfi\na=(1)\n", {("SC3030", "info")}),
+    "returning.sh": ("#!/bin/sh\nf() {\n  return 1\n}\nf || a=(1)\n", {("SC3030", "minor")}),
     "within.sh": ('#!/bin/bash\n[[ "$1" =~ "$2" ]]\n', {("SC2076", "info")}),
     "literally.sh": ('#!/bin/bash\n[[ "$1" =~ "a.b" ]]\n', {("SC2076", "minor")}),
-    "alpine.sh": ("#!/bin/sh\napk add bash\n[[ -f /a ]]\n", {("SC3010", "info")}),
+    "alpine.sh": ('#!/bin/sh\napk add bash\necho "${a/b/c}"\n', {("SC3060", "info")}),
     "alpine_array.sh": ("#!/bin/sh\napk add bash\na=(1 2)\n", {("SC3030", "minor")}),
-    "debian.sh": ("#!/bin/sh\n[[ -f /a ]]\n", {("SC3010", "minor")}),
-    "tests/run.sh": ("#!/bin/sh\n[[ -f /a ]]\n", {("SC3010", "info")}),
+    "debian.sh": ('#!/bin/sh\n[[ -f /a ]] || echo "${a/b/c}"\n', {("SC3010", "info"), ("SC3060", "minor")}),
+    "tests/run.sh": ("#!/bin/sh\na=(1 2)\n", {("SC3030", "info")}),
     "docker-entrypoint.sh": ("#!/bin/sh\na=(1 2)\n", {("SC3030", "info")}),
     "drawing.sh": ("#!/bin/bash\necho '\\_ /\\n'\n", {("SC2028", "info")}),
     "escapes.sh": ("#!/bin/bash\necho 'a\\nb'\n", {("SC2028", "minor")}),
@@ -51,6 +51,7 @@ SHELL: Mapping[str, tuple[str, set[tuple[str, str]]]] = {
         {(f"SC{code}", "info") for code in (2113, 3003, 3010, 3020, 3030, 3044)},
     ),
     "function.sh": ("#!/bin/sh\nfunction f {\n  true\n}\nf\n", {("SC2113", "minor")}),
+    "passed_on.sh": ("#!/bin/bash\nmake $@\n", {("SC2068", "minor")}),
     "array.sh": (
         '#!/bin/bash\na=(1)\nfor b in ${a[@]}; do [[ ${a[@]} == "$b" ]]; done\n',
         {("SC2068", "info"), ("SC2199", "info")},
@@ -181,7 +182,7 @@ def test_shell_and_docker_are_reported_by_what_fails() -> None:
         "SC2283": "major",
         "SC2115": "minor",
         "SC2071": "major",
-        "SC3012": "minor",
+        "SC3012": "info",
     }
     dockerfile = (
         "FROM debian\nRUN apt-get install curl\nRUN a | b\nWORKDIR app\nADD a /b\nCOPY a b /c\n"
