@@ -15,11 +15,12 @@ from reviews.engines import readers
 
 HERE = Path(__file__).parent
 REPOSITORIES = HERE / "repositories.tsv"
-SETS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
+SETS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth")
 EVERY = 7
 """One of as many eligible changes is taken."""
-CHANGES = {"first": 20, "second": 40, "third": 40, "fourth": 40, "fifth": 0, "sixth": 40, "seventh": 40, "eighth": 20}
-"""Changes of a repository in its set, at most."""
+CHANGES = {"first": 20, "fifth": 0, "eighth": 20, "ninth": 20}
+"""Changes of a repository in its set, at most, if they are not `MOST`."""
+MOST = 40
 SHARED, OFFSET = {"second": ("first", 10), "fifth": ("fourth", 15)}, 3
 """Changes in a set of a repository of an earlier one, from another position."""
 LOOK_BACK = 2000
@@ -69,7 +70,7 @@ def select(mirrors: Path, name: str) -> list[Change]:
         for repository, head in heads(earlier):
             selected += _of_repository(mirrors, repository, head, count)[OFFSET::EVERY][:count]
     for repository, head in heads(name):
-        selected += _of_repository(mirrors, repository, head, CHANGES[name])[::EVERY]
+        selected += _of_repository(mirrors, repository, head, CHANGES.get(name, MOST))[::EVERY]
     return selected
 
 
