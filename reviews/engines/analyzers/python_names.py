@@ -62,6 +62,9 @@ _EMPTY = re.compile(r"\s*(\w+)\s*(?::[^=]+)?=\s*None\b")
 _BESIDE_CODE = re.compile(r"(?:#[ \t]*type:|^[ \t]*(?:>>>|\.\.\.)[ \t])([^\n]*)", re.MULTILINE)
 """Type comments and doctests, which ruff does not read."""
 _USE = re.compile(r"(?<![\w.])(\w+)[.(](?=\w)")
+_TAKES_ITEM = re.compile(r"=\s*[\w.]+\[[^\[\]]*\]\s*(?:#|$)")
+"""In a `try` it asks whether the item is there."""
+_IN_TRY = re.compile(r"\s*(?:try:|except\b)")
 _PARAMETERS = re.compile(r"\b(?:def\s+\w+\s*|usefixtures)\(([^)]*)")
 IMPORTS = re.compile(r"\bfrom\s+([\w.]+)\s+import\s+(\((?:[^()#]++|#[^\n]*+)*+|(?:[^\n\\(]++|\\\r?\n)*+)")
 _NAMES_OR_ALL = re.compile(r"\w+|\*")
@@ -214,9 +217,11 @@ def is_intended(rule: str, message: str, bound: str, line: int, source: PythonSo
         case "F811":
             return _is_redefinition_intended(name, message, source, line)
         case "F821":
-            return _is_defined_by_what_runs_it(name, code, source)
+            asks = code.lstrip().startswith("try:") or _is_in_try(source, line)
+            return (asks and name in _PYTHON_2_NAMES) or _is_defined_by_what_runs_it(name, code, source)
         case "F841":
-            return is_carried_on(name, source, line, assigned=True)
+            asks = _TAKES_ITEM.search(code) is not None and _is_in_try(source, line)
+            return asks or is_carried_on(name, source, line, assigned=True)
         case "B020":
             targets = re.search(r"\bfor\b(.*?)\bin\b", code)
             return targets is not None and re.search(rf"\b{re.escape(name)}[.\[]", targets[1]) is not None
@@ -253,6 +258,8 @@ def _is_import_intended(module: str, bound: str, line: int, source: PythonSource
         # `compat.py`, `_compat.py`, `py3compat.py` import for others.
         or basename.endswith("compat.py")
         or last in _SIDE_EFFECTS
+        # unittest runs the tests that a module imports: `from .test_a import TestA`
+        or (name.startswith("Test") and _TEST.search(path) is not None and ".test_" in f".{module}")
         # `from . import handlers`, `from app import signals`, in `apps.py` anything that `ready` imports.
         or (name == last and (last in _REGISTERING or module.strip(".") == last != module))
         or (basename == "apps.py" and code.startswith((" ", "\t")))
@@ -311,10 +318,12 @@ def _is_in_try(source: PythonSource, line: int) -> bool:
 
 
 def _only_asks(source: PythonSource, line: int) -> bool:
-    """Return whether an import within a function only asks whether it works: nothing below it uses what it imports."""
+    """Return whether an unused import only asks whether it works, or stands in for one that does."""
+    if _IN_TRY.match(source.code(line)):
+        return True
     while line := source.block(line):
         code = source.code(line)
-        if code.strip() == "try:" or _ASKS.match(code):
+        if _IN_TRY.match(code) or _ASKS.match(code):
             return True
         if _DEFINITION.match(code):
             return False

@@ -33,6 +33,7 @@ MAX_STRING_LINES = 8
 
 _JOINED_BEFORE = re.compile(r"(?:[\w./@#$\\\\:=+%~&*<]|\w-)$")
 _JOINED_AFTER = re.compile(r"[\w@/\\\\=(\[]|[.:]\w|-\w|\*\w")
+_HYPHENS = ("-", "\u00ad", "\u2010")
 _VERSION = re.compile(r"\W{0,3}(?:(?:to|from|and|version|v|by)\b\W{0,2}){0,4}[v=<>~^]{0,4}\d+(?:\.\d+)+")
 _STARTS_A_SENTENCE = re.compile(r"(?:^|[.!?:;|>*_\"“(\[#+-]|\d\.)\W*$")
 _ABOUT_SPELLING = re.compile(
@@ -63,14 +64,17 @@ _SAYS = re.compile(
 def is_a_name(word: str, at: int, path: str, line: int, source: Source) -> bool:
     """Return whether a word that stands `at` (characters) in a line is a name, or meant as it is.
 
-    Part of an identifier, a path or an address; capitalised within a sentence; followed by a version; quoted; in the
-    file's own path; in code of the same text; used throughout the file; or the line is about its spelling.
+    Part of an identifier, a path or an address, or of a word that the line before begins; capitalised within a
+    sentence; followed by a version; quoted; in the file's own path; in code of the same text; used throughout the file;
+    or the line is about its spelling.
     """
     text = source.text(line)[:MAX_SUGGESTION_CHARACTERS]
     before, after = text[:at], text[at + len(word) :]
     if _JOINED_BEFORE.search(before[-2:]) or _JOINED_AFTER.match(after):
         return True
     if (word[:1].isupper() and not _STARTS_A_SENTENCE.search(before[-20:])) or (word.isupper() and len(word) > 1):
+        return True
+    if not before.strip() and line > 1 and source.text(line - 1).rstrip().endswith(_HYPHENS):
         return True
     if _VERSION.match(after) or _is_about_spelling(text):
         return True

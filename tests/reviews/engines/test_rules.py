@@ -82,6 +82,9 @@ PYTHON: Mapping[str, tuple[str, set[tuple[str, str]]]] = {
     "test_classes.py": ("class TestA: ...\n\n\nclass TestA: ...\n", {("F811", "major")}),
     "plain_twice.py": ("def a(): ...\n\n\ndef a(): ...\n", {("F811", "minor")}),
     "old_unicode.py": ("try:\n    print(1)\nexcept SyntaxError:\n    text = unicode\n", set()),
+    "asks.py": ("try: ask = raw_input\nexcept: ask = input\n", {("E722", "info")}),
+    "index.py": ("def f(x, y):\n    try:\n        a = x[y]\n    except IndexError:\n        return 1\n", set()),
+    "item.py": ("def f(x, y):\n    a = x[y]\n", {("F841", "minor")}),
     "jupyterhub_config.py": ("import os\n\nc.Hub.path = os.sep\nd.Hub.path = 1\n", {("F821", "critical")}),
     "c.py": ("c.Hub.path = 1\n", {("F821", "critical")}),
     "commented_out.py": ("import os\nimport sys\n\n# print(os.sep)\n", {("F401", "info"), ("F401", "minor")}),
@@ -172,6 +175,9 @@ UNUSED: Mapping[str, str] = {
     "migrations/env.py": "from app.models.user import User\n",
     "app/optional.py": "try:\n    import yaml\n\n    HAS_YAML = True\nexcept ImportError:\n    HAS_YAML = False\n",
     "app/nested.py": "try:\n    if print():\n        import yaml\nexcept ImportError:\n    print(1)\n",
+    "app/thread.py": "try: import thread\nexcept ImportError: import _thread as thread\n",
+    "app/stands_in.py": "try:\n    import a\nexcept ImportError:\n    import b as a\n",
+    "tests/__main__.py": "import unittest\nfrom .test_scan import TestScan\n\nunittest.main()\n",
     "app/asked.py": "def has_yaml():\n    import yaml\n\n    return True\n",
     "tests/test_lazy.py": (
         "import pytest\n\n\ndef test_import_is_quick():\n    import shop\n\n\n"

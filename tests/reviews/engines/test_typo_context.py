@@ -21,6 +21,7 @@ MEANT = {
         "Here is the text that is to be. Lorem ipsum dolor sit amet, elit. Nulla facilisi.\n\n"
         "You must be at least as old as it is to use this. Sed vulputate sapien eu varius efficitur.\n",
     ),
+    "the end of a word": ("a.md", "Decide for it that this is the argu-\n    ment of the line, and not that of it.\n"),
     "a sentence of another language": (
         "a.md",
         "This is the manual of it, and that is all there is.\n"
