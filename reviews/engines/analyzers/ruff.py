@@ -92,7 +92,7 @@ _NAMED_TEST = re.compile(r"\s*(?:(?:async\s+)?def\s+test|class\s+(?:Test\w|\w+Te
 """Of two such functions or classes with one name, the first never runs."""
 _OF_DEVELOPERS = re.compile(r"(?:\.ci|\.github|docs?|tools)/")
 """Folders of programs that nobody installs: the lowest Python of the project is not theirs."""
-_FRAGMENTS = re.compile(r"(?:^|/)(?:docs?|snippets?|templates?)/")
+_FRAGMENTS = re.compile(r"(?:^|/)(?:snippets?|templates?)/")
 """Folders of texts that something else completes before they run."""
 _TOO_NEW = "(syntax was added in Python"
 _GETTEXT = "`_`"
