@@ -280,7 +280,7 @@ def _is_defined_by_what_runs_it(name: str, code: str, source: PythonSource) -> b
     return (
         (name in _PYTHON_2_NAMES and source.has(_PYTHON_2_OR_3))
         or (name == "tags" and f"/{source.path}".endswith("/conf.py"))
-        or (name in ("c", "config") and _OPTION.match(code) and _CONFIGURATION.search(source.path))
+        or (name in ("c", "config") and bool(_OPTION.match(code) and _CONFIGURATION.search(source.path)))
         or (name == "profile" and code.strip() == "@profile")
         or (source.has(_JAXTYPING) and name in _words(_SHAPES.findall(code)))
     )

@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Mapping
+from functools import lru_cache
 
 from pydantic import PositiveInt, TypeAdapter
 
@@ -44,13 +45,22 @@ def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
     findings = []
     for path, line, last, name, digest in _OUTPUT.validate_json(output):
         severity, advice = _OTHERS.get(name, _USABLE)
-        around = "\n".join(files[path].split("\n")[max(0, line - 1 - NEAR) : line + NEAR])
-        if name in _OTHER_HALF and _OTHER_HALF[name].search(around):
+        if name in _OTHER_HALF and _OTHER_HALF[name].search(_around(line, files[path])):
             severity = Severity.CRITICAL
         message = f"This looks like {secret_formats.FORMATS[name][1]}. {advice}"
         # A hash of the secret distinguishes findings without storing it in one more place.
         findings.append(Finding(path, line, last, severity, name, message, snippet=digest))
     return findings
+
+
+def _around(line: int, text: str) -> str:
+    return "\n".join(_lines(text)[max(0, line - 1 - NEAR) : line + NEAR])
+
+
+# A text of a megabyte can have thousands of findings, so each text is split once.
+@lru_cache(maxsize=8)
+def _lines(text: str) -> list[str]:
+    return text.split("\n")
 
 
 ANALYZER = Analyzer(
