@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, lru_cache
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -117,17 +117,9 @@ class Analyzer:
 
     def reads(self, path: str, text: str | None = None) -> bool:
         """Return whether the analyzer reads files of this name and, if it is known, of this text."""
-        name = path.rpartition("/")[2]
-        if any(fnmatchcase(name, glob) for glob in self.excluded):
+        if not _is_named(path, self.files, self.excluded):
             return False
-        if text is not None and self.is_source is not None and not self.is_source(path, text):
-            return False
-        return any(
-            fnmatchcase(name, glob)
-            if "/" not in glob
-            else fnmatchcase(path, glob) and path.count("/") == glob.count("/")
-            for glob in self.files
-        )
+        return text is None or self.is_source is None or self.is_source(path, text)
 
     @property
     def version(self) -> str:
@@ -180,6 +172,17 @@ def _installed(distribution: str) -> str:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
         return "system"
+
+
+@lru_cache(maxsize=4096)
+def _is_named(path: str, globs: tuple[str, ...], excluded: tuple[str, ...]) -> bool:
+    name = path.rpartition("/")[2]
+    if any(fnmatchcase(name, glob) for glob in excluded):
+        return False
+    return any(
+        fnmatchcase(name, glob) if "/" not in glob else fnmatchcase(path, glob) and path.count("/") == glob.count("/")
+        for glob in globs
+    )
 
 
 def _has_prefix(rule: str, prefixes: tuple[str, ...]) -> bool:
