@@ -104,6 +104,8 @@ UNHELPFUL = STOPPED | {1009}
 """Codes that do not say what is wrong; others on the same mistake do."""
 REPAIRED = frozenset((1010, 1045, 1051, 1053, 1063, 1065))
 """ShellCheck reads on, as if a separator or a word were there or gone; the shell does so only if it is an argument."""
+REFUSED = frozenset((1028, 1036, *range(1046, 1051), *range(1055, 1063), 1064, 1074, 1137, 1141))
+"""ShellCheck says that the shell cannot parse a place, and reads on behind it: the shell itself knows."""
 MISSING_END = 1044
 """A here-document without its end, of which a shell only warns."""
 LARGE = 24_000
@@ -172,11 +174,13 @@ def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
                 error = replace(error, internal=_is_accepted(path, text, root) is True)
             findings.append(error)
         else:
-            is_repaired = to_confirm > 0 and any(comment.code in REPAIRED for comment in comments)
-            to_confirm -= is_repaired
-            if is_repaired and _is_accepted(path, text, root) is False:
+            is_doubtful = to_confirm > 0 and any(comment.code in REPAIRED | REFUSED for comment in comments)
+            to_confirm -= is_doubtful
+            accepted = _is_accepted(path, text, root) if is_doubtful else None
+            if accepted is False:
                 findings.append(_parse_error(path, comments, sources[path]))
             else:
+                comments = [comment for comment in comments if not accepted or comment.code not in REFUSED]
                 findings += _findings(path, comments, sources[path])
     return dialects.first_errors(
         findings, files, (PARSE_ERROR, f"SC{OTHER_SHELL}"), lambda path, text, line: dialects.has_template_tag(line)

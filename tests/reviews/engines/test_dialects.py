@@ -319,6 +319,13 @@ def test_a_keyword_may_be_an_argument() -> None:
     ]
 
 
+def test_what_bash_parses_is_no_error_of_parsing() -> None:
+    text = "#!/bin/bash\nn=0\nA[((n++))]=$(cat <<EOF\na\nEOF\n)\ndeclare -A A\nrm !(a|b) $A[1]\n"
+    found = by_path("shellcheck", {"accepted.sh": text, "refused.sh": f"{text}fi\n"})
+    assert {finding.rule for finding in found["accepted.sh"]} == {"SC1087", "SC2086", "SC2128"}
+    assert {(finding.rule, finding.severity) for finding in found["refused.sh"]} == {("SC1072", Severity.CRITICAL)}
+
+
 def test_without_bash_shellcheck_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     script = {"both.sh": EXCUSED["shellcheck"]["both.sh"]}
     if shutil.which("bash", path=confinement.SYSTEM_PATH):
