@@ -19,6 +19,7 @@ NO_SUPER, THIS_BEFORE_SUPER = "eslint(constructor-super)", "eslint(no-this-befor
 UNUSED, REDECLARED = "eslint(no-unused-vars)", "eslint(no-redeclare)"
 NAMED = "import(named)"
 UNDEFINED, UNREACHABLE, HOOKS = "eslint(no-undef)", "eslint(no-unreachable)", "react-hooks(rules-of-hooks)"
+UNDEFINED_ELEMENT = "react(jsx-no-undef)"
 NOTHING_READ = b"No files found to lint"
 """What oxlint prints in place of SARIF if it skips all files."""
 INFO = (
@@ -74,6 +75,14 @@ _OF_TEST_RUNNERS = frozenset(
 _USING = re.compile(r"\s*(?:await\s+)?using\s")
 _CONTINUED = re.compile(r"^(?:var|let|const)\b[^;]*$")
 _FUNCTION = re.compile(r"^\s*(?:export\s+)?(?:async\s+)?function\b")
+_DECLARED_TWICE = "has already been declared"
+_INNER_FUNCTION = re.compile(r"\s+(?:async\s+)?function\b")
+_DECLARATION = re.compile(r"\b(let|const|class|var)\s+([\w$]+)")
+_EXAMPLE = re.compile(
+    r"(?:^|/)(?:docs?|documentation|www|web-?site|examples?|demos?|playground)/|\.example\.\w+$", re.IGNORECASE
+)
+_OF_INTERFACE = "Interfaces cannot be constructed"
+"""In the message of `no-misused-new`."""
 _TASTE = {
     # `while (match = next())`, an idiom; `if (a = 3)` is a mistake.
     "eslint(no-cond-assign)": re.compile(r"\b(?:while|for)\s*\(|\(\s*[\w.]+\s*=\s*(?:(?:await|new)\s+)?(?:[\w.]+\(|/)"),
@@ -144,7 +153,11 @@ def _joined(findings: Sequence[Finding]) -> Finding:
 def _with_severity(finding: Finding, text: str) -> Finding:
     code = finding.snippet[:MAX_CODE]
     if finding.rule == SYNTAX or finding.rule.startswith("TS("):
-        internal = _SCRIPT_ONLY in finding.message or dialects.is_javascript_dialect(finding.path, text, code)
+        internal = (
+            _SCRIPT_ONLY in finding.message
+            or _is_in_another_block(finding, text)
+            or dialects.is_javascript_dialect(finding.path, text, code)
+        )
         message = "This is XML or HTML." if dialects.is_markup(text) else finding.message
         return replace(finding, rule="syntax-error", severity=Severity.CRITICAL, message=message, internal=internal)
     # `var` in two branches is taste; a second function of one name takes the place of the first.
@@ -154,11 +167,42 @@ def _with_severity(finding: Finding, text: str) -> Finding:
     is_taste |= finding.rule in _TASTE and _TASTE[finding.rule].search(code) is not None
     # A story renders in a function without a name.
     is_taste |= finding.rule == HOOKS and ".stories." in finding.path
-    if is_taste or finding.rule in INFO:
+    # What `new` of an interface says is how a class is called that another file has.
+    is_taste |= _OF_INTERFACE in finding.message
+    is_undefined = finding.rule in (UNDEFINED, UNDEFINED_ELEMENT)
+    if is_taste or finding.rule in INFO or (is_undefined and _is_run_by_page(finding.path, text)):
         return replace(finding, severity=Severity.INFO)
     # Another script of the page may define it.
-    is_script = finding.rule == UNDEFINED and not is_module(text)
+    is_script = is_undefined and not is_module(text)
     return replace(finding, severity=Severity.MINOR) if is_script else finding
+
+
+def _is_in_another_block(finding: Finding, text: str) -> bool:
+    """Return whether a function of a block may only have the name of a `var` of another block.
+
+    oxlint takes that for an error, JavaScript does not. Source: ECMAScript, "Static Semantics: Early Errors" of blocks.
+    """
+    if _DECLARED_TWICE not in finding.message or not _INNER_FUNCTION.match(finding.snippet[:MAX_CODE]):
+        return False
+    return _declared(text).get(_name(finding)) == {"var"}
+
+
+@lru_cache(maxsize=8)
+def _declared(text: str) -> Mapping[str, set[str]]:
+    """For each name the words that a text declares it with, functions aside."""
+    declared: dict[str, set[str]] = {}
+    for word, name in _DECLARATION.findall(text):
+        declared.setdefault(name, set()).add(word)
+    return declared
+
+
+@lru_cache(maxsize=8)
+def _is_run_by_page(path: str, text: str) -> bool:
+    """Return whether a file is an example of documentation whose page runs it and gives it names.
+
+    It has JSX, for which something must be there, and imports and exports nothing.
+    """
+    return not is_module(text) and _EXAMPLE.search(path) is not None and _MARKUP.search(text) is not None
 
 
 def _name(finding: Finding) -> str:

@@ -119,6 +119,7 @@ EXCUSED = {
         "pipe.js": "a |> b(%);\n",
         "photoshop.jsx": "#include 'a.jsx'\nvar a;\n",
         "using.js": "using file = open();\n",
+        "blocks.js": "{\n  function f() {}\n}\n{\n  var f = 1;\n}\n",
         "setup.ts": "page = PAGE\npage.10 = TEXT\n",
     },
     "shellcheck": {
@@ -185,6 +186,7 @@ REFUSED: Mapping[str, Mapping[str, tuple[str, int]]] = {
         "f.js": ("type = 3;\nfoo(\n", 3),
         "g.js": ("class A { #x = 1; f() { return {#x}; } }\n", 1),
         "h.js": ("const a = b ? c : ?;\n", 1),
+        "i.js": ("function g() {\n  function f() {}\n  let f;\n}\n", 2),
     },
     "shellcheck": {
         "a.sh": ("#!/bin/bash\nif true; then\n  echo a\n", 2),

@@ -400,6 +400,24 @@ TASTE: Mapping[str, tuple[str, set[tuple[str, str]]]] = {
     "once.js": ("export function f() {\n  f = 1;\n}\n", {("eslint(no-func-assign)", "info")}),
     "page.js": ("function f() {\n  g();\n}\n", {("eslint(no-undef)", "minor")}),
     "node.js": ("export const f = () => [process, console, fetch, Map];\n", set()),
+    # The page of an example gives it names.
+    "www/src/examples/a.js": (
+        "function Example() {\n  return <Button count={useState(1)} />;\n}\n\nrender(<Example />);\n",
+        {("eslint(no-undef)", "info"), ("react(jsx-no-undef)", "info")},
+    ),
+    "docs/app.jsx": (
+        "import { a } from 'a';\n\nrender(<Button b={a} />);\n",
+        {("eslint(no-undef)", "major"), ("react(jsx-no-undef)", "major")},
+    ),
+    "examples/server.js": ("require('a');\nlisten();\n", {("eslint(no-undef)", "major")}),
+    "elements.jsx": (
+        "function A() {\n  return <Button />;\n}\n",
+        {("eslint(no-undef)", "minor"), ("react(jsx-no-undef)", "minor")},
+    ),
+    "instances.ts": (
+        "export interface A {\n  new (): A;\n}\nexport declare class B {\n  new(): B;\n}\n",
+        {("typescript(no-misused-new)", "info"), ("typescript(no-misused-new)", "minor")},
+    ),
     "entry.js": ("export function f() {\n  g();\n}\n", {("eslint(no-undef)", "major")}),
     "server.ts": ("export function f(a: 1) {\n  if (a) useStorage();\n}\nfunction useStorage() {}\n", set()),
     "a.stories.tsx": (
