@@ -76,6 +76,15 @@ _FIXTURE = re.compile(
     r"|assets|files|output|(?:in)?valid)/",
     re.IGNORECASE,
 )
+_IN_TESTS = re.compile(r"(?:^|/)(?:tests?|__tests__|specs?|testing)(?=/)", re.IGNORECASE)
+_FOLDER_OF_INPUTS = re.compile(
+    r"/(?:[\w-]*fixtures?|[\w-]+[-_](?:data|inputs?|samples?|corpus|expected|assets|files|outputs?))/", re.IGNORECASE
+)
+_NAMED_AS_TEST = re.compile(r"/(?:test_|conftest\.)[^/]*$|(?:_tests?|[.-](?:tests?|spec))\.\w+$", re.IGNORECASE)
+_LABEL = re.compile(r"^[\w$]+:\s*\{\s*$", re.MULTILINE)
+_INPUT = re.compile(r"^[ \t]+(?:input|before|source)\s*:\s*\{", re.MULTILINE)
+_OUTPUT = re.compile(r"^[ \t]+(?:expect(?:ed)?|output|after)\s*:\s*\{", re.MULTILINE)
+"""Blocks of code with labels: a program that reads code is given one, and must answer with the other."""
 _LICENCE_NAME = re.compile(
     r"(?:^|/)(?:un)?(?:licen[sc]es?|copying|copyright|notices?|patents|credits|third[-_. ]?party)[^/]*$"
     r"|(?:^|[-_.])licen[sc]es?(?:\.\w+)?$|(?:^|/)licen[sc]es?/",
@@ -104,7 +113,7 @@ def provenance_of(path: str, text: str) -> Provenance | None:
     """Where a file comes from, by its path and text; None if it seems to be the repository's own work."""
     if _is_generated(path, text):
         return Provenance.GENERATED
-    if _FIXTURE.search(path):
+    if _FIXTURE.search(path) or _has_inputs(path, text):
         return Provenance.FIXTURE
     return Provenance.TEST if _TEST.search(path) else None
 
@@ -154,6 +163,19 @@ def _is_info(finding: Finding, provenance: Provenance | None) -> bool:
         is_typo = finding.rule == TYPO and not finding.path.endswith((".md", ".rst"))
         return unused or is_typo or finding.rule in _ON_PURPOSE
     return provenance is not None
+
+
+def _has_inputs(path: str, text: str) -> bool:
+    """Return whether a file of tests has no test: it stands in a folder of inputs, and is not named as a test.
+
+    Or it has labelled blocks of what goes in and what must come out.
+    """
+    tests = _IN_TESTS.search(path)
+    if tests is None:
+        return False
+    if _FOLDER_OF_INPUTS.search(path, tests.end()) and not _NAMED_AS_TEST.search(path):
+        return True
+    return all(part.search(text) for part in (_LABEL, _INPUT, _OUTPUT))
 
 
 def _is_generated(path: str, text: str) -> bool:

@@ -12,6 +12,7 @@ JAVASCRIPT = "export const f = (a) => a == a;\n"
 UMD = "(function (root, factory) {\n  if (typeof define === 'function' && define.amd) define(factory);\n}(this, f));\n"
 COMPILED = "var __importDefault = (this && this.__importDefault) || f;\n//# sourceMappingURL=a.js.map\n"
 BANNER = "/*!\n * rrule.js - recurrence rules\n * v2.1.0\n * Copyright 2010, Jo\n */\n"
+BLOCKS = "loop: {\n    input: {\n        a && a;\n    }\n    expect: {\n        a;\n    }\n}\n"
 TOKEN = "ghp_" + "0f3Kd9XwQz7LmN2pR5tV" + "8yB1cE4gH6jSaaab"
 MISSPELT = "We recieve the goods of the day.\n"
 LICENCE = 'Permission is hereby granted.\nIt is provided "as is".\n'
@@ -34,6 +35,13 @@ LICENCE = 'Permission is hereby granted.\nIt is provided "as is".\n'
         ("tests/requests/invalid/a.py", "import os\n", FIXTURE),
         ("src/__fixtures__/a.ts", JAVASCRIPT, FIXTURE),
         ("pkg/testdata/a.py", "import os\n", FIXTURE),
+        ("test/parser-fixtures/a.js", JAVASCRIPT, FIXTURE),
+        ("tests/unit/js_inputs/deep/a.js", JAVASCRIPT, FIXTURE),
+        ("test/rewrite/loops.js", BLOCKS, FIXTURE),
+        ("src/rewrite/loops.js", BLOCKS, None),
+        ("test/rewrite/loops.js", "export const cases = {\n" + BLOCKS.replace("loop", "  loop") + "};\n", TEST),
+        ("tests/user-data/test_a.py", "import os\n", TEST),
+        ("tests/user-files/a.spec.ts", JAVASCRIPT, TEST),
         ("tests/unit/a.js", JAVASCRIPT, TEST),
         ("src/a.spec.ts", JAVASCRIPT, TEST),
         ("test_a.py", "import os\n", TEST),
