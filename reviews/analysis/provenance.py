@@ -13,6 +13,7 @@ from enum import StrEnum
 from reviews.analysis.baseline import BaseFile
 from reviews.config import repository
 from reviews.engines import analyzer_of
+from reviews.engines.analyzers import python_names
 from reviews.findings import Finding, Severity
 from reviews.github.patches import Hunk
 
@@ -135,6 +136,8 @@ def graded(
         return replace(finding, severity=Severity.INFO) if is_for_tests and not gate else finding
     if finding.severity == Severity.INFO or _breaks(finding, base):
         return finding
+    if finding.elsewhere == 0 and python_names.may_be_installed(finding.rule, finding.message, text):
+        return replace(finding, severity=Severity.INFO)
     provenance = provenance_of(finding.path, text)
     in_base = provenance_of(base.path, base.text) if base.text else None
     if gate and provenance != in_base:

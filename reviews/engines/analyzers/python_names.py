@@ -8,7 +8,7 @@ import sys
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import accumulate, pairwise
 
 from reviews.engines.source import MAX_CODE, Source
@@ -43,6 +43,10 @@ _PYTHON_2_OR_3 = re.compile(
     r"\bPY[23]\b|\bsix\b|sys\.(?:version_info|hexversion)|\bpython_version|\bprint_function\b"
     r"|except \(?(?:NameError|SyntaxError)\b"
 )
+_OF_GETTEXT = frozenset(("_", "N_", "_n", "ngettext", "npgettext", "pgettext"))
+"""Names that are built in where gettext is installed. Source: Python docs, gettext, "install"."""
+_TRANSLATES = re.compile(r"(?<![\w.])_\(\s*[bBfFrRuU]{0,2}[\"']")
+_BINDS_UNDERSCORE = re.compile(r"\bas\s+_(?!\w)|^_\s*=(?!=)|^def\s+_\(", re.MULTILINE)
 _CONFIGURATION = re.compile(r"(?:^|/)\w*config\.py$")
 _OPTION = re.compile(r"(?:c|config)\.\w")
 _OTHER_LOGGERS = re.compile(r"^[ \t]*(?:from|import)[ \t]+(?:loguru|structlog|logbook|eliot)\b", re.MULTILINE)
@@ -64,6 +68,7 @@ _BESIDE_CODE = re.compile(r"(?:#[ \t]*type:|^[ \t]*(?:>>>|\.\.\.)[ \t])([^\n]*)"
 _USE = re.compile(r"(?<![\w.])(\w+)[.(](?=\w)")
 _TAKES_ITEM = re.compile(r"=\s*[\w.]+\[[^\[\]]*\]\s*(?:#|$)")
 """In a `try` it asks whether the item is there."""
+_ASKS_BY_ERROR = re.compile(r"\bexcept\b.*\b(?:AttributeError|IndexError|KeyError|LookupError)\b")
 _IN_TRY = re.compile(r"\s*(?:try:|except\b)")
 _PARAMETERS = re.compile(r"\b(?:def\s+\w+\s*|usefixtures)\(([^)]*)")
 IMPORTS = re.compile(r"\bfrom\s+([\w.]+)\s+import\s+(\((?:[^()#]++|#[^\n]*+)*+|(?:[^\n\\(]++|\\\r?\n)*+)")
@@ -172,6 +177,22 @@ class PythonSource(Source):
                 return
             if _LOOP.match(self.code(line)):
                 yield line, self._blocks[1][line - 1]
+
+    def handlers(self, line: int) -> Sequence[str]:
+        """The `except` clauses of the `try` on a line."""
+        return self._handlers.get(line, ())
+
+    @cached_property
+    def _handlers(self) -> Mapping[int, list[str]]:
+        found = defaultdict(list)
+        opened: dict[int, int] = {}
+        for number, line in enumerate(self.lines, 1):
+            code = line[:MAX_CODE].lstrip()
+            if code.startswith("try:"):
+                opened[len(line) - len(line.lstrip())] = number
+            elif code.startswith("except"):
+                found[opened.get(len(line) - len(line.lstrip()), 0)].append(code)
+        return found
 
     @cached_property
     def _blocks(self) -> tuple[list[int], list[int]]:
@@ -286,6 +307,24 @@ def _is_defined_by_what_runs_it(name: str, code: str, source: PythonSource) -> b
     )
 
 
+def may_be_installed(rule: str, message: str, text: str) -> bool:
+    """Return whether a name that looks undefined may be one that gettext makes built in.
+
+    So it is with `_` where a text is translated with it. The others come with it.
+    """
+    quoted = _NAME.search(message)
+    if rule != "F821" or quoted is None or quoted[1] not in _OF_GETTEXT:
+        return False
+    translates, binds = _uses_underscore(text)
+    return translates and (quoted[1] == "_" or not binds)
+
+
+@lru_cache(maxsize=8)
+def _uses_underscore(text: str) -> tuple[bool, bool]:
+    """Return whether a text translates with `_`, and whether it binds the name. It may have thousands of findings."""
+    return _TRANSLATES.search(text) is not None, _BINDS_UNDERSCORE.search(text) is not None
+
+
 def _is_of_logging(code: str, source: PythonSource) -> bool:
     """Return whether a line calls `logging` itself, or a logger that the file takes from it."""
     if source.has(_OTHER_LOGGERS) or not source.has(_LOGGING):
@@ -315,6 +354,11 @@ def _is_in_try(source: PythonSource, line: int) -> bool:
     """Return whether a line stands right in a `try`: an import there asks whether a package is installed."""
     opened = source.block(line)
     return opened > 0 and source.code(opened).strip() == "try:"
+
+
+def asks_by_error(source: PythonSource, line: int) -> bool:
+    """Return whether a line of a `try` only asks whether an attribute or an item is there."""
+    return _is_in_try(source, line) and any(map(_ASKS_BY_ERROR.match, source.handlers(source.block(line))))
 
 
 def _only_asks(source: PythonSource, line: int) -> bool:

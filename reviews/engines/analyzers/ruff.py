@@ -88,6 +88,8 @@ _NO_PLACEHOLDER = "has 0 placeholder"
 _MAPPING = re.compile(r"\}$|%\s*(?:dict|globals|locals|vars)\([^%]*$")
 _LOCAL = re.compile(r"\s+\w+\s*(?::[^=]+)?=(?!=)")
 """An assignment in a function, which leaves an import of the module as it is."""
+_READS_PART = re.compile(r"=.*(?:\w\.\w|\])")
+"""A value that an attribute or an item is needed for."""
 _NAMED_TEST = re.compile(r"\s*(?:(?:async\s+)?def\s+test|class\s+(?:Test\w|\w+Tests?\b))")
 """Of two such functions or classes with one name, the first never runs."""
 _OF_DEVELOPERS = re.compile(r"(?:\.ci|\.github|docs?|tools)/")
@@ -255,6 +257,8 @@ def _severity(entry: _Entry, source: PythonSource) -> Severity:
         return Severity.MINOR  # The file does not show that the line fails when it runs.
     if rule == SYNTAX and _TOO_NEW in entry.message and _OF_DEVELOPERS.match(source.path):
         return Severity.MINOR
+    if rule == UNUSED_VARIABLE and _READS_PART.search(code) and python_names.asks_by_error(source, line):
+        return Severity.INFO
     if rule == REPEATED_KEY and entry.fix is not None:
         return Severity.MINOR  # ruff offers a fix where the values are equal: nothing is lost.
     return SEVERITIES.get(rule, Severity.MINOR)

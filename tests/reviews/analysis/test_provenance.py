@@ -100,6 +100,22 @@ def test_with_a_gate_it_is_folded_if_the_base_has_it(repo: Repository, case: str
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("before", "after", "wanted"),
+    [
+        ("", "print(_('The goods'))\n", ["info"]),
+        ("", "print(_('The goods'), ngettext('a', 'b', 2))\n", ["info", "info"]),
+        ("", "print(ngettext('a', 'b', 2))\n", ["critical"]),
+        ("", "from shop import tr as _\n\nprint(_('The goods'), ngettext('a', 'b', 2))\n", ["critical"]),
+        ("", "for _ in range(3):\n    pass\n", []),
+        ("from shop import tr as _\n\n\nprint(_('The goods'))\n", "\n\n\nprint(_('The goods'))\n", ["minor"]),
+    ],
+)
+def test_a_name_that_gettext_installs_is_folded(repo: Repository, before: str, after: str, wanted: list[str]) -> None:
+    assert severities(repo, {"shop.py": after}, {"shop.py": before} if before else {}) == wanted
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize("fail_on", ["never", "minor"])
 def test_a_secret_is_folded_nowhere(repo: Repository, fail_on: str) -> None:
     path = "tests/fixtures/a.py"

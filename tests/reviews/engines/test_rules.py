@@ -84,6 +84,15 @@ PYTHON: Mapping[str, tuple[str, set[tuple[str, str]]]] = {
     "old_unicode.py": ("try:\n    print(1)\nexcept SyntaxError:\n    text = unicode\n", set()),
     "asks.py": ("try: ask = raw_input\nexcept: ask = input\n", {("E722", "info")}),
     "index.py": ("def f(x, y):\n    try:\n        a = x[y]\n    except IndexError:\n        return 1\n", set()),
+    "has_attribute.py": (
+        "def f(x):\n    try:\n        a = x.b.c\n    except (AttributeError, TypeError):\n        return 1\n",
+        {("F841", "info")},
+    ),
+    "other_error.py": (
+        "def f(x):\n    try:\n        a = x.b.c\n        try:\n            x()\n        except KeyError:\n"
+        "            pass\n    except OSError:\n        return 1\n",
+        {("F841", "minor")},
+    ),
     "item.py": ("def f(x, y):\n    a = x[y]\n", {("F841", "minor")}),
     "jupyterhub_config.py": ("import os\n\nc.Hub.path = os.sep\nd.Hub.path = 1\n", {("F821", "critical")}),
     "c.py": ("c.Hub.path = 1\n", {("F821", "critical")}),
