@@ -40,6 +40,12 @@ _ABOUT_SPELLING = re.compile(
     r"\b(?:typos?|mis-?spel\w*|mis-?typed|spell(?:ed|ing)|sic|renam\w*|legacy name)\b", re.IGNORECASE
 )
 _VARIED = re.compile(r"e(?=(?:able|ably|ability|ing|ment)s?$)", re.IGNORECASE)
+_COMMIT = re.compile(
+    r"\s*[-*+]\s.*(?:/commits?/[0-9a-f]{7,40}\b|\bby @[\w-]+(?:\[bot\])? in \S)"
+    r"|\s*[-*+]\s+[\[(`]{0,2}(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{7,40}\b"
+)
+"""An item of a change log that a program made of a commit or a pull request. Source of the latter's form: GitHub Docs,
+"Automatically generated release notes"."""
 _SENTENCE_END = re.compile(r"[.!?]")
 _QUOTED = re.compile(r"[\"'‘’“”]$")
 _CODE = re.compile(r"`[^`\n]{1,300}`")
@@ -114,6 +120,11 @@ def is_in_another_language(at: int, line: int, source: Source) -> bool:
         return True
     lines, _ = _words_of(source)
     return bool(lines["lorem"] and lines["ipsum"]) and not is_english(sentence)
+
+
+def is_subject_of_commit(line: str) -> bool:
+    """Return whether a line of prose is an item of a change log that repeats what a commit says for ever."""
+    return _COMMIT.match(line[:MAX_SUGGESTION_CHARACTERS]) is not None
 
 
 def is_variant(word: str, right: str) -> bool:

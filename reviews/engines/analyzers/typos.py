@@ -87,7 +87,8 @@ def _finding(path: str, line: int, words: list[_Entry], source: Source) -> Findi
 def _severity(path: str, line: int, words: list[_Entry], source: Source) -> Severity:
     """Minor in prose and in texts that a program shows; in code and comments it is taste."""
     if _is_prose(path):
-        return Severity.INFO if _is_fenced(line, source) else Severity.MINOR
+        is_copied = typo_context.is_subject_of_commit(source.text(line)) or _is_fenced(line, source)
+        return Severity.INFO if is_copied else Severity.MINOR
     columns = (_column(word, source.text(line)) for word in words)
     shown = any(typo_context.is_shown(path, line, column - 1, source) for column in columns)
     return Severity.MINOR if shown else Severity.INFO

@@ -40,6 +40,16 @@ SHOWN = {
     "a sentence beside one that stands in": ("a.md", "Lorem ipsum dolor sit. We recieve the goods of it.\n", "minor"),
     "the start of a sentence": ("a.md", "This is it. Recieve the goods of the day.\n", "minor"),
     "a heading": ("a.md", "## Recieve the goods of the day\n", "minor"),
+    "the subject of a commit": ("CHANGES.md", "- [029a525](../../commit/029a525) We recieve the goods of it\n", "info"),
+    "a commit at the end": (
+        "CHANGELOG.md",
+        "* We recieve the goods of it ([abc1234](https://github.com/a/b/commit/abc1234))\n",
+        "info",
+    ),
+    "a commit without a link": ("NEWS.md", "- 029a525 We recieve the goods of it\n", "info"),
+    "the title of a pull request": ("NEWS.md", "* We recieve the goods of it by @jo in #3\n", "info"),
+    "a change that somebody describes": ("CHANGELOG.md", "- We recieve the goods of it (#123, @jo)\n", "minor"),
+    "a number in a change log": ("CHANGELOG.md", "- 20240110 We recieve the goods of it\n", "minor"),
     "a message of a script": ("a.sh", '#!/bin/sh\n_err "The update was not succesful, try that again"\n', "minor"),
     "a message on several lines": (
         "a.sh",
