@@ -12,7 +12,7 @@ _OF_SECRETS = r"gitleaks:allow|pragma:\s*allowlist\s+secret"
 _OF_ANALYZERS = (
     r"noqa|ruff:|(?:ox|es)lint-(?:disable|enable)[\w-]*|eslint(?=\s|$)|"
     r"(?<=#)[ \t]*shellcheck(?=\s(?:.{0,1000}\bdisable|.{1000}))|"
-    r"hadolint\s+(?:global\s+)?ignore|zizmor:|pylint:|biome-ignore[\w-]*|spellchecker:|typos:|nosec"
+    r"hadolint\s+(?:global\s+)?ignore|zizmor:|pylint:|biome-ignore[\w-]*|type:\s*ignore|spellchecker:|typos:|nosec"
 )
 OF_SECRETS = re.compile(_OF_SECRETS, re.IGNORECASE)
 OF_ALL = re.compile(f"{_OF_SECRETS}|{_OF_ANALYZERS}", re.IGNORECASE)

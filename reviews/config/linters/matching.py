@@ -13,9 +13,9 @@ MAX_NAME = 100
 _PYTHON = (".py", ".pyi")
 _SCRIPT = (".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".cts", ".tsx")
 _SHELL = (".sh", ".bash", ".ksh", ".dash")
-_COMMENTS: dict[Tool, Callable[[str, int, str], bool]] = {
-    Tool.RUFF: python.disabled_by_pylint,
-    Tool.OXLINT: javascript.disabled_by_biome,
+_COMMENTS: dict[Tool, tuple[Callable[[str, int, str], bool], ...]] = {
+    Tool.RUFF: (python.disabled_by_pylint, python.disabled_by_noqa),
+    Tool.OXLINT: (javascript.disabled_by_biome,),
 }
 _QUOTED = re.compile(r"([`'])(.*?)\1")
 _SYNTAX = ("invalid-syntax", "syntax-error", "E9")
@@ -99,11 +99,11 @@ def _quoted(finding: Finding) -> tuple[str, ...]:
 
 
 def is_disabled_by_comment(tool: Tool, finding: Finding, text: str) -> bool:
-    """Return whether another linter's comment turns a finding off; never a syntax error.
+    """Return whether another linter's comment turns a finding off, or its own on another line; never a syntax error.
 
-    The analyzers read the comments of their own linters.
+    The analyzers read the comments of their own linters on the line of the finding.
     """
     if tool not in _COMMENTS or finding.rule.startswith(_SYNTAX):
         return False
     rule = javascript.bare_name(finding.rule) if tool is Tool.OXLINT else finding.rule
-    return _COMMENTS[tool](rule, finding.start_line, text)
+    return any(is_disabled(rule, finding.start_line, text) for is_disabled in _COMMENTS[tool])

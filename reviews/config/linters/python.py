@@ -1,9 +1,12 @@
 """Python: what ruff, flake8, pycodestyle and pylint have turned off, the language version, and pylint's comments."""
 
 import configparser
+import io
 import re
+import tokenize
 import tomllib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -29,6 +32,15 @@ _CLAUSE = re.compile(r"(>=|==|~=|\^|~|>|===)?\s*v?3\.(\d{1,2})(?![\d])")
 _TARGET = re.compile(r"py3(\d{1,2})")
 _VERSION = re.compile(r"(?:^|[-v\s]|pypy)3\.(\d{1,2})\b")
 _DISABLE = re.compile(r"#[^#]*?\bpylint:\s*(disable-next|disable|enable|skip-file)\b(?:\s*=\s*([\w, -]+))?")
+_NOQA = re.compile(r"#\s*noqa(?!\w)(?::\s?((?:[A-Z]+[0-9]+[,\s]*)+))?", re.IGNORECASE)
+"""Source: ruff documentation, "Error suppression"."""
+_UNDEFINED_TO_MYPY = re.compile(r"#\s*type:\s*ignore\[[\w, -]*\bname-defined\b")
+_SIGNATURE = ("def", "async", "class")
+_BETWEEN = (tokenize.COMMENT, tokenize.NL, tokenize.INDENT, tokenize.DEDENT)
+MAX_TOKENIZED = 400_000
+"""Characters of a file whose statements are looked up."""
+MAX_CODES = 50
+"""Rules that the comments of one statement name."""
 
 PYLINT: dict[str, tuple[str, ...]] = {
     "assert-on-tuple W0199": ("F631",),
@@ -262,6 +274,48 @@ def _pylint_comments(text: str) -> Comments:
         else:
             comments.at_line(number, names)
     return comments
+
+
+def disabled_by_noqa(rule: str, line: int, text: str) -> bool:
+    """Return whether a `noqa` on another line of the statement turns a rule of ruff off on a line, counted from 1.
+
+    Formatters split lines and leave the comment behind. It counts on the first and last line of a statement, and on any
+    line of a signature; what stands between others is about its own line. So does mypy's comment about a name.
+    """
+    if len(text) > MAX_TOKENIZED or ("noqa" not in text.lower() and "name-defined" not in text):
+        return False
+    return any(rule.startswith(code) for code in _noqa_comments(text).names_at(line))
+
+
+@lru_cache(maxsize=16)
+def _noqa_comments(text: str) -> Comments:
+    comments = Comments()
+    first, is_signature = 0, False
+    found: list[tuple[int, str]] = []
+    # What cannot be parsed ends the reading.
+    with suppress(tokenize.TokenError, SyntaxError):
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            row = token.start[0]
+            if not first and token.type not in _BETWEEN:
+                first, is_signature, found = row, token.string in _SIGNATURE, []
+            if token.type == tokenize.COMMENT and first:
+                found.append((row, token.string))
+            elif token.type == tokenize.NEWLINE:
+                kept = [comment for at, comment in found if is_signature or at in (first, row)]
+                if codes := [code for comment in kept for code in _codes_of_comment(comment)][:MAX_CODES]:
+                    for number in range(first, row + 1):
+                        comments.at_line(number, codes)
+                first = 0
+    return comments
+
+
+def _codes_of_comment(comment: str) -> Iterator[str]:
+    """Yield the rules of ruff that a comment turns off; an empty text for all."""
+    comment = comment[:1000]
+    if noqa := _NOQA.search(comment):
+        yield from re.findall(r"[A-Z]+[0-9]+", noqa[1].upper()) if noqa[1] else ("",)
+    if _UNDEFINED_TO_MYPY.search(comment):
+        yield "F821"
 
 
 def _is_rule(name: str, rule: str) -> bool:

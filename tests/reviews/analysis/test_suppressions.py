@@ -28,6 +28,7 @@ def read(base: str, head: str) -> str:
         ("/* eslint\n  no-debugger: error */", "/* eslint\n+  no-debugger: off */\n+debugger;"),
         ("/* eslint-disable\n  no-eval */", "/* eslint-disable\n  no-eval,\n+  no-debugger */\n+debugger;"),
         ("<A />", "+{/* eslint-disable-next-line */}\n+<A />"),
+        ("x()", "+x(  # type: ignore[name-defined]\n+    y)"),
     ],
     ids=[
         "two lines",
@@ -41,6 +42,7 @@ def read(base: str, head: str) -> str:
         "an option",
         "another rule",
         "JSX",
+        "a type",
     ],
 )
 def test_a_new_comment_switches_nothing_off(base: str, head: str) -> None:

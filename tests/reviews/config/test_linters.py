@@ -190,6 +190,26 @@ def test_pylints_comments_count_where_pylint_counts_them(text: str, off: list[in
 @pytest.mark.parametrize(
     ("text", "off"),
     [
+        ("def f(\n    a: 'B',\n) -> 'C':  # noqa: F821\n    pass\n", [1, 2, 3]),
+        ("async def f(\n    a: 'B',  # noqa: E501,F821 why\n    b: 'C',\n): ...\n", [1, 2, 3, 4]),
+        ("x = f(\n    b,\n)  # NOQA\nx = b\n", [1, 2, 3]),
+        ("x = f(  # type: ignore[arg-type, name-defined]\n    b,\n)\n", [1, 2, 3]),
+        ("x = [\n    b,\n    c,  # noqa: F821\n    d,\n]\n", []),
+        ("x = f(\n    b,\n)  # noqa: F401\n", []),
+        ("x = f(\n    b,\n)  # type: ignore[arg-type]\n", []),
+        ('# noqa: F821\nx = """\n# noqa: F821\n"""\nx = b\n', []),
+        ("x = b  # noqa: F821\n(\n", [1]),
+    ],
+)
+def test_noqa_counts_for_a_statement_that_was_split(text: str, off: list[int]) -> None:
+    lines = range(1, text.count("\n") + 1)
+    assert [line for line in lines if is_off({}, found("F821", line=line), text)] == off
+    assert not any(is_off({}, found("invalid-syntax", line=line), text) for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "off"),
+    [
         ("// biome-ignore lint/suspicious/noDebugger: why\n\n// more\ndebugger;\ndebugger;\n", [4]),
         ("/* biome-ignore lint: why */\ndebugger;\n", [2]),
         ("{/* biome-ignore lint/suspicious/noDebugger: why */}\ndebugger;\n", [2]),
