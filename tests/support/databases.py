@@ -72,7 +72,7 @@ def migrated_database(folder: Path) -> Iterator[str]:
     """The same for a Kodiai that starts: on SQLite its tables are there, which saves a second."""
     with empty_database(folder) as url:
         if not POSTGRES_URL:
-            shutil.copyfile(Path(_migrated().name) / "database.sqlite3", url.removeprefix("sqlite:///"))
+            shutil.copy(Path(_migrated().name) / "database.sqlite3", url.removeprefix("sqlite:///"))
         yield url
 
 
