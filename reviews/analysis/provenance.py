@@ -184,12 +184,14 @@ def _has_inputs(path: str, text: str) -> bool:
 def _is_generated(path: str, text: str) -> bool:
     if _COPIED_DIRECTORY.search(path):
         return True
-    if not _PROGRAM.search(path):
-        return any(_PROSE_COMMENT.match(line) and _GENERATED.search(line) for line in text[:HEAD].split("\n")[:12])
-    if any(len(line) > MAX_LINE for line in text.split("\n")) and _is_dense(text):
-        return True
+    is_program = _PROGRAM.search(path) is not None
+    comment = _COMMENT if is_program else _PROSE_COMMENT
     head = text[:HEAD]
-    if any(_COMMENT.match(line) and _GENERATED.search(line) for line in head.split("\n")[:12]):
+    if any(comment.match(line) and _GENERATED.search(line) for line in head.split("\n")[:12]):
+        return True
+    if not is_program:
+        return False
+    if any(len(line) > MAX_LINE for line in text.split("\n")) and _is_dense(text):
         return True
     is_script = re.search(r"\.[cm]?jsx?$", path) is not None
     if not is_script:
