@@ -7,13 +7,13 @@ what was removed alone may have stood in for a command, a type of the library, o
 
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain, islice
 from typing import NamedTuple
 
 from reviews import engines
-from reviews.analysis.file_selection import FileSelection
+from reviews.analysis.file_selection import FileSelection, path_in_base
 from reviews.engines.analyzer import REMOVED_NAME
 from reviews.engines.analyzers.oxlint import UNDEFINED
 from reviews.engines.analyzers.python_names import IMPORTS
@@ -211,32 +211,46 @@ def _broken_imports(selection: FileSelection) -> Iterator[Finding]:
 
 def _imports_of_removed_files(files: Sequence[ChangedFile], selection: FileSelection) -> Iterator[Finding]:
     """Find imports of files of Python and JavaScript that the change removes, and has nowhere else."""
-    present = [file.path for file in files if file.status != "removed"]
-    of_base = (file.path if file.status == "removed" else file.previous_path or "" for file in files)
-    removed = [path for path in of_base if path and path not in present]
+    present = {file.path for file in files if file.status != "removed"}
+    removed = [path for file in files if (path := path_in_base(file)) not in present]
     # What git ignores from now on is written by a build.
     if not removed or any(path.rpartition("/")[2] == ".gitignore" for path in present):
         return
-    # Without an `__init__.py` a package is one of its other files.
-    modules = [path for path in removed if path.endswith(".py") and not path.endswith("__init__.py")]
     for path, text in selection.texts.items():
-        for statement in _imports(path, text):
-            module = statement[1]
-            if "." not in module or any(_is_module(module, path, _module_of(other)) for other in present):
-                continue  # A name alone may be a library's.
-            for lost in (one for one in modules if _is_module(module, path, _module_of(one))):
-                yield _finding("ruff", path, text, statement.end(1), f"This change removes `{lost}`.")
-        is_typescript = bool(_TYPESCRIPT.search(path))
-        for found in _FROM.finditer(_without(_JS_COMMENT, text)) if is_typescript or _JAVASCRIPT.search(path) else ():
-            target = posixpath.normpath(posixpath.join(posixpath.dirname(path), found[1]))
-            if any(other.startswith((f"{_stem(target)}.", f"{target}.", f"{target}/")) for other in present):
-                continue
-            # A module of TypeScript names others as the compiler writes them.
-            pattern = _TYPESCRIPT if is_typescript else _JAVASCRIPT
-            named = {target, _stem(target)} if is_typescript else {target}
-            for lost in (one for one in removed if pattern.search(one)):
-                if lost == target or _stem(lost) in named or _stem(lost) == f"{target}/index":
-                    yield _finding("oxlint", path, text, found.end(1), f"This change removes `{lost}`.")
+        for found, lost in _lost_modules(path, text, removed, present):
+            yield _finding("ruff", path, text, found.end(1), f"This change removes `{lost}`.")
+        for found, lost in _lost_scripts(path, text, removed, present):
+            yield _finding("oxlint", path, text, found.end(1), f"This change removes `{lost}`.")
+
+
+def _lost_modules(
+    path: str, text: str, removed: Sequence[str], present: Collection[str]
+) -> Iterator[tuple[re.Match[str], str]]:
+    """The statements of a file of Python that import removed files, and these."""
+    # Without an `__init__.py` a package is one of its other files.
+    modules = [one for one in removed if one.endswith(".py") and not one.endswith("__init__.py")]
+    for statement in _imports(path, text) if modules else ():
+        module = statement[1]
+        # A name alone may be a library's.
+        lost = [one for one in modules if "." in module and _is_module(module, path, _module_of(one))]
+        if lost and not any(_is_module(module, path, _module_of(other)) for other in present):
+            yield from ((statement, one) for one in lost)
+
+
+def _lost_scripts(
+    path: str, text: str, removed: Sequence[str], present: Collection[str]
+) -> Iterator[tuple[re.Match[str], str]]:
+    """The statements of a file of JavaScript or TypeScript that import removed files of its kind, and these."""
+    is_typescript = _TYPESCRIPT.search(path) is not None
+    kind = _TYPESCRIPT if is_typescript else _JAVASCRIPT
+    scripts = [one for one in removed if kind.search(one)] if kind.search(path) else []
+    for found in _FROM.finditer(_without(_JS_COMMENT, text)) if scripts else ():
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(path), found[1]))
+        # A module of TypeScript names others as the compiler writes them.
+        named = {target, f"{target}/index", *([_stem(target)] if is_typescript else [])}
+        lost = [one for one in scripts if one == target or _stem(one) in named]
+        if lost and not any(other.startswith((f"{_stem(target)}.", f"{target}.", f"{target}/")) for other in present):
+            yield from ((found, one) for one in lost)
 
 
 def _stem(path: str) -> str:

@@ -4,9 +4,12 @@ import pytest
 
 from reviews import engines
 from reviews.analysis.baseline import BaseFile, compare
+from reviews.analysis.file_selection import FileSelection
+from reviews.analysis.removed_names import find_removed_names
 from reviews.config.linters import NO_SETTINGS
 from reviews.findings import Report
 from reviews.github.patches import Hunk
+from reviews.github.schemas import ChangedFile
 from sandbox import PullRequest, Repository, Sandbox
 from tests.support.runs import admit, run
 
@@ -242,6 +245,13 @@ def test_an_import_of_a_file_that_is_removed_is_reported(
     used = before[path].replace("print(", "print(1, ")
     report = report_of(opened(repo, before, {**after, path: used}))
     assert ("removed-name" in [finding.rule for finding in report.findings]) == found
+
+
+def test_what_a_file_is_copied_from_is_not_removed() -> None:
+    copied = ChangedFile.model_validate({"filename": "p/c.py", "status": "copied", "previous_filename": "p/b.py"})
+    path = "p/q/a.py"
+    selection = FileSelection(texts={path: PYTHON[path]}, bases={path: BaseFile(path, PYTHON[path])}, hunks={path: ()})
+    assert find_removed_names([copied], selection, ()) == []
 
 
 def _edited(files: dict[str, str], edits: dict[str, str]) -> dict[str, str]:
