@@ -44,7 +44,7 @@ def analyse_files(
         present,
         contents,
         config,
-        readable=lambda path: engines.readable(path) or (ask is not None and llm.reads(path)),
+        readable=lambda path, text: engines.readable(path, text) or (ask is not None and llm.reads(path)),
     )
     analyzed, turned_off = _run_analyzers(selection, config)
     comparison = _judged_by_base(

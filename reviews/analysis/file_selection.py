@@ -17,7 +17,7 @@ from reviews.analysis.size_limits import over_limit
 from reviews.config import linters, repository
 from reviews.config.linters import NO_SETTINGS, LinterSettings
 from reviews.engines.analyzer import clashing, safe_path
-from reviews.engines.kinds import PROSE, SETTINGS, SOURCE
+from reviews.engines.kinds import PROSE, SETTINGS, SOURCE, may_be_script
 from reviews.findings import LeftOut, LeftOutReason
 from reviews.github.facts import FILES_PER_QUERY
 from reviews.github.patches import BadPatch, Hunk, Sides, parse_hunks, sides_of
@@ -37,6 +37,7 @@ Contents = Callable[[Mapping[str, bool], Mapping[str, bool]], tuple[Files, Files
 
 The value says whether the text is needed too, or only what kind of file it is.
 """
+Readable = Callable[[str, str | None], bool]
 Hunks = Mapping[str, tuple[Hunk, ...]]
 
 
@@ -64,13 +65,13 @@ def select_files(
     contents: Contents,
     config: repository.RepositoryConfig,
     *,
-    readable: Callable[[str], bool],
+    readable: Readable,
 ) -> FileSelection:
     """Select the files that engines read among the changed files, which still exist at the head commit.
 
-    `readable` returns whether an engine reads files of this name as a whole. `contents` is called once; a second time
-    only if the changes are over the size limits, or if `.gitattributes` includes generated files that did not fit into
-    the first query.
+    `readable` returns whether an engine reads files of a name and, if it is given, of a text as a whole. `contents` is
+    called once; a second time only if the changes are over the size limits, or if `.gitattributes` includes generated
+    files that did not fit into the first query.
     """
     by_path = {file.path: file for file in files}
     left_out = {path: LeftOutReason.IGNORED for path in by_path if matches(path, config.paths.ignore)}
@@ -81,7 +82,11 @@ def select_files(
     unsafe = {path: LeftOutReason.UNSAFE_PATH for path in _unsafe(by_path) if path not in left_out}
     left_out |= unsafe
     without_diff = [path for path in without_diff if path not in unsafe]
-    to_read = {path: parsed for path, parsed in hunks.items() if path not in unsafe and readable(path)}
+    to_read = {
+        path: parsed
+        for path, parsed in hunks.items()
+        if path not in unsafe and (readable(path, None) or may_be_script(path))
+    }
     generated = {path for path in to_read if _is_generated_by_name(by_path[path], config)}
     fetched = _Fetched(by_path, contents)
     wanted = [path for path in to_read if path not in generated]
@@ -102,14 +107,19 @@ def select_files(
 
     texts: dict[str, str] = {}
     for path in [path for path in to_read if path not in left_out]:
-        text = _text(fetched.head.get(path))
+        blob = fetched.head.get(path)
+        if blob is not None and blob.text is not None and not (readable(path, None) or readable(path, blob.text)):
+            continue  # Its first line says that it is no script.
+        text = _text(blob)
         if isinstance(text, LeftOutReason):
             left_out[path] = text
         elif marked[path] is None and _has_generated_header(text, fetched.base_file(path), config):
             left_out[path] = LeftOutReason.GENERATED
         else:
             texts[path] = text
-    left_out |= {path: reason for path in without_diff if (reason := fetched.why_without_diff(path, readable(path)))}
+    left_out |= {
+        path: reason for path in without_diff if (reason := fetched.why_without_diff(path, readable(path, None)))
+    }
     # Of each file: a link's target, or a pointer's lines, may be a secret.
     sides = {path: sides_of(by_path[path].patch or "") for path in hunks if path not in texts}
     return FileSelection(

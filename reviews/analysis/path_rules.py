@@ -71,6 +71,7 @@ _GENERATED_NAMES = (
     "*/.yarn/releases/*",
     ".pnp.cjs",
     "*/.pnp.cjs",
+    *("gradlew", "*/gradlew", "mvnw", "*/mvnw"),
 )
 _GENERATED_HEADER = re.compile(r"@generated\b|\b(?:auto-?)?generated\b.*\bdo not (?:edit|modify)\b", re.IGNORECASE)
 

@@ -184,7 +184,7 @@ def _has_inputs(path: str, text: str) -> bool:
 def _is_generated(path: str, text: str) -> bool:
     if _COPIED_DIRECTORY.search(path):
         return True
-    is_program = _PROGRAM.search(path) is not None
+    is_program = _PROGRAM.search(path) is not None or text.startswith("#!")
     comment = _COMMENT if is_program else _PROSE_COMMENT
     head = text[:HEAD]
     if any(comment.match(line) and _GENERATED.search(line) for line in head.split("\n")[:12]):

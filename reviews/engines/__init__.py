@@ -44,9 +44,9 @@ def has_unknown(names: Collection[str]) -> bool:
     return not set(NAMES).issuperset(names)
 
 
-def readable(path: str) -> bool:
-    """Return whether an engine reads files of this name as a whole, and not only their patches."""
-    return any(analyzer.reads(path) for analyzer in ANALYZERS if not analyzer.reads_patches)
+def readable(path: str, text: str | None = None) -> bool:
+    """Return whether an engine reads files of this name, and of this text, as a whole and not only their patches."""
+    return any(analyzer.reads(path, text) for analyzer in ANALYZERS if not analyzer.reads_patches)
 
 
 def becomes_source(old_path: str, path: str) -> bool:

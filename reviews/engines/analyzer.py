@@ -18,6 +18,7 @@ from typing import IO
 from reviews.config.linters import LinterSettings
 from reviews.engines import confinement, scratch
 from reviews.engines.confinement import NoWall, Overrun, run
+from reviews.engines.kinds import interpreter, may_be_script
 from reviews.engines.walls import SYSTEM_PATH
 from reviews.findings import Finding, Severity, bounded
 from reviews.redaction import storable
@@ -62,6 +63,8 @@ class Analyzer:
     """Files of Kodiai's that the command reads, such as its configuration; it sees no others."""
     excluded: tuple[str, ...] = ()
     """Globs of names among `files` that are of another kind: `Dockerfile.md`."""
+    interpreters: tuple[str, ...] = ()
+    """Programs in the shebangs of the scripts without a suffix that the analyzer reads, without their versions."""
     is_source: Callable[[str, str], bool] | None = None
     """Whether a text can be of the kind that its path says: a `*.ts` file may be a translation in XML."""
     scratch_path: Callable[[str], str] | None = None
@@ -116,9 +119,12 @@ class Analyzer:
         return replace(self, command=(*self.command, *self.arguments(paths, settings)))
 
     def reads(self, path: str, text: str | None = None) -> bool:
-        """Return whether the analyzer reads files of this name and, if it is known, of this text."""
+        """Return whether the analyzer reads files of this name and, if it is known, of this text.
+
+        What is in a file without a suffix only its text shows.
+        """
         if not _is_named(path, self.files, self.excluded):
-            return False
+            return text is not None and may_be_script(path) and interpreter(text) in self.interpreters
         return text is None or self.is_source is None or self.is_source(path, text)
 
     @property

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
+from reviews.engines.kinds import interpreter
 from reviews.engines.source import MAX_CODE, Source
 from reviews.findings import Finding, Severity
 
@@ -54,11 +55,13 @@ _TRANSLATION = re.compile(
 _MARKUP = re.compile(r"\ufeff?(?:\s+|<!--(?:[^-]|-(?!->))*-->)*+<(?:\?xml\b|!doctype\b|html\b)", re.IGNORECASE)
 _ZSH = re.compile(r"^[ \t]*(?:#compdef\b|autoload\s+-|setopt\s|unsetopt\s|zstyle\s|compdef\s|zmodload\s)", re.MULTILINE)
 
-_OTHER_INTERPRETER = re.compile(
-    r"#![ \t]*+(?:\S*/env[ \t]++(?:(?:-\S+|\w+=\S*)[ \t]++)*+)?(?:\S*/)?"
-    r"(?:bun|cargo|deno|elvish|escript|execlineb|[gmn]awk|groovy|guile|julia|lua|luajit|make|node|nodejs|nu|osascript"
-    r"|perl|php|powershell|pwsh|pypy|python|raku|rscript|ruby|scala|swift|tclsh|ts-node|tsx|uv|wish|xonsh)[\d.]*(?=\s|$)",
-    re.IGNORECASE,
+_NO_SHELLS = frozenset(
+    (
+        *("bun", "cargo", "deno", "elvish", "escript", "execlineb", "gawk", "groovy", "guile", "julia", "lua"),
+        *("luajit", "make", "mawk", "nawk", "node", "nodejs", "nu", "osascript", "perl", "php", "powershell", "pwsh"),
+        *("pypy", "python", "raku", "rscript", "ruby", "scala", "swift", "tclsh", "ts-node", "tsx", "uv", "wish"),
+        "xonsh",
+    )
 )
 _KSH_93 = re.compile(
     r"^[ \t]*(?:compound|namespace|typeset[ \t]+-[CT])\b|=\(\s{0,200}(?:compound|float|integer|typeset)\b", re.MULTILINE
@@ -159,7 +162,7 @@ def is_zsh(text: str) -> bool:
 
 def has_other_interpreter(text: str) -> bool:
     """Return whether a script names an interpreter in its shebang that is no shell."""
-    return _OTHER_INTERPRETER.match(text) is not None
+    return interpreter(text) in _NO_SHELLS
 
 
 def is_ksh_93(path: str, text: str) -> bool:

@@ -10,7 +10,7 @@ from reviews.findings import Finding
 MAX_NAME = 100
 """Characters of a name that are compared with a regular expression."""
 
-_PYTHON = (".py", ".pyi")
+_PYTHON = (".py", ".pyi", ".pyw")
 _SCRIPT = (".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".cts", ".tsx")
 _SHELL = (".sh", ".bash", ".ksh", ".dash")
 _COMMENTS: dict[Tool, tuple[Callable[[str, int, str], bool], ...]] = {
@@ -35,22 +35,13 @@ def tools_of(path: str) -> Iterator[Tool]:
         yield Tool.HADOLINT
     elif path.startswith(".github/") or name in ("action.yml", "action.yaml"):
         yield Tool.ZIZMOR
+    elif "." not in name:  # A script for any of them.
+        yield from (Tool.RUFF, Tool.OXLINT, Tool.SHELLCHECK)
 
 
 def tool_of(finding: Finding) -> Tool | None:
-    """The tool that has reported a finding, by the form of its rule; None for secrets and the language model."""
-    rule, path = finding.rule, finding.path.lower()
-    if rule == "typo":
-        return Tool.TYPOS
-    if rule.startswith("zizmor/"):
-        return Tool.ZIZMOR
-    if rule.endswith(")") or (rule == "syntax-error" and path.endswith(_SCRIPT)):
-        return Tool.OXLINT
-    if path.endswith(_PYTHON) and (rule == "invalid-syntax" or (rule.isalnum() and rule.isupper())):
-        return Tool.RUFF
-    if rule[:2] in ("DL", "SC") and rule[2:].isdecimal():
-        return Tool.HADOLINT if Tool.HADOLINT in tools_of(finding.path) else Tool.SHELLCHECK
-    return None
+    """The tool that has reported a finding; None for secrets and the language model."""
+    return Tool(finding.engine) if finding.engine in set(Tool) else None
 
 
 def concerns(statement: Statement, finding: Finding) -> bool:

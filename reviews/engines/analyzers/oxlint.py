@@ -9,6 +9,7 @@ from functools import lru_cache
 from reviews.engines import dialects, sarif
 from reviews.engines.analyzer import REMOVED_NAME, Analyzer
 from reviews.engines.analyzers import dockerfile
+from reviews.engines.kinds import may_be_script
 from reviews.engines.source import MAX_CODE
 from reviews.findings import Finding, Severity, enumerated
 
@@ -311,9 +312,9 @@ _MINIFIED = re.compile(r"(?<=[._-])min(?=\.[^/]*$)")
 def _unskipped(path: str) -> str:
     """The path under which oxlint reads a file: it skips `*.min.*`, `*-min.*` and `*_min.*`, in small letters.
 
-    No other file has this path: of two that differ only in case none is read.
+    And files without a suffix. No other file has this path: of two that differ only in case none is read.
     """
-    return _MINIFIED.sub("MIN", path)
+    return f"{path}.SCRIPT.js" if may_be_script(path) else _MINIFIED.sub("MIN", path)
 
 
 CONFIGURATION = f"{os.path.dirname(__file__)}/oxlint.json"
@@ -321,6 +322,7 @@ CONFIGURATION = f"{os.path.dirname(__file__)}/oxlint.json"
 ANALYZER = Analyzer(
     name="oxlint",
     files=("*.js", "*.mjs", "*.cjs", "*.jsx", "*.ts", "*.mts", "*.cts", "*.tsx"),
+    interpreters=("node", "nodejs"),
     command=(
         "oxlint",
         f"--config={CONFIGURATION}",

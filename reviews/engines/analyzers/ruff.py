@@ -335,7 +335,8 @@ def _pattern(path: str) -> str:
 
 ANALYZER = Analyzer(
     name="ruff",
-    files=("*.py", "*.pyi"),
+    files=("*.py", "*.pyi", "*.pyw"),
+    interpreters=("pypy", "python", "uv"),
     command=(
         "ruff",
         "check",
@@ -354,6 +355,8 @@ ANALYZER = Analyzer(
     arguments=arguments,
     read=read,
     is_source=lambda path, text: not dockerfile.is_named_after_language(path, text),
+    # With "." it would read only files of known suffixes, no scripts without one.
+    names_files=True,
     compares=True,
     suppression="`# noqa: {rule}` at the end of the line",
     parse_error_rules=("invalid-syntax", "E9"),

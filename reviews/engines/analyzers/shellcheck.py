@@ -374,6 +374,7 @@ def _is_for_busybox(text: str) -> bool:
 ANALYZER = Analyzer(
     name="shellcheck",
     files=("*.sh", "*.bash", "*.ksh", "*.dash", ".bashrc", ".bash_profile", ".profile"),
+    interpreters=("ash", "bash", "dash", "ksh", "sh"),
     command=(
         "shellcheck",
         "--norc",

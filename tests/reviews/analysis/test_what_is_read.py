@@ -264,6 +264,41 @@ def test_a_file_that_a_rename_alone_makes_source_is_named(repo: Repository, old:
     assert conclusion(repo) == "failure"
 
 
+SCRIPTS = {
+    "bin/deploy": ("#!/bin/sh\nset -e\nif true; then\n  make\nfi\n", "fi\n", "SC1072"),
+    "hooks/pre-push": ('#!/usr/bin/env -S bash -eu\nname=$1\necho "$name"\n', "name=$1\n", "SC2154"),
+    "init": ('#! /bin/busybox sh\nname=$1\necho "$name"\n', "name=$1\n", "SC2154"),
+    "tools/plan": ("#!/usr/bin/env python3.12\nimport os\nprint(os.sep)\n", "import os\n", "F821"),
+    "manage": ("#!/usr/bin/env -S uv run --script\nx = 1\nprint(x)\n", "x = 1\n", "F821"),
+    "bin/cli": ("#!/usr/bin/env node\nconst a = 1;\nconsole.log(a);\n", "const a = 1;\n", "eslint(no-undef)"),
+    "bin/cli.min": ("#!/usr/bin/env node\nconst a = 1;\nconsole.log(a);\n", "const a = 1;\n", None),
+    "bin/rake": ("#!/usr/bin/env ruby\nputs 1 if true\n", "puts 1 ", None),
+    "LICENSE": ("import os\nprint(os.sep)\n", "import os\n", None),
+    "gradlew": ('#!/bin/sh\nname=$1\necho "$name"\n', "name=$1\n", None),
+}
+
+
+@pytest.mark.parametrize("path", SCRIPTS)
+def test_a_script_without_a_suffix_is_read(repo: Repository, path: str) -> None:
+    """By its first line. A file that is no script is searched for secrets, and missed by nobody."""
+    before, removed, rule = SCRIPTS[path]
+    repo.commit({path: before})
+    pull = repo.open_pull_request(changes={path: before.replace(removed, "", 1)}, author="mona")
+    report = report_of(pull)
+    assert [finding.rule for finding in report.findings] == [rule] * (rule is not None)
+    assert [left.reason for left in report.left_out] == [LeftOutReason.GENERATED] * (path == "gradlew")
+
+
+def test_what_is_no_script_is_not_fetched_in_vain(repo: Repository) -> None:
+    """A file without a suffix that is too large to be shown as a whole is named only if it is a script."""
+    long = "x" * 79 + "\n"
+    repo.commit({"COPYING": long * 8_000, "install": "#!/bin/sh\n" + long * 8_000})
+    changes = {"COPYING": long * 8_000 + "y\n", "install": "#!/bin/sh\n" + long * 8_000 + f"echo {TOKEN}\n"}
+    report = report_of(repo.open_pull_request(changes=changes, author="mona"))
+    assert [(left.path, left.reason) for left in report.left_out] == [("install", LeftOutReason.TOO_LARGE)]
+    assert [finding.path for finding in report.findings] == ["install"]
+
+
 def test_coverage_is_in_the_api_and_in_the_admin(admin_client: Client, repo: Repository) -> None:
     pull = repo.open_pull_request(changes={"a.py": "def g(:\n", "poetry.lock": "x\n"}, author="mona")
     report_of(pull)

@@ -8,6 +8,7 @@ from django.conf import settings
 
 from reviews.config.linters import MAX_PATHS, parse, paths_for
 from reviews.config.linters.javascript import read_json
+from reviews.config.linters.matching import tools_of
 from reviews.config.linters.statements import BrokenFile
 from reviews.findings import Finding, Severity, Suggestion
 from reviews.local.git_range import GitRepository, review
@@ -15,7 +16,10 @@ from tests.support.git import Git
 
 
 def found(rule: str, path: str = "app/a.py", message: str = "", line: int = 3, words: str = "") -> Finding:
-    return Finding(path, line, line, Severity.MAJOR, rule, message, words=tuple(words.split()), snippet=words)
+    others = {"typo": "typos", "github-token": "secrets", "language-model": "llm", "zizmor/x": "zizmor"}
+    engine = others.get(rule) or [*tools_of(path)][-1]
+    words_of = tuple(words.split())
+    return Finding(path, line, line, Severity.MAJOR, rule, message, words=words_of, snippet=words, engine=engine)
 
 
 def is_off(files: dict[str, str], finding: Finding, text: str = "") -> bool:
@@ -118,7 +122,19 @@ REQUIRES = "project.requires-python = '>=3.{}'"
         (
             "pyproject.toml",
             "[tool.typos.default.extend-identifiers]\nteh_name = 'teh_name'",
-            [Finding("a.py", 1, 1, Severity.INFO, "typo", "", words=("teh",), snippet="# use teh_name here")],
+            [
+                Finding(
+                    "a.py",
+                    1,
+                    1,
+                    Severity.INFO,
+                    "typo",
+                    "",
+                    words=("teh",),
+                    snippet="# use teh_name here",
+                    engine="typos",
+                )
+            ],
             [TYPO],
         ),
         ("typos.toml", "[files]\nextend-exclude = ['docs/*.md']", [TYPO], [found("typo", "a.md", words="teh"), SECRET]),
@@ -159,7 +175,7 @@ def test_the_nearest_file_of_eslint_has_the_last_word() -> None:
 
 def test_hadolints_overrides_lower_a_severity_and_never_raise_it() -> None:
     settings = parse({".hadolint.yml": "override: {info: [DL3006], style: [DL3007], error: [DL3020]}"})
-    low = Finding("Dockerfile", 1, 1, Severity.INFO, "DL3020", "")
+    low = Finding("Dockerfile", 1, 1, Severity.INFO, "DL3020", "", engine="hadolint")
     reported = [settings.apply(finding, "") for finding in (DL3006, found("DL3007", "Dockerfile"), low)]
     assert [finding and finding.severity for finding in reported] == [Severity.INFO] * 3
 
@@ -416,7 +432,7 @@ def test_the_docs_list_the_files_and_keys_that_are_read() -> None:
 
 
 def test_a_suggestion_on_other_lines_changes_nothing() -> None:
-    finding = Finding("a.py", 2, 2, Severity.MINOR, "F401", "", suggestion=Suggestion(1, 2, None))
+    finding = Finding("a.py", 2, 2, Severity.MINOR, "F401", "", suggestion=Suggestion(1, 2, None), engine="ruff")
     assert is_off({}, finding, "import re\nimport os  # pylint: disable=unused-import\n")
 
 
