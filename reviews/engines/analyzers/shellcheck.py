@@ -62,9 +62,9 @@ _DIRECTORY = re.compile(r"\bdirname\b|\bpwd\b|BASH_SOURCE|\$\{?[0-9]")
 _READ = re.compile(r"\bread\b")
 _NAME = re.compile(r"[A-Za-z_]\w*")
 ALIAS_ARGUMENT, LOCAL = 2142, 2168
-QUOTED_PATTERN = 2076
-_QUOTED_VARIABLE = re.compile(r"\"\$(?:\w+|\{[^{}]*\})\"")
-"""To the right of `=~`: whether one text is in another."""
+QUOTED_PATTERN, QUOTED_TILDE = 2076, 2088
+_PART_OF_TEXT = re.compile(r"\"(?:\$(?:\w+|\{[^{}]*\})|[\w./:@-]+)\"")
+"""To the right of `=~`: whether one text is in another. A dot in it is mostly a dot."""
 DIALECT = frozenset((2112, 2113, *range(3000, 4000)))
 """What the shell of the shebang lacks, and `function`."""
 FATAL = frozenset((2112, 2113, 3001, 3030, 3045, 3053, 3054, 3055, 3056, 3057, 3058, 3059, 3060))
@@ -289,8 +289,10 @@ def _severity(comment: _Comment, source: Source, text: str) -> Severity:
     if comment.code == UNBRACED:
         # `"$name[[:space:]]"` is a pattern.
         return Severity.MAJOR if _INDEX.search(_marked(comment, source)) else Severity.INFO
-    if comment.code == QUOTED_PATTERN and _QUOTED_VARIABLE.match(_marked(comment, source)):
+    if comment.code == QUOTED_PATTERN and _PART_OF_TEXT.match(_marked(comment, source)):
         return Severity.INFO
+    if comment.code == QUOTED_TILDE and _marked(comment, source).startswith("'"):
+        return Severity.INFO  # Nothing expands in these quotes: the path is shown to somebody.
     if comment.code == LOCAL and not text.startswith("#!"):
         return Severity.INFO  # Another script may read it within a function.
     if comment.code in DIALECT:
