@@ -108,8 +108,8 @@ def select_files(
     texts: dict[str, str] = {}
     for path in [path for path in to_read if path not in left_out]:
         blob = fetched.head.get(path)
-        if blob is not None and blob.text is not None and not (readable(path, None) or readable(path, blob.text)):
-            continue  # Its first line says that it is no script.
+        if blob is not None and not readable(path, None) and (_why_not_a_file(blob) or not readable(path, blob.text)):
+            continue  # It is no script.
         text = _text(blob)
         if isinstance(text, LeftOutReason):
             left_out[path] = text
