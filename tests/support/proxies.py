@@ -46,7 +46,7 @@ def proxied(kind: str, folder: Path, port: int) -> Iterator[Address]:
         pytest.skip(f"{kind} is not installed here")
     folder.mkdir()
     http, https = free_port(), free_port()
-    certificate, key = _certificate(folder)
+    certificate, key = make_certificate(folder)
     if kind == "nginx":
         site = (ROOT / "deploy" / "nginx.conf").read_text()
         site = site.replace("listen 80;", f"listen 127.0.0.1:{http};").replace(
@@ -84,8 +84,8 @@ def _accepts(address: Address) -> bool:
     return True
 
 
-def _certificate(folder: Path) -> tuple[Path, Path]:
-    """A certificate of the example's name, signed by itself, and its key."""
+def make_certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate of the example's name and of this machine's, signed by itself, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
     now = datetime.datetime.now(datetime.UTC)
@@ -97,7 +97,7 @@ def _certificate(folder: Path) -> tuple[Path, Path]:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST), x509.DNSName("localhost")]), critical=False)
         .sign(key, hashes.SHA256())
     )
     paths = folder / "certificate.pem", folder / "key.pem"
