@@ -15,7 +15,7 @@ from typing import NamedTuple
 from reviews import engines
 from reviews.analysis.file_selection import FileSelection, path_in_base
 from reviews.engines.analyzer import REMOVED_NAME
-from reviews.engines.analyzers.oxlint import UNDEFINED
+from reviews.engines.analyzers.oxlint import COMPONENTS, UNDEFINED
 from reviews.engines.analyzers.python_names import IMPORTS
 from reviews.engines.source import Source
 from reviews.findings import Finding, Severity
@@ -42,7 +42,8 @@ _OF_LIBRARY = re.compile(
     r"|NodeList|Notification|Omit|Option|Parameters|Partial|Performance|Pick|Plugin|Position|Promise|Range|Readonly"
     r"|Record|Request|Required|Response|ReturnType|Screen|Selection|Set|Storage|Text|Touch|Window|Worker"
 )
-_FROM = re.compile(r"^(?:(?:import|export)\b[^;'\"]{0,2000}?\bfrom|import)\s*['\"](\.[^'\"]+)['\"]", re.MULTILINE)
+_FROM = r"(?:(?:import|export)\b[^;'\"]{0,2000}?\bfrom|import)\s*['\"](\.[^'\"]+)['\"]"
+_AT_LINE, _IN_COMPONENT = re.compile(f"^{_FROM}", re.MULTILINE), re.compile(rf"^[ \t]*{_FROM}", re.MULTILINE)
 _IMPORT_OF_JS = re.compile(r"^import\b([^;'\"]{1,2000}?)\bfrom\s*['\"]", re.MULTILINE)
 
 
@@ -210,7 +211,7 @@ def _broken_imports(selection: FileSelection) -> Iterator[Finding]:
 
 
 def _imports_of_removed_files(files: Sequence[ChangedFile], selection: FileSelection) -> Iterator[Finding]:
-    """Find imports of files of Python and JavaScript that the change removes, and has nowhere else."""
+    """Find imports of modules and components that the change removes, and has nowhere else."""
     present = {file.path for file in files if file.status != "removed"}
     removed = [path for file in files if (path := path_in_base(file)) not in present]
     # What git ignores from now on is written by a build.
@@ -240,14 +241,17 @@ def _lost_modules(
 def _lost_scripts(
     path: str, text: str, removed: Sequence[str], present: Collection[str]
 ) -> Iterator[tuple[re.Match[str], str]]:
-    """The statements of a file of JavaScript or TypeScript that import removed files of its kind, and these."""
-    is_typescript = _TYPESCRIPT.search(path) is not None
-    kind = _TYPESCRIPT if is_typescript else _JAVASCRIPT
-    scripts = [one for one in removed if kind.search(one)] if kind.search(path) else []
-    for found in _FROM.finditer(_without(_JS_COMMENT, text)) if scripts else ():
+    """The statements of a script or component that import removed files of its kind, or components, and these."""
+    is_component, is_javascript = path.endswith(COMPONENTS), _JAVASCRIPT.search(path) is not None
+    if not (is_component or is_javascript or _TYPESCRIPT.search(path)):
+        return
+    others = (_JAVASCRIPT, _TYPESCRIPT) if is_component else (_JAVASCRIPT if is_javascript else _TYPESCRIPT,)
+    scripts = [one for one in removed if one.endswith(COMPONENTS) or any(kind.search(one) for kind in others)]
+    statement = _IN_COMPONENT if is_component else _AT_LINE
+    for found in statement.finditer(_without(_JS_COMMENT, text)) if scripts else ():
         target = posixpath.normpath(posixpath.join(posixpath.dirname(path), found[1]))
         # A module of TypeScript names others as the compiler writes them.
-        named = {target, f"{target}/index", *([_stem(target)] if is_typescript else [])}
+        named = {target, f"{target}/index", *([] if is_javascript else [_stem(target)])}
         lost = [one for one in scripts if one == target or _stem(one) in named]
         if lost and not any(other.startswith((f"{_stem(target)}.", f"{target}.", f"{target}/")) for other in present):
             yield from ((found, one) for one in lost)

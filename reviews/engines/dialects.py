@@ -133,7 +133,8 @@ def _is_python_2(line: str) -> bool:
 def is_javascript_dialect(path: str, text: str, line: str) -> bool:
     """Return whether the error on this line of JavaScript is due to Flow, QML or a proposal of TC39."""
     line = line[:MAX_CODE]
-    if _TYPOSCRIPT.search(line) or text.startswith("---\n"):  # Jekyll's front matter
+    is_front_matter = text.startswith("---\n") and not path.endswith(".astro")  # Jekyll's
+    if _TYPOSCRIPT.search(line) or is_front_matter:
         return True
     is_typescript = path.endswith(("ts", ".tsx"))
     return not is_typescript and bool(_PROPOSALS.search(_STRINGS.sub('""', line)) or _FLOW.search(line))

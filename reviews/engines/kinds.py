@@ -6,7 +6,7 @@ PROSE = ("*.md", "*.markdown", "*.mdx", "*.rst", "*.adoc", "*.txt", "README", "C
 
 SOURCE = (
     *("*.py", "*.pyi", "*.pyw", "*.js", "*.mjs", "*.cjs", "*.jsx", "*.ts", "*.mts", "*.cts", "*.tsx"),
-    *("*.vue", "*.svelte"),
+    *("*.vue", "*.svelte", "*.astro"),
     *("*.go", "*.rs", "*.java", "*.kt", "*.scala", "*.swift", "*.dart", "*.c", "*.h", "*.cc", "*.cpp", "*.hpp", "*.cs"),
     *("*.rb", "*.php", "*.pl", "*.lua", "*.ex", "*.exs", "*.erl", "*.hs", "*.r", "*.R", "*.jl", "*.sql", "*.graphql"),
     *("*.sh", "*.bash", "*.ps1", "*.html", "*.css", "*.scss", "*.less", "*.proto", "Dockerfile", "Makefile"),

@@ -11,7 +11,7 @@ MAX_NAME = 100
 """Characters of a name that are compared with a regular expression."""
 
 _PYTHON = (".py", ".pyi", ".pyw")
-_SCRIPT = (".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".cts", ".tsx")
+_SCRIPT = (".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".cts", ".tsx", ".vue", ".svelte", ".astro")
 _SHELL = (".sh", ".bash", ".ksh", ".dash")
 _COMMENTS: dict[Tool, tuple[Callable[[str, int, str], bool], ...]] = {
     Tool.RUFF: (python.disabled_by_pylint, python.disabled_by_noqa),

@@ -21,6 +21,21 @@ UNUSED, REDECLARED = "eslint(no-unused-vars)", "eslint(no-redeclare)"
 NAMED = "import(named)"
 UNDEFINED, UNREACHABLE, HOOKS = "eslint(no-undef)", "eslint(no-unreachable)", "react-hooks(rules-of-hooks)"
 UNDEFINED_ELEMENT = "react(jsx-no-undef)"
+COMPONENTS = (".vue", ".svelte", ".astro")
+"""Files of which oxlint reads the scripts, and knows no names that the markup uses or the framework defines."""
+_NOT_OF_COMPONENTS = ("react", "eslint(no-self-assign)")
+"""Rules of React, and `items = items`, which makes Svelte render again. Source: Svelte docs, "Updating arrays"."""
+_OF_FRAMEWORKS = re.compile(
+    r"define(?:Emits|Expose|Model|Options|Props|Slots)|withDefaults|Astro|\$[\w$]*|__\w+__"
+    r"|alert|(?:cancel|request)AnimationFrame|confirm|customElements|document|getComputedStyle|history|inner(?:Height|Width)"
+    r"|localStorage|location|matchMedia|navigator|prompt|sessionStorage|window"
+    r"|(?:[A-Z]\w*)?(?:Element|Event|Image|Node|Observer|Reader|Request|Sheet)"
+)
+"""Macros of Vue, stores and runes of Svelte, constants that a build puts in, and names of browsers."""
+_REACTIVE = re.compile(r"^[ \t]*\$:([^=\n]*)=", re.MULTILINE)
+"""A statement of Svelte that declares what it assigns. Source: Svelte docs, "Reactive statements"."""
+_OF_COMPONENT = re.compile(r"\.(?:vue|svelte|astro)[\"']")
+"""A module of which oxlint does not know what it exports."""
 NOTHING_READ = b"No files found to lint"
 """What oxlint prints in place of SARIF if it skips all files."""
 INFO = (
@@ -111,7 +126,9 @@ def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
     if any(_EXPORTS_ALL.search(text) for text in files.values()):
         read = [finding for finding in read if finding.rule != NAMED]  # The names may be in a file that is not here.
     findings = [
-        _with_severity(finding, files[finding.path]) for finding in read if not _is_noise(finding, files[finding.path])
+        _with_severity(finding, files[finding.path])
+        for finding in _without_given(read, files)
+        if not _is_noise(finding, files[finding.path])
     ]
     # oxlint reports nothing of a file that only Flow can parse.
     silent = {path for path, text in files.items() if dialects.is_flow(text)}
@@ -124,6 +141,23 @@ def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
         lambda path, text, line: dialects.has_template_tag(line.replace("={{", "=")) or dialects.is_markup(text),
     )
     return _one_per_line(findings)
+
+
+def _without_given(findings: Sequence[Finding], files: Mapping[str, str]) -> list[Finding]:
+    """Drop undefined names of components that the framework defines, or a build imports: then there are several."""
+    undefined: dict[str, set[str]] = {}
+    for finding in findings:
+        if finding.rule == UNDEFINED and finding.path.endswith(COMPONENTS):
+            name = _name(finding)
+            if not (_OF_FRAMEWORKS.fullmatch(name) or name in _names(_REACTIVE.findall(files[finding.path]))):
+                undefined.setdefault(finding.path, set()).add(name)
+    return [
+        finding
+        for finding in findings
+        if finding.rule != UNDEFINED
+        or not finding.path.endswith(COMPONENTS)
+        or undefined.get(finding.path) == {_name(finding)}
+    ]
 
 
 def _one_per_line(findings: Sequence[Finding]) -> list[Finding]:
@@ -156,6 +190,8 @@ def _with_severity(finding: Finding, text: str) -> Finding:
     if finding.rule == SYNTAX or finding.rule.startswith("TS("):
         internal = (
             _SCRIPT_ONLY in finding.message
+            # Vue's older tools read JSX in any script.
+            or ("JSX" in finding.message and finding.path.endswith(".vue"))
             or _is_in_another_block(finding, text)
             or dialects.is_javascript_dialect(finding.path, text, code)
         )
@@ -174,7 +210,7 @@ def _with_severity(finding: Finding, text: str) -> Finding:
     if is_taste or finding.rule in INFO or (is_undefined and _is_run_by_page(finding.path, text)):
         return replace(finding, severity=Severity.INFO)
     # Another script of the page may define it.
-    is_script = is_undefined and not is_module(text)
+    is_script = is_undefined and not (is_module(text) or finding.path.endswith(COMPONENTS))
     return replace(finding, severity=Severity.MINOR) if is_script else finding
 
 
@@ -265,11 +301,16 @@ def _is_noise(finding: Finding, text: str) -> bool:
     """Return whether a finding is about what the author intends.
 
     A name that begins with an underscore, is only `using` a resource or is used in a comment, a global name of a
-    classic script, a rule that a comment of ESLint turns off for the file, or a function `use…` that is no hook.
+    classic script, a rule that a comment of ESLint turns off for the file, a function `use…` that is no hook, or what
+    is right in a component of Vue, Svelte or Astro.
     """
     if finding.rule == UNUSED_PRIVATE and _name(finding).removeprefix("#") in _private_names_asked_for(text):
         return True
     if finding.rule.rpartition("(")[2].rstrip(")") in _rules_off(text):
+        return True
+    if finding.path.endswith(COMPONENTS) and finding.rule.startswith(_NOT_OF_COMPONENTS):
+        return True
+    if finding.rule == NAMED and _OF_COMPONENT.search(finding.snippet):
         return True
     if finding.rule == UNUSED:
         is_meant = _MEANT.search(finding.message) is not None or _USING.match(finding.snippet) is not None
@@ -321,7 +362,7 @@ CONFIGURATION = f"{os.path.dirname(__file__)}/oxlint.json"
 
 ANALYZER = Analyzer(
     name="oxlint",
-    files=("*.js", "*.mjs", "*.cjs", "*.jsx", "*.ts", "*.mts", "*.cts", "*.tsx"),
+    files=("*.js", "*.mjs", "*.cjs", "*.jsx", "*.ts", "*.mts", "*.cts", "*.tsx", *(f"*{end}" for end in COMPONENTS)),
     interpreters=("node", "nodejs"),
     command=(
         "oxlint",

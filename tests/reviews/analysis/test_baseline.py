@@ -35,6 +35,8 @@ def report_of(pull: PullRequest, action: str = "opened") -> Report:
         ("a.py", "x = foo(\n    1,\n    2,\n)\n\n\ndef f():\n    return x\n", "    2,\n)", "invalid-syntax", 3),
         ("a.js", "function f(a) {\n  if (a) {\n    go();\n  }\n  return 1;\n}\n", "go();\n  }", "syntax-error", 4),
         ("a.sh", "#!/bin/sh\nif true; then\n  echo a\nfi\necho b\n", "a\nfi", "SC1072", 3),
+        ("a.vue", "<p>a</p>\n<script>\nexport default {\n  a: 1,\n}\n</script>\n", "1,\n}", "syntax-error", 5),
+        ("a.astro", "---\nconst a = f(\n  1,\n);\n---\n<p>{a}</p>\n", "1,\n);", "syntax-error", 4),
     ],
 )  # fmt: skip
 def test_a_file_that_no_longer_parses_is_reported(
@@ -61,6 +63,8 @@ def test_a_file_that_no_longer_parses_is_reported(
         ("a.ts", "export function ask(d: any) {\n  const comment_id = d.id;\n  return comment_id;\n}\n",
          "eslint(no-undef)", "'comment_id'"),
         ("a.sh", '#!/bin/bash\ncomment_id="$1"\necho "$comment_id"\n', "SC2154", "comment_id"),
+        ("a.svelte", "<script>\n  const comment_id = $page.id;\n  console.log(comment_id);\n</script>\n",
+         "eslint(no-undef)", "'comment_id'"),
         ("Dockerfile", "FROM debian:12 AS comment_id\nRUN make\nFROM debian:12\nCOPY --from=comment_id /a /b\n",
          "DL3022", "COPY --from"),
     ],
@@ -208,6 +212,8 @@ def test_a_name_that_may_come_from_elsewhere_is_not(
 PYTHON = {"p/q/a.py": "from ..b import C\n\n\n\n\nprint(C)\n", "p/b.py": "C = 1\nD = 2\nE = 3\n"}
 ABSOLUTE = {**PYTHON, "p/q/a.py": "from p.b import C\n\n\n\n\nprint(C)\n"}
 JS = {"p/a.js": "import { c } from '../b.js';\n\n\n\n\nprint(c);\n", "b.js": "export const c = 1;\n// c\n// d\n"}
+VUE = {"p/a.vue": "<script>\n  import C from '../B.vue'\n\n\n\nprint(C)\n</script>\n", "B.vue": "<p>b</p>\n"}
+OF_VUE = {"p/a.ts": "import C from '../B.vue';\n\n\n\n\nprint(C);\n", "B.vue": "<p>b</p>\n"}
 TS = {"p/a.ts": "import '../b.js';\n\n\n\n\nprint(1);\n", "b.ts": "declare global { var c: 1 }\nexport {};\n"}
 
 
@@ -236,12 +242,15 @@ TS = {"p/a.ts": "import '../b.js';\n\n\n\n\nprint(1);\n", "b.ts": "declare globa
         ),
         (TS, {"b.ts": None}, True),
         ({**TS, "b.js": "export {};\n"}, {"b.js": None}, False),
+        (VUE, {"B.vue": None}, True),
+        (OF_VUE, {"B.vue": None}, True),
+        (VUE, {"B.vue": None, "B/index.vue": "<p>b</p>\n", "B.vue.js": "export default 1;\n"}, False),
     ],
 )
 def test_an_import_of_a_file_that_is_removed_is_reported(
     repo: Repository, before: dict[str, str], after: dict[str, str | None], found: bool
 ) -> None:
-    (path,) = before.keys() & {"p/q/a.py", "p/a.js", "p/a.ts"}
+    (path,) = before.keys() & {"p/q/a.py", "p/a.js", "p/a.ts", "p/a.vue"}
     used = before[path].replace("print(", "print(1, ")
     report = report_of(opened(repo, before, {**after, path: used}))
     assert ("removed-name" in [finding.rule for finding in report.findings]) == found

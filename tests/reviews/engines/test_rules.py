@@ -441,6 +441,26 @@ TASTE: Mapping[str, tuple[str, set[tuple[str, str]]]] = {
         "import { useId } from 'react';\nexport function A({ b }) {\n  if (b) useId();\n  return <p />;\n}\n",
         {("react-hooks(rules-of-hooks)", "minor")},
     ),
+    "A.vue": (
+        "<script setup>\nimport { useA } from 'react-a';\nconst f = () => { if (a) useA(window); };\n</script>\n",
+        {("eslint(no-undef)", "major")},
+    ),
+    "B.svelte": (
+        "<script>\n  let a = [1];\n  $: b = a;\n  a = a;\n  f($a);\n</script>\n",
+        {("eslint(no-undef)", "major")},
+    ),
+    "imported.vue": ("<script setup>\nconst a = ref(1);\nonMounted(() => a);\n</script>\n", set()),
+    "macros.vue": (
+        "<script setup>\nconst { a } = defineProps({ a: Number });\nf(a);\n</script>\n",
+        {("eslint(no-undef)", "major")},
+    ),
+    "C.vue": (
+        "<script>\nexport default { render() { return <p>a</p>; }, x: 1, x: 2 };\n</script>\n",
+        {("syntax-error", "info")},
+    ),
+    "D.astro": ("---\nif (!Astro.props.a) return null;\n---\n<p>{a}</p>\n", set()),
+    "takes.ts": ("import { stop } from './C.vue';\nexport default stop;\n", set()),
+    "E.vue": ("<script>\nexport default { x: 1, x: 2 };\n</script>\n", {("eslint(no-dupe-keys)", "major")}),
 }
 
 
