@@ -25,7 +25,7 @@ COMPONENTS = (".vue", ".svelte", ".astro")
 """Files of which oxlint reads the scripts, and knows no names that the markup uses or the framework defines."""
 _NOT_OF_COMPONENTS = ("react", "eslint(no-self-assign)")
 """Rules of React, and `items = items`, which makes Svelte render again. Source: Svelte docs, "Updating arrays"."""
-_OF_FRAMEWORKS = re.compile(
+_DEFINED_ELSEWHERE = re.compile(
     r"define(?:Emits|Expose|Model|Options|Props|Slots)|withDefaults|Astro|\$[\w$]*|__\w+__"
     r"|alert|(?:cancel|request)AnimationFrame|confirm|customElements|document|getComputedStyle|history|inner(?:Height|Width)"
     r"|localStorage|location|matchMedia|navigator|prompt|sessionStorage|window"
@@ -149,7 +149,7 @@ def _without_given(findings: Sequence[Finding], files: Mapping[str, str]) -> lis
     for finding in findings:
         if finding.rule == UNDEFINED and finding.path.endswith(COMPONENTS):
             name = _name(finding)
-            if not (_OF_FRAMEWORKS.fullmatch(name) or name in _names(_REACTIVE.findall(files[finding.path]))):
+            if not (_DEFINED_ELSEWHERE.fullmatch(name) or name in _names(_REACTIVE.findall(files[finding.path]))):
                 undefined.setdefault(finding.path, set()).add(name)
     return [
         finding
