@@ -30,6 +30,8 @@ MAX_CHARACTERS = 100_000
 _BEFORE_COMMAND = r"(?:(?:^|[;&|({)!`])|\b(?:do|elif|else|if|then|until|while))[ \t]*"
 _NO_PATTERN = r"(?![ \t]*(?:\(|\)|\|[^\n;&()]{0,200}\)))"
 """Behind a name that is no function's definition and no pattern of a `case`."""
+_SCRIPT = r"(?:^|/)[^./]+$"
+"""A file without a suffix, of which an engine says what it is."""
 _TYPESCRIPT = re.compile(r"\.[cm]?tsx?$")
 _JAVASCRIPT = re.compile(r"\.[cm]?jsx?$")
 _TYPE = r"(?:[:<|&,]|=>|\b(?:as|extends|implements|is|keyof|readonly|satisfies))\s*(NAME)\b(?!\s*\.)"
@@ -90,7 +92,7 @@ _RENAMED_TYPES = _Kind(
 _KINDS = (
     _Kind(
         "shellcheck",
-        re.compile(r"\.(?:ba|da|k)?sh$"),
+        re.compile(rf"\.(?:ba|da|k)?sh$|{_SCRIPT}"),
         partial(
             _named,
             re.compile(r"^[ \t]*(?:function[ \t]+)?([\w:.-]+)[ \t]*\(\)|^[ \t]*function[ \t]+([\w:.-]+)", re.MULTILINE),
@@ -122,7 +124,7 @@ _KINDS = (
     ),
     _Kind(
         "ruff",
-        re.compile(r"\.py$"),
+        re.compile(rf"\.py$|{_SCRIPT}"),
         partial(_named, re.compile(r"^[ \t]+(?:async[ \t]+)?def[ \t]+(\w+)\(", re.MULTILINE)),
         r"\bself\.(NAME)\(",
         re.compile(r"#[^\n]*"),
@@ -268,7 +270,7 @@ def _without(unread: re.Pattern[str], text: str) -> str:
 
 def _imports(path: str, text: str) -> Iterator[re.Match[str]]:
     """The statements of a module of Python that import names, but for those in blocks: in a `try` one may fail."""
-    for statement in IMPORTS.finditer(text) if path.endswith((".py", ".pyi")) else ():
+    for statement in IMPORTS.finditer(text) if "ruff" in engines.readers(path, text, ()) else ():
         if not statement.start() or text[statement.start() - 1] == "\n":
             yield statement
 

@@ -147,6 +147,7 @@ SCRIPT = {"b.js": "export const c = 1;\nexport const d = 2;\n", "a.js": "import 
     ("before", "after", "line"),
     [
         ({"a.sh": f"{SHELL}if say_it; then b; fi\n"}, {"say_it() {": "say() {"}, 10),
+        ({"bin/a": f"{SHELL}if say_it; then b; fi\n"}, {"say_it() {": "say() {"}, 10),
         ({"a.sh": f'{SHELL}x="$(say_it)"  # say_it\n'}, {"say_it() {": "function say_that {"}, 10),
         ({"a.ts": TYPES}, {"interface Shop": "interface Store"}, 9),
         ({"a.ts": f"{IMPORTED}{TYPES.removeprefix(SHOP)}"}, {"  type Shop,\n": ""}, 10),
@@ -224,6 +225,11 @@ TS = {"p/a.ts": "import '../b.js';\n\n\n\n\nprint(1);\n", "b.ts": "declare globa
         (PYTHON, {"p/b.py": None}, True),
         (PYTHON, {"p/b.py": None, "p/c.py": PYTHON["p/b.py"]}, True),
         (ABSOLUTE, {"p/b.py": None}, True),
+        (
+            {"p/a": "#!/usr/bin/env python3\nfrom p.b import C\n\n\n\nprint(C)\n", "p/b.py": PYTHON["p/b.py"]},
+            {"p/b.py": None},
+            True,
+        ),
         (PYTHON, {"p/b.py": None, "p/b/__init__.py": "C = 1\n"}, False),
         (PYTHON, {"p/b.py": None, "p/b.pyx": "C = 1\n"}, False),
         (PYTHON, {"p/b.py": None, ".gitignore": "p/b.py\n"}, False),
@@ -250,7 +256,7 @@ TS = {"p/a.ts": "import '../b.js';\n\n\n\n\nprint(1);\n", "b.ts": "declare globa
 def test_an_import_of_a_file_that_is_removed_is_reported(
     repo: Repository, before: dict[str, str], after: dict[str, str | None], found: bool
 ) -> None:
-    (path,) = before.keys() & {"p/q/a.py", "p/a.js", "p/a.ts", "p/a.vue"}
+    (path,) = before.keys() & {"p/q/a.py", "p/a.js", "p/a.ts", "p/a.vue", "p/a"}
     used = before[path].replace("print(", "print(1, ")
     report = report_of(opened(repo, before, {**after, path: used}))
     assert ("removed-name" in [finding.rule for finding in report.findings]) == found
