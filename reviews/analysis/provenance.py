@@ -103,6 +103,7 @@ _ON_PURPOSE = (
     *("eslint(no-constant-binary-expression)", "eslint(no-constant-condition)"),
     *("eslint(no-loss-of-precision)", "eslint(no-self-assign)", "eslint(no-self-compare)"),
     *("eslint(no-sparse-arrays)", "eslint(no-unreachable)", "eslint(no-unsafe-finally)"),
+    "oxc(number-arg-out-of-range)",
 )
 """What a test may do to see what happens."""
 _IMPORTED = re.compile(r"^\s*(?:import\b|from\b|\}\s*from\b|[\w${},\s]+,?\s*$)|\brequire\s*\(")

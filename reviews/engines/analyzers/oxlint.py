@@ -21,6 +21,9 @@ UNUSED, REDECLARED = "eslint(no-unused-vars)", "eslint(no-redeclare)"
 NAMED = "import(named)"
 UNDEFINED, UNREACHABLE, HOOKS = "eslint(no-undef)", "eslint(no-unreachable)", "react-hooks(rules-of-hooks)"
 UNDEFINED_ELEMENT = "react(jsx-no-undef)"
+_CLASS = re.compile(r"(?:export\s+|default\s+|abstract\s+)*class\b")
+MAX_DECORATORS = 15
+"""Lines above a class that may be its decorators."""
 COMPONENTS = (".vue", ".svelte", ".astro")
 """Files of which oxlint reads the scripts, and knows no names that the markup uses or the framework defines."""
 _NOT_OF_COMPONENTS = ("react", "eslint(no-self-assign)")
@@ -300,9 +303,9 @@ def _names(parts: Iterable[str]) -> frozenset[str]:
 def _is_noise(finding: Finding, text: str) -> bool:
     """Return whether a finding is about what the author intends.
 
-    A name that begins with an underscore, is only `using` a resource or is used in a comment, a global name of a
-    classic script, a rule that a comment of ESLint turns off for the file, a function `use…` that is no hook, or what
-    is right in a component of Vue, Svelte or Astro.
+    A name that begins with an underscore, is only `using` a resource or is used in a comment, a class with a decorator,
+    a global name of a classic script, a rule that a comment of ESLint turns off for the file, a function `use…` that is
+    no hook, or what is right in a component of Vue, Svelte or Astro.
     """
     if finding.rule == UNUSED_PRIVATE and _name(finding).removeprefix("#") in _private_names_asked_for(text):
         return True
@@ -317,12 +320,24 @@ def _is_noise(finding: Finding, text: str) -> bool:
         is_meant |= _is_test_of_types(finding.path, text) and "imported" not in finding.message
         # JSX may be compiled into calls of React, by a setting that stands elsewhere.
         is_meant |= _name(finding) == "React" and _MARKUP.search(text) is not None
+        is_meant |= finding.message.startswith("Class ") and _is_decorated(finding.start_line, text)
         return is_meant or _is_global(finding, text) or _name(finding) in _used_in_comments(text)
     if finding.rule == UNDEFINED and _name(finding) in _OF_TEST_RUNNERS and _TEST.search(finding.path):
         return True
     # Playwright's fixtures get a function `use`, others call what is no hook `useStorage`.
     has_components = finding.path.endswith((".jsx", ".tsx")) and '"use"' not in finding.message
     return finding.rule == HOOKS and not has_components and not _is_about_react(text)
+
+
+def _is_decorated(line: int, text: str) -> bool:
+    """Return whether a decorator stands above a class, which may make it known to others."""
+    for above in reversed(text.split("\n", line)[max(0, line - 1 - MAX_DECORATORS) : line - 1]):
+        code = above.strip()
+        if code.startswith("@"):
+            return True
+        if not code or code.endswith(";") or code == "}" or _CLASS.match(code):
+            return False
+    return False
 
 
 @lru_cache(maxsize=8)

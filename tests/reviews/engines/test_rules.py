@@ -140,6 +140,7 @@ PYTHON: Mapping[str, tuple[str, set[tuple[str, str]]]] = {
     "keys.py": ("x = {'a': 1, 'a': 2}\n", {("F601", "major")}),
     # Sphinx, kernprof and jaxtyping define names
     "roles/hub/templates/hub.py": ("print(nam)\n", {("F821", "minor")}),
+    "examples/passwords.py": ("log(nam)\n", {("F821", "minor")}),
     "docs/conf.py": ("if tags.has('draft'):\n    print(1)\n", set()),
     "tags.py": ("print(tags)\n", {("F821", "critical")}),
     "lines.py": ("@profile\ndef f(): ...\n", set()),
@@ -308,6 +309,10 @@ JAVASCRIPT: Mapping[str, tuple[str, list[int]]] = {
     "expects.ts": ("import { expectType } from 'a';\nfunction f() {\n  expectType<1>(1);\n}\n", []),
     "classic.jsx": ("import React, { memo } from 'react';\nexport default () => <p />;\n", [1]),
     "globals.ts": ("function init(): void {}\n", []),
+    "decorated.ts": (
+        "import { A } from 'a';\ndescribe('b', () => {\n  @A({\n    c: 1,\n  })\n  class B {}\n  class C {}\n});\n",
+        [7],
+    ),
 }
 
 

@@ -55,6 +55,17 @@ SHELL: Mapping[str, tuple[str, set[tuple[str, str]]]] = {
     ),
     "function.sh": ("#!/bin/sh\nfunction f {\n  true\n}\nf\n", {("SC2113", "minor")}),
     "passed_on.sh": ("#!/bin/bash\nmake $@\n", {("SC2068", "minor")}),
+    "echoed.sh": ('#!/bin/bash\nmake "$(echo -n $@)"\n', {("SC2068", "info")}),
+    "echoed_later.sh": ("#!/bin/bash\nmake $@ && echo made\n", {("SC2068", "minor")}),
+    "defined_again.sh": ("#!/bin/bash\nf a\nunset -f f\nf() { :; }\nf\n", {("SC2218", "info")}),
+    "defined_later.sh": ("#!/bin/bash\nf a\nf() { :; }\nf\n", {("SC2218", "minor")}),
+    "unread.sh": (
+        "#!/bin/bash\nsleep 1 < /dev/null &\nsleep 1 < /etc/hosts &\n",
+        {("SC2217", "info"), ("SC2217", "minor")},
+    ),
+    "never.sh": ("#!/bin/bash\ncase $1 in\n  a | *) b ;;\n  c) d ;;\nesac\n", {("SC2222", "minor")}),
+    "twice.sh": ("#!/bin/bash\ncase $1 in\n  a | b | a) c ;;\nesac\n", {("SC2222", "info")}),
+    "alpine_function.sh": ("#!/bin/sh\napk add bash\nfunction f {\n  :\n}\nf\n", {("SC2113", "info")}),
     "array.sh": (
         '#!/bin/bash\na=(1)\nfor b in ${a[@]}; do [[ ${a[@]} == "$b" ]]; done\n',
         {("SC2068", "info"), ("SC2199", "info")},
