@@ -55,8 +55,8 @@ _TAKES_PATHS = re.compile(
 _USE = re.compile(r"\$\{?([A-Za-z_]\w*)")
 _ASSIGNED = re.compile(r"(?<![\w$-])([A-Za-z_]\w*)=(\S*)")
 _CONSTANT = re.compile(r"[\w./:@%+,-]+;?|\"[\w./:@%+,-]+\";?|'[^']+';?")
-_NUMBER = re.compile(r"\$\{?\w+\}?\s+-(?:eq|ne|lt|le|gt|ge)\s")
-"""What `[` compares as a number."""
+_NUMBER = re.compile(r"\$\{?\w+\}?\s+(?:-(?:eq|ne|lt|le|gt|ge)\s|[!=]?=\s+[\"']?(?:true|false|yes|no|\d+)\b)")
+"""What `[` compares as a number or as one of two words."""
 _GIVEN = re.compile(r"\b([A-Za-z_]\w*)=[\"']?\$(?:\{?[1-9@]|PWD\b)")
 _OUTPUT_OF = re.compile(r"\b([A-Za-z_]\w*)=[\"']?\$\(")
 _DIRECTORY = re.compile(r"\bdirname\b|\bpwd\b|BASH_SOURCE|\$\{?[0-9]")
@@ -87,7 +87,8 @@ _OWN_MACHINE = re.compile(
 ZSH = range(2296, 2302)
 """Expansions that zsh knows and bash does not."""
 _ZSH = re.compile(r"\bZSH_\w+|\bzsh\b")
-UNQUOTED_ARRAY, DEFINED_LATER, UNREAD, NEVER_MATCHES = 2068, 2218, 2217, 2222
+UNQUOTED_ARRAY, DEFINED_LATER, UNREAD, NEVER_MATCHES, REMOVES_ROOT = 2068, 2218, 2217, 2222, 2115
+_NO_UNSET = re.compile(r"^[ \t]*set[ \t]+(?:-[a-z]*u|-o[ \t]+nounset)", re.MULTILINE)
 _LOOP = re.compile(r"\s*for\s")
 _ECHO = re.compile(r"\becho\s[^;&|]*$")
 ESCAPES = 2028
@@ -307,6 +308,8 @@ def _severity(comment: _Comment, source: Source, text: str) -> Severity:
         return Severity.INFO
     if comment.code == DEFINED_LATER and "unset -f" in text:
         return Severity.INFO  # ShellCheck forgets the function that was there before.
+    if comment.code == REMOVES_ROOT and _NO_UNSET.search(text):
+        return Severity.INFO  # The script ends at a variable that is not set.
     if comment.code == UNREAD and "</dev/null" in source.code(comment.line).replace(" ", ""):
         return Severity.INFO  # So that it reads nothing else.
     if comment.code == NEVER_MATCHES and f"on line {comment.line}." in comment.message:

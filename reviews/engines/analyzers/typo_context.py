@@ -41,7 +41,7 @@ _ABOUT_SPELLING = re.compile(
 )
 _VARIED = re.compile(r"e(?=(?:able|ably|ability|ing|ment)s?$)", re.IGNORECASE)
 _COMMIT = re.compile(
-    r"\s*[-*+]\s.*(?:/commits?/[0-9a-f]{7,40}\b|\bby @[\w-]+(?:\[bot\])? in \S)"
+    r"\s*[-*+]\s.*(?:/commits?/[0-9a-f]{7,40}\b|\bby @[\w-]+(?:\[bot\])? in \S|\bby @[\w-]+\b.*/pull/\d+)"
     r"|\s*[-*+]\s+[\[(`]{0,2}(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{7,40}\b"
 )
 """An item of a change log that a program made of a commit or a pull request. Source of the latter's form: GitHub Docs,

@@ -77,6 +77,9 @@ SHELL: Mapping[str, tuple[str, set[tuple[str, str]]]] = {
         + '\ng() {\n  a=word b=1\n  [ -d $a ] || rm -r "$a"\n}\n',
         {("SC2086", "info")},
     ),
+    "word_test.sh": ('#!/bin/sh\na="$1"\necho "$a" "$a"\n[ $a = true ]\n', {("SC2086", "info")}),
+    "removing.sh": ('#!/bin/sh\nrm -rf "$A/"*\n', {("SC2115", "minor")}),
+    "removing_set.sh": ('#!/bin/sh\nset -eu\nrm -rf "$A/"*\n', {("SC2115", "info")}),
     "number.sh": ('#!/bin/sh\na=$(f "$1")\necho "$a" "$a"\n[ $a -lt 7 ]\n', {("SC2086", "info")}),
     "literal.sh": (
         '#!/bin/bash\nPAGER=cat\nfor x in one; do echo "a"$PAGER"b"; done | tr -d [:space:]\n',
