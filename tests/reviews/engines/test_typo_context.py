@@ -48,7 +48,7 @@ SHOWN = {
     ),
     "a commit without a link": ("NEWS.md", "- 029a525 We recieve the goods of it\n", "info"),
     "the title of a pull request": ("NEWS.md", "* We recieve the goods of it by @jo in #3\n", "info"),
-    "the address of a pull request": ("NEWS.md", "* We recieve the goods by @jo Ref: https://github.com/o/r/pull/3\n", "info"),
+    "the address of a pull request": ("NEWS.md", "* We recieve it by @jo: https://github.com/o/r/pull/3\n", "info"),
     "a change that somebody describes": ("CHANGELOG.md", "- We recieve the goods of it (#123, @jo)\n", "minor"),
     "a number in a change log": ("CHANGELOG.md", "- 20240110 We recieve the goods of it\n", "minor"),
     "a message of a script": ("a.sh", '#!/bin/sh\n_err "The update was not succesful, try that again"\n', "minor"),
