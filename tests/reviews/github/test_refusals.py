@@ -52,15 +52,19 @@ def test_a_later_commit_does_not_stop_a_review(github: Sandbox, pull: PullReques
     assert pull.reviews[0]["commit_id"] == waiting.head_sha
 
 
-def test_a_review_refused_for_other_reasons_ends_with_them(github: Sandbox, pull: PullRequest) -> None:
-    fault = Fault(FaultKind.STATUS, status=422, message="Reviews are not open to you today")
+@pytest.mark.parametrize(("status", "posts"), [(422, 2), (403, 1), (451, 1)])
+def test_a_review_refused_for_other_reasons_ends_with_them(
+    github: Sandbox, pull: PullRequest, status: int, posts: int
+) -> None:
+    """Without its comments only what GitHub may have rejected for one is posted again."""
+    fault = Fault(FaultKind.STATUS, status=status, message="Reviews are not open to you today")
     github.fail("create_review", fault, times=None)
 
     review = run(admit(pull))
 
     assert (review.conclusion, review.delivery.status) == (Conclusion.ERROR, DeliveryStatus.FAILED)
     assert "Reviews are not open to you today" in review.conclusion_reason
-    assert github.count("create_review") == 2
+    assert github.count("create_review") == posts
 
 
 def test_a_refused_review_without_comments_is_not_resent(github: Sandbox, repo: Repository) -> None:
@@ -78,6 +82,7 @@ def test_a_review_both_taken_and_refused_is_not_resent(github: Sandbox, pull: Pu
 
     assert review.conclusion == Conclusion.SUCCESS
     assert [marker(review) in published["body"] for published in pull.reviews] == [True]
+    assert review.github_review_id == pull.reviews[0]["id"]
     assert github.count("update_review") == 0
 
 
@@ -111,24 +116,38 @@ def test_a_later_review_taken_without_its_comments(github: Sandbox, pull: PullRe
     assert "GitHub rejected comments on these lines; the [summary]" in follow_up["body"]
 
 
-def test_a_stored_review_that_may_not_be_edited_stays(github: Sandbox, pull: PullRequest) -> None:
+def test_a_stored_review_that_may_not_be_edited_stays(
+    github: Sandbox, pull: PullRequest, caplog: pytest.LogCaptureFixture
+) -> None:
     github.fail("create_review", WITHOUT_COMMENTS)
-    github.fail("update_review", Fault(FaultKind.STATUS, status=422))
+    github.fail("update_review", Fault(FaultKind.STATUS, status=422, message="Not today"))
 
-    assert run(admit(pull)).conclusion == Conclusion.SUCCESS
-    assert len(pull.reviews) == 1
+    review = run(admit(pull))
+
+    assert review.conclusion == Conclusion.SUCCESS
+    assert [published["id"] for published in pull.reviews] == [review.github_review_id]
+    assert_logged(caplog, "review not updated", review)
+
+
+def assert_logged(caplog: pytest.LogCaptureFixture, message: str, review: Review) -> None:
+    """Assert that one line names the run and GitHub's reason."""
+    (line,) = (vars(line) for line in caplog.records if line.message == message)
+    assert (line["delivery_id"], "Not today" in line["error"]) == (review.delivery.delivery_id, True)
 
 
 # A refused edit costs the edit
 
 
-@pytest.mark.parametrize("status", [403, 422])
-def test_a_refused_edit_of_the_summary_costs_the_edit(github: Sandbox, pull: PullRequest, status: int) -> None:
+@pytest.mark.parametrize("status", [403, 404, 422])
+def test_a_refused_edit_of_the_summary_costs_the_edit(
+    github: Sandbox, pull: PullRequest, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
     run(admit(pull))
-    github.fail("update_review", Fault(FaultKind.STATUS, status=status), times=None)
+    github.fail("update_review", Fault(FaultKind.STATUS, status=status, message="Not today"), times=None)
     pull.push({"more.txt": "a\n"})
     nothing_new = run(admit(pull, "synchronize"))
     assert (nothing_new.conclusion, len(pull.reviews)) == (Conclusion.SUCCESS, 1)
+    assert_logged(caplog, "summary not updated", nothing_new)
 
     pull.push({"more.py": "".join(f"import module_{number}\n" for number in range(12))})
     news = run(admit(pull, "synchronize"))
