@@ -103,10 +103,12 @@ _ON_PURPOSE = (
     *("eslint(no-constant-binary-expression)", "eslint(no-constant-condition)"),
     *("eslint(no-loss-of-precision)", "eslint(no-self-assign)", "eslint(no-self-compare)"),
     *("eslint(no-sparse-arrays)", "eslint(no-unreachable)", "eslint(no-unsafe-finally)"),
-    "oxc(number-arg-out-of-range)",
+    *("eslint(no-global-assign)", "oxc(number-arg-out-of-range)", "typescript(no-unsafe-declaration-merging)"),
 )
 """What a test may do to see what happens."""
-_IMPORTED = re.compile(r"^\s*(?:import\b|from\b|\}\s*from\b|[\w${},\s]+,?\s*$)|\brequire\s*\(")
+_IMPORTED = re.compile(
+    r"^(?!\s*(?:class|function)\b)\s*(?:import\b|from\b|\}\s*from\b|[\w${},\s]+,?\s*$)|\brequire\s*\("
+)
 _LITERAL = re.compile(r"^[^=]*=\s*(?:[\"'`\d\[{(-]|true\b|false\b|null\b|None\b|True\b|False\b)[^(]*$")
 TYPO = "typo"
 

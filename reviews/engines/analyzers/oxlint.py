@@ -22,6 +22,9 @@ NAMED = "import(named)"
 UNDEFINED, UNREACHABLE, HOOKS = "eslint(no-undef)", "eslint(no-unreachable)", "react-hooks(rules-of-hooks)"
 UNDEFINED_ELEMENT = "react(jsx-no-undef)"
 _CLASS = re.compile(r"(?:export\s+|default\s+|abstract\s+)*class\b")
+_IMPORT = re.compile(r"\s*import\b")
+MAX_IMPORT = 100
+"""Lines of an import."""
 MAX_DECORATORS = 15
 """Lines above a class that may be its decorators."""
 COMPONENTS = (".vue", ".svelte", ".astro")
@@ -143,7 +146,7 @@ def read(output: bytes, files: Mapping[str, str], root: str) -> list[Finding]:
         # JSX: `style={{ width }}`
         lambda path, text, line: dialects.has_template_tag(line.replace("={{", "=")) or dialects.is_markup(text),
     )
-    return _one_per_line(findings)
+    return _one_per_statement(findings, files)
 
 
 def _without_given(findings: Sequence[Finding], files: Mapping[str, str]) -> list[Finding]:
@@ -163,8 +166,8 @@ def _without_given(findings: Sequence[Finding], files: Mapping[str, str]) -> lis
     ]
 
 
-def _one_per_line(findings: Sequence[Finding]) -> list[Finding]:
-    """Join the remarks about unused names of one line: `import { a, b } from "c"`.
+def _one_per_statement(findings: Sequence[Finding], files: Mapping[str, str]) -> list[Finding]:
+    """Join the remarks about unused names of one line or import: `import { a, b } from "c"`.
 
     That `this` comes before `super()` is the same as that no `super()` comes.
     """
@@ -175,7 +178,8 @@ def _one_per_line(findings: Sequence[Finding]) -> list[Finding]:
             continue
         what = finding.message.partition("' is ")[2]
         is_unused = finding.rule == UNUSED and what != ""
-        key = (finding.path, finding.start_line, finding.severity, what) if is_unused else (number,)
+        line = _first_line(finding.start_line, files[finding.path])
+        key = (finding.path, line, finding.severity, what) if is_unused else (number,)
         alike.setdefault(key, []).append(finding)
     return [_joined(same) for same in alike.values()]
 
@@ -185,7 +189,24 @@ def _joined(findings: Sequence[Finding]) -> Finding:
     if len(names) < 2:
         return findings[0]
     what = findings[0].message.partition("' is ")[2]
-    return replace(findings[0], message=f"{enumerated(names)} are {what}")
+    end = max(finding.end_line for finding in findings)
+    return replace(findings[0], message=f"{enumerated(names)} are {what}", end_line=end)
+
+
+def _first_line(line: int, text: str) -> int:
+    """The first line of the import that a line belongs to; the line itself if it belongs to none."""
+    lines = _lines(text)[max(0, line - MAX_IMPORT) : line]
+    for above, code in enumerate(reversed(lines)):
+        if _IMPORT.match(code):
+            return line - above
+        if above and (";" in code or "}" in code):
+            break
+    return line
+
+
+@lru_cache(maxsize=8)
+def _lines(text: str) -> list[str]:
+    return text.split("\n")
 
 
 def _with_severity(finding: Finding, text: str) -> Finding:
@@ -222,7 +243,11 @@ def _is_in_another_block(finding: Finding, text: str) -> bool:
 
     oxlint takes that for an error, JavaScript does not. Source: ECMAScript, "Static Semantics: Early Errors" of blocks.
     """
-    if _DECLARED_TWICE not in finding.message or not _INNER_FUNCTION.match(finding.snippet[:MAX_CODE]):
+    if _DECLARED_TWICE not in finding.message:
+        return False
+    if len(finding.snippet) > MAX_CODE:
+        return True  # Nobody knows which of so many blocks it is about, and a bundler wrote them.
+    if not _INNER_FUNCTION.match(finding.snippet):
         return False
     return _declared(text).get(_name(finding)) == {"var"}
 
@@ -331,7 +356,7 @@ def _is_noise(finding: Finding, text: str) -> bool:
 
 def _is_decorated(line: int, text: str) -> bool:
     """Return whether a decorator stands above a class, which may make it known to others."""
-    for above in reversed(text.split("\n", line)[max(0, line - 1 - MAX_DECORATORS) : line - 1]):
+    for above in reversed(_lines(text)[max(0, line - 1 - MAX_DECORATORS) : line - 1]):
         code = above.strip()
         if code.startswith("@"):
             return True

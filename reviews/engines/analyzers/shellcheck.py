@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -47,7 +47,7 @@ _LEVELS = {
 }
 SEVERITIES = {int(code): severity for severity, codes in _LEVELS.items() for code in codes.split()}
 """Severities of codes. Of the others errors and warnings are minor, all else is info."""
-UNASSIGNED, UNQUOTED, UNBRACED = 2154, 2086, 1087
+UNASSIGNED, UNQUOTED, UNBRACED, ALWAYS_TRUE = 2154, 2086, 1087, 2070
 _INDEX = re.compile(r"\$\w+\[(?:[@*]|\d+|\$\w+)\]")
 _TAKES_PATHS = re.compile(
     r"(?:^|[;&|(!]|\b(?:if|then|do|else|while|sudo)\s)\s*(?:rm|cp|mv|cd|source|\.|pushd|rmdir|\[|test)\s"
@@ -234,7 +234,7 @@ def _findings(path: str, comments: Sequence[_Comment], source: Source) -> list[F
     with_returns, is_sourced, has_one_shell = False, _is_sourced(comments, text), _has_one_shell(path, comments)
     # The same remark about several places of a line is one.
     alike: dict[tuple[int, int, int, str], list[_Comment]] = {}
-    for comment in comments:
+    for comment in _without_quotes_twice(comments):
         alike.setdefault((comment.line, comment.end_line, comment.code, comment.message), []).append(comment)
     for comment, *others in alike.values():
         if comment.code == CARRIAGE_RETURN:
@@ -267,6 +267,18 @@ def _findings(path: str, comments: Sequence[_Comment], source: Source) -> list[F
             )
         )
     return findings
+
+
+def _without_quotes_twice(comments: Sequence[_Comment]) -> Iterator[_Comment]:
+    """Where `[ -n` needs quotes, ShellCheck asks for them twice, the second time with a fix."""
+    always_true = {(comment.line, comment.column) for comment in comments if comment.code == ALWAYS_TRUE}
+    fixes = {(comment.line, comment.column): comment.fix for comment in comments if comment.code == UNQUOTED}
+    for comment in comments:
+        place = comment.line, comment.column
+        if comment.code == ALWAYS_TRUE:
+            yield comment.model_copy(update={"fix": fixes.get(place)})
+        elif comment.code != UNQUOTED or place not in always_true:
+            yield comment
 
 
 def _is_sourced(comments: Sequence[_Comment], text: str) -> bool:

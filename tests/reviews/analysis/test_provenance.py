@@ -73,6 +73,8 @@ FOLDED = {
     "a library": ("js/rrule.js", BANNER, BANNER + JAVASCRIPT),
     "a fixture": ("tests/fixtures/a.py", "\n", UNUSED),
     "a variable of a test": ("tests/test_a.py", "\n", "def test_a(ask):\n    answer = ask.it\n"),
+    "a class of a test": ("tests/a.ts", "\n", "export const f = () => {\n  class A {\n  }\n};\n"),
+    "a global name of a test": ("tests/a.js", "\n", "export const f = () => {\n  Proxy = null;\n};\n"),
     "a licence": ("LICENSE-THIRD-PARTY.md", "\n", MISSPELT),
     "a message of a test": ("tests/a.js", "\n", "it('cannot recieve the goods of the day');\n"),
 }

@@ -333,6 +333,22 @@ def test_unused_names_of_one_line_are_one_remark_in_javascript() -> None:
     }
 
 
+def test_unused_names_of_one_import_are_one_remark_in_javascript() -> None:
+    text = "import {\n  a,\n  b,\n  type C,\n} from 'd';\nimport { e } from 'f';\n{\n  b();\n}\n"
+    found = [(finding.start_line, finding.end_line, finding.message) for finding in found_in("oxlint", {"a.ts": text})]
+    assert found == [
+        (2, 4, "'a' and 'C' are imported but never used."),
+        (6, 6, "Identifier 'e' is imported but never used."),
+    ]
+
+
+def test_a_bundle_may_declare_a_function_twice() -> None:
+    """oxlint does not say which of the blocks of a long line it is about."""
+    text = "function a(){\nif(b){let f=1;function f(){}}}\n"
+    found = run_analyzer(BY_NAME["oxlint"], {"bundle.js": text.replace("\n", "x;" * 600), "a.js": text})
+    assert {finding.path: finding.internal for finding in found} == {"bundle.js": True, "a.js": False}
+
+
 def test_a_fixture_of_playwright_is_no_hook() -> None:
     fixture = "a: async ({}, use) => {\n    if (t) {\n      await use(1);\n    }\n  },"
     text = "import { test } from '@playwright/test';\nexport const t = test.extend({\n" + fixture + "\n});\n"

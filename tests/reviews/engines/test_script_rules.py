@@ -77,6 +77,7 @@ SHELL: Mapping[str, tuple[str, set[tuple[str, str]]]] = {
         + '\ng() {\n  a=word b=1\n  [ -d $a ] || rm -r "$a"\n}\n',
         {("SC2086", "info")},
     ),
+    "always.sh": ('#!/bin/sh\na="$1"\necho "$a" "$a"\n[ -n $a ]\n', {("SC2070", "major")}),
     "word_test.sh": ('#!/bin/sh\na="$1"\necho "$a" "$a"\n[ $a = true ]\n', {("SC2086", "info")}),
     "removing.sh": ('#!/bin/sh\nrm -rf "$A/"*\n', {("SC2115", "minor")}),
     "removing_set.sh": ('#!/bin/sh\nset -eu\nrm -rf "$A/"*\n', {("SC2115", "info")}),
