@@ -8,16 +8,21 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 
-_OF_SECRETS = r"gitleaks:allow|pragma:\s*allowlist\s+secret"
+_BLANK = r"[^\S\n]*"
+"""What analyzers skip between the words of a comment: also tabs, form feeds and no-break spaces."""
+_OF_SECRETS = rf"gitleaks:allow|pragma{_BLANK}:\s*allowlist\s+secret"
 _OF_ANALYZERS = (
-    r"noqa|ruff:|(?:ox|es)lint-(?:disable|enable)[\w-]*|eslint(?=\s|$)|"
-    r"(?<=#)[ \t]*shellcheck(?=\s(?:.{0,1000}\bdisable|.{1000}))|"
-    r"hadolint\s+(?:global\s+)?ignore|zizmor:|pylint:|biome-ignore[\w-]*|type:\s*ignore|spellchecker:|typos:|nosec"
+    rf"noqa|(?:pylint|ruff|spellchecker|typos|zizmor){_BLANK}:|(?:ox|es)lint-(?:disable|enable)[\w-]*|eslint(?=\s|$)|"
+    rf"(?<=#){_BLANK}shellcheck(?=\s(?:.{{0,1000}}\bdisable|.{{1000}}))|"
+    rf"hadolint\s+(?:global\s+)?ignore|biome-ignore[\w-]*|type{_BLANK}:\s*ignore|nosec"
 )
 OF_SECRETS = re.compile(_OF_SECRETS, re.IGNORECASE)
 OF_ALL = re.compile(f"{_OF_SECRETS}|{_OF_ANALYZERS}", re.IGNORECASE)
-_OF_NEXT_LINE = re.compile(r"(?:ox|es)lint-disable-next-line|biome-ignore\s|pylint:\s*disable-next", re.IGNORECASE)
-_END = re.compile(r"(?:ox|es)lint-enable|biome-ignore-end|(?:pylint|ruff):\s*enable|(?:typos|spellchecker):\s*on", re.I)
+_OF_NEXT_LINE = re.compile(r"(?:ox|es)lint-disable-next-line|biome-ignore\s|pylint\s*:\s*disable-next", re.IGNORECASE)
+_END = re.compile(
+    rf"(?:ox|es)lint-enable|biome-ignore-end|(?:pylint|ruff){_BLANK}:\s*enable|(?:typos|spellchecker){_BLANK}:\s*on",
+    re.I,
+)
 _OPTIONS = re.compile(r"/\*\s*(?:ox|es)lint\b(?:[^*]|\*(?!/))*+(?:\*/|\Z)")
 _COMMENT = re.compile(r"\s*(?:#|//|\{?/\*|\*|<!--)")
 

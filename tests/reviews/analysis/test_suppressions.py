@@ -29,6 +29,10 @@ def read(base: str, head: str) -> str:
         ("/* eslint-disable\n  no-eval */", "/* eslint-disable\n  no-eval,\n+  no-debugger */\n+debugger;"),
         ("<A />", "+{/* eslint-disable-next-line */}\n+<A />"),
         ("x()", "+x(  # type: ignore[name-defined]\n+    y)"),
+        ("x()", "+# ruff : file-ignore[F821]\n+y"),
+        ("x()", "+y  # ruff\u00a0:ignore[F821]"),
+        ("# ruff:disable[F821]\nx\n# ruff : enable[F821]\n", "# ruff:disable[F821]\nx\n+y"),
+        ("rm $1", "+#\u00a0shellcheck disable=all\n+rm $1"),
     ],
     ids=[
         "two lines",
@@ -43,6 +47,10 @@ def read(base: str, head: str) -> str:
         "another rule",
         "JSX",
         "a type",
+        "a blank",
+        "a wide blank",
+        "no end after a blank",
+        "a wide blank before shellcheck",
     ],
 )
 def test_a_new_comment_switches_nothing_off(base: str, head: str) -> None:

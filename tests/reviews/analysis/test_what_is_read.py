@@ -149,6 +149,7 @@ ESCAPES = {
     "noqa": {"evil.py": f"{UNDEFINED}  # noqa\n"},
     "noqa of the file": {"evil.py": f"# ruff: noqa\n{UNDEFINED}\n"},
     "flake8's noqa": {"evil.py": f"# flake8: noqa: F821\n{UNDEFINED}\n"},
+    "a blank in a comment of ruff": {"evil.py": f"# ruff : file-ignore[F821]\n{UNDEFINED}\n"},
     "a comment of oxlint": {"evil.js": "// oxlint-disable-next-line\nexport const f = (a) => a == a;\n"},
     "a comment of ESLint": {"evil.js": "/* eslint-disable */\nexport const f = (a) => a == a;\n"},
     "a comment of ShellCheck": {"evil.sh": "#!/bin/sh\n# shellcheck disable=all\nrm $@\n"},
