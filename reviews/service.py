@@ -31,6 +31,8 @@ from telemetry.recording import record_execution, record_rate_limit_event
 
 logger = logging.getLogger(__name__)
 
+MAX_DURATION_MS = 2**31 - 1
+"""The largest integer of the column. Source: PostgreSQL documentation, "Numeric Types"."""
 LOCKED = "the conversation is locked, so the check run alone reports"
 ALWAYS_WANTED = ("edited", "converted_to_draft")
 """Actions that no `triggers` exclude: a verdict on another base branch must not stand."""
@@ -347,9 +349,8 @@ def record_finished(review: Review) -> bool:
         pr_number=review.pr_number,
         pr_author=review.pr_author or None,
         conclusion=review.conclusion,
-        duration_ms=round(review.duration.total_seconds() * 1000),
+        duration_ms=min(round(review.duration.total_seconds() * 1000), MAX_DURATION_MS),
         **usage,
     )
-    if execution is not None:
-        review.stamp("execution_recorded_at")
+    review.stamp("execution_tried_at" if execution is None else "execution_recorded_at")
     return execution is not None

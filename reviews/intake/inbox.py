@@ -161,6 +161,7 @@ def requeue(delivery: Delivery) -> bool:
         until = timezone.now() + POST_VISIBILITY_DELAY if unconfirmed else None
         Review.objects.filter(delivery=delivery).update(
             attempts=0,
+            started_at=None,
             finished_at=None,
             conclusion="",
             conclusion_reason="",

@@ -454,6 +454,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("conclusion_reason", models.TextField(blank=True)),
+                ("execution_tried_at", models.DateTimeField(blank=True, null=True)),
                 ("execution_recorded_at", models.DateTimeField(blank=True, null=True)),
                 (
                     "delivery",
@@ -692,7 +693,7 @@ class Migration(migrations.Migration):
                 condition=models.Q(
                     ("execution_recorded_at__isnull", True), ("finished_at__isnull", False), ("telemetry_enabled", True)
                 ),
-                fields=["id"],
+                fields=["execution_tried_at", "id"],
                 name="reviews_pending_execution_idx",
             ),
         ),

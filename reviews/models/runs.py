@@ -47,8 +47,8 @@ class ReviewQuerySet(models.QuerySet["Review"]):
         )
 
     def pending_execution(self) -> "ReviewQuerySet":
-        """Runs whose execution is pending, oldest first."""
-        return self.filter(PENDING_EXECUTION).order_by("pk")
+        """Runs whose execution is pending; first those whose last try is longest ago."""
+        return self.filter(PENDING_EXECUTION).order_by(F("execution_tried_at").asc(nulls_first=True), "pk")
 
 
 class Review(models.Model):
@@ -104,6 +104,7 @@ class Review(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
     conclusion = models.CharField(max_length=16, choices=Conclusion, blank=True)
     conclusion_reason = models.TextField(blank=True)
+    execution_tried_at = models.DateTimeField(null=True, blank=True)
     execution_recorded_at = models.DateTimeField(null=True, blank=True)
 
     objects = ReviewQuerySet.as_manager()
@@ -133,7 +134,9 @@ class Review(models.Model):
                 name="reviews_pending_event_idx",
                 condition=PENDING_RATE_LIMIT_EVENT,
             ),
-            models.Index(fields=["id"], name="reviews_pending_execution_idx", condition=PENDING_EXECUTION),
+            models.Index(
+                fields=["execution_tried_at", "id"], name="reviews_pending_execution_idx", condition=PENDING_EXECUTION
+            ),
             models.Index(fields=["finished_at"], name="reviews_review_finished_idx"),
         ]
 
@@ -269,7 +272,7 @@ class Review(models.Model):
 
     @property
     def duration(self) -> timedelta:
-        """Time from the first start of the run to its end, or until now; zero for a run that never started."""
+        """Time from the first start since it was queued to its end, or until now; zero if it never started."""
         if self.started_at is None:
             return timedelta()
         return (self.finished_at or timezone.now()) - self.started_at

@@ -62,6 +62,7 @@ IN_A_RUN = (
     "finished_at",
     *AFTER_THE_END,
     "rate_limit_event_tried_at",
+    "execution_tried_at",
     "applied_at",
     "answering_at",
     "answer-posted",

@@ -79,7 +79,7 @@ def test_one_of_two_concurrent_deliveries_is_accepted(
 def test_a_requeued_delivery_starts_anew_at_once(client: Client, failed: Delivery) -> None:
     deliver(client, pull_request_payload(), delivery_id="d-2")
     Delivery.objects.update(status=DeliveryStatus.FAILED)
-    Review.objects.update(conclusion="error")
+    Review.objects.update(conclusion="error", started_at=timezone.now())
 
     assert requeue(failed)
 
@@ -88,7 +88,7 @@ def test_a_requeued_delivery_starts_anew_at_once(client: Client, failed: Deliver
     delivery, review = Delivery.objects.get(pk=failed.pk), Review.objects.get(delivery=failed)
     assert (delivery.status, delivery.finished_at, delivery.failure) == (DeliveryStatus.QUEUED, None, "")
     assert (review.attempts, review.conclusion, review.conclusion_reason) == (0, "", "")
-    assert (review.finished_at, review.execution_recorded_at) == (None, None)
+    assert (review.started_at, review.finished_at, review.execution_recorded_at) == (None, None, None)
     assert (review.deferred_since, review.deferred_until) == (None, None)
     assert queued_tasks()[-1].run_after is None
 

@@ -4,12 +4,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db.models import F
 
 from reviews import service
 from reviews.maintenance.recovery import flush_outbox
 from reviews.models import Review
 from sandbox import PullRequest
-from telemetry.models import RateLimitEvent
+from telemetry.models import Execution, RateLimitEvent
 from tests.support.runs import admit, body_without_marker, event_of, run
 from tests.telemetry.test_recording_failures import FAILURES, Failure, same_identity_not_yet_committed
 
@@ -106,3 +107,32 @@ def test_an_unstorable_row_keeps_no_other_from_being_stored(pull: PullRequest, m
 
     assert sum(rounds) == 1
     assert RateLimitEvent.objects.get().delivery_id == Review.objects.latest("pk").delivery.delivery_id
+
+
+def test_an_unstorable_execution_keeps_no_other_either(pull: PullRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a store refuses for ever, such as under a unique index of somebody else's, blocks nobody behind it."""
+    with monkeypatch.context() as patch:
+        patch.setattr(service, "record_execution", lambda **values: None)
+        for _ in range(5):
+            run(admit(pull))
+    good = Review.objects.latest("pk").delivery.delivery_id
+    record = service.record_execution
+    monkeypatch.setattr(
+        service, "record_execution", lambda **values: record(**values) if values["delivery_id"] == good else None
+    )
+
+    rounds = [flush_outbox() for _ in range(3)]
+
+    assert sum(rounds) == 1
+    assert Execution.objects.get().delivery_id == good
+
+
+def test_a_run_of_a_month_has_an_execution(pull: PullRequest) -> None:
+    """PostgreSQL's integers end at 24.8 days of milliseconds."""
+    review = run(admit(pull))
+    Execution.objects.all().delete()
+    Review.objects.update(execution_recorded_at=None, started_at=F("finished_at") - timedelta(days=30))
+
+    assert flush_outbox() == 1
+    assert Execution.objects.get().duration_ms == 2**31 - 1
+    assert review.conclusion
