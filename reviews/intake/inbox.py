@@ -136,7 +136,7 @@ def _about_known_run(parsed: ParsedDelivery) -> ParsedDelivery:
     at_commit = Review.objects.filter(Q(head_sha=parsed.head_sha) | Q(delivery__head_sha=parsed.head_sha))
     known = (
         at_commit.filter(of_repository(parsed.repo_id, parsed.repo))
-        .exclude(delivery__head_sha="")
+        .exclude(delivery__head_sha="", pr_number=None)
         .select_related("delivery")
         .last()
     )

@@ -169,30 +169,39 @@ def _read_check(parsed: ParsedDelivery, payload: dict[str, Any]) -> ParsedDelive
     app = check.get("app")
     if not isinstance(app, dict) or not is_own_app(app.get("id"), app.get("slug")):
         return replace(parsed, ignore=IgnoreReason.CHECK_OF_ANOTHER_APP)
-    parsed = replace(parsed, pr_number=_pull_request_of(check, parsed.event))
+    parsed = replace(parsed, pr_number=_pull_request_of(check, parsed))
     ignore = None if is_allowed_bot(parsed.sender) else _ignored_sender(payload, parsed)
     if ignore is None and parsed.pr_number is None:
         ignore = IgnoreReason.NO_PULL_REQUEST
     return replace(parsed, ignore=ignore)
 
 
-def _pull_request_of(check: dict[str, Any], event: str) -> int | None:
+def _pull_request_of(check: dict[str, Any], parsed: ParsedDelivery) -> int | None:
     """Return the pull request of a check: from the external id of the App's check run, or else from GitHub.
 
-    None for a commit of a merge queue. GitHub lists none for commits of forks either.
+    None for a commit of a merge queue. GitHub lists none for commits of forks either; to a fork itself it may list
+    pull requests of the repository that it was forked from, whose numbers mean nothing there.
     """
     named = _EXTERNAL_ID.fullmatch(str(check.get("external_id")))
     if named is not None and int(named[1]) <= MAX_NUMBER:
         return int(named[1]) or None
     pulls = check.get("pull_requests")
     if not isinstance(pulls, list):
-        raise BadDelivery(f"{event}.pull_requests is missing or not a list")
-    if not pulls:
-        return None
-    name = f"{event}.pull_requests[0]"
-    if not isinstance(pulls[0], dict):
-        raise BadDelivery(f"{name} is not an object")
-    return _number(pulls[0], "number", f"{name}.number")
+        raise BadDelivery(f"{parsed.event}.pull_requests is missing or not a list")
+    for index, pull in enumerate(pulls):
+        name = f"{parsed.event}.pull_requests[{index}]"
+        if not isinstance(pull, dict):
+            raise BadDelivery(f"{name} is not an object")
+        if parsed.repo_id is None or _base_repository(pull) in (None, parsed.repo_id):
+            return _number(pull, "number", f"{name}.number")
+    return None
+
+
+def _base_repository(pull: dict[str, Any]) -> object:
+    """The id of the repository that a pull request is in; None if it is not named."""
+    base = pull.get("base")
+    repository = base.get("repo") if isinstance(base, dict) else None
+    return repository.get("id") if isinstance(repository, dict) else None
 
 
 def _read_merge_group(parsed: ParsedDelivery, payload: dict[str, Any]) -> ParsedDelivery:

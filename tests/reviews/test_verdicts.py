@@ -7,7 +7,7 @@ from sandbox import Fault, FaultKind, PullRequest, Repository, Sandbox
 from telemetry.models import Conclusion
 from tests.support.kill_points import Points
 from tests.support.published import check_reported_once
-from tests.support.runs import end_waits, kill_at, process, resume
+from tests.support.runs import end_waits, kill_at, process, resume, say
 from tests.support.shop import AFTER, BEFORE
 from tests.support.verdicts import receive, send, summary, verdict, work
 
@@ -211,3 +211,16 @@ def test_another_request_follows_the_new_base(gated: PullRequest) -> None:
     send(gated, "review_requested", requested_reviewer="octocat")
 
     assert verdict(gated) == "neutral"
+
+
+def test_a_suite_of_a_fork_is_asked_again_after_a_comment(repo: Repository) -> None:
+    """GitHub names no pull request for a fork's commit, and a comment names no commit: Kodiai's own run knows both."""
+    pull = repo.open_pull_request(changes={"shop.py": AFTER}, fork=True, author="stranger")
+    say(pull, "@kodiai review")
+    work()
+    reported = verdict(pull)
+
+    again = send(pull, "rerequested", "check_suite")
+
+    assert (again.status, again.ignore_reason) == ("done", "")
+    assert (reported, verdict(pull)) == ("failure", "failure")

@@ -33,6 +33,19 @@ def test_the_external_id_names_the_pull_request_of_a_fork(client: Client) -> Non
     assert Delivery.objects.get().pr_number == 12
 
 
+def test_a_pull_request_of_another_repository_is_not_meant(client: Client) -> None:
+    """To an App on a fork GitHub lists the pull requests that the fork has in the parent repository."""
+    of_parent, own = ({"number": number, "base": {"repo": {"id": repo}}} for number, repo in ((1, 500), (2, 600)))
+    for pulls in ([of_parent], [of_parent, own]):
+        payload = check_payload("check_suite", pull_requests=pulls)
+        payload["repository"]["id"] = 600
+        deliver(client, payload, event="check_suite", delivery_id=f"d-{len(pulls)}")
+
+    known = dict(Delivery.objects.values_list("delivery_id", "pr_number"))
+    assert known == {"d-2": 2, "d-1": None}
+    assert Delivery.objects.get(delivery_id="d-1").ignore_reason == IgnoreReason.NO_PULL_REQUEST
+
+
 @pytest.mark.parametrize(
     "external_id", [None, 12, "12", f"012:{DIGEST}", f"12:{DIGEST}\n", f"{2**63}:{DIGEST}", "٣:"], ids=repr
 )
