@@ -306,7 +306,8 @@ def analyse(client: Client, review: Review, pull: PullRequest, files: Sequence[C
 
 def _is_truncated(pull: PullRequest, files: Sequence[ChangedFile]) -> bool:
     """Return whether files may be missing in GitHub's list: their number is not the one that GitHub counts."""
-    return len(files) >= MAX_FILES if pull.changed_files is None else len(files) != pull.changed_files
+    paths = {file.path for file in files}
+    return len(files) >= MAX_FILES if pull.changed_files is None else len(paths) != pull.changed_files
 
 
 # 5 publish: `reviews.publishing`

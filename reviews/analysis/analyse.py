@@ -50,6 +50,7 @@ def analyse_files(
     comparison = _judged_by_base(
         compare(analyzed.findings, selection.bases, selection.hunks, selection.linters, memory), selection
     )
+    analyzed = analyzed._replace(unread=_with_unknown_bases(analyzed.unread, comparison, selection))
     removed = find_removed_names(files, selection, comparison.introduced)
     removed = [finding for finding in removed if finding.engine not in config.engines.disable]
     comparison = replace(comparison, introduced=(*comparison.introduced, *removed))
@@ -240,6 +241,23 @@ def _reportable(comparison: Comparison, selection: FileSelection) -> tuple[list[
             broken.add((finding.path, finding.engine))
         reported.append(finding)
     return reported, others
+
+
+def _with_unknown_bases(
+    unread: Mapping[str, Mapping[str, str]], comparison: Comparison, selection: FileSelection
+) -> dict[str, dict[str, str]]:
+    """Add the files of which nobody can say whether the change broke an unchanged line: their base is not available."""
+    unread = {path: dict(reasons) for path, reasons in unread.items()}
+    for finding in comparison.introduced:
+        path, lines = finding.path, (finding.start_line, finding.end_line)
+        is_unknown = path in selection.texts and selection.bases[path].text is None
+        if (
+            is_unknown
+            and engines.analyzer_of(finding).is_breakage(finding)
+            and not has_added_lines(selection.hunks[path], *lines)
+        ):
+            unread.setdefault(path, {}).setdefault(finding.engine, "its text on the base branch is not available")
+    return unread
 
 
 def _anchor_near(finding: Finding, hunks: Sequence[Hunk]) -> Finding | None:

@@ -64,7 +64,8 @@ def _check_conclusions(check: Check, published: QuerySet[Review]) -> None:
 def _texts(review: Review) -> Iterator[tuple[str, str]]:
     """Render what Kodiai says in a run's review and check run, by the code that publishes."""
     report = report_for_author(review)
-    yield "its check run", check_summary(review, Conclusion(review.conclusion or Conclusion.SUCCESS), report, 0)
+    conclusion = Conclusion(review.conclusion or Conclusion.SUCCESS)
+    yield "its check run", check_summary(review, conclusion, report, annotated=0, more=len(report.findings))
     if not review.is_merge_group:
         yield "its summary", summary_body(review, report, report.findings, refused=False)
         yield "its follow-up", follow_up_body(review, 1, "", None)

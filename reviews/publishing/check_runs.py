@@ -16,8 +16,9 @@ from django.db.models import Q
 from django.utils import timezone
 from structlog.contextvars import bound_contextvars
 
+from reviews.config.repository import RepositoryConfig
 from reviews.exceptions import LeaseLost
-from reviews.findings import Finding, Severity, worth_a_line
+from reviews.findings import Finding, Severity, by_severity, worth_a_line
 from reviews.github.client import Client
 from reviews.github.errors import GitHubError, RateLimited, Refused
 from reviews.github.facts import POST_VISIBILITY_DELAY
@@ -279,9 +280,14 @@ def check_run_of(review: Review, others: Sequence[Verdict] = (), renewed_at: dat
     own = standing_verdict(review)
     conclusion = worst_of(verdict.conclusion for verdict in (own, *others))
     worst = next(verdict for verdict in (own, *others) if verdict.conclusion == conclusion)
-    ranked = worth_a_line(own.report.findings)
+    # Where a finding of severity info fails the check, it is named: for a merge group nothing else names it.
+    fails_on_all = RepositoryConfig.from_json(own.review.config).check.fail_on == Severity.INFO
+    ranked = (by_severity if fails_on_all else worth_a_line)(own.report.findings)
     annotations = [_annotation(finding) for finding in ranked[:MAX_ANNOTATIONS]]
-    summary = check_summary(own.review, Conclusion(own.review.conclusion), own.report, annotated=len(annotations))
+    more = len(ranked) - len(annotations)
+    summary = check_summary(
+        own.review, Conclusion(own.review.conclusion), own.report, annotated=len(annotations), more=more
+    )
     body = {
         "name": NAME,
         "external_id": external_id(review, renewed_at),

@@ -180,8 +180,8 @@ def check_title(conclusion: Conclusion, report: Report) -> str:
     return f"Partial review: {headline}" if conclusion == Conclusion.PARTIAL else headline[0].upper() + headline[1:]
 
 
-def check_summary(review: Review, conclusion: Conclusion, report: Report, annotated: int) -> str:
-    """The summary of a check run. `annotated` is how many of the findings it carries as annotations."""
+def check_summary(review: Review, conclusion: Conclusion, report: Report, *, annotated: int, more: int) -> str:
+    """The summary of a check run. `annotated` is how many findings it carries as annotations, `more` how many not."""
     again = f"To review again, press *Re-run* or comment {code(f'@{settings.KODIAI_GITHUB_APP_SLUG} review')}."
     if conclusion == Conclusion.SKIPPED:
         return _shortened(f"This commit was not reviewed: {prose(review.conclusion_reason)}.\n\n{again}")
@@ -192,7 +192,7 @@ def check_summary(review: Review, conclusion: Conclusion, report: Report, annota
         parts.append(f"> **{PARTIAL}** {_WHY_PARTIAL[DegradationPath(review.degradation_path)]}.")
     if conclusion == Conclusion.PARTIAL:
         parts.append(again)
-    if more := len(worth_a_line(report.findings)) - annotated:
+    if more:
         parts.append(f"The {annotated} most severe findings are annotated here, {more} more are not.")
     parts.append(_coverage(review, report, versions=True))
     parts += [f"> {problem}" for problem in (*report.config_problems, *report.linter_problems)]

@@ -48,6 +48,17 @@ def test_a_group_is_judged_on_the_commit_of_the_queue(github: Sandbox, clean: Pu
     assert (clean.reviews, bad.reviews, github.count("create_review"), github.count("search")) == ([], [], 0, 0)
 
 
+def test_a_check_that_fails_on_info_names_what_it_fails_on(github: Sandbox, repo: Repository) -> None:
+    """Nothing else is posted for a group, and in a summary what is info is folded."""
+    repo.commit({".kodiai.yml": "check: {fail_on: info}\n"})
+    group = create_merge_group(repo.open_pull_request(changes={"a.sh": "#!/bin/sh\necho $1\n"}))
+    send(group, "checks_requested", "merge_group")
+
+    assert verdict(group) == "failure"
+    (note,) = repo.check_runs[-1]["annotations"]
+    assert (note["path"], note["start_line"], note["title"]) == ("a.sh", 2, "SC2086")
+
+
 def test_a_group_is_compared_with_the_group_before_it(clean: PullRequest, bad: PullRequest) -> None:
     """Each group is on its own: what the first has found does not fail the second."""
     first = create_merge_group(bad)

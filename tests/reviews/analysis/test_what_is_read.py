@@ -324,3 +324,23 @@ def test_coverage_is_in_the_api_and_in_the_admin(admin_client: Client, repo: Rep
     assert "<td>a.py</td><td>secrets, typos</td><td>ruff: cannot be parsed (line 1)</td>" in page
     (listed,) = json.loads(admin_client.get("/api/v1/reviews/", {"repo": pull.repository.full_name}).content)["results"]
     assert (listed["id"], listed["conclusion"]) == (pk, "success")
+
+
+RENAMED = "def ask(d):\n    {name} = d['id']\n" + "\n" * 5 + "    return f'{{comment_id}}'\n"
+
+
+@pytest.mark.parametrize("way", ["another encoding", "renamed on the base"])
+def test_what_is_not_known_of_the_base_is_no_green_check(repo: Repository, way: str) -> None:
+    """The change may have broken an unchanged line, and what was found there is not resolved."""
+    before, after = (RENAMED.format(name=name) for name in ("comment_id", "_id"))
+    latin = f"# caf\xe9\n{before}".encode("latin-1")
+    repo.commit({"a.py": latin if way == "another encoding" else before, **GATE})
+    pull = repo.open_pull_request(changes={"a.py": f"# caf\xe9\n{after}"}, author="mona")
+    if way == "renamed on the base":
+        repo.commit({"a.py": None, "b.py": before})
+
+    report = report_of(pull)
+
+    assert report.partially_analysed == ("a.py",)
+    assert "ruff: its text on the base branch is not available" in pull.reviews[0]["body"]
+    assert conclusion(repo) == "failure"

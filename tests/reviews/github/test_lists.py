@@ -62,6 +62,19 @@ def test_the_last_page_is_read_whatever_github_counts(github: Sandbox, repo: Rep
     assert says_so is report.truncated
 
 
+def test_a_page_that_comes_twice_is_no_other_page(github: Sandbox, repo: Repository) -> None:
+    """As many entries as GitHub counts, but half of them twice: the other half was not read."""
+    names = [f"m{number}.txt" for number in range(4)]
+    pull = repo.open_pull_request(changes=dict.fromkeys(names, "a\n"))
+    page(github, *names[:2], link='<{api}/repositories/1/pulls/1/files?page=2>; rel="next"')
+    page(github, *names[:2])
+
+    report = Report.from_json(run(admit(pull)).report)
+
+    assert report.truncated
+    assert "and maybe not all" in pull.reviews[0]["body"]
+
+
 def test_what_a_list_of_another_length_lacks_is_not_resolved(github: Sandbox, pull: PullRequest) -> None:
     run(admit(pull))
     pull.push({"more.txt": "a\n"})
