@@ -249,6 +249,10 @@ class Report:
     """The linters' configuration files that could not be read, one sentence each."""
     ignored: tuple[str, ...] = ()
     """Content hashes of findings that somebody ignored by a comment."""
+    unreported: tuple[str, ...] = ()
+    """Fingerprints of findings that are there and not reported: the base has them too, or settings turn them off."""
+    disabled: tuple[str, ...] = ()
+    """Names of the engines that the repository turns off."""
     hidden_for_newcomer: int = 0
     """Number of findings that are hidden from a newcomer; see `reviews.publishing.author_tier`."""
     partially_analysed: tuple[str, ...] = ()
@@ -279,6 +283,18 @@ class Report:
             return path not in self.partially_analysed
         return not self.may_change(path) and not self.partially_analysed
 
+    def is_gone(self, path: str, fingerprint: str, engine: str) -> bool:
+        """Return whether a finding that the report does not have was not only missed, or is only not reported any more.
+
+        Somebody may have ignored it. An empty `engine` is an unknown one.
+        """
+        is_there = fingerprint in self._unreported
+        return self.is_conclusive_for(path) and not is_there and engine not in self.disabled
+
+    def is_resolved(self, path: str, fingerprint: str, engine: str) -> bool:
+        """Return whether a finding that the report does not have is gone, and not ignored."""
+        return self.is_gone(path, fingerprint, engine) and content_hash_of(fingerprint) not in self.ignored
+
     @property
     def is_incomplete(self) -> bool:
         """Return whether something was not read that should have been."""
@@ -307,6 +323,10 @@ class Report:
         """What was read, by which engine and version, and what was not."""
         engines = tuple(EngineVersion(name, self.versions.get(name, "")) for name in self.engines)
         return Coverage(not self.is_incomplete, engines, self.files)
+
+    @cached_property
+    def _unreported(self) -> frozenset[str]:
+        return frozenset(self.unreported)
 
     @cached_property
     def _analysed(self) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from reviews import engines
 from reviews.analysis import suppressions
@@ -18,6 +19,8 @@ from reviews.findings import FileCoverage, Finding, Report, Severity, Suggestion
 from reviews.github.patches import Hunk, has_added_lines, in_one_hunk
 from reviews.github.schemas import Blob, ChangedFile
 
+MAX_UNREPORTED = 1_000
+"""Fingerprints of findings that are not reported."""
 MAX_RANGE = 10
 """Lines of an inline comment. A finding on more lines is reported on the first changed line."""
 
@@ -92,9 +95,11 @@ def analyse_files(
         ),
         findings=tuple(_one_suggestion_per_line(findings)),
         outside_changes=outside_changes,
-        pre_existing=comparison.pre_existing,
+        pre_existing=len(comparison.pre_existing),
         suppressed=len(on_changes) - len(findings),
         suppressed_by_linters=len(_on_changes(turned_off, selection)),
+        unreported=_unreported([*comparison.pre_existing, *turned_off, *on_changes], findings, paths_in_base),
+        disabled=tuple(config.engines.disable),
         linter_problems=selection.linters.problems,
         left_out=selection.left_out,
         without_engine=selection.without_engine,
@@ -309,6 +314,19 @@ def _is_moved_text(finding: Finding, hunks: Sequence[Hunk]) -> bool:
     """Return whether the lines that the hunk removes contain the words of the finding: the text is only moved."""
     around = (hunk for hunk in hunks if hunk.start <= finding.start_line <= hunk.end)
     return bool(finding.words) and any(hunk.removed_words.issuperset(finding.words) for hunk in around)
+
+
+def _unreported(
+    present: Iterable[Finding], reported: Iterable[Finding], paths_in_base: Mapping[str, str]
+) -> tuple[str, ...]:
+    """The fingerprints of findings that are there and not reported; what is info never had a comment."""
+    known = {finding.fingerprint for finding in reported}
+    named = (
+        finding.fingerprint or fingerprinted(finding, paths_in_base[finding.path]).fingerprint
+        for finding in present
+        if finding.severity != Severity.INFO
+    )
+    return tuple(islice(dict.fromkeys(one for one in named if one not in known), MAX_UNREPORTED))
 
 
 def _fingerprinted_without_message(finding: Finding, path_in_base: str) -> Finding:

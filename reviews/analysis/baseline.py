@@ -54,8 +54,8 @@ class Comparison:
     """Findings of the head commit that the change introduces."""
 
     introduced: tuple[Finding, ...]
-    pre_existing: int
-    """Number of findings that the base has too."""
+    pre_existing: tuple[Finding, ...]
+    """Findings that the base has too."""
     unknown: frozenset[tuple[str, str]]
     """Path and engine of files that the engine could not read on the base: what is introduced there is not known."""
     given: frozenset[tuple[str, str]] = frozenset()
@@ -115,7 +115,14 @@ def compare(
         introduced += present if key not in known else _introduced(present, known[key], hunks[key[0]])
     introduced = _without_revealed(introduced, bases, hunks, settings, memory)
     unknown = frozenset(by_file.keys() - known.keys())
-    return Comparison(tuple(introduced), len(findings) - len(introduced), unknown, _given(known))
+    left = Counter((one.path, one.start_line, one.rule) for one in introduced)
+    pre_existing = []
+    for one in findings:
+        if left[place := (one.path, one.start_line, one.rule)] > 0:
+            left[place] -= 1
+        else:
+            pre_existing.append(one)
+    return Comparison(tuple(introduced), tuple(pre_existing), unknown, _given(known))
 
 
 def _without_revealed(

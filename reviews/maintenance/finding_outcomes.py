@@ -68,7 +68,7 @@ def _follow(run: Review, report: Report) -> None:
 def _is_fixed(row: ReportedFinding, report: Report, content_hashes: set[str]) -> bool:
     content_hash = content_hash_of(row.fingerprint)
     moved = content_hash in content_hashes and not report.may_change(row.path)
-    return report.is_conclusive_for(row.path) and not moved and content_hash not in report.ignored
+    return report.is_resolved(row.path, row.fingerprint, row.engine) and not moved
 
 
 def _row(run: Review, finding: Finding, moment: datetime) -> ReportedFinding:

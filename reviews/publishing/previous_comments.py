@@ -161,7 +161,7 @@ def compare_with_posted(
         new=tuple(worth_a_line(new)),
         existing=tuple(existing),
         resolved=tuple(_resolved_findings(report, reported, latest)),
-        threads_to_resolve=tuple(_resolved_threads(report, existing, unmatched)),
+        threads_to_resolve=tuple(_resolved_threads(report, existing, unmatched, latest)),
     )
 
 
@@ -242,21 +242,28 @@ def _resolved_findings(report: Report, reported: Counter[str], latest: Mapping[s
 
     def is_resolved(finding: Finding) -> bool:
         moved = finding.content_hash in content_hashes and not report.may_change(finding.path)
-        ignored = finding.content_hash in report.ignored
-        return report.is_conclusive_for(finding.path) and not moved and not ignored
+        return report.is_resolved(finding.path, finding.fingerprint, finding.engine) and not moved
 
     return [latest[fingerprint] for fingerprint in reported - current if is_resolved(latest[fingerprint])]
 
 
 def _resolved_threads(
-    report: Report, existing: Iterable[tuple[Finding, PostedFinding]], unmatched: Iterable[PostedFinding]
+    report: Report,
+    existing: Iterable[tuple[Finding, PostedFinding]],
+    unmatched: Iterable[PostedFinding],
+    latest: Mapping[str, Finding],
 ) -> Iterable[Thread]:
-    """Threads without an existing finding."""
+    """Threads without an existing finding, all of whose findings are gone or ignored."""
+    unmatched = list(unmatched)
+    engines = {fingerprint: finding.engine for fingerprint, finding in latest.items()}
+    unsolved = {
+        one.thread.comment_id
+        for one in unmatched
+        if not report.is_gone(one.thread.path, one.fingerprint, engines.get(one.fingerprint, ""))
+    }
     still_open = {one.thread.comment_id for _, one in existing}
     resolved = {
-        one.thread.comment_id: one.thread
-        for one in unmatched
-        if one.thread.comment_id not in still_open and report.is_conclusive_for(one.thread.path)
+        one.thread.comment_id: one.thread for one in unmatched if one.thread.comment_id not in still_open | unsolved
     }
     return resolved.values()
 

@@ -476,7 +476,7 @@ def test_rewritten_lines_are_compared_in_linear_time() -> None:
     hunk = Hunk(1, len(after), frozenset(range(1, len(after) + 1)), removed=tuple(before))
     found = engines.run_analyzers({"a.py": "\n".join(after)}).findings
     bases = {"a.py": BaseFile("a.py", "\n".join(before))}
-    assert compare(found, bases, {"a.py": [hunk]}, NO_SETTINGS).pre_existing == len(found) == len(after)
+    assert len(compare(found, bases, {"a.py": [hunk]}, NO_SETTINGS).pre_existing) == len(found) == len(after)
 
 
 def test_a_base_that_cannot_be_parsed_proves_nothing(repo: Repository) -> None:

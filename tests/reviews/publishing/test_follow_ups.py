@@ -315,3 +315,34 @@ def test_a_grouped_finding_is_not_repeated_from_github_alone(repo: Repository) -
 
 def before_of(pull: PullRequest) -> str:
     return pull.repository.store.tree(pull.base_sha)["shop.py"].oid
+
+
+@pytest.mark.parametrize(
+    "settled",
+    [
+        {".kodiai.yml": "severities: {rules: {F401: never}}\n"},
+        {".kodiai.yml": "severities: {lowest: major}\n"},
+        {".kodiai.yml": "engines: {disable: [ruff]}\n"},
+        {"ruff.toml": "lint.ignore = ['F401']\n"},
+        {"a.py": "import os\n\nx = 1\n"},
+    ],
+    ids=["a rule", "a threshold", "an engine", "ruff's settings", "the same line"],
+)
+def test_what_is_only_reported_no_more_is_not_resolved(repo: Repository, settled: dict[str, str]) -> None:
+    """The base settles it, and nobody has touched the line."""
+    repo.commit({"a.py": "x = 1\n"})
+    pull = repo.open_pull_request(changes={"a.py": "import os\n\nx = 1\n"}, author="mona")
+    run(admit(pull))
+    repo.commit(settled)
+    pull.push({"b.md": "Nothing of it.\n"})
+
+    run(admit(pull, "synchronize"))
+
+    (comment,) = pull.review_comments
+    assert not comment["body"].startswith(RESOLVED)
+    assert "resolved" not in pull.reviews[0]["body"]
+
+    repo.commit({path: None for path in settled if path != "a.py"})
+    pull.push({"a.py": "x = 1\ny = 1\n"})
+    run(admit(pull, "synchronize"))
+    assert pull.review_comments[0]["body"].startswith(RESOLVED)
