@@ -18,7 +18,7 @@ SYNTAX = "OXL0001"
 UNUSED_PRIVATE = "eslint(no-unused-private-class-members)"
 NO_SUPER, THIS_BEFORE_SUPER = "eslint(constructor-super)", "eslint(no-this-before-super)"
 UNUSED, REDECLARED = "eslint(no-unused-vars)", "eslint(no-redeclare)"
-NAMED = "import(named)"
+NAMED, MULTILINE = "import(named)", "eslint(no-unexpected-multiline)"
 UNDEFINED, UNREACHABLE, HOOKS = "eslint(no-undef)", "eslint(no-unreachable)", "react-hooks(rules-of-hooks)"
 UNDEFINED_ELEMENT = "react(jsx-no-undef)"
 _CLASS = re.compile(r"(?:export\s+|default\s+|abstract\s+)*class\b")
@@ -85,7 +85,7 @@ _TESTS_OF_TYPES = re.compile(
 _ASSERTS_TYPES = re.compile(
     r"\b(?:expectType|expectTypeOf|expectAssignable|assertType|expectError)\b|//\s*\$ExpectType"
 )
-_TEST = re.compile(r"(?:^|/)(?:tests?|__tests__|specs?|e2e)/|[._-](?:tests?|spec|e2e|cy)\.\w+$")
+_TEST = re.compile(r"(?:^|/)(?:tests?|__tests__|specs?|e2e)/|(?:^|[/._-])(?:tests?|spec|e2e|cy)\.\w+$")
 _OF_TEST_RUNNERS = frozenset(
     (
         *("after", "afterAll", "afterEach", "assert", "before", "beforeAll", "beforeEach", "chai", "context", "cy"),
@@ -204,6 +204,11 @@ def _first_line(line: int, text: str) -> int:
     return line
 
 
+def _line(text: str, number: int) -> str:
+    lines = _lines(text)
+    return lines[number - 1] if 0 < number <= len(lines) else ""
+
+
 @lru_cache(maxsize=8)
 def _lines(text: str) -> list[str]:
     return text.split("\n")
@@ -225,6 +230,8 @@ def _with_severity(finding: Finding, text: str) -> Finding:
     is_taste = finding.rule == REDECLARED and not _FUNCTION.match(code)
     is_taste |= finding.rule == UNUSED and _name(finding) in _places(code) | _assigned_within(text)
     is_taste |= finding.rule == UNREACHABLE and _LEAVES.fullmatch(code) is not None
+    # `.selectAll()` and `[modifier]("pet")` on a line of its own, as formatters break a chain.
+    is_taste |= finding.rule == MULTILINE and _line(text, finding.start_line - 1).lstrip().startswith(".")
     is_taste |= finding.rule in _TASTE and _TASTE[finding.rule].search(code) is not None
     # A story renders in a function without a name.
     is_taste |= finding.rule == HOOKS and ".stories." in finding.path
@@ -350,6 +357,8 @@ def _is_noise(finding: Finding, text: str) -> bool:
     if finding.rule == UNDEFINED and _name(finding) in _OF_TEST_RUNNERS and _TEST.search(finding.path):
         return True
     # Playwright's fixtures get a function `use`, others call what is no hook `useStorage`.
+    if finding.rule == HOOKS and _is_test_of_types(finding.path, text):
+        return True
     has_components = finding.path.endswith((".jsx", ".tsx")) and '"use"' not in finding.message
     return finding.rule == HOOKS and not has_components and not _is_about_react(text)
 

@@ -21,7 +21,12 @@ FORMATS = {
     "age-key": (r"\bAGE-SECRET-KEY-1[QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L]{58}\b", "a secret key of age"),
     "anthropic-key": (r"(?<![\w-])sk-ant-[a-z]{1,20}\d\d-[\w-]{80,500}", "a key of Anthropic's API"),
     "atlassian-token": (r"\bATATT3x[\w=-]{100,300}", "an API token of Atlassian"),
-    "aws-access-key": (r"\b(?:AKIA|ASIA)[A-Z2-7]{16}\b", "an access key id of AWS"),
+    # Not in the scope of a signed request, which names the key to its receiver. Source: AWS documentation, "Signature
+    # Version 4 signing process".
+    "aws-access-key": (
+        r"\b(?:AKIA|ASIA)[A-Z2-7]{16}\b(?!(?:\\*/|%2[Ff])20\d{6}(?:\\*/|%2[Ff])[\w-])",
+        "an access key id of AWS",
+    ),
     "azure-storage-key": (r"\bAccountKey=[A-Za-z0-9+/]{86}==", "an account key of Azure Storage"),
     "brevo-key": (r"\bxkeysib-[a-f0-9]{64}-[A-Za-z0-9]{16}\b", "a key of Brevo's API"),
     "databricks-token": (r"\bdapi[a-f0-9]{32}(?:-\d)?\b", "a token of Databricks"),

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -90,12 +90,15 @@ _ZSH = re.compile(r"\bZSH_\w+|\bzsh\b")
 UNQUOTED_ARRAY, DEFINED_LATER, UNREAD, NEVER_MATCHES, REMOVES_ROOT = 2068, 2218, 2217, 2222, 2115
 _NO_UNSET = re.compile(r"^[ \t]*set[ \t]+(?:-[a-z]*u|-o[ \t]+nounset)", re.MULTILINE)
 _LOOP = re.compile(r"\s*for\s")
+PARAMETERS, COMPETING, ARRAY = 1065, 2261, 3054
+_ARRAYS = re.compile(r"\b(\w{1,100})\+?=\(|\b(?:declare|local|typeset)\s+-[aA]\w*\s+(\w+)")
+_COPROCESS = re.compile(r"\s*coproc\s")
 _ECHO = re.compile(r"\becho\s[^;&|]*$")
 ESCAPES = 2028
 _NO_ESCAPE = re.compile(r"\\(?![abcefnrtvx0-7\\\"'$`EuU]|$)")
 """A backslash that no `echo` interprets: the text is a drawing or a pattern."""
 _BUSYBOX = re.compile(r"\b(?:apk (?:add|del|--)|busybox|opkg|alpine)\b")
-_SOURCES = re.compile(r"^[ \t]*(?:source|\.)[ \t]+\S", re.MULTILINE)
+_SOURCES = re.compile(r"^[ \t]*(?:source|\.)[ \t]+\S|\beval\b", re.MULTILINE)
 CARRIAGE_RETURN = 1017
 """Reported for every line of a file with CRLF; once is enough."""
 PARSE_ERROR = "SC1072"
@@ -243,6 +246,8 @@ def _findings(path: str, comments: Sequence[_Comment], source: Source) -> list[F
             with_returns = True
         if comment.code == UNASSIGNED and _reads_another(text):
             continue  # The other script may assign it.
+        if comment.code == PARAMETERS and _COPROCESS.match(source.code(comment.line)):
+            continue
         if comment.code == ALIAS_ARGUMENT and _OWN_ARGUMENTS.search(source.code(comment.line)):
             continue
         if comment.code < 2000 and dialects.has_template_tag(source.text(comment.line)):
@@ -304,31 +309,54 @@ def _severity(comment: _Comment, source: Source, text: str) -> Severity:
     if comment.code == UNBRACED:
         # `"$name[[:space:]]"` is a pattern.
         return Severity.MAJOR if _INDEX.search(_marked(comment, source)) else Severity.INFO
-    if comment.code == QUOTED_PATTERN and _PART_OF_TEXT.match(_marked(comment, source)):
+    if comment.code in _HARMLESS and _HARMLESS[comment.code](comment, source, text):
         return Severity.INFO
-    if comment.code == QUOTED_TILDE and _marked(comment, source).startswith("'"):
-        return Severity.INFO  # Nothing expands in these quotes: the path is shown to somebody.
-    if comment.code == LOCAL and not text.startswith("#!"):
-        return Severity.INFO  # Another script may read it within a function.
     if comment.code in DIALECT:
         is_known = comment.code not in FATAL or (comment.code in BUSYBOX and _is_for_busybox(text))
         return Severity.INFO if is_known else Severity.MINOR
-    before = source.text(comment.line)[: comment.column - 1][-MAX_CODE:]
-    if comment.code == UNQUOTED_ARRAY and (_LOOP.match(before) or _ECHO.search(before)):
-        return Severity.INFO  # Mostly of words, parted on purpose, or joined again by `echo`.
-    if comment.code in ZSH and _ZSH.search(text):
-        return Severity.INFO
-    if comment.code == DEFINED_LATER and "unset -f" in text:
-        return Severity.INFO  # ShellCheck forgets the function that was there before.
-    if comment.code == REMOVES_ROOT and _NO_UNSET.search(text):
-        return Severity.INFO  # The script ends at a variable that is not set.
-    if comment.code == UNREAD and "</dev/null" in source.code(comment.line).replace(" ", ""):
-        return Severity.INFO  # So that it reads nothing else.
-    if comment.code == NEVER_MATCHES and f"on line {comment.line}." in comment.message:
-        return Severity.INFO  # The same word twice in one pattern.
-    if comment.code == ESCAPES and _NO_ESCAPE.search(source.code(comment.line)):
+    if comment.code in ZSH and _is_for_zsh(text):
         return Severity.INFO
     return SEVERITIES.get(comment.code, Severity.MINOR if comment.level in ("error", "warning") else Severity.INFO)
+
+
+def _before(comment: _Comment, source: Source) -> str:
+    """The code of a line up to where a comment begins."""
+    return source.text(comment.line)[: comment.column - 1][-MAX_CODE:]
+
+
+def _is_joined(comment: _Comment, source: Source, text: str) -> bool:
+    """Return whether the words of an array are parted on purpose, or joined again by `echo`."""
+    before = _before(comment, source)
+    return _LOOP.match(before) is not None or _ECHO.search(before) is not None
+
+
+def _is_given(comment: _Comment, source: Source, text: str) -> bool:
+    """Return whether who reads this script has given it an array, and is a shell that knows arrays."""
+    array = _USE.match(_marked(comment, source))
+    return array is not None and array[1] not in _arrays(text)
+
+
+_HARMLESS: Mapping[int, Callable[[_Comment, Source, str], bool]] = {
+    UNQUOTED_ARRAY: _is_joined,
+    ARRAY: _is_given,
+    QUOTED_PATTERN: lambda comment, source, text: _PART_OF_TEXT.match(_marked(comment, source)) is not None,
+    # Nothing expands in these quotes: the path is shown to somebody.
+    QUOTED_TILDE: lambda comment, source, text: _marked(comment, source).startswith("'"),
+    # Another script may read it within a function.
+    LOCAL: lambda comment, source, text: not text.startswith("#!"),
+    # ShellCheck does not know which output the number means.
+    COMPETING: lambda comment, source, text: ">&$" in source.code(comment.line),
+    # ShellCheck forgets the function that was there before.
+    DEFINED_LATER: lambda comment, source, text: _unsets_functions(text),
+    # The script ends at a variable that is not set.
+    REMOVES_ROOT: lambda comment, source, text: _ends_at_unset(text),
+    # So that it reads nothing else.
+    UNREAD: lambda comment, source, text: "</dev/null" in source.code(comment.line).replace(" ", ""),
+    # The same word twice in one pattern.
+    NEVER_MATCHES: lambda comment, source, text: f"on line {comment.line}." in comment.message,
+    ESCAPES: lambda comment, source, text: _NO_ESCAPE.search(source.code(comment.line)) is not None,
+}
+"""For codes what makes them a matter of taste."""
 
 
 def _marked(comment: _Comment, source: Source) -> str:
@@ -342,8 +370,7 @@ def _should_be_quoted(comment: _Comment, source: Source, text: str) -> bool:
     It comes from outside of the script, a command takes it for a path, and the script mostly does quote it.
     """
     variable = _USE.match(_marked(comment, source))
-    before = source.text(comment.line)[: comment.column - 1][-MAX_CODE:]
-    command = re.split(r"[;&|]", before)[-1]
+    command = re.split(r"[;&|]", _before(comment, source))[-1]
     if variable is None or not _TAKES_PATHS.match(command):
         return False
     name, variables = variable[1], _variables(text)
@@ -388,13 +415,34 @@ def _variables(text: str) -> _Variables:
 
 @lru_cache(maxsize=8)
 def _reads_another(text: str) -> bool:
-    """Return whether a script reads another one."""
+    """Return whether a script reads another one, or runs what it has put together."""
     return _SOURCES.search(text) is not None
 
 
 @lru_cache(maxsize=8)
 def _is_for_busybox(text: str) -> bool:
     return _BUSYBOX.search(text) is not None
+
+
+@lru_cache(maxsize=8)
+def _is_for_zsh(text: str) -> bool:
+    return _ZSH.search(text) is not None
+
+
+@lru_cache(maxsize=8)
+def _ends_at_unset(text: str) -> bool:
+    return _NO_UNSET.search(text) is not None
+
+
+@lru_cache(maxsize=8)
+def _unsets_functions(text: str) -> bool:
+    return "unset -f" in text
+
+
+@lru_cache(maxsize=8)
+def _arrays(text: str) -> frozenset[str]:
+    """The arrays that a script assigns or declares."""
+    return frozenset(name for found in _ARRAYS.findall(text) for name in found)
 
 
 ANALYZER = Analyzer(

@@ -135,6 +135,13 @@ def test_a_key_of_tests_is_folded_without_a_gate(repo: Repository, path: str, fa
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(("fail_on", "severity"), [("never", "info"), ("minor", "minor")])
+def test_a_public_key_in_recorded_traffic_is_folded(repo: Repository, fail_on: str, severity: str) -> None:
+    recorded = f"uri: https://a.example/?key=AIza{TOKEN[4:39]}\n"
+    assert severities(repo, {"tests/cassettes/a.yaml": recorded}, {}, fail_on) == [severity]
+
+
+@pytest.mark.django_db
 def test_a_fixture_that_breaks_is_reported(repo: Repository) -> None:
     path = "tests/fixtures/a.py"
     assert severities(repo, {path: "x = foo(\n    1,\n"}, {path: "x = foo(\n    1,\n)\n"}) == ["critical"]

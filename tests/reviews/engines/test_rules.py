@@ -462,6 +462,19 @@ TASTE: Mapping[str, tuple[str, set[tuple[str, str]]]] = {
         "import { useId } from 'react';\nexport function A({ b }) {\n  if (b) useId();\n  return <p />;\n}\n",
         {("react-hooks(rules-of-hooks)", "minor")},
     ),
+    "chain.js": (
+        "export const f = (b) =>\n  f\n    .a()\n    [b]('c');\n",
+        {("eslint(no-unexpected-multiline)", "info")},
+    ),
+    "unended.js": (
+        "export const f = (b) => {\n  f()\n  [b]('c')\n};\n",
+        {("eslint(no-unexpected-multiline)", "minor")},
+    ),
+    "src/spec.js": ("import a from './a';\n\nexpect(a);\n", set()),
+    "test/typetests/hooks.tsx": (
+        "import { useId } from 'react';\nexport function getA() {\n  return useId();\n}\n",
+        set(),
+    ),
     "A.vue": (
         "<script setup>\nimport { useA } from 'react-a';\nconst f = () => { if (a) useA(window); };\n</script>\n",
         {("eslint(no-undef)", "major")},

@@ -232,6 +232,15 @@ def test_a_message_says_what_the_secret_is_good_for(form: str, severity: Severit
     assert (finding.severity, advice in finding.message) == (severity, True)
 
 
+@pytest.mark.parametrize("slash", ["/", "%2F", "\\/"])
+def test_a_signed_request_may_name_its_key(slash: str) -> None:
+    """Its receiver must know which key it is; that it is half of a pair is nobody's concern there."""
+    key = f"AKIA{TOKEN[4:20].upper().translate({56: 50, 57: 50})}"
+    scope = slash.join(("20250508", "us-east-1", "s3", "aws4_request"))
+    assert find_secrets("a.json", f"X-Amz-Credential={key}{slash}{scope}\n") == []
+    assert [name for *_, name, _ in find_secrets("a.json", f"T={key}{slash}a\n")] == ["aws-access-key"]
+
+
 def test_a_key_is_another_only_if_its_body_is() -> None:
     of_key, of_same, of_other, of_quoted = (
         find_secrets("a.pem", text)[0][1:]
