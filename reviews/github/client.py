@@ -124,7 +124,7 @@ class Client:
         return self._session.has_access()
 
     def file_text(self, path: str, ref: str) -> str | None:
-        """Return a text file's content at `ref`; None if there is no such file."""
+        """Return a text file's content at `ref`; None if there is no such file. Raises `NotText`."""
         return files.read_file(self._session, path, ref)
 
     def organisation_file_text(self, path: str) -> str | None:

@@ -13,7 +13,7 @@ from reviews.github.app import AppClient
 from reviews.github.connection import Connection, parse_as, parse_json, validated
 from reviews.github.errors import GraphQLUnavailable, Refused, Unavailable
 from reviews.github.facts import FILES_PER_QUERY
-from reviews.github.schemas import Blob, Content, Tree, decoded
+from reviews.github.schemas import Blob, Content, NotText, Tree, decoded
 from reviews.github.session import Session, graphql_repository
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ class FileRef(NamedTuple):
 
 
 def read_file(session: Session, path: str, ref: str) -> str | None:
-    """Return a text file's content at `ref`; None if there is no such file."""
+    """Return a text file's content at `ref`; None if there is no such file. Raises `NotText`."""
     try:
         return session.call("GET", f"/repos/{session.repo}/contents/{quote(path)}", _file_text, params={"ref": ref})
     except Refused as refused:
@@ -40,8 +40,8 @@ def read_file(session: Session, path: str, ref: str) -> str | None:
 def read_organisation_file(session: Session, path: str) -> str | None:
     """Return a text file of the owner's `.github` repository, on its default branch.
 
-    None if there is no such file, or the App is not installed on that repository. Makes two calls: the first is for a
-    token that can only read that repository.
+    None if there is no such file, or the App is not installed on that repository. Raises `NotText`. Makes two calls:
+    the first is for a token that can only read that repository.
     """
     installation_id = session.installation_id()
     repo = f"{session.repo.partition('/')[0]}/.github"
@@ -131,8 +131,11 @@ def _by_rest(session: Session, refs: Sequence[FileRef]) -> dict[FileRef, Blob]:
             if known.oid:
                 found[file] = known
             continue
+        text = None
         try:
             text = read_file(session, file.path, file.ref)
+        except NotText:
+            pass
         except Refused as refused:
             # GitHub refuses one file (too large, blocked); the others may still be available.
             logger.info("file not available", extra={"repo": session.repo, "path": file.path, "error": str(refused)})
@@ -154,7 +157,9 @@ def _tree(session: Session, ref: str) -> tuple[dict[str, Blob], bool]:
     return files, not tree.truncated
 
 
-def _file_text(response: httpx.Response) -> str | None:
-    """The text of a file; None if it is no text file, or a directory, which is a list."""
+def _file_text(response: httpx.Response) -> str:
+    """The text of a file. Raises `NotText`, also for a directory, which is a list."""
     answer = parse_json(response)
-    return None if isinstance(answer, list) else decoded(validated(answer, Content, response))
+    if isinstance(answer, list):
+        raise NotText
+    return decoded(validated(answer, Content, response))

@@ -313,13 +313,19 @@ class HookDelivery(Answer):
     installation_id: int | None = None
 
 
-def decoded(content: Content) -> str | None:
-    """Decode a file from the contents endpoint; None if it is binary, not UTF-8, or over GitHub's size limit."""
+class NotText(Exception):
+    """What GitHub has at a path is no text: binary, not UTF-8, over GitHub's size limit, a directory, a submodule."""
+
+
+def decoded(content: Content) -> str:
+    """Decode a file from the contents endpoint. Raises `NotText`."""
     if content.content is None or content.encoding != "base64":
-        return None
+        raise NotText
     try:
         text = base64.b64decode(content.content).decode()
-    except (binascii.Error, ValueError):
-        return None
-    # git treats files with a NUL as binary.
-    return None if "\0" in text else text
+    except (binascii.Error, ValueError) as error:
+        raise NotText from error
+    if "\0" in text:
+        # git treats files with a NUL as binary.
+        raise NotText
+    return text

@@ -86,3 +86,34 @@ def test_a_limit_defers_the_run_and_forgets_nothing(
     assert review.deferred_until is not None
     cache.clear()  # and with it what is known of the limit
     assert "1 finding suppressed by `.kodiai.yml`" in body(run(delivery), pull)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "check: {fail_on: minor}".encode("utf-16"),
+        "check: {fail_on: minor} # é".encode("latin-1"),
+        b"check: {fail_on: minor}\0",
+        b"check: {fail_on: minor}\n#" + b"x" * 1024 * 1024,
+    ],
+    ids=["UTF-16", "Latin-1", "NUL", "larger than what GitHub returns"],
+)
+def test_a_file_that_is_not_text_is_not_taken_for_absent(
+    github: Sandbox, pull: PullRequest, organisation: Repository, content: bytes
+) -> None:
+    pull.repository.commit({".kodiai.yml": content})
+
+    text = body(run(admit(pull)), pull)
+
+    assert "`.kodiai.yml` could not be read; the defaults were used." in text
+    assert "3 findings" in text, "what the organisation turns off is reported"
+    assert calls(github) == 0
+
+
+def test_an_organisation_file_that_is_not_text_is_named(github: Sandbox, pull: PullRequest) -> None:
+    github.create_repository("octo/.github", files={".kodiai.yml": NO_UNUSED.encode("utf-16")})
+
+    for action in ("opened", "reopened"):
+        run(admit(pull, action))
+        assert "`.kodiai.yml` of `octo/.github` could not be read; the defaults" in pull.reviews[0]["body"]
+    assert sum("/.github/contents/" in call.path for call in github.calls) == 1, "it is asked for once"
