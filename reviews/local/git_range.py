@@ -10,7 +10,7 @@ from reviews.analysis.analyse import analyse_files
 from reviews.config import repository
 from reviews.engines import llm
 from reviews.findings import Report
-from reviews.github.schemas import Blob, ChangedFile
+from reviews.github.schemas import SUBMODULE_MODE, Blob, ChangedFile
 from reviews.local.actions import EventBase
 from reviews.local.git import NotAReview, run_git
 
@@ -20,10 +20,11 @@ MAX_BYTES = 1024 * 1024
 """Size of an analysed file in bytes. GitHub shows no diff of a larger one either."""
 MAX_UNTRACKED = 3000
 """Untracked files. GitHub lists no more files of a pull request either."""
-_DIFF = (
-    *("--no-ext-diff", "--no-textconv", "--no-color", "--find-renames", "--unified=3", "--submodule=short"),
-    "--ignore-submodules=dirty",  # git would run in the submodules, with their configuration
-)
+_DIFF = ("--no-ext-diff", "--no-textconv", "--no-color", "--find-renames", "--unified=3", "--submodule=short")
+# git would run in the submodules, with their configuration.
+_RAW = ("diff", "--raw", "-z", "--no-abbrev", "--ignore-submodules=dirty", *_DIFF)
+# Without submodules: git shows none whose checkout is that of the base, though the commit has another.
+_PATCH = ("diff", "--patch", "--ignore-submodules=all", *_DIFF)
 _REGULAR, _SUBMODULE, _ABSENT = ("100644", "100755"), "160000", "000000"
 _STATUS = {"A": "added", "D": "removed", "M": "modified", "R": "renamed", "C": "copied", "T": "changed"}
 _DEFAULTS = ("refs/remotes/origin/HEAD", "refs/heads/main", "refs/heads/master")
@@ -56,7 +57,7 @@ class _Entry:
     @property
     def sections(self) -> int:
         """Number of its parts in a patch: git shows a changed type (file, link, submodule) as removed and added."""
-        if self.status == "U":
+        if self.status == "U" or {self.old_mode, self.mode} <= {_SUBMODULE, _ABSENT}:
             return 0
         both = _ABSENT not in (self.old_mode, self.mode)
         return 2 if both and self.old_mode[:3] != self.mode[:3] else 1
@@ -106,8 +107,8 @@ class GitRepository:
     def changed_files(self, revisions: Range) -> list[ChangedFile]:
         """Return the changed files with their hunks, as GitHub shows them."""
         ends = [revisions.base] if revisions.head is None else [revisions.base, revisions.head]
-        raw = self._git("diff", "--raw", "-z", "--no-abbrev", *_DIFF, *ends, "--").decode("utf-8", "replace")
-        patches = self._git("diff", "--patch", *_DIFF, *ends, "--").decode("utf-8", "replace")
+        raw = self._git(*_RAW, *ends, "--").decode("utf-8", "replace")
+        patches = self._git(*_PATCH, *ends, "--").decode("utf-8", "replace")
         sections = iter([_hunks(patch) for patch in ("\n" + patches).split("\ndiff --git ")[1:]])
         files = []
         try:
@@ -115,7 +116,7 @@ class GitRepository:
                 # Of a changed type the last part counts: what the file is now.
                 hunks = [next(sections) for _ in range(entry.sections)]
                 if entry.status != "U":
-                    files.append(_changed_file(entry, hunks[-1]))
+                    files.append(_changed_file(entry, hunks[-1] if hunks else None))
         except StopIteration:
             raise NotAReview("the working tree changed during the review; try again") from None
         if next(sections, ...) is not ...:
@@ -210,13 +211,15 @@ class GitRepository:
         return ChangedFile(filename=path, status="added", patch=_patch_of_added(blob.text if blob else None))
 
     def _file(self, path: str) -> Blob | None:
-        """Return a file of the working tree."""
+        """Return a file of the working tree. A directory at the path of a file is a submodule."""
         file = self._root / path
         try:
             # Never follow a link out of the repository, be it the file or a directory above it.
             facts = file.lstat()
             if not file.parent.resolve().is_relative_to(self._root.resolve()):
                 return None
+            if stat.S_ISDIR(facts.st_mode):
+                return Blob(mode=SUBMODULE_MODE)
             if not stat.S_ISREG(facts.st_mode):
                 return Blob(mode=facts.st_mode) if stat.S_ISLNK(facts.st_mode) else None
             known = {"mode": facts.st_mode, "size": facts.st_size, "truncated": facts.st_size > MAX_BYTES}

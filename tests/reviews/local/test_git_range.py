@@ -257,6 +257,35 @@ def test_whatever_a_file_became_the_others_are_reviewed(
     assert sorted(kodiai.reviewed(git)) == sorted([*expected, other])
 
 
+@pytest.mark.parametrize("is_updated", [True, False])
+def test_a_raised_submodule_is_left_out_updated_or_not(kodiai: Kodiai, git: Git, is_updated: bool) -> None:
+    library = Git(git.directory / "lib")
+    library.commit(x__py="")
+    git("checkout", "--quiet", "-B", "main")
+    git.commit()
+    git("checkout", "--quiet", "-b", "raised")
+    library.commit(x__py=UNUSED)
+    git.commit(a__py=f"{CLEAN}{UNUSED}")
+    if not is_updated:
+        library("checkout", "--quiet", "HEAD~1")
+    git.file("z.py", UNUSED)
+
+    assert kodiai.reviewed(git) == [("a.py", 3, "F401"), ("z.py", 1, "F401")]
+    assert {left.path: left.reason for left in reviewed(git).left_out} == {"lib": LeftOutReason.SUBMODULE}
+    assert kodiai("review", "--fail-on", "critical", at=git.directory).returncode == 0
+
+
+@pytest.mark.parametrize("change", ["git mv lib other", "git rm -q -f lib", "rm -r lib; git add lib; echo 1 > lib"])
+def test_a_moved_or_removed_submodule_disturbs_no_other_file(kodiai: Kodiai, git: Git, change: str) -> None:
+    Git(git.directory / "lib").commit(x__py="")
+    git.file(".gitmodules", '[submodule "lib"]\n\tpath = lib\n\turl = ./lib\n')
+    git("checkout", "--quiet", "-B", "main")
+    git.commit()
+    subprocess.run(["sh", "-c", change], cwd=git.directory, env=ENVIRONMENT, check=False, capture_output=True)
+    git.write(a__py=f"{CLEAN}{UNUSED}", z__py=UNUSED)
+    assert kodiai.reviewed(git) == [("a.py", 3, "F401"), ("z.py", 1, "F401")]
+
+
 # L6: untracked files
 
 
