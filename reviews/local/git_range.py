@@ -136,7 +136,7 @@ class GitRepository:
     def contents(self, commit: str | None, paths: Sequence[str]) -> Mapping[str, Blob]:
         """Return the files at `paths` of a commit, or of the working tree (None); links and submodules without text."""
         if commit is None:
-            return {path: blob for path in paths if (blob := self._file(path)) is not None}
+            return {path: blob for path in paths if (blob := self._read(path)[0]) is not None}
         if not paths:
             return {}
         names = list(dict.fromkeys(paths))
@@ -207,25 +207,31 @@ class GitRepository:
 
     def _added(self, path: str) -> ChangedFile:
         """Return an untracked file as an added one."""
-        blob = self._file(path)
-        return ChangedFile(filename=path, status="added", patch=_patch_of_added(blob.text if blob else None))
+        blob, content = self._read(path)
+        # As git shows it once it is added: its bytes that are not UTF-8 keep nothing from the search for secrets.
+        text = "" if blob is None or blob.binary else content.decode("utf-8", "replace")
+        return ChangedFile(filename=path, status="added", patch=_patch_of_added(text))
 
-    def _file(self, path: str) -> Blob | None:
-        """Return a file of the working tree. A directory at the path of a file is a submodule."""
+    def _read(self, path: str) -> tuple[Blob | None, bytes]:
+        """Return a file of the working tree and its content, empty for a file that is too large, and for links.
+
+        A directory at the path of a file is a submodule.
+        """
         file = self._root / path
         try:
             # Never follow a link out of the repository, be it the file or a directory above it.
             facts = file.lstat()
             if not file.parent.resolve().is_relative_to(self._root.resolve()):
-                return None
+                return None, b""
             if stat.S_ISDIR(facts.st_mode):
-                return Blob(mode=SUBMODULE_MODE)
+                return Blob(mode=SUBMODULE_MODE), b""
             if not stat.S_ISREG(facts.st_mode):
-                return Blob(mode=facts.st_mode) if stat.S_ISLNK(facts.st_mode) else None
+                return Blob(mode=facts.st_mode) if stat.S_ISLNK(facts.st_mode) else None, b""
             known = {"mode": facts.st_mode, "size": facts.st_size, "truncated": facts.st_size > MAX_BYTES}
-            return (_blob(b"") if known["truncated"] else _blob(file.read_bytes())).model_copy(update=known)
+            content = b"" if known["truncated"] else file.read_bytes()
+            return _blob(content).model_copy(update=known), content
         except OSError:
-            return None
+            return None, b""
 
     def _blobs(self, names: Sequence[str]) -> dict[str, Blob]:
         """Return the blobs with these object names, in one process."""
@@ -355,8 +361,8 @@ def _hunks(patch: str) -> str | None:
     return None if start < 0 else patch[start + 1 :]
 
 
-def _patch_of_added(text: str | None) -> str | None:
-    """Return the patch that adds a file with this text; None without text."""
+def _patch_of_added(text: str) -> str | None:
+    """Return the patch that adds a file with this text; None for an empty one."""
     if not text:
         return None
     lines = text.removesuffix("\n").split("\n")

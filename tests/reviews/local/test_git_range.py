@@ -302,6 +302,14 @@ def test_files_that_git_does_not_know_yet_are_reviewed(kodiai: Kodiai, git: Git)
     assert kodiai.reviewed(git, "-C", "deep") == expected
 
 
+@pytest.mark.parametrize("is_added", [True, False])
+def test_what_is_not_utf8_is_searched_for_secrets_at_once(kodiai: Kodiai, git: Git, is_added: bool) -> None:
+    (git.directory / "b.ini").write_bytes(f"name = Jos\xe9\ntoken = {SECRET}\n".encode("latin-1"))
+    if is_added:
+        git("add", "b.ini")
+    assert kodiai.reviewed(git) == [("b.ini", 2, "github-token")]
+
+
 @pytest.mark.parametrize("is_new", [True, False])
 def test_the_target_of_a_link_is_searched_for_secrets(kodiai: Kodiai, git: Git, is_new: bool) -> None:
     """As on GitHub, whose patch of a link has its target."""
