@@ -70,6 +70,8 @@ class GitRepository:
         if not directory.is_dir():
             what = "is a file; name the folder of a repository" if directory.exists() else "does not exist"
             raise NotAReview(f"{directory} {what}")
+        self._paths: dict[str, str] = {}
+        """The paths of changed files in the repository, by the names that reports have for them."""
         self._root = directory
         where = directory.absolute()
         facts = self._git("rev-parse", "--is-bare-repository", "--is-inside-work-tree").split()
@@ -107,54 +109,55 @@ class GitRepository:
     def changed_files(self, revisions: Range) -> list[ChangedFile]:
         """Return the changed files with their hunks, as GitHub shows them."""
         ends = [revisions.base] if revisions.head is None else [revisions.base, revisions.head]
-        raw = self._git(*_RAW, *ends, "--").decode("utf-8", "replace")
+        raw = self._git(*_RAW, *ends, "--").decode("utf-8", "surrogateescape")
         patches = self._git(*_PATCH, *ends, "--").decode("utf-8", "replace")
         sections = iter([_hunks(patch) for patch in ("\n" + patches).split("\ndiff --git ")[1:]])
+        untracked = dict.fromkeys(self.untracked(revisions))
         files = []
         try:
             for entry in _entries(raw):
                 # Of a changed type the last part counts: what the file is now.
                 hunks = [next(sections) for _ in range(entry.sections)]
-                if entry.status != "U":
-                    files.append(_changed_file(entry, hunks[-1] if hunks else None))
+                # git lists a file as removed that was only taken out of its index.
+                if entry.status != "U" and entry.path not in untracked:
+                    files.append(self._changed_file(entry, hunks[-1] if hunks else None))
         except StopIteration:
             raise NotAReview("the working tree changed during the review; try again") from None
         if next(sections, ...) is not ...:
             raise NotAReview("the working tree changed during the review; try again")
-        untracked = dict.fromkeys(self.untracked(revisions))
-        # git lists a file as removed that was only taken out of its index.
-        return [file for file in files if file.path not in untracked] + [self._added(path) for path in untracked]
+        return files + [self._added(path) for path in untracked]
 
     def untracked(self, revisions: Range) -> list[str]:
         """Return the files of the range that git neither knows nor ignores; at most `MAX_UNTRACKED`."""
         if not revisions.untracked:
             return []
-        listed = self._git("ls-files", "--others", "--exclude-standard", "-z").decode("utf-8", "replace")
+        listed = self._git("ls-files", "--others", "--exclude-standard", "-z").decode("utf-8", "surrogateescape")
         # With a slash at its end: another repository.
         return [path for path in listed.split("\0") if path and not path.endswith("/")][:MAX_UNTRACKED]
 
     def contents(self, commit: str | None, paths: Sequence[str]) -> Mapping[str, Blob]:
         """Return the files at `paths` of a commit, or of the working tree (None); links and submodules without text."""
+        names = {self._paths.get(name, name): name for name in paths}
         if commit is None:
-            return {path: blob for path in paths if (blob := self._read(path)[0]) is not None}
+            return {name: blob for path, name in names.items() if (blob := self._read(path)[0]) is not None}
         if not paths:
             return {}
-        names = list(dict.fromkeys(paths))
-        listed = self._git("ls-tree", "-z", "--long", "--full-tree", commit, "--", *names).decode("utf-8", "replace")
+        output = self._git("ls-tree", "-z", "--long", "--full-tree", commit, "--", *names)
         blobs: dict[str, Blob] = {}
         wanted: dict[str, str] = {}
-        for entry in filter(None, listed.split("\0")):
+        for entry in filter(None, output.decode("utf-8", "surrogateescape").split("\0")):
             facts, _, path = entry.partition("\t")
-            mode, _, name, size = facts.split()
-            blobs[path] = Blob(mode=int(mode, 8), oid=name, byteSize=int(size) if size.isdecimal() else None)
+            mode, _, oid, size = facts.split()
+            name = names.get(path, path)
+            blobs[name] = Blob(mode=int(mode, 8), oid=oid, byteSize=int(size) if size.isdecimal() else None)
             if mode in _REGULAR and int(size) > MAX_BYTES:
-                blobs[path] = blobs[path].model_copy(update={"truncated": True})
+                blobs[name] = blobs[name].model_copy(update={"truncated": True})
             elif mode in _REGULAR:
-                wanted[path] = name
+                wanted[name] = oid
         texts = self._blobs(list(dict.fromkeys(wanted.values())))
-        read = {path: texts[name] for path, name in wanted.items() if name in texts}
-        same = {path: {"text": blob.text, "binary": blob.binary} for path, blob in read.items()}
-        return {path: blob.model_copy(update=same.get(path, {})) for path, blob in blobs.items()}
+        read = {name: texts[oid] for name, oid in wanted.items() if oid in texts}
+        same = {name: {"text": blob.text, "binary": blob.binary} for name, blob in read.items()}
+        return {name: blob.model_copy(update=same.get(name, {})) for name, blob in blobs.items()}
 
     def config(self, revisions: Range) -> repository.RepositoryConfig:
         """Return the configuration of the base."""
@@ -205,12 +208,29 @@ class GitRepository:
             )
         return Range(base, None, f"{label}...{WORKING_TREE}")
 
+    def _changed_file(self, entry: _Entry, hunks: str | None) -> ChangedFile:
+        return ChangedFile(
+            filename=self._name(entry.path),
+            previous_filename=self._name(entry.previous_path) if entry.previous_path else None,
+            status=_STATUS.get(entry.status, "modified"),
+            # Of a link too, as GitHub does: its target may be a secret.
+            patch=hunks if entry.mode != _SUBMODULE else None,
+        )
+
+    def _name(self, path: str) -> str:
+        """Return the name of a path in reports: a sign stands for what is not UTF-8, and no two paths have one name."""
+        name = path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        while self._paths.setdefault(name, path) != path:
+            folder, slash, last = name.rpartition("/")
+            name = f"{folder}{slash}\N{REPLACEMENT CHARACTER}{last}"
+        return name
+
     def _added(self, path: str) -> ChangedFile:
         """Return an untracked file as an added one."""
         blob, content = self._read(path)
         # As git shows it once it is added: its bytes that are not UTF-8 keep nothing from the search for secrets.
         text = "" if blob is None or blob.binary else content.decode("utf-8", "replace")
-        return ChangedFile(filename=path, status="added", patch=_patch_of_added(text))
+        return ChangedFile(filename=self._name(path), status="added", patch=_patch_of_added(text))
 
     def _read(self, path: str) -> tuple[Blob | None, bytes]:
         """Return a file of the working tree and its content, empty for a file that is too large, and for links.
@@ -343,16 +363,6 @@ def _entries(raw: str) -> Iterator[_Entry]:
         if status[0] in "RC":
             path, previous = next(pieces), path
         yield _Entry(path, previous, old_mode, mode, status[0])
-
-
-def _changed_file(entry: _Entry, hunks: str | None) -> ChangedFile:
-    return ChangedFile(
-        filename=entry.path,
-        previous_filename=entry.previous_path,
-        status=_STATUS.get(entry.status, "modified"),
-        # Of a link too, as GitHub does: its target may be a secret.
-        patch=hunks if entry.mode != _SUBMODULE else None,
-    )
 
 
 def _hunks(patch: str) -> str | None:

@@ -76,13 +76,16 @@ def test_files_of_every_kind_are_read_or_left_out_with_a_reason(git: Git) -> Non
 
     report = reviewed(git, "HEAD")
 
-    assert places(report) == [("crlf.py", 1, "F401"), ("ünï.py", 1, "F401")]
+    assert places(report) == [
+        ("crlf.py", 1, "F401"),
+        ("ünï.py", 1, "F401"),
+        ("\N{REPLACEMENT CHARACTER}.py", 1, "F401"),
+    ]
     assert {left.path: left.reason for left in report.left_out} == {
         "binary.py": LeftOutReason.NOT_TEXT,
         "latin.py": LeftOutReason.NOT_TEXT,
         "huge.py": LeftOutReason.NO_DIFF,
         "link.py": LeftOutReason.LINK,
-        "\N{REPLACEMENT CHARACTER}.py": LeftOutReason.UNAVAILABLE,
     }
 
 
@@ -300,6 +303,22 @@ def test_files_that_git_does_not_know_yet_are_reviewed(kodiai: Kodiai, git: Git)
     assert kodiai.reviewed(git) == kodiai.reviewed(git, "main") == kodiai.reviewed(git, "HEAD") == expected
     assert kodiai.reviewed(git, "main..HEAD") == []
     assert kodiai.reviewed(git, "-C", "deep") == expected
+
+
+@pytest.mark.parametrize("known", [(), (0,), (0, 1), (0, 1, 2)], ids=str)
+def test_names_that_differ_in_invalid_bytes_are_different_files(
+    kodiai: Kodiai, git: Git, known: tuple[int, ...]
+) -> None:
+    names = [os.fsdecode(name) for name in (b"d/\xff.py", b"d/\xfe.py", "d/\ufffd.py".encode())]
+    for name, text in zip(names, (UNUSED, f"T = '{SECRET}'\n", CLEAN), strict=True):
+        git.file(name, text)
+    git("add", *(names[index] for index in known))
+
+    found = kodiai.reviewed(git)
+
+    assert sorted(rule for _, _, rule in found) == ["F401", "github-token"]
+    report = reviewed(git)
+    assert (report.changed_files, len(report.analysed_files), report.left_out) == (3, 3, ())
 
 
 @pytest.mark.parametrize("is_added", [True, False])
