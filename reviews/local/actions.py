@@ -7,22 +7,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+_BRANCHES = "refs/heads/"
 _SHA = re.compile(r"[0-9a-f]{40,64}")
 
 
 @dataclass(frozen=True)
 class EventBase:
-    """What the event compares with: a branch, a commit, or both; empty if unknown."""
+    """What the event compares with: a branch, a commit, or both; empty if unknown.
+
+    `is_named`: the event says so itself. Else the branch is the default branch, which may be what is checked out.
+    """
 
     ref: str = ""
     sha: str = ""
     head_sha: str = ""
     """The head of the pull request. The default checkout is its merge with the base."""
     is_push: bool = False
+    is_named: bool = True
 
 
 def event_base(environment: Mapping[str, str]) -> EventBase | None:
-    """Return the base of the event; None outside GitHub Actions and for events without a base.
+    """Return the base of the event; None outside GitHub Actions.
 
     Source: GitHub docs, "Variables" (GITHUB_BASE_REF, GITHUB_EVENT_PATH) and "Webhook events and payloads".
     """
@@ -36,10 +41,15 @@ def event_base(environment: Mapping[str, str]) -> EventBase | None:
     if environment.get("GITHUB_BASE_REF"):
         return EventBase(environment["GITHUB_BASE_REF"])
     default = _text(_part(event, "repository"), "default_branch")
-    if "before" in event and default:
+    ref, before = _text(event, "ref"), _sha(event, "before")
+    if "before" in event and default and ref.startswith(_BRANCHES):
         # A push to the default branch is compared with the commit before it, one to another branch with the default.
-        before = _sha(event, "before") if _branch(_text(event, "ref")) == default else ""
-        return EventBase(default, before if before.strip("0") else "", is_push=bool(before.strip("0")))
+        if _branch(ref) != default:
+            return EventBase(default)
+        if before.strip("0"):
+            return EventBase(default, before, is_push=True)
+    if event or environment.get("GITHUB_ACTIONS") == "true":
+        return EventBase(default, is_named=False)
     return None
 
 
@@ -67,4 +77,4 @@ def _sha(event: dict[str, Any], name: str) -> str:
 
 
 def _branch(ref: str) -> str:
-    return ref.removeprefix("refs/heads/")
+    return ref.removeprefix(_BRANCHES)

@@ -168,8 +168,10 @@ class GitRepository:
             )
         return repository.parse(blob.text if blob else None)
 
-    def _default_range(self) -> Range:
-        name = next((name for name in (*_DEFAULTS, *_REMOTE_DEFAULTS) if self._is_commit(name)), None)
+    def _default_range(self, default: str = "") -> Range:
+        """Compare the working tree with the default branch, of which the name may be known."""
+        known = (f"refs/remotes/origin/{default}", f"refs/heads/{default}") if default else ()
+        name = next((name for name in (*known, *_DEFAULTS, *_REMOTE_DEFAULTS) if self._is_commit(name)), None)
         if not self._is_commit("HEAD"):
             missing = "the repository has no commits yet" if name is None else "this branch has no commits yet"
             raise NotAReview(f"{missing}, so there is nothing to compare with; make the first one (git commit)")
@@ -178,13 +180,20 @@ class GitRepository:
                 "found no branch main or master to compare with; name a range, such as develop...HEAD."
                 f"{self._shallow_hint()}"
             )
+        if name == self._git("rev-parse", "--symbolic-full-name", "HEAD").decode().strip():
+            # The default branch itself is checked out: what is new in it was not pushed yet.
+            pushed = f"refs/remotes/origin/{name.removeprefix('refs/heads/')}"
+            name = pushed if self._is_commit(pushed) else name
         short = name.removeprefix("refs/heads/").removeprefix("refs/remotes/")
         return Range(self._merge_base(name, "HEAD"), None, f"{short}...{WORKING_TREE}", untracked=True)
 
     def _event_range(self, event: EventBase) -> Range:
         """Compare with the base of an event. Untracked files are not part of it: earlier steps of the job make them."""
         head = self._commit("HEAD")
-        if not (event.ref or event.sha):
+        found = None if event.is_named else replace(self._default_range(event.ref), untracked=False)
+        if found and found.base != head:
+            return found
+        if found or not (event.ref or event.sha):
             raise NotAReview("the event names no base; name a range, such as main...HEAD")
         label = event.ref or event.sha[:12]
         if event.head_sha and self._is_commit("HEAD^2") and self._commit("HEAD^2") == event.head_sha:

@@ -152,3 +152,59 @@ def test_an_event_with_a_broken_base_is_a_sentence(kodiai: Kodiai, git: Git, bas
     event = git.directory.parent / "event.json"
     event.write_text(json.dumps({"pull_request": {"base": base, "head": {}}}), encoding="utf-8")
     assert sentence in kodiai.refused(at=git.directory, GITHUB_EVENT_PATH=str(event))
+
+
+ZEROS = "0" * 40
+
+
+@pytest.mark.sampled(6)
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"issue": {"number": 1}, "comment": {}},
+        {"schedule": "0 0 * * *"},
+        {"ref": "refs/tags/v1", "before": ZEROS},
+        {"ref": "refs/heads/main", "before": ZEROS},
+    ],
+    ids=["issue_comment", "schedule", "a tag", "the first push"],
+)
+@pytest.mark.parametrize("origin", [True, False], ids=["clone", "no origin"])
+@pytest.mark.parametrize("named", [True, False], ids=["repository", "no repository"])
+def test_an_event_without_a_base_is_no_review_of_main_by_main(
+    kodiai: Kodiai, git: Git, event: Any, origin: bool, named: bool
+) -> None:
+    git("checkout", "--quiet", "main")
+    git.commit(ours__py=UNUSED)
+    if origin:
+        git = clone(git)
+    file = git.directory.parent / "event.json"
+    file.write_text(json.dumps(event | ({"repository": {"default_branch": "main"}} if named else {})))
+    environment = {"GITHUB_ACTIONS": "true", "GITHUB_EVENT_PATH": str(file)}
+
+    assert "the event names no base" in kodiai.refused(at=git.directory, **environment)
+    assert kodiai.reviewed(git, "HEAD~1..HEAD", **environment) == OURS
+
+
+@pytest.mark.parametrize("event", [{"inputs": None}, {"ref": "refs/tags/v1", "before": ZEROS}])
+def test_without_a_base_a_branch_is_compared_with_the_default(kodiai: Kodiai, develop: Git, event: Any) -> None:
+    """As by workflow_dispatch, or with a tag, on another branch."""
+    file = develop.directory.parent / "event.json"
+    file.write_text(json.dumps(event | {"repository": {"default_branch": "develop"}}))
+    assert kodiai.reviewed(develop, GITHUB_ACTIONS="true", GITHUB_EVENT_PATH=str(file)) == OURS
+
+
+def test_a_new_branch_without_commits_passes(kodiai: Kodiai, develop: Git) -> None:
+    file = develop.directory.parent / "event.json"
+    develop("branch", "trunk")
+    event = {"ref": "refs/heads/feature", "before": ZEROS, "repository": {"default_branch": "trunk"}}
+    file.write_text(json.dumps(event))
+    assert kodiai.reviewed(develop, GITHUB_ACTIONS="true", GITHUB_EVENT_PATH=str(file)) == []
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["origin/HEAD", "no origin/HEAD"])
+def test_unpushed_commits_of_the_default_branch_are_reviewed(kodiai: Kodiai, git: Git, known: bool) -> None:
+    copy = clone(git)
+    if not known:
+        copy("remote", "set-head", "origin", "--delete")
+    copy.commit(ours__py=UNUSED)
+    assert kodiai.reviewed(copy) == OURS
