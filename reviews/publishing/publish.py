@@ -30,6 +30,7 @@ from reviews.publishing.previous_comments import (
     review_markers,
     with_markers,
 )
+from reviews.publishing.resolve_threads import stays_collapsed
 from telemetry.models import Conclusion
 
 logger = logging.getLogger(__name__)
@@ -156,7 +157,7 @@ def _submit_with(
     """
     report = author_tier.report_for_author(review)
     on_lines = {finding for remark in commented for finding in remark.findings}
-    on_lines |= {finding for finding, _ in previous.existing}
+    on_lines |= {finding for finding, posted in previous.existing if not stays_collapsed(posted.thread)}
     rest = [finding for finding in by_severity(report.findings) if finding not in on_lines]
     body = summary_body(review, report, rest, refused=refused, resolved=previous.resolved)
     comments = [

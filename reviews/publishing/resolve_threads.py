@@ -127,6 +127,11 @@ def edit(client: Client, review: Review, thread: Thread, body: str) -> None:
     client.update_comment(thread.comment_id, body, before=review.prove_claim)
 
 
+def stays_collapsed(thread: Thread) -> bool:
+    """Return whether a comment that Kodiai collapsed stays so, though its finding is back: its thread is not open."""
+    return _is_collapsed(thread) and not _is_open(thread)
+
+
 def _is_open(thread: Thread) -> bool:
     """Return whether a thread is known to be open; REST does not show whether a person resolved it."""
     return not thread.resolved and bool(thread.id)

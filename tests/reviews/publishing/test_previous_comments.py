@@ -280,6 +280,30 @@ def test_what_was_not_closed_is_closed_by_the_next_run(github: Sandbox, pull: Pu
     assert [comment["body"].startswith(RESOLVED) for comment in pull.review_comments].count(True) == 1
 
 
+@pytest.mark.parametrize("resolved_by_person", [True, False])
+def test_a_finding_that_comes_back_is_said_somewhere(
+    github: Sandbox, pull: PullRequest, resolved_by_person: bool
+) -> None:
+    run(admit(pull))
+    follow_up(pull)
+    (gone,) = [comment for comment in pull.review_comments if comment["body"].startswith(RESOLVED)]
+    if resolved_by_person:
+        pull.resolve_thread(gone["id"], by="mona")
+    for code in (AFTER, f"{AFTER}\n\nmore = 1\n"):
+        follow_up(pull, code)
+
+        listed = "Not posted inline:" in pull.reviews[0]["body"] and "imported but unused" in pull.reviews[0]["body"]
+        assert listed == resolved_by_person
+        assert gone["body"].startswith(RESOLVED) == resolved_by_person
+    assert len(pull.reviews) == 1
+
+    pull.unresolve_thread(gone["id"])
+    follow_up(pull, f"{AFTER}\n\nother = 1\n")
+    assert not gone["body"].startswith(RESOLVED), "a thread that is open again has the finding"
+    follow_up(pull, f"{AFTER}\n\nlast = 1\n")
+    assert "Not posted inline:" not in pull.reviews[0]["body"]
+
+
 def test_a_comment_that_was_put_away_offers_nothing_to_commit(pull: PullRequest) -> None:
     run(admit(pull))
     follow_up(pull)
