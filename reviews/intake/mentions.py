@@ -1,14 +1,16 @@
 """Mentions of the App in a comment, and the command after one. A mention is what GitHub renders as one.
 
-Not rendered as one, and so not read: code, mathematics, quotes, links, HTML comments and an escaped `\\@`. The comment
-is parsed as Markdown, since no pattern finds these. Source: GitHub Flavored Markdown; html-pipeline, MentionFilter, for
-the characters around a mention; GitHub docs, "Writing mathematical expressions".
+Not rendered as one, and so not read: code, mathematics, quotes, links, HTML comments, an escaped `\\@`, cells that the
+header of a table does not have, and footnotes without a reference. The comment is parsed as Markdown, since no pattern
+finds these. Source: GitHub Flavored Markdown; html-pipeline, MentionFilter, for the characters around a mention; GitHub
+docs, "Writing mathematical expressions" and "Footnotes".
 """
 
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -18,6 +20,7 @@ from reviews.redaction import storable
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
+    from markdown_it.rules_block import StateBlock
     from markdown_it.token import Token
 
 MAX_COMMENT = 65_536
@@ -38,6 +41,11 @@ _ADDRESS_OR_MATH = re.compile(
     rf"\b(?:\w+://|www\.)[^\s<{_BOUNDARY}]*|\$\$[^$]+\$\$|(?<![\w$])\$(?![\s$])[^$\n]*(?<!\s)\$(?!\w)",
     re.ASCII | re.IGNORECASE,
 )
+_FOOTNOTE = re.compile(r"^ {0,3}\[\^([^\]\s]+)\]:", re.MULTILINE)
+"""The start of a footnote. It may interrupt a paragraph."""
+_REFERENCE = re.compile(r"\[\^([^\]\[\s]+)\]")
+_PIPE = re.compile(r"(?<!\\)\|")
+_DELIMITER = re.compile(r":?-+:?")
 _SIGN = re.compile(r"[@$]")
 _CHARACTER = re.compile(r"[^\n]")
 _WORD = re.compile(r"[,:]?\s*(?:please,?\s+)?(\w[\w-]*)", re.IGNORECASE)
@@ -97,6 +105,7 @@ def _lines(comment: str) -> Iterator[tuple[str, str]]:
     """
     parser, html = _parser(), _html_parser()
     references: dict[str, Any] = {}
+    referenced = {label.lower() for label in _REFERENCE.findall(_FOOTNOTE.sub("", comment))}
     quotes = 0
     unread: Counter[str] = Counter()
     for token in parser.parse(comment, references):
@@ -109,9 +118,11 @@ def _lines(comment: str) -> Iterator[tuple[str, str]]:
                     _count(tag, unread)
                 continue
         inline = {"inline": parser.inline, "html_block": html.inline}.get(token.type)
-        if inline and ("<" in content or _name() in content.lower()):
+        if not inline or not _may_matter(content):
+            continue
+        for part in filter(_may_matter, _rendered(content, referenced) if token.type == "inline" else [content]):
             children: list[Token] = []
-            inline.parse(content, parser, references, children)
+            inline.parse(part, parser, references, children)
             pieces = _pieces(children, unread)
             if not quotes:
                 read, searched = ("".join(side) for side in zip(*pieces, strict=True))
@@ -119,14 +130,56 @@ def _lines(comment: str) -> Iterator[tuple[str, str]]:
                 yield from zip(read.split("\n"), searched.split("\n"), strict=True)
 
 
+def _may_matter(text: str) -> bool:
+    """Return whether a text may have a mention, or a tag that decides whether later ones are read."""
+    return "<" in text or _name() in text.lower()
+
+
+def _rendered(block: str, referenced: Collection[str]) -> Iterator[str]:
+    """Yield what GitHub renders of a block, each cell of a table separately; of footnotes those that are referenced."""
+    starts = [found.start() for found in _FOOTNOTE.finditer(block)]
+    for start, end in pairwise([0, *starts, len(block)]):
+        text = block[start:end]
+        footnote = _FOOTNOTE.match(text)
+        if not footnote or footnote[1].lower() in referenced:
+            yield from _cells(text)
+
+
+def _cells(block: str) -> list[str]:
+    """Split a block at the cells of a table, if it has one. Source: GitHub Flavored Markdown, "Tables"."""
+    lines = block.split("\n")
+    for at, line in enumerate(lines[1:], 1):
+        delimiters = _row(line)
+        if delimiters and all(map(_DELIMITER.fullmatch, delimiters)) and len(_row(lines[at - 1])) == len(delimiters):
+            rows = [lines[at - 1], *lines[at + 1 :]]
+            # GitHub drops the cells of a row that its header does not have.
+            return ["\n".join(lines[: at - 1]), *(cell for row in rows for cell in _row(row)[: len(delimiters)])]
+    return [block]
+
+
+def _row(line: str) -> list[str]:
+    """The cells of a line, which need no `|` at its ends."""
+    *cells, last = (cell.strip().replace("\\|", "|") for cell in _PIPE.split(line.strip().removeprefix("|")))
+    return [*cells, last] if last else cells
+
+
 def _parser() -> "MarkdownIt":
-    """A parser that leaves the text of blocks to `_lines`: most need not be parsed. Without tables, which are slow."""
+    """A parser that leaves the text of blocks to `_lines`: most need not be parsed. Without tables, see `_cells`."""
     # Imported only for comments that have the App's name.
     from markdown_it import MarkdownIt
 
     parser = MarkdownIt("commonmark").enable("strikethrough")
     parser.core.ruler.enableOnly(["normalize", "block"])
+    parser.block.ruler.at("reference", _reference)
     return parser
+
+
+def _reference(state: "StateBlock", start_line: int, end_line: int, silent: bool) -> bool:
+    """Read the definition of a link, which one of a footnote is not."""
+    from markdown_it.rules_block import reference
+
+    is_footnote = state.src.startswith("[^", state.bMarks[start_line] + state.tShift[start_line])
+    return not is_footnote and reference(state, start_line, end_line, silent)
 
 
 def _html_parser() -> "MarkdownIt":
