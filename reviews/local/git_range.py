@@ -139,7 +139,8 @@ class GitRepository:
         """Return the files at `paths` of a commit, or of the working tree (None); links and submodules without text."""
         names = {self._paths.get(name, name): name for name in paths}
         if commit is None:
-            return {name: blob for path, name in names.items() if (blob := self._read(path)[0]) is not None}
+            found = {name: blob for path, name in names.items() if (blob := self._read(path)[0]) is not None}
+            return found | self._outside_checkout({path: name for path, name in names.items() if name not in found})
         if not paths:
             return {}
         output = self._git("ls-tree", "-z", "--long", "--full-tree", commit, "--", *names)
@@ -261,6 +262,20 @@ class GitRepository:
             return _blob(content).model_copy(update=known), content
         except OSError:
             return None, b""
+
+    def _outside_checkout(self, names: Mapping[str, str]) -> dict[str, Blob]:
+        """Return files (path → name) that a sparse checkout leaves out, as the head commit has them, unless staged."""
+        if not names:
+            return {}
+        listed = self._git("ls-files", "-t", "--stage", "-z", "--", *names).decode("utf-8", "surrogateescape")
+        left_out = {}
+        for entry in filter(None, listed.split("\0")):
+            facts, _, path = entry.partition("\t")
+            tag, _, oid, _ = facts.split()
+            if tag == "S":
+                left_out[names.get(path, path)] = oid
+        blobs = self.contents("HEAD", list(left_out))
+        return {name: blob for name, blob in blobs.items() if blob.oid == left_out[name]}
 
     def _blobs(self, names: Sequence[str]) -> dict[str, Blob]:
         """Return the blobs with these object names, in one process."""

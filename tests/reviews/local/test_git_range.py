@@ -289,6 +289,36 @@ def test_a_moved_or_removed_submodule_disturbs_no_other_file(kodiai: Kodiai, git
     assert kodiai.reviewed(git) == [("a.py", 3, "F401"), ("z.py", 1, "F401")]
 
 
+@pytest.mark.parametrize("head", [None, "main..HEAD"])
+def test_a_file_outside_of_a_sparse_checkout_is_reviewed(git: Git, head: str | None) -> None:
+    git.file("inside/a.py", UNUSED)
+    git.file("outside/b.py", UNUSED)
+    git.file("outside/c.py", UNUSED)
+    (git.directory / "outside/link.py").symlink_to("b.py")
+    git.commit()
+    git("sparse-checkout", "set", "inside")
+    assert not (git.directory / "outside").exists()
+
+    report = reviewed(git, head)
+
+    assert places(report) == [(path, 1, "F401") for path in ("inside/a.py", "outside/b.py", "outside/c.py")]
+    assert {left.path: left.reason for left in report.left_out} == {"outside/link.py": LeftOutReason.LINK}
+
+
+def test_what_is_staged_outside_of_a_sparse_checkout_is_named(git: Git) -> None:
+    git.commit(outside__py=CLEAN)
+    git.file("other.py", UNUSED)
+    git.file("outside.py", UNUSED)
+    git("add", "outside.py")
+    git("update-index", "--skip-worktree", "outside.py")
+    git.file("outside.py", None)
+
+    report = reviewed(git)
+
+    assert places(report) == [("other.py", 1, "F401")]
+    assert {left.path: left.reason for left in report.left_out} == {"outside.py": LeftOutReason.UNAVAILABLE}
+
+
 # L6: untracked files
 
 
