@@ -68,7 +68,8 @@ class RateLimitEventAdmin(TelemetryAdmin):
 
     @admin.display(description="GitHub Search")
     def why(self, event: RateLimitEvent) -> str:
-        parts = [f"{event.cache_hit_rate * 100:.0f} % from the cache"]
+        rate = "unreadable" if event.cache_hit_rate is None else f"{event.cache_hit_rate * 100:.0f} %"
+        parts = [f"{rate} from the cache"]
         parts += [f"{event.skipped_queries} skipped"] if event.skipped_queries else []
         parts += [f"{event.retry_attempts} retried"] if event.retry_attempts else []
         return ", ".join(parts)
@@ -91,6 +92,7 @@ class ExecutionAdmin(TelemetryAdmin):
 
     @admin.display(description="what it took")
     def why(self, execution: Execution) -> str:
-        parts = [execution.model, f"{execution.duration_ms / 1000:,.1f} s"]
+        duration = "unreadable" if execution.duration_ms is None else f"{execution.duration_ms / 1000:,.1f} s"
+        parts = [execution.model, duration]
         parts += [f"${execution.cost_usd:,.4f}"] if execution.cost_usd else []
         return ", ".join(parts)

@@ -20,6 +20,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from telemetry.fields import LegacyFloatField, LegacyIntegerField
 from telemetry.filters import (
     CursorPagination,
     ExecutionFilter,
@@ -80,7 +81,17 @@ class AnonymousThrottle(throttling.AnonRateThrottle):
     cache = caches["throttles"]
 
 
-class RateLimitEventSerializer(serializers.ModelSerializer[RateLimitEvent]):
+class LegacySerializer(serializers.ModelSerializer[Any]):
+    """Rows that other programs may have written: a number that cannot be read is null."""
+
+    def build_standard_field(self, field_name: str, model_field: Any) -> Any:
+        """Return the class of a field, and its arguments."""
+        field_class, options = super().build_standard_field(field_name, model_field)
+        may_be_null = model_field.null or isinstance(model_field, LegacyIntegerField | LegacyFloatField)
+        return field_class, {**options, "allow_null": True} if may_be_null else options
+
+
+class RateLimitEventSerializer(LegacySerializer):
     created_at = serializers.DateTimeField(
         read_only=True, allow_null=True, help_text="First write of this identity; null if unreadable."
     )
@@ -104,7 +115,7 @@ class RateLimitEventSerializer(serializers.ModelSerializer[RateLimitEvent]):
         read_only_fields = fields
 
 
-class ExecutionSerializer(serializers.ModelSerializer[Execution]):
+class ExecutionSerializer(LegacySerializer):
     created_at = serializers.DateTimeField(
         read_only=True, allow_null=True, help_text="First write of this identity; null if unreadable."
     )

@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from telemetry.fields import LegacyDateTimeField
+from telemetry.fields import LegacyDateTimeField, LegacyFloatField, LegacyIntegerField, LegacyTextField
 
 
 class DegradationPath(models.TextChoices):
@@ -48,18 +48,18 @@ class RateLimitEvent(models.Model):
     # Time of the first write of the identity; a replay does not change it. `None` if unreadable.
     created_at = LegacyDateTimeField(default=timezone.now, db_default=Now(), editable=False)
     # NULL, not "", for a run without a webhook: NULL has no identity.
-    delivery_id = models.TextField(null=True, blank=True)  # noqa: DJ001
+    delivery_id = LegacyTextField(null=True, blank=True)
     # Delivery id of a row that was a duplicate when the identity was introduced. Such a row has no identity.
-    legacy_delivery_id = models.TextField(null=True, blank=True, editable=False)  # noqa: DJ001
-    repo = models.TextField(help_text="owner/name")
-    pr_number = models.IntegerField("pull request", null=True, blank=True)
-    event_type = models.TextField(help_text="<event>.<action> of the delivery")
-    cache_hit_rate = models.FloatField(
+    legacy_delivery_id = LegacyTextField(null=True, blank=True, editable=False)
+    repo = LegacyTextField(help_text="owner/name")
+    pr_number = LegacyIntegerField("pull request", null=True, blank=True)
+    event_type = LegacyTextField(help_text="<event>.<action> of the delivery")
+    cache_hit_rate = LegacyFloatField(
         help_text="Share of this run's Search lookups that the Search cache answered, 0 to 1."
     )
-    skipped_queries = models.IntegerField(help_text="Search queries abandoned.")
-    retry_attempts = models.IntegerField(help_text="Search retries made.")
-    degradation_path = models.TextField(choices=DegradationPath.choices)
+    skipped_queries = LegacyIntegerField(help_text="Search queries abandoned.")
+    retry_attempts = LegacyIntegerField(help_text="Search retries made.")
+    degradation_path = LegacyTextField(choices=DegradationPath.choices)
 
     class Meta:
         db_table = "rate_limit_events"
@@ -101,27 +101,27 @@ class Execution(models.Model):
     """One finished run: its pull request, its usage and its conclusion."""
 
     created_at = LegacyDateTimeField(default=timezone.now, db_default=Now(), editable=False)
-    delivery_id = models.TextField(null=True, blank=True)  # noqa: DJ001
-    legacy_delivery_id = models.TextField(null=True, blank=True, editable=False)  # noqa: DJ001
-    repo = models.TextField(help_text="owner/name")
-    pr_number = models.IntegerField("pull request", null=True, blank=True)
-    pr_author = models.TextField("author", null=True, blank=True)  # noqa: DJ001
-    event_type = models.TextField(help_text="<event>.<action> of the delivery")
-    provider = models.TextField(
+    delivery_id = LegacyTextField(null=True, blank=True)
+    legacy_delivery_id = LegacyTextField(null=True, blank=True, editable=False)
+    repo = LegacyTextField(help_text="owner/name")
+    pr_number = LegacyIntegerField("pull request", null=True, blank=True)
+    pr_author = LegacyTextField("author", null=True, blank=True)
+    event_type = LegacyTextField(help_text="<event>.<action> of the delivery")
+    provider = LegacyTextField(
         default="kodiai", db_default="anthropic", help_text="kodiai for the analyzers, or that of the language model"
     )
-    model = models.TextField()
-    input_tokens = models.IntegerField(default=0, db_default=0)
-    output_tokens = models.IntegerField(default=0, db_default=0)
-    cache_read_tokens = models.IntegerField(default=0, db_default=0)
-    cache_creation_tokens = models.IntegerField(default=0, db_default=0)
-    duration_ms = models.IntegerField("duration (ms)", default=0, db_default=0)
-    cost_usd = models.FloatField("cost (USD)", default=0.0, db_default=0.0)
-    conclusion = models.TextField(choices=Conclusion.choices)
+    model = LegacyTextField()
+    input_tokens = LegacyIntegerField(default=0, db_default=0)
+    output_tokens = LegacyIntegerField(default=0, db_default=0)
+    cache_read_tokens = LegacyIntegerField(default=0, db_default=0)
+    cache_creation_tokens = LegacyIntegerField(default=0, db_default=0)
+    duration_ms = LegacyIntegerField("duration (ms)", default=0, db_default=0)
+    cost_usd = LegacyFloatField("cost (USD)", default=0.0, db_default=0.0)
+    conclusion = LegacyTextField(choices=Conclusion.choices)
     # Three columns that only the legacy system wrote.
-    session_id = models.TextField(null=True, blank=True)  # noqa: DJ001
-    num_turns = models.IntegerField(null=True, blank=True)
-    stop_reason = models.TextField(null=True, blank=True)  # noqa: DJ001
+    session_id = LegacyTextField(null=True, blank=True)
+    num_turns = LegacyIntegerField(null=True, blank=True)
+    stop_reason = LegacyTextField(null=True, blank=True)
 
     class Meta:
         db_table = "executions"

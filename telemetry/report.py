@@ -5,13 +5,14 @@ their run has its row already.
 """
 
 from array import array
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connections
-from django.db.models import Aggregate, Avg, Count, F, FloatField, Func, OuterRef, Q, QuerySet, Subquery, Sum, TextField
+from django.db.models import Aggregate, Count, F, FloatField, Func, OuterRef, Q, QuerySet, Subquery, Sum, TextField
 from django.db.models.functions import Coalesce
 
 from telemetry.models import DegradationPath, Execution, RateLimitEvent
@@ -119,7 +120,7 @@ def _rows(since: datetime | None, until: datetime) -> tuple[QuerySet[Any], Query
 def _groups(executions: QuerySet[Any], events: QuerySet[Any], grouped_by: str) -> list[Figures]:
     column = GROUPINGS[grouped_by]
     return _figures(
-        executions.annotate(group=Coalesce(F(column), _unknown(), output_field=TextField())),
+        executions.annotate(group=Coalesce(F(f"{column}__readable"), _unknown(), output_field=TextField())),
         events.annotate(group=_group_of_event(column)),
     )
 
@@ -132,9 +133,9 @@ def _unknown() -> Func:
 def _group_of_event(column: str) -> Coalesce:
     """The group of an event: what only executions have is that of the same identity."""
     if column in ("repo", "event_type"):
-        return Coalesce(F(column), _unknown(), output_field=TextField())
+        return Coalesce(F(f"{column}__readable"), _unknown(), output_field=TextField())
     same = Execution.objects.filter(delivery_id=OuterRef("delivery_id"), event_type=OuterRef("event_type")).order_by()
-    return Coalesce(Subquery(same.values(column)[:1]), _unknown(), output_field=TextField())
+    return Coalesce(Subquery(same.values(f"{column}__readable")[:1]), _unknown(), output_field=TextField())
 
 
 def _figures(executions: QuerySet[Any], events: QuerySet[Any]) -> list[Figures]:
@@ -144,30 +145,42 @@ def _figures(executions: QuerySet[Any], events: QuerySet[Any]) -> list[Figures]:
         return groups.setdefault(name, Figures(name))
 
     sums = {
-        name: Sum(name)
+        name: Sum(f"{name}__readable")
         for name in ("input_tokens", "output_tokens", "cache_read_tokens", "cache_creation_tokens", "cost_usd")
     }
     for row in executions.values("group", "conclusion").annotate(runs=Count("pk"), **sums):
         figures = group(row["group"])
         figures.runs += row["runs"]
-        figures.conclusions[row["conclusion"]] = row["runs"]
+        _add(figures.conclusions, row["conclusion"], row["runs"])
         for name in sums:
-            setattr(figures, name, getattr(figures, name) + row[name])
+            setattr(figures, name, getattr(figures, name) + (row[name] or 0))
     for name, durations in percentiles(executions):
         group(name).duration_p50_ms, group(name).duration_p95_ms = durations
     found = events.values("group", "degradation_path").annotate(
-        events=Count("pk"), hits=Avg("cache_hit_rate"), skipped=Sum("skipped_queries"), retries=Sum("retry_attempts")
+        events=Count("pk"),
+        rated=Count("cache_hit_rate__readable"),
+        rates=Sum("cache_hit_rate__readable"),
+        skipped=Sum("skipped_queries__readable"),
+        retries=Sum("retry_attempts__readable"),
     )
+    rated: Counter[str] = Counter()
     for row in found:
         figures = group(row["group"])
-        known = figures.events * (figures.cache_hit_rate or 0.0)
+        if row["rated"]:
+            known = rated[figures.name] * (figures.cache_hit_rate or 0.0)
+            rated[figures.name] += row["rated"]
+            figures.cache_hit_rate = (known + row["rates"]) / rated[figures.name]
         figures.events += row["events"]
-        figures.cache_hit_rate = (known + row["events"] * row["hits"]) / figures.events
-        figures.skipped_queries += row["skipped"]
-        figures.retry_attempts += row["retries"]
+        figures.skipped_queries += row["skipped"] or 0
+        figures.retry_attempts += row["retries"] or 0
         if row["degradation_path"] != DegradationPath.NONE:
-            figures.degraded[row["degradation_path"]] = row["events"]
+            _add(figures.degraded, row["degradation_path"], row["events"])
     return sorted(groups.values(), key=lambda figures: (-figures.runs, -figures.events, figures.name))
+
+
+def _add(counts: dict[str, int], name: str, count: int) -> None:
+    """Add to the count of a name, which several values that are no text may be read as."""
+    counts[name] = counts.get(name, 0) + count
 
 
 # Percentiles
@@ -185,13 +198,15 @@ def percentiles(executions: QuerySet[Any]) -> Iterable[tuple[str, tuple[float, .
     """Yield each `group` of the rows with its `PERCENTILES` of `duration_ms`."""
     connection = connections[executions.db]
     if connection.vendor == "postgresql":
-        wanted = {f"p{index}": _Percentile("duration_ms", fraction=f) for index, f in enumerate(PERCENTILES)}
+        wanted = {f"p{index}": _Percentile("duration_ms__readable", fraction=f) for index, f in enumerate(PERCENTILES)}
         for row in executions.values("group").annotate(**wanted):
             yield row["group"], tuple(row[name] for name in wanted)
         return
     # SQLite has no such function. Its window functions sort all rows twice, which takes three times as long.
     durations: dict[str, array[float]] = {}
-    for name, duration in executions.values_list("group", "duration_ms").iterator():
+    for name, duration in executions.values_list("group", "duration_ms__readable").iterator():
+        if duration is None:
+            continue
         durations.setdefault(name, array("d")).append(duration)
     for name, values in durations.items():
         ordered = sorted(values)
@@ -234,9 +249,9 @@ def _periods(executions: QuerySet[Any], events: QuerySet[Any], since: datetime |
         for day in range((until.date() - since.date()).days + 1):
             period((since.date() + timedelta(days=day)).isoformat())
     runs = executions.annotate(date=date).values("date", "conclusion")
-    for row in runs.annotate(runs=Count("pk"), cost=Sum("cost_usd")):
-        period(row["date"]).conclusions[row["conclusion"]] = row["runs"]
-        period(row["date"]).cost_usd += row["cost"]
+    for row in runs.annotate(runs=Count("pk"), cost=Sum("cost_usd__readable")):
+        _add(period(row["date"]).conclusions, row["conclusion"], row["runs"])
+        period(row["date"]).cost_usd += row["cost"] or 0
     degraded = Count("pk", filter=~Q(degradation_path=DegradationPath.NONE))
     for row in events.annotate(date=date).values("date").annotate(events=Count("pk"), degraded=degraded):
         period(row["date"]).events = row["events"]

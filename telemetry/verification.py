@@ -15,6 +15,7 @@ from django.db import connections
 from django.db.models import Count, Min, Q, QuerySet
 from django.utils import timezone
 
+from telemetry.fields import LegacyValueField
 from telemetry.models import Execution, RateLimitEvent
 
 MAX_LISTED = 20
@@ -23,22 +24,32 @@ MIN_PURGE_AGE = timedelta(days=1)
 """No purge removes younger rows."""
 _EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
 
+
+def _unreadable(model: type[RateLimitEvent] | type[Execution]) -> dict[str, Q]:
+    columns = [field.name for field in model._meta.concrete_fields if isinstance(field, LegacyValueField)]
+    return {
+        f"{name} is unreadable": Q(**{f"{name}__readable__isnull": True, f"{name}__isnull": False}) for name in columns
+    }
+
+
 RANGES: dict[type[RateLimitEvent] | type[Execution], dict[str, Q]] = {
     RateLimitEvent: {
         "cache_hit_rate is not in 0 to 1": ~Q(cache_hit_rate__range=(0, 1)),
         "skipped_queries is negative": Q(skipped_queries__lt=0),
         "retry_attempts is negative": Q(retry_attempts__lt=0),
         "it has no repository, event type or degradation path": Q(repo="") | Q(event_type="") | Q(degradation_path=""),
-    },
+    }
+    | _unreadable(RateLimitEvent),
     Execution: {
         f"{name} is negative": Q(**{f"{name}__lt": 0})
         for name in (
             "duration_ms", "cost_usd", "input_tokens", "output_tokens", "cache_read_tokens", "cache_creation_tokens",
         )
     }
-    | {"it has no repository, event type or conclusion": Q(repo="") | Q(event_type="") | Q(conclusion="")},
+    | {"it has no repository, event type or conclusion": Q(repo="") | Q(event_type="") | Q(conclusion="")}
+    | _unreadable(Execution),
 }  # fmt: skip
-"""By table, what is wrong with a row that is out of range."""
+"""By table, what is wrong with a row whose values are out of range or unreadable."""
 
 
 class Status(StrEnum):
@@ -131,7 +142,7 @@ def check_identities(since: datetime | None) -> Check:
 
 
 def check_ranges(since: datetime | None) -> Check:
-    """Every value is in its range."""
+    """Every value can be read and is in its range."""
     check = Check("ranges", "All values are in range.", has_data=False)
     for model, wrong in RANGES.items():
         table, rows = model._meta.db_table, _rows(model, since)
