@@ -22,6 +22,13 @@ MAX_FLOAT = 1e300
 class LegacyDateTimeField(models.DateTimeField):
     """A DateTimeField that reads `None` where the column holds no time that Python can read ("", "garbage", 5)."""
 
+    readable = "CASE WHEN %(expressions)s BETWEEN '0001-01-02' AND '9999-12-31' THEN %(expressions)s END"
+    # julianday() also takes numbers, for days.
+    readable_on_sqlite = (
+        "CASE WHEN %(expressions)s GLOB '[0-9][0-9][0-9][0-9]-*' AND %(expressions)s > '0001-01-02' "
+        "AND julianday(%(expressions)s) IS NOT NULL THEN %(expressions)s END"
+    )
+
     # DateTimeField's own makes `update_or_create` write the column back, which `None` must not be.
     pre_save = models.Field.pre_save
 
@@ -50,6 +57,9 @@ class LegacyDateTimeField(models.DateTimeField):
         if connection.vendor != "sqlite":
             return value  # type: ignore[no-any-return]
         convert = connection.ops.convert_datetimefield_value  # type: ignore[attr-defined]  # SQLite's has it
+        # Python takes some numbers of milliseconds for a date without dashes.
+        if isinstance(value, str) and value[4:5] != "-":
+            return None
         try:
             read = convert(value, expression, connection)
             return None if read is None else read.astimezone(datetime.UTC)
@@ -115,6 +125,7 @@ class LegacyTextField(LegacyValueField, models.TextField):
         return None if value is None else str(value)
 
 
+@LegacyDateTimeField.register_lookup
 @LegacyIntegerField.register_lookup
 @LegacyFloatField.register_lookup
 @LegacyTextField.register_lookup
