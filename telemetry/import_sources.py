@@ -6,6 +6,7 @@ databases are read in pages, each a short transaction, so that a writer of the s
 
 import csv
 import json
+import re
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -16,6 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from telemetry.models import Execution, RateLimitEvent
 
@@ -37,6 +39,7 @@ NEEDED: dict[Model, tuple[str, ...]] = {
 """Columns that a table of the source must have."""
 MAX_INDENT = 1024
 """Characters in which an export as JSON Lines must begin."""
+_ADDRESS = re.compile("([a-z][a-z0-9+.-]*)://(.*)", re.IGNORECASE | re.DOTALL)
 _FIRST_ID = -(2**63)
 _SQLITE_MAGIC = b"SQLite format 3\0"
 
@@ -59,28 +62,50 @@ class SourceTable:
 @contextmanager
 def open_source(source: str) -> Iterator[list[SourceTable]]:
     """Yield the telemetry tables of a path or database URL. Raises SourceUnreadable, also while they are read."""
+    address = _ADDRESS.match(source)
+    scheme, rest = (address[1].lower(), address[2]) if address else ("", source)
     try:
-        if source.startswith(("postgres://", "postgresql://")):
-            with closing(psycopg.connect(source, autocommit=True, connect_timeout=10)) as connection:
+        if scheme in ("postgres", "postgresql"):
+            with closing(psycopg.connect(_conninfo(rest), autocommit=True, connect_timeout=10)) as connection:
                 yield _postgresql_tables(connection)
             return
-        path = Path(source.removeprefix("sqlite:///"))
+        if scheme and not (scheme == "sqlite" and rest.startswith("/")):
+            raise SourceUnreadable(
+                f"SOURCE begins with {scheme}://. Accepted are a path, sqlite:///path and postgresql://…."
+            )
+        path = Path(rest.removeprefix("/") if scheme else source)
         with path.open("rb") as file:
             head = file.read(len(_SQLITE_MAGIC))
         if head in (b"", _SQLITE_MAGIC):
-            address = f"file:{quote(str(path.absolute()))}?mode=ro"
-            with closing(sqlite3.connect(address, uri=True, isolation_level=None)) as sqlite:
+            uri = f"file:{quote(str(path.absolute()))}?mode=ro"
+            with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as sqlite:
                 sqlite.text_factory = lambda value: value.decode("utf-8", "replace")
                 yield _sqlite_tables(sqlite)
         else:
             yield _export_tables(path)
+    # No message shows SOURCE: what is not read as an address may hold a password all the same.
     except OSError as error:
-        raise SourceUnreadable(f"{source} cannot be read: {error.strerror or error}.") from error
+        raise SourceUnreadable(f"SOURCE cannot be read: {error.strerror or error}.") from error
     except sqlite3.Error as error:
-        raise SourceUnreadable(f"{source} cannot be read as a SQLite file: {error}.") from error
+        raise SourceUnreadable(f"SOURCE cannot be read as a SQLite file: {error}.") from error
     except psycopg.Error as error:
         reason = " ".join(str(error).split())
         raise SourceUnreadable(f"The PostgreSQL database of SOURCE cannot be read: {reason}") from error
+
+
+def _conninfo(address: str) -> str:
+    """Return what libpq connects to. Raises SourceUnreadable where its message would show part of the password."""
+    conninfo = f"postgresql://{address}"
+    try:
+        port = str(conninfo_to_dict(conninfo).get("port", ""))
+    except psycopg.ProgrammingError:
+        port = "none"
+    if re.search("[@/?#]", address.rpartition("@")[0]) or not re.fullmatch("[0-9,]*", port):
+        raise SourceUnreadable(
+            "SOURCE is not an address that PostgreSQL reads: postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with "
+            "special characters of the password as %XX."
+        )
+    return conninfo
 
 
 def _known(name: str, columns: Sequence[str]) -> tuple[str, ...]:
@@ -229,5 +254,5 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                     yield number, row
         except (ValueError, RecursionError, csv.Error) as error:
             raise SourceUnreadable(
-                f"{path} is neither a SQLite file nor an export as JSON Lines or CSV: {error}."
+                f"SOURCE is neither a SQLite file nor an export as JSON Lines or CSV: {error}."
             ) from error

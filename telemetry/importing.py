@@ -109,7 +109,7 @@ class _Target:
         """The rows here that have no identity, by their content."""
         found = self.model._base_manager.using(self.using).filter(delivery_id__isnull=True)
         return Counter(
-            self._digest(tuple(read(value) for read, value in zip(self.readers, values, strict=True)))
+            self._digest(tuple(map(_read_here, self.readers, values)))
             for values in found.values_list(*self.columns).iterator(chunk_size=2000)
         )
 
@@ -239,6 +239,15 @@ def _reader(field: "models.Field[Any, Any]") -> Callable[[Any], Any]:
             raise ValueError(f"{field.name}: {error}") from error
 
     return read
+
+
+def _read_here(read: Callable[[Any], Any], value: Any) -> Any:
+    """Return a value of this table as the same of a source is read; one that a source may not have as it is."""
+    try:
+        # What is no number is None here, and must not count as the default.
+        return None if value is None and read is not _time else read(value)
+    except ValueError:
+        return value
 
 
 def _is_plain(text: str) -> bool:

@@ -15,6 +15,7 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
+from telemetry import import_sources, importing
 from telemetry.import_sources import open_source
 from telemetry.models import Execution, RateLimitEvent
 from tests.support.databases import POSTGRES_URL, Database, empty_database
@@ -321,6 +322,82 @@ def test_a_source_that_is_none_is_named(own_store: Store, tmp_path: Path, conten
         call_command("import_telemetry", str(path))
 
     assert sentence in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        ("mysql://root:geheim@db.example/telemetry", "begins with mysql://. Accepted are a path, sqlite:///path and"),
+        ("postgresql+psycopg://root:geheim@db.example/t", "begins with postgresql+psycopg://. Accepted are a path"),
+        ("sqlite://root:geheim@db.example/t", "begins with sqlite://. Accepted are a path"),
+        ("host=127.0.0.1 user=root password=geheim", "SOURCE cannot be read: No such file or directory."),
+        ("PostgreSQL://root:geheim@127.0.0.1:1/t", "The PostgreSQL database of SOURCE cannot be read: "),
+        ("postgresql://root:geh%eim@127.0.0.1:1/t", "is not an address that PostgreSQL reads"),
+        ("postgresql://root:x@geheim@127.0.0.1:1/t", "is not an address that PostgreSQL reads"),
+        ("postgresql://root:x/geheim@127.0.0.1:1/t", "is not an address that PostgreSQL reads"),
+        ("postgresql://root:geheim", "is not an address that PostgreSQL reads"),
+        ("postgresql://127.0.0.1:1/t?password=geheim&x", "is not an address that PostgreSQL reads"),
+    ],
+)
+def test_no_message_shows_a_password(own_store: Store, source: str, sentence: str) -> None:
+    with pytest.raises(CommandError) as refused:
+        call_command("import_telemetry", source)
+
+    assert sentence in str(refused.value)
+    assert "eim" not in str(refused.value)
+
+
+def test_a_scheme_may_be_in_any_letter_case(own_store: Store, source: Store) -> None:
+    make_bare(source)
+    scheme, _, rest = source.url.partition("://")
+
+    assert sum(outcome["new"] for outcome in import_from(f"{scheme.title()}://{rest}")) == 56
+
+
+def test_an_import_that_is_stopped_says_so_and_is_completed(
+    own_store: Store, source: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_bare(source)
+    monkeypatch.setattr(import_sources, "BATCH", 7)
+    check, checked = importing._Target._check_ranges, []
+
+    def stop(*arguments: Any) -> None:
+        checked.append(check(*arguments))
+        if len(checked) == 20:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(importing._Target, "_check_ranges", stop)
+        with pytest.raises(CommandError, match=r"^Stopped\. What was imported") as stopped:
+            call_command("import_telemetry", address(source))
+
+    assert stopped.value.returncode == 130
+    assert len(own_store.rows("rate_limit_events")) == 14
+    import_from(address(source))
+    assert_merged(own_store, source)
+
+
+@pytest.mark.skipif(bool(POSTGRES_URL), reason="a column of PostgreSQL holds values of its type")
+@pytest.mark.parametrize(
+    ("table", "column", "value"),
+    [
+        ("rate_limit_events", "skipped_queries", "'n/a'"),
+        ("rate_limit_events", "repo", "'acme/' || char(0)"),
+        ("executions", "cost_usd", "'$0.1'"),
+        ("executions", "created_at", "'garbage'"),
+    ],
+)
+def test_a_row_here_that_is_unreadable_stops_no_import(
+    own_store: Store, source: Store, table: str, column: str, value: str
+) -> None:
+    nameless = (event(None), execution("d-1"), "UPDATE executions SET delivery_id = NULL")
+    source.execute(EXECUTIONS, EVENTS, *nameless)
+    own_store.execute(*nameless, f"UPDATE {table} SET {column} = {value}")
+
+    outcomes = {outcome["table"]: outcome["new"] for outcome in import_from(address(source))}
+
+    assert outcomes == {"rate_limit_events": 0, "executions": 0, table: 1}
+    assert sum(outcome["new"] for outcome in import_from(address(source))) == 0
 
 
 @pytest.mark.skipif(not LEGACY_FILE.exists(), reason="the file of the legacy system is not on this machine")

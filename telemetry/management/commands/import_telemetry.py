@@ -52,6 +52,10 @@ refused, because its values are out of range. Run one import at a time.
             raise CommandError(
                 f"{error} What was imported until then stays; run the command again to go on."
             ) from error
+        except KeyboardInterrupt as error:
+            raise CommandError(
+                "Stopped. What was imported until then stays; run the command again to go on.", returncode=130
+            ) from error
         if options["json"]:
             self.stdout.write(json.dumps([asdict(outcome) for outcome in outcomes], default=str))
         else:
