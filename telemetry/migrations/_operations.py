@@ -211,7 +211,19 @@ def require_index(schema_editor: Editor, model: type[Model], wanted: models.Uniq
 
 
 def drop_index(schema_editor: Editor, name: str) -> None:
-    """Drop the index if there is one of that name."""
+    """Drop the index if there is one of that name; if a constraint of PostgreSQL holds it, the constraint."""
+    if schema_editor.connection.vendor == "postgresql":
+        with schema_editor.connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT conrelid::regclass::text FROM pg_constraint WHERE contype = 'u' AND conindid = to_regclass(%s)",
+                [schema_editor.quote_name(name)],
+            )
+            holder = cursor.fetchone()
+        if holder:
+            with transaction.atomic(using=schema_editor.connection.alias):
+                limit_lock_wait(schema_editor)
+                schema_editor.execute(f"ALTER TABLE {holder[0]} DROP CONSTRAINT {schema_editor.quote_name(name)}")
+            return
     concurrently = "CONCURRENTLY " if schema_editor.connection.vendor == "postgresql" else ""
     schema_editor.execute(f"DROP INDEX {concurrently}IF EXISTS {schema_editor.quote_name(name)}")
 

@@ -16,6 +16,8 @@ from tests.support.databases import POSTGRES_URL
 from tests.support.factories import event_values
 from tests.telemetry.legacy import (
     DELIVERY_ONLY,
+    EVENTS,
+    EXECUTIONS,
     make_empty,
     make_first_release,
     make_legacy,
@@ -117,3 +119,73 @@ def test_migrating_back_keeps_the_legacy_index(own_store: Store) -> None:
     migrate(own_store, "0004")
 
     assert has_legacy_index(own_store)
+
+
+# Other unique indexes on a part of the identity
+
+
+def named(store: Store) -> list[tuple[str, str]]:
+    return [
+        (found.msg, str(found.hint))
+        for found in checks.run_checks(databases=[store.alias])
+        if found.id == "telemetry.W002"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("index", "column"),
+    [
+        ("CREATE UNIQUE INDEX rle_delivery ON rate_limit_events(delivery_id)", "delivery_id"),
+        ("CREATE UNIQUE INDEX once ON executions(delivery_id) WHERE delivery_id IS NOT NULL", "delivery_id"),
+        ('CREATE UNIQUE INDEX "Of events" ON executions(event_type)', "event_type"),
+    ],
+)
+def test_another_index_on_a_part_of_the_identity_is_named(store: Store, index: str, column: str) -> None:
+    make_legacy(store)
+    store.execute("DELETE FROM executions", index)
+    name = index.split(" ON ")[0].removeprefix("CREATE UNIQUE INDEX ").strip('"')
+
+    [(before, _)] = named(store)
+    migrate(store, fake_initial=True)
+    [(message, hint)] = named(store)
+
+    assert before == message
+    assert message.startswith(f"{name} keeps {column} unique in the table ")
+    store.execute(hint.partition(": ")[2])
+    assert named(store) == []
+
+
+@pytest.mark.parametrize("table", ["rate_limit_events", "executions"])
+def test_a_constraint_on_a_part_of_the_identity_is_named(store: Store, table: str) -> None:
+    definitions = [sql.replace("delivery_id TEXT", "delivery_id TEXT UNIQUE") for sql in (EXECUTIONS, EVENTS)]
+    store.execute(*(new if table in new else old for new, old in zip(definitions, (EXECUTIONS, EVENTS), strict=True)))
+
+    migrate(store, fake_initial=True)
+    [(message, hint)] = named(store)
+
+    name = f"{table}_delivery_id_key" if store.is_postgresql else "A constraint"
+    assert message.startswith(f"{name} keeps delivery_id unique in the table {table} of the database store")
+    if store.is_postgresql:
+        store.execute(hint.partition(": ")[2])
+        assert named(store) == []
+    else:
+        assert "merge this one with `manage.py import_telemetry`" in hint
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["adopted", "brought back"])
+def test_a_constraint_of_the_legacy_name_stops_no_migration(store: Store, late: bool) -> None:
+    constraint = f"CONSTRAINT {LEGACY_INDEX} UNIQUE (delivery_id)"
+    if late and not store.is_postgresql:
+        pytest.skip("SQLite adds no constraint to a table")
+    if late:
+        make_legacy(store)
+        migrate(store, fake_initial=True)
+        store.execute(f"ALTER TABLE rate_limit_events ADD {constraint}")
+        assert warnings(store)
+    else:
+        store.execute(EXECUTIONS, EVENTS.replace("TEXT NOT NULL)", f"TEXT NOT NULL, {constraint})"))
+
+    migrate(store, fake_initial=True)
+
+    assert warnings(store) == []
+    assert len(named(store)) == (not store.is_postgresql)
