@@ -55,7 +55,8 @@ class LegacyDateTimeField(models.DateTimeField):
     def from_db_value(self, value: Any, expression: Any, connection: BaseDatabaseWrapper) -> datetime.datetime | None:
         """Convert a value of the column; None if it is not a time."""
         if connection.vendor != "sqlite":
-            return value  # type: ignore[no-any-return]
+            # An adopted column may be one without a time zone.
+            return value if value is None or value.tzinfo else value.replace(tzinfo=datetime.UTC)  # type: ignore[no-any-return]
         convert = connection.ops.convert_datetimefield_value  # type: ignore[attr-defined]  # SQLite's has it
         # Python takes some numbers of milliseconds for a date without dashes.
         if isinstance(value, str) and value[4:5] != "-":

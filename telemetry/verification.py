@@ -6,7 +6,7 @@ evidence, not a violation.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any
@@ -22,7 +22,6 @@ MAX_LISTED = 20
 """Violations of a check that are listed; all are counted."""
 MIN_PURGE_AGE = timedelta(days=1)
 """No purge removes younger rows."""
-_EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
 
 
 def _unreadable(model: type[RateLimitEvent] | type[Execution]) -> dict[str, Q]:
@@ -110,9 +109,7 @@ def oldest_row() -> datetime:
     """Return the time before which a purge may have removed rows: that of the oldest row, but at least a day ago."""
     oldest = timezone.now() - MIN_PURGE_AGE
     for model in (RateLimitEvent, Execution):
-        # What is no time, SQLite sorts before all times.
-        readable = model._base_manager.filter(created_at__gte=_EARLIEST)
-        oldest = min(oldest, readable.aggregate(oldest=Min("created_at"))["oldest"] or oldest)
+        oldest = min(oldest, model._base_manager.aggregate(oldest=Min("created_at__readable"))["oldest"] or oldest)
     return oldest
 
 
