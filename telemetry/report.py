@@ -86,7 +86,7 @@ class Report:
 
 
 def build(since: datetime | None, until: datetime, grouped_by: str | None = None) -> Report:
-    """Sum up the rows created from `since` (None: ever) until `until`. `grouped_by` is a key of `GROUPINGS`."""
+    """Sum up the rows created from `since` until `until`; all if `since` is None. `grouped_by` is of `GROUPINGS`."""
     executions, events = _rows(since, until)
     by_day = since is not None and until - since <= timedelta(days=DAYS_BY_DAY)
     groups = [] if grouped_by is None else _groups(executions, events, grouped_by)
@@ -111,9 +111,10 @@ def groups_of(since: datetime, until: datetime, grouped_by: str, repo: str = "")
 
 
 def _rows(since: datetime | None, until: datetime) -> tuple[QuerySet[Any], QuerySet[Any]]:
-    in_range = Q(created_at__lt=until, legacy_delivery_id__isnull=True)
+    in_range = Q(legacy_delivery_id__isnull=True)
     if since is not None:
-        in_range &= Q(created_at__gte=since)
+        # Without it, rows whose time cannot be read belong to the report too.
+        in_range &= Q(created_at__gte=since, created_at__lt=until)
     return Execution.objects.filter(in_range).order_by(), RateLimitEvent.objects.filter(in_range).order_by()
 
 
@@ -239,7 +240,7 @@ class _Date(Func):
 
 def _periods(executions: QuerySet[Any], events: QuerySet[Any], since: datetime | None, until: datetime) -> list[Period]:
     """Return each day from `since` on, also those without rows; without `since` each month that has rows."""
-    date = _Date(F("created_at"), length=7 if since is None else 10)
+    date = _Date(F("created_at__readable"), length=7 if since is None else 10)
     periods: dict[str, Period] = {}
 
     def period(name: str | None) -> Period:

@@ -39,7 +39,8 @@ def title(report: Report) -> str:
 
 def empty_state(report: Report) -> str:
     """Say that there is nothing in the range, and what to do."""
-    return f"{title(report)}: no rows. A longer --range, such as all, may have some."
+    hint = " A longer --range, such as all, may have some." if report.since else ""
+    return f"{title(report)}: no rows.{hint}"
 
 
 def counts(values: dict[str, int]) -> str:

@@ -13,9 +13,11 @@ from xml.etree import ElementTree
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import connection
 from django.utils import timezone
 
 from telemetry.models import Execution, RateLimitEvent
+from tests.support.databases import POSTGRES_URL
 from tests.support.factories import ExecutionFactory, RateLimitEventFactory
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
@@ -161,6 +163,26 @@ def test_the_page_stands_alone_and_escapes_what_it_shows(rows: None) -> None:
 @pytest.mark.parametrize("form", ["table", "html"])
 def test_an_empty_range_says_so(form: str) -> None:
     assert "no rows. A longer --range, such as all, may have some." in report("--format", form)
+
+
+def test_no_range_is_longer_than_all() -> None:
+    assert report("--range", "all").endswith(" UTC: no rows.\n")
+
+
+def test_all_has_rows_whose_time_is_unreadable(rows: None) -> None:
+    unreadable = ["infinity", "-infinity"] if POSTGRES_URL else ["garbage", ""]
+    with connection.cursor() as cursor:
+        for table in ("executions", "rate_limit_events"):
+            for number, value in enumerate(unreadable):
+                cursor.execute(f"UPDATE {table} SET created_at = %s WHERE delivery_id = %s", [value, f"d-{number}"])
+
+    found = figures("--range", "all")
+
+    assert (found["total"]["runs"], found["total"]["events"]) == (8, 8)
+    assert found["periods"][0] == {
+        "name": "(unknown)", "conclusions": {"partial": 2}, "cost_usd": 1.0, "events": 2, "degraded": 2,
+    }  # fmt: skip
+    assert sum(period["events"] for period in found["periods"]) == 8
 
 
 @pytest.mark.parametrize("given", ["", "7", "0d", "-1d", "99999d", "d", "7 days"])
