@@ -19,6 +19,7 @@ from urllib.parse import quote
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from telemetry.exporting import FORMULA
 from telemetry.models import Execution, RateLimitEvent
 
 Model = type[RateLimitEvent] | type[Execution]
@@ -39,6 +40,8 @@ NEEDED: dict[Model, tuple[str, ...]] = {
 """Columns that a table of the source must have."""
 MAX_INDENT = 1024
 """Characters in which an export as JSON Lines must begin."""
+MAX_CELL = 2**31 - 1
+"""Characters of a cell of an export as CSV. Python's own limit is 131,072, and a text of a table may have more."""
 _ADDRESS = re.compile("([a-z][a-z0-9+.-]*)://(.*)", re.IGNORECASE | re.DOTALL)
 _FIRST_ID = -(2**63)
 _SQLITE_MAGIC = b"SQLite format 3\0"
@@ -236,6 +239,13 @@ def _kind(line: int, row: dict[str, Any]) -> str:
     raise SourceUnreadable(f"Line {line} of SOURCE is neither a rate-limit event nor an execution.")
 
 
+def _cell(value: Any) -> Any:
+    """Return the value that an export wrote into a cell: CSV has no null, and Kodiai quotes what may be a formula."""
+    if isinstance(value, str) and value.startswith("'") and value[1:].startswith(FORMULA):
+        return value[1:]
+    return value or None
+
+
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield each row of an export with its line, as a dict."""
     with path.open(encoding="utf-8-sig", newline="") as file:
@@ -243,9 +253,9 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             is_json = file.read(MAX_INDENT).lstrip()[:1] == "{"
             file.seek(0)
             if not is_json:
-                # A CSV file has no null: an empty cell is taken for one.
+                csv.field_size_limit(MAX_CELL)
                 for row in (reader := csv.DictReader(file)):
-                    yield reader.line_num, {name: value or None for name, value in row.items() if name}
+                    yield reader.line_num, {name: _cell(value) for name, value in row.items() if name}
                 return
             for number, line in enumerate(file, start=1):
                 if line.strip():

@@ -16,6 +16,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from telemetry import import_sources, importing
+from telemetry.exporting import as_csv, as_json_lines
 from telemetry.import_sources import open_source
 from telemetry.models import Execution, RateLimitEvent
 from tests.support.databases import POSTGRES_URL, Database, empty_database
@@ -226,6 +227,21 @@ def test_an_export_is_merged_like_its_database(own_store: Store, tmp_path: Path,
     first, second = RateLimitEvent.objects.order_by("id")
     assert (first.delivery_id, first.pr_number, second.delivery_id, second.pr_number) == ("d-1", 7, None, None)
     assert first.created_at.isoformat() == "2026-01-01T01:00:00.250000+00:00"
+
+
+@pytest.mark.parametrize("write", [as_csv, as_json_lines])
+def test_what_kodiai_exports_is_equal_when_it_is_imported(
+    own_store: Store, tmp_path: Path, write: Callable[..., Iterator[str]]
+) -> None:
+    for text in ("=1+1", "-d", "@at", "plain", "'quoted'", "x" * 200_000):
+        RateLimitEventFactory(delivery_id=text, repo=text)
+    columns = [field.attname for field in RateLimitEvent._meta.concrete_fields]
+    export = tmp_path / "export"
+    export.write_text("".join(write(RateLimitEvent.objects.all(), columns)), newline="")
+
+    [outcome] = import_from(str(export))
+
+    assert (outcome["read"], outcome["equal"], outcome["new"], outcome["conflicts"]) == (6, 6, 0, 0)
 
 
 def test_a_text_that_no_database_stores_is_refused(own_store: Store, tmp_path: Path) -> None:
