@@ -252,7 +252,7 @@ def _with_unknown_bases(
     unread: Mapping[str, Mapping[str, str]], comparison: Comparison, selection: FileSelection
 ) -> dict[str, dict[str, str]]:
     """Add the files of which nobody can say whether the change broke an unchanged line: their base is not available."""
-    unread = {path: dict(reasons) for path, reasons in unread.items()}
+    with_unknown = {path: dict(reasons) for path, reasons in unread.items()}
     for finding in comparison.introduced:
         path, lines = finding.path, (finding.start_line, finding.end_line)
         is_unknown = path in selection.texts and selection.bases[path].text is None
@@ -261,8 +261,8 @@ def _with_unknown_bases(
             and engines.analyzer_of(finding).is_breakage(finding)
             and not has_added_lines(selection.hunks[path], *lines)
         ):
-            unread.setdefault(path, {}).setdefault(finding.engine, "its text on the base branch is not available")
-    return unread
+            with_unknown.setdefault(path, {}).setdefault(finding.engine, "its text on the base branch is not available")
+    return with_unknown
 
 
 def _anchor_near(finding: Finding, hunks: Sequence[Hunk]) -> Finding | None:

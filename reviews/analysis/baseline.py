@@ -118,8 +118,8 @@ def compare(
     left = Counter((one.path, one.start_line, one.rule) for one in introduced)
     pre_existing = []
     for one in findings:
-        if left[place := (one.path, one.start_line, one.rule)] > 0:
-            left[place] -= 1
+        if left[(one.path, one.start_line, one.rule)] > 0:
+            left[(one.path, one.start_line, one.rule)] -= 1
         else:
             pre_existing.append(one)
     return Comparison(tuple(introduced), tuple(pre_existing), unknown, _given(known))

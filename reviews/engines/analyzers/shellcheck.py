@@ -279,10 +279,10 @@ def _without_quotes_twice(comments: Sequence[_Comment]) -> Iterator[_Comment]:
     always_true = {(comment.line, comment.column) for comment in comments if comment.code == ALWAYS_TRUE}
     fixes = {(comment.line, comment.column): comment.fix for comment in comments if comment.code == UNQUOTED}
     for comment in comments:
-        place = comment.line, comment.column
+        position = comment.line, comment.column
         if comment.code == ALWAYS_TRUE:
-            yield comment.model_copy(update={"fix": fixes.get(place)})
-        elif comment.code != UNQUOTED or place not in always_true:
+            yield comment.model_copy(update={"fix": fixes.get(position)})
+        elif comment.code != UNQUOTED or position not in always_true:
             yield comment
 
 
@@ -317,6 +317,27 @@ def _severity(comment: _Comment, source: Source, text: str) -> Severity:
     if comment.code in ZSH and _is_for_zsh(text):
         return Severity.INFO
     return SEVERITIES.get(comment.code, Severity.MINOR if comment.level in ("error", "warning") else Severity.INFO)
+
+
+@lru_cache(maxsize=8)
+def _is_for_zsh(text: str) -> bool:
+    return _ZSH.search(text) is not None
+
+
+@lru_cache(maxsize=8)
+def _ends_at_unset(text: str) -> bool:
+    return _NO_UNSET.search(text) is not None
+
+
+@lru_cache(maxsize=8)
+def _unsets_functions(text: str) -> bool:
+    return "unset -f" in text
+
+
+@lru_cache(maxsize=8)
+def _arrays(text: str) -> frozenset[str]:
+    """The arrays that a script assigns or declares."""
+    return frozenset(name for found in _ARRAYS.findall(text) for name in found)
 
 
 def _before(comment: _Comment, source: Source) -> str:
@@ -422,27 +443,6 @@ def _reads_another(text: str) -> bool:
 @lru_cache(maxsize=8)
 def _is_for_busybox(text: str) -> bool:
     return _BUSYBOX.search(text) is not None
-
-
-@lru_cache(maxsize=8)
-def _is_for_zsh(text: str) -> bool:
-    return _ZSH.search(text) is not None
-
-
-@lru_cache(maxsize=8)
-def _ends_at_unset(text: str) -> bool:
-    return _NO_UNSET.search(text) is not None
-
-
-@lru_cache(maxsize=8)
-def _unsets_functions(text: str) -> bool:
-    return "unset -f" in text
-
-
-@lru_cache(maxsize=8)
-def _arrays(text: str) -> frozenset[str]:
-    """The arrays that a script assigns or declares."""
-    return frozenset(name for found in _ARRAYS.findall(text) for name in found)
 
 
 ANALYZER = Analyzer(
