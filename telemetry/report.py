@@ -155,7 +155,7 @@ def _figures(executions: QuerySet[Any], events: QuerySet[Any]) -> list[Figures]:
         _add(figures.conclusions, row["conclusion"], row["runs"])
         for name in sums:
             setattr(figures, name, getattr(figures, name) + (row[name] or 0))
-    for name, durations in percentiles(executions):
+    for name, durations in percentiles(executions.filter(duration_ms__readable__isnull=False)):
         group(name).duration_p50_ms, group(name).duration_p95_ms = durations
     found = events.values("group", "degradation_path").annotate(
         events=Count("pk"),
@@ -199,15 +199,13 @@ def percentiles(executions: QuerySet[Any]) -> Iterable[tuple[str, tuple[float, .
     """Yield each `group` of the rows with its `PERCENTILES` of `duration_ms`."""
     connection = connections[executions.db]
     if connection.vendor == "postgresql":
-        wanted = {f"p{index}": _Percentile("duration_ms__readable", fraction=f) for index, f in enumerate(PERCENTILES)}
+        wanted = {f"p{index}": _Percentile("duration_ms", fraction=f) for index, f in enumerate(PERCENTILES)}
         for row in executions.values("group").annotate(**wanted):
             yield row["group"], tuple(row[name] for name in wanted)
         return
     # SQLite has no such function. Its window functions sort all rows twice, which takes three times as long.
     durations: dict[str, array[float]] = {}
-    for name, duration in executions.values_list("group", "duration_ms__readable").iterator():
-        if duration is None:
-            continue
+    for name, duration in executions.values_list("group", "duration_ms").iterator():
         durations.setdefault(name, array("d")).append(duration)
     for name, values in durations.items():
         ordered = sorted(values)
