@@ -11,9 +11,11 @@ from typing import Any
 
 from django.core.cache import caches
 from django.db import OperationalError
-from django.utils.cache import patch_cache_control
-from django.utils.decorators import method_decorator
-from django.views.decorators.http import conditional_page
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.middleware.http import ConditionalGetMiddleware
+from django.utils.cache import get_conditional_response, patch_cache_control, set_response_etag
+from django.utils.decorators import decorator_from_middleware, method_decorator
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import authentication, permissions, serializers, throttling, viewsets
 from rest_framework.request import Request
@@ -144,7 +146,17 @@ class ExecutionSerializer(LegacySerializer):
         read_only_fields = fields
 
 
-@method_decorator(conditional_page, name="dispatch")
+class _ConditionalMiddleware(ConditionalGetMiddleware):
+    """Django's, for HEAD too: these views render the body of GET, and the server leaves it out later."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        if request.method == "HEAD" and isinstance(response, HttpResponse):
+            set_response_etag(response)
+            return get_conditional_response(request, etag=response.get("ETag"), response=response) or response
+        return super().process_response(request, response)
+
+
+@method_decorator(decorator_from_middleware(_ConditionalMiddleware), name="dispatch")
 class ConditionalView(APIView):
     """Answers with an ETag, and 304 to who has that answer already."""
 

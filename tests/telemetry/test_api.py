@@ -126,6 +126,18 @@ def test_a_time_that_is_unreadable_is_null(address: str, factory: Any) -> None:
     assert with_token(User.objects.create_superuser("root")).get(f"{address}{row.pk}/").json()["created_at"] is None
 
 
+@pytest.mark.parametrize(("address", "factory"), RESOURCES)
+def test_head_answers_as_get_without_the_body(address: str, factory: Any) -> None:
+    row, client = factory(), with_token(reader())
+
+    for place in (address, f"{address}{row.pk}/"):
+        got, asked = client.get(place), client.head(place)
+        assert asked.status_code == 200
+        assert asked.content == b""
+        assert asked["ETag"] == got["ETag"]
+        assert client.head(place, headers={"If-None-Match": got["ETag"]}).status_code == 304
+
+
 # Pages
 
 
