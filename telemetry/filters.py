@@ -87,7 +87,9 @@ class ExecutionFilter(TelemetryFilter):
     )
 
 
-class _PageSizeField(serializers.IntegerField):
+class CountField(serializers.IntegerField):
+    """A number in a query, in ASCII digits alone."""
+
     def to_internal_value(self, data: Any) -> int:
         """Return the number. Raises ValidationError."""
         try:
@@ -100,7 +102,7 @@ class _PageSizeField(serializers.IntegerField):
 class PageQuery(serializers.Serializer[Any]):
     """Page size and order of a list."""
 
-    page_size = _PageSizeField(min_value=1, max_value=MAX_PAGE_SIZE, default=50, help_text="Rows per page.")
+    page_size = CountField(min_value=1, max_value=MAX_PAGE_SIZE, default=50, help_text="Rows per page.")
     ordering = serializers.ChoiceField(
         ["-id", "id"], default="-id", help_text="Newest or oldest first: ids are assigned in the order of writing."
     )

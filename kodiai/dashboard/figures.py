@@ -211,13 +211,13 @@ def _percentiles(ordered: list[float]) -> tuple[float | None, float | None]:
 
 
 def _limits(span: Range) -> Limits:
-    sums = {"count": Count("*"), "rates": Sum("cache_hit_rate")}
+    sums = {"count": Count("*"), "rates": Sum("cache_hit_rate__readable")}
     cells: dict[tuple[str, str], int] = {}
     reasons: dict[str, int] = {}
     total, hits = 0, 0.0
     for column, reason, count, rate in _by_column(RateLimitEvent.objects.all(), span, "degradation_path", **sums):
         total += count
-        hits += rate
+        hits += rate or 0.0
         if reason != DegradationPath.NONE:
             cells[column, reason] = cells.get((column, reason), 0) + count
             reasons[reason] = reasons.get(reason, 0) + count
@@ -228,8 +228,9 @@ def _limits(span: Range) -> Limits:
 
 def _models(span: Range) -> list[Model]:
     executions = Execution.objects.filter(created_at__gte=span.since, created_at__lt=span.until).order_by()
-    tokens = Sum("input_tokens") + Sum("output_tokens")
-    sums = executions.values_list("model").annotate(runs=Count("*"), tokens=tokens, cost=Sum("cost_usd"))
+    tokens = Sum("input_tokens__readable", default=0) + Sum("output_tokens__readable", default=0)
+    cost = Sum("cost_usd__readable", default=0.0)
+    sums = executions.values_list("model").annotate(runs=Count("*"), tokens=tokens, cost=cost)
     return sorted((Model(*row) for row in sums), key=lambda model: (-model.cost, -model.runs, model.name))
 
 

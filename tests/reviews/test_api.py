@@ -232,6 +232,9 @@ def test_a_range_has_seven_days_and_at_most_31(root: Client) -> None:
     [
         ("days=32", "days"),
         ("days=0", "days"),
+        ("days=1_0", "days"),
+        ("days=%D9%A3", "days"),
+        ("days=31.0", "days"),
         ("created_before=soon", "created_before"),
         ("repo=", "repo"),
         ("repo=%00", "repo"),

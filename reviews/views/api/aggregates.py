@@ -19,6 +19,7 @@ from reviews.models import ReportedFinding, Review
 from reviews.publishing.rule_statistics import statistics_of_rules
 from telemetry import report
 from telemetry.api import BearerAuthentication, ConditionalView, UserThrottle, limited_read
+from telemetry.filters import CountField
 from telemetry.models import Execution
 
 MAX_DAYS = 31
@@ -32,11 +33,9 @@ class RangeQuery(serializers.Serializer[Any]):
     created_before = serializers.DateTimeField(
         required=False, help_text="End of the range, which is not part of it: now, unless given."
     )
-    days = serializers.IntegerField(
-        required=False, min_value=1, max_value=MAX_DAYS, default=7, help_text="Length of the range."
-    )
+    days = CountField(required=False, min_value=1, max_value=MAX_DAYS, default=7, help_text="Length of the range.")
     repo = serializers.CharField(required=False, trim_whitespace=False, help_text="Only this repository, `owner/name`.")
-    limit = serializers.IntegerField(
+    limit = CountField(
         required=False, min_value=1, max_value=MAX_GROUPS, default=50, help_text="Groups, those with most runs first."
     )
 
@@ -44,9 +43,7 @@ class RangeQuery(serializers.Serializer[Any]):
 class RuleQuery(RangeQuery):
     """The same for rules, which are judged over a longer time."""
 
-    days = serializers.IntegerField(
-        required=False, min_value=1, max_value=366, default=90, help_text="Length of the range."
-    )
+    days = CountField(required=False, min_value=1, max_value=366, default=90, help_text="Length of the range.")
 
 
 @dataclass(frozen=True)
