@@ -279,6 +279,7 @@ SCRIPTS = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("path", SCRIPTS)
 def test_a_script_without_a_suffix_is_read(repo: Repository, path: str) -> None:
     """By its first line. A file that is no script is searched for secrets, and missed by nobody."""

@@ -317,6 +317,7 @@ def before_of(pull: PullRequest) -> str:
     return pull.repository.store.tree(pull.base_sha)["shop.py"].oid
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "settled",
     [
