@@ -284,7 +284,7 @@ class Report:
         return not self.may_change(path) and not self.partially_analysed
 
     def is_gone(self, path: str, fingerprint: str, engine: str) -> bool:
-        """Return whether a finding that the report does not have was not only missed, or is only not reported any more.
+        """Return whether a finding that the report does not have is gone: not missed, and not only unreported.
 
         Somebody may have ignored it. An empty `engine` is an unknown one.
         """

@@ -26,13 +26,12 @@ from reviews.publishing.publish import DRAFT, end_if_changed, publish
 from reviews.publishing.resolve_threads import sync_threads
 from reviews.redaction import redact, storable
 from reviews.shutdown import raise_if_stopping
+from telemetry.fields import MAX_INTEGER
 from telemetry.models import Conclusion, DegradationPath
 from telemetry.recording import record_execution, record_rate_limit_event
 
 logger = logging.getLogger(__name__)
 
-MAX_DURATION_MS = 2**31 - 1
-"""The largest integer of the column. Source: PostgreSQL documentation, "Numeric Types"."""
 LOCKED = "the conversation is locked, so the check run alone reports"
 ALWAYS_WANTED = ("edited", "converted_to_draft")
 """Actions that no `triggers` exclude: a verdict on another base branch must not stand."""
@@ -350,7 +349,7 @@ def record_finished(review: Review) -> bool:
         pr_number=review.pr_number,
         pr_author=review.pr_author or None,
         conclusion=review.conclusion,
-        duration_ms=min(round(review.duration.total_seconds() * 1000), MAX_DURATION_MS),
+        duration_ms=min(round(review.duration.total_seconds() * 1000), MAX_INTEGER),
         **usage,
     )
     review.stamp("execution_tried_at" if execution is None else "execution_recorded_at")

@@ -18,7 +18,9 @@ _OF_ANALYZERS = (
 )
 OF_SECRETS = re.compile(_OF_SECRETS, re.IGNORECASE)
 OF_ALL = re.compile(f"{_OF_SECRETS}|{_OF_ANALYZERS}", re.IGNORECASE)
-_OF_NEXT_LINE = re.compile(r"(?:ox|es)lint-disable-next-line|biome-ignore\s|pylint\s*:\s*disable-next", re.IGNORECASE)
+_OF_NEXT_LINE = re.compile(
+    rf"(?:ox|es)lint-disable-next-line|biome-ignore\s|pylint{_BLANK}:\s*disable-next", re.IGNORECASE
+)
 _END = re.compile(
     rf"(?:ox|es)lint-enable|biome-ignore-end|(?:pylint|ruff){_BLANK}:\s*enable|(?:typos|spellchecker){_BLANK}:\s*on",
     re.I,

@@ -135,6 +135,11 @@ class CheckSection(Section):
         """Whether findings can fail the check run, so that nothing may escape by what its author wrote."""
         return self.fail_on != "never"
 
+    @property
+    def fails_on_all(self) -> bool:
+        """Whether findings of severity info fail the check run too, which must then be named."""
+        return self.fail_on == "info"
+
 
 class Sections(Section):
     """Configuration of Kodiai for a repository: `.kodiai.yml` on the base branch."""

@@ -24,8 +24,7 @@ def filter_for_author(review: Review, findings: Iterable[Finding]) -> tuple[Find
 
     Not if the repository's check run fails on them: a failure must have a visible reason.
     """
-    fails_on_all = RepositoryConfig.from_json(review.config).check.fail_on == "info"
-    if fails_on_all or not is_newcomer(review):
+    if RepositoryConfig.from_json(review.config).check.fails_on_all or not is_newcomer(review):
         return tuple(findings)
     return tuple(finding for finding in findings if finding.severity != Severity.INFO)
 

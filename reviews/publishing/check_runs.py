@@ -281,7 +281,7 @@ def check_run_of(review: Review, others: Sequence[Verdict] = (), renewed_at: dat
     conclusion = worst_of(verdict.conclusion for verdict in (own, *others))
     worst = next(verdict for verdict in (own, *others) if verdict.conclusion == conclusion)
     # Where a finding of severity info fails the check, it is named: for a merge group nothing else names it.
-    fails_on_all = RepositoryConfig.from_json(own.review.config).check.fail_on == "info"
+    fails_on_all = RepositoryConfig.from_json(own.review.config).check.fails_on_all
     ranked = (by_severity if fails_on_all else worth_a_line)(own.report.findings)
     annotations = [_annotation(finding) for finding in ranked[:MAX_ANNOTATIONS]]
     more = len(ranked) - len(annotations)

@@ -10,7 +10,7 @@ from reviews.engines import dialects, sarif
 from reviews.engines.analyzer import REMOVED_NAME, Analyzer
 from reviews.engines.analyzers import dockerfile
 from reviews.engines.kinds import may_be_script
-from reviews.engines.source import MAX_CODE
+from reviews.engines.source import MAX_CODE, Source
 from reviews.findings import Finding, Severity, enumerated
 
 SYNTAX = "OXL0001"
@@ -155,7 +155,7 @@ def _without_given(findings: Sequence[Finding], files: Mapping[str, str]) -> lis
     for finding in findings:
         if finding.rule == UNDEFINED and finding.path.endswith(COMPONENTS):
             name = _name(finding)
-            if not (_DEFINED_ELSEWHERE.fullmatch(name) or name in _names(_REACTIVE.findall(files[finding.path]))):
+            if not (_DEFINED_ELSEWHERE.fullmatch(name) or name in _reactive(files[finding.path])):
                 undefined.setdefault(finding.path, set()).add(name)
     return [
         finding
@@ -195,7 +195,7 @@ def _joined(findings: Sequence[Finding]) -> Finding:
 
 def _first_line(line: int, text: str) -> int:
     """The first line of the import that a line belongs to; the line itself if it belongs to none."""
-    lines = _lines(text)[max(0, line - MAX_IMPORT) : line]
+    lines = _source(text).lines[max(0, line - MAX_IMPORT) : line]
     for above, code in enumerate(reversed(lines)):
         if _IMPORT.match(code):
             return line - above
@@ -204,14 +204,15 @@ def _first_line(line: int, text: str) -> int:
     return line
 
 
-def _line(text: str, number: int) -> str:
-    lines = _lines(text)
-    return lines[number - 1] if 0 < number <= len(lines) else ""
+@lru_cache(maxsize=8)
+def _source(text: str) -> Source:
+    return Source(text)
 
 
 @lru_cache(maxsize=8)
-def _lines(text: str) -> list[str]:
-    return text.split("\n")
+def _reactive(text: str) -> frozenset[str]:
+    """Names that statements of Svelte declare."""
+    return _names(_REACTIVE.findall(text))
 
 
 def _with_severity(finding: Finding, text: str) -> Finding:
@@ -231,7 +232,7 @@ def _with_severity(finding: Finding, text: str) -> Finding:
     is_taste |= finding.rule == UNUSED and _name(finding) in _places(code) | _assigned_within(text)
     is_taste |= finding.rule == UNREACHABLE and _LEAVES.fullmatch(code) is not None
     # `.selectAll()` and `[modifier]("pet")` on a line of its own, as formatters break a chain.
-    is_taste |= finding.rule == MULTILINE and _line(text, finding.start_line - 1).lstrip().startswith(".")
+    is_taste |= finding.rule == MULTILINE and _source(text).text(finding.start_line - 1).lstrip().startswith(".")
     is_taste |= finding.rule in _TASTE and _TASTE[finding.rule].search(code) is not None
     # A story renders in a function without a name.
     is_taste |= finding.rule == HOOKS and ".stories." in finding.path
@@ -365,7 +366,7 @@ def _is_noise(finding: Finding, text: str) -> bool:
 
 def _is_decorated(line: int, text: str) -> bool:
     """Return whether a decorator stands above a class, which may make it known to others."""
-    for above in reversed(_lines(text)[max(0, line - 1 - MAX_DECORATORS) : line - 1]):
+    for above in reversed(_source(text).lines[max(0, line - 1 - MAX_DECORATORS) : line - 1]):
         code = above.strip()
         if code.startswith("@"):
             return True

@@ -88,6 +88,7 @@ ZSH = range(2296, 2302)
 """Expansions that zsh knows and bash does not."""
 _ZSH = re.compile(r"\bZSH_\w+|\bzsh\b")
 UNQUOTED_ARRAY, DEFINED_LATER, UNREAD, NEVER_MATCHES, REMOVES_ROOT = 2068, 2218, 2217, 2222, 2115
+_UNSET_FUNCTION = re.compile(r"unset -f")
 _NO_UNSET = re.compile(r"^[ \t]*set[ \t]+(?:-[a-z]*u|-o[ \t]+nounset)", re.MULTILINE)
 _LOOP = re.compile(r"\s*for\s")
 PARAMETERS, COMPETING, ARRAY = 1065, 2261, 3054
@@ -99,6 +100,7 @@ _NO_ESCAPE = re.compile(r"\\(?![abcefnrtvx0-7\\\"'$`EuU]|$)")
 """A backslash that no `echo` interprets: the text is a drawing or a pattern."""
 _BUSYBOX = re.compile(r"\b(?:apk (?:add|del|--)|busybox|opkg|alpine)\b")
 _SOURCES = re.compile(r"^[ \t]*(?:source|\.)[ \t]+\S|\beval\b", re.MULTILINE)
+"""A script reads another one, or runs what it has put together."""
 CARRIAGE_RETURN = 1017
 """Reported for every line of a file with CRLF; once is enough."""
 PARSE_ERROR = "SC1072"
@@ -244,7 +246,7 @@ def _findings(path: str, comments: Sequence[_Comment], source: Source) -> list[F
             if with_returns:
                 continue
             with_returns = True
-        if comment.code == UNASSIGNED and _reads_another(text):
+        if comment.code == UNASSIGNED and _has(_SOURCES, text):
             continue  # The other script may assign it.
         if comment.code == PARAMETERS and _COPROCESS.match(source.code(comment.line)):
             continue
@@ -312,26 +314,16 @@ def _severity(comment: _Comment, source: Source, text: str) -> Severity:
     if comment.code in _HARMLESS and _HARMLESS[comment.code](comment, source, text):
         return Severity.INFO
     if comment.code in DIALECT:
-        is_known = comment.code not in FATAL or (comment.code in BUSYBOX and _is_for_busybox(text))
+        is_known = comment.code not in FATAL or (comment.code in BUSYBOX and _has(_BUSYBOX, text))
         return Severity.INFO if is_known else Severity.MINOR
-    if comment.code in ZSH and _is_for_zsh(text):
+    if comment.code in ZSH and _has(_ZSH, text):
         return Severity.INFO
     return SEVERITIES.get(comment.code, Severity.MINOR if comment.level in ("error", "warning") else Severity.INFO)
 
 
-@lru_cache(maxsize=8)
-def _is_for_zsh(text: str) -> bool:
-    return _ZSH.search(text) is not None
-
-
-@lru_cache(maxsize=8)
-def _ends_at_unset(text: str) -> bool:
-    return _NO_UNSET.search(text) is not None
-
-
-@lru_cache(maxsize=8)
-def _unsets_functions(text: str) -> bool:
-    return "unset -f" in text
+@lru_cache(maxsize=32)
+def _has(pattern: re.Pattern[str], text: str) -> bool:
+    return pattern.search(text) is not None
 
 
 @lru_cache(maxsize=8)
@@ -368,9 +360,9 @@ _HARMLESS: Mapping[int, Callable[[_Comment, Source, str], bool]] = {
     # ShellCheck does not know which output the number means.
     COMPETING: lambda comment, source, text: ">&$" in source.code(comment.line),
     # ShellCheck forgets the function that was there before.
-    DEFINED_LATER: lambda comment, source, text: _unsets_functions(text),
+    DEFINED_LATER: lambda comment, source, text: _has(_UNSET_FUNCTION, text),
     # The script ends at a variable that is not set.
-    REMOVES_ROOT: lambda comment, source, text: _ends_at_unset(text),
+    REMOVES_ROOT: lambda comment, source, text: _has(_NO_UNSET, text),
     # So that it reads nothing else.
     UNREAD: lambda comment, source, text: "</dev/null" in source.code(comment.line).replace(" ", ""),
     # The same word twice in one pattern.
@@ -432,17 +424,6 @@ def _variables(text: str) -> _Variables:
         for part in _READ.split(line, maxsplit=1)[1:]:
             found.outside.update(_NAME.findall(part))
     return found
-
-
-@lru_cache(maxsize=8)
-def _reads_another(text: str) -> bool:
-    """Return whether a script reads another one, or runs what it has put together."""
-    return _SOURCES.search(text) is not None
-
-
-@lru_cache(maxsize=8)
-def _is_for_busybox(text: str) -> bool:
-    return _BUSYBOX.search(text) is not None
 
 
 ANALYZER = Analyzer(
